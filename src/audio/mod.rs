@@ -1,0 +1,1 @@
+//! Audio of the telephone band: codecs, tones, files, levels.

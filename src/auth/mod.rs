@@ -1,0 +1,1 @@
+//! Authentication: claims, factors, levels, policy, grants. Knows neither SIP nor audio.

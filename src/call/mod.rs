@@ -1,0 +1,1 @@
+//! One call: its legs, its flow run, its media and its record.

@@ -1,0 +1,1 @@
+//! The rim: sockets, clocks, randomness, files, stores, worker pools. Decides nothing.

@@ -1,0 +1,1 @@
+//! All calls of a shard: demultiplexing, timers, limits.

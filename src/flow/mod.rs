@@ -1,0 +1,1 @@
+//! The flow language: its documents, its checks, its runtime.

@@ -1,0 +1,1 @@
+//! Agents and queues: who gets the next call.
