@@ -1,0 +1,107 @@
+//! A queue: callers in the order in which they are to be served.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::agent::AgentName;
+use crate::units::CallId;
+
+/// The name of a queue in the configuration and in flows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueueName(Arc<str>);
+
+impl From<&str> for QueueName {
+    fn from(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A caller in a queue.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The call.
+    pub call: CallId,
+    /// Higher goes first.
+    pub priority: i32,
+    /// Since when the caller waits.
+    pub joined: Instant,
+    /// The agent whose phone rings for this caller.
+    pub offered_to: Option<AgentName>,
+}
+
+impl Entry {
+    /// Whether this caller is served before `other`.
+    #[must_use]
+    pub fn goes_before(&self, other: &Self) -> bool {
+        self.priority > other.priority || (self.priority == other.priority && self.joined < other.joined)
+    }
+}
+
+/// A queue with a bounded number of places.
+#[derive(Debug)]
+pub struct Queue {
+    /// Its name.
+    pub name: QueueName,
+    /// How many callers may wait.
+    pub places: usize,
+    /// The callers, next one first.
+    pub(super) entries: Vec<Entry>,
+    told: HashMap<CallId, u32>,
+}
+
+impl Queue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new(name: QueueName, places: usize) -> Self {
+        Self { name, places, entries: Vec::new(), told: HashMap::new() }
+    }
+
+    pub(super) fn insert(&mut self, entry: Entry) {
+        let at = self.entries.iter().position(|other| entry.goes_before(other)).unwrap_or(self.entries.len());
+        self.entries.insert(at, entry);
+    }
+
+    pub(super) fn remove(&mut self, call: CallId) -> Option<Entry> {
+        self.told.remove(&call);
+        self.position(call).map(|at| self.entries.remove(at))
+    }
+
+    pub(super) fn position(&self, call: CallId) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.call == call)
+    }
+
+    pub(super) fn first_waiting(&self) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.offered_to.is_none())
+    }
+
+    pub(super) fn offer(&mut self, call: CallId, agent: AgentName) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.call == call) {
+            entry.offered_to = Some(agent);
+        }
+    }
+
+    pub(super) fn take_back(&mut self, call: CallId) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.call == call) {
+            entry.offered_to = None;
+        }
+    }
+
+    /// The callers whose place is not the one they were last told.
+    pub(super) fn changed_places(&mut self) -> Vec<(CallId, u32)> {
+        let mut changed = Vec::new();
+        for (entry, place) in self.entries.iter().zip(1_u32..) {
+            if self.told.insert(entry.call, place) != Some(place) {
+                changed.push((entry.call, place));
+            }
+        }
+        changed
+    }
+}
