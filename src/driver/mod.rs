@@ -1,1 +1,5 @@
 //! The rim: sockets, clocks, randomness, files, stores, worker pools. Decides nothing.
+
+pub mod config;
+pub mod os;
+pub mod ports;

@@ -1,0 +1,259 @@
+//! `countersign.yaml`: the site's own settings: who may send calls, which agents and queues there are.
+//!
+//! The file lies in the data folder and is written, with comments, at the first run. Unknown keys are
+//! errors: a misspelled trunk must not silently take no calls.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Why the settings can't be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error(
+        "cannot read {path}: {source}\n  help: check that the file exists and that this user may read it"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file can't be written at first run.
+    #[error("cannot write {path}: {source}\n  help: choose a folder this user may write to with --data DIR")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is not valid.
+    #[error("{path}: {message}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        message: String,
+    },
+}
+
+/// The site's settings.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who may send calls.
+    #[serde(default)]
+    pub trunks: Vec<TrunkConfig>,
+    /// From where agents' phones may register.
+    #[serde(default)]
+    pub phones: PhonesConfig,
+    /// The lines that callers wait in.
+    #[serde(default)]
+    pub queues: BTreeMap<String, QueueConfig>,
+    /// The people (or machines) who take calls.
+    #[serde(default)]
+    pub agents: Vec<AgentConfig>,
+    /// Names that a flow's `transfer` may use, each with its SIP address.
+    #[serde(default)]
+    pub transfers: BTreeMap<String, String>,
+    /// Bounds.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// A trunk: a carrier's addresses.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkConfig {
+    /// Its name in records.
+    pub name: String,
+    /// Addresses or networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`).
+    pub addresses: Vec<String>,
+}
+
+/// Where agents' phones may be.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct PhonesConfig {
+    /// Addresses or networks from which a registration is considered.
+    #[serde(default)]
+    pub from: Vec<String>,
+}
+
+/// A queue.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct QueueConfig {
+    /// How many callers may wait.
+    #[serde(default = "default_places")]
+    pub places: usize,
+}
+
+/// An agent.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct AgentConfig {
+    /// The name; also the user that the phone registers with.
+    pub name: String,
+    /// The queues served.
+    pub queues: Vec<String>,
+    /// A fixed SIP address, for a phone that does not register.
+    #[serde(default)]
+    pub sip: Option<String>,
+}
+
+/// Bounds of this deployment.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Calls at once, over all shards.
+    pub calls: usize,
+    /// Seconds that an agent's phone may ring.
+    pub ring_seconds: u64,
+    /// Minutes that a call may last.
+    pub call_minutes: u64,
+    /// Seconds without a media packet from the caller after which the call is ended.
+    pub silence_seconds: u64,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { calls: 2000, ring_seconds: 20, call_minutes: 120, silence_seconds: 60 }
+    }
+}
+
+impl LimitsConfig {
+    /// How long an agent's phone may ring.
+    #[must_use]
+    pub const fn ring(&self) -> Duration {
+        Duration::from_secs(self.ring_seconds)
+    }
+}
+
+const fn default_places() -> usize {
+    100
+}
+
+impl Config {
+    /// The name of the file in the data folder.
+    pub const FILE: &str = "countersign.yaml";
+
+    /// Reads `countersign.yaml` of the data folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the file, the place and what to do.
+    pub fn read(data: &FilePath) -> Result<Self, ConfigError> {
+        let path = data.join(Self::FILE);
+        let text = fs::read_to_string(&path)
+            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        Self::parse(&path, &text)
+    }
+
+    /// Writes the commented default file when there is none.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unwritable`].
+    pub fn write_default(data: &FilePath) -> Result<(), ConfigError> {
+        let path = data.join(Self::FILE);
+        if path.exists() {
+            return Ok(());
+        }
+        fs::create_dir_all(data)
+            .and_then(|()| fs::write(&path, DEFAULT_TEXT))
+            .map_err(|source| ConfigError::Unwritable { path, source })
+    }
+
+    fn parse(path: &FilePath, text: &str) -> Result<Self, ConfigError> {
+        let invalid = |message: String| ConfigError::Invalid { path: path.to_owned(), message };
+        let config: Self = serde_saphyr::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        for agent in &config.agents {
+            if let Some(queue) = agent.queues.iter().find(|queue| !config.queues.contains_key(*queue)) {
+                return Err(invalid(format!(
+                    "agent `{}` serves the queue `{queue}`, which is not among the queues\n  help: add `{queue}: \
+                     {{places: 100}}` under `queues:`, or correct the name",
+                    agent.name
+                )));
+            }
+        }
+        let mut names: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()) {
+            return Err(invalid(format!(
+                "the agent `{}` is listed twice\n  help: give each agent a name of their own",
+                twice.first().copied().unwrap_or_default()
+            )));
+        }
+        Ok(config)
+    }
+}
+
+const DEFAULT_TEXT: &str = r#"# The site's own settings. Callers' flows lie elsewhere: in the application folder.
+
+# Who may send calls. Everybody else gets the same refusal, whatever they dial.
+trunks:
+  - name: loopback
+    addresses: ["127.0.0.0/8", "::1"]
+
+# From where agents' phones may register.
+phones:
+  from: ["127.0.0.0/8", "::1"]
+
+# The lines that callers wait in; flows name them.
+queues:
+  general: {places: 100}
+
+# Who takes calls. A phone registers with the agent's name and the password that
+# `countersign agent password NAME` makes; or it has a fixed address: `sip: sip:name@192.0.2.7`.
+agents:
+  - {name: ana, queues: [general]}
+
+# Names for a flow's `transfer`, each with its SIP address.
+transfers: {}
+
+limits:
+  calls: 2000           # at once; more are told to come back later
+  ring_seconds: 20      # how long an agent's phone rings
+  call_minutes: 120     # the longest call
+  silence_seconds: 60   # a caller whose media stopped this long is gone
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(FilePath::new("countersign.yaml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_file_written_at_first_run_is_valid_and_takes_calls_from_loopback_only() {
+        let config = parse(DEFAULT_TEXT).expect("the default is valid");
+        assert_eq!(config.trunks.len(), 1);
+        assert_eq!(config.trunks[0].addresses, ["127.0.0.0/8", "::1"]);
+        assert_eq!(config.limits, LimitsConfig::default());
+    }
+
+    #[test]
+    fn a_misspelled_key_is_an_error_with_its_place() {
+        let error = parse("trunk:\n  - name: x\n").expect_err("unknown key");
+        assert!(error.contains("countersign.yaml") && error.contains("trunk"), "{error}");
+        assert!(error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn an_agent_of_an_unknown_queue_is_an_error_that_says_what_to_do() {
+        let error = parse("agents:\n  - {name: ana, queues: [sales]}\n").expect_err("unknown queue");
+        assert!(error.contains("`ana`") && error.contains("`sales`") && error.contains("help:"), "{error}");
+    }
+
+    #[test]
+    fn an_agent_listed_twice_is_an_error() {
+        let twice = "queues: {q: {}}\nagents:\n  - {name: ana, queues: [q]}\n  - {name: ana, queues: [q]}\n";
+        assert!(parse(twice).expect_err("twice").contains("the agent `ana` is listed twice"));
+    }
+}

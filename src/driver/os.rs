@@ -1,0 +1,56 @@
+//! What the operating system knows and the core is told: the two clocks, randomness, the descriptor limit.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::units::{Entropy, Epoch, UnixTime};
+
+/// Monotonic time.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the driver reads the clock for the core")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Calendar time.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the driver reads the clock for the core")]
+pub fn unix_now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Both clocks at one moment.
+#[must_use]
+pub fn epoch() -> Epoch {
+    Epoch { instant: now(), unix: unix_now() }
+}
+
+/// Fills `bytes` from the operating system's random source.
+///
+/// # Errors
+/// When the source fails; nothing that needs randomness may go on then.
+pub fn fill_random(bytes: &mut [u8]) -> std::io::Result<()> {
+    getrandom::fill(bytes).map_err(|error| std::io::Error::other(error.to_string()))
+}
+
+/// A seeded generator for a part of the core.
+///
+/// # Errors
+/// As [`fill_random`].
+pub fn entropy() -> std::io::Result<Entropy> {
+    let mut seed = [0_u8; 32];
+    fill_random(&mut seed)?;
+    Ok(Entropy::from_seed(seed))
+}
+
+/// Raises the soft limit of open descriptors to the hard limit and returns it: a call needs two for each
+/// of its legs.
+pub fn raise_descriptor_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
