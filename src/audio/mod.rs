@@ -1,1 +1,31 @@
-//! Audio of the telephone band: codecs, tones, files, levels.
+//! Audio of the telephone band: codecs, prompts kept encoded, tones, levels, files, comparison.
+//!
+//! Everything here is a plain function of its arguments. Samples are signed 16-bit, one channel; where no
+//! rate is named it is [`SampleRate::TELEPHONE`](crate::units::SampleRate::TELEPHONE).
+
+pub mod clip;
+pub mod codec;
+pub mod correlate;
+pub mod decode;
+pub mod level;
+pub mod resample;
+pub mod tone;
+pub mod wav;
+
+pub use clip::Clip;
+pub use codec::Codec;
+pub use correlate::{Match, correlate};
+pub use decode::{AudioError, Pcm, decode_file};
+pub use resample::resample;
+
+/// Rounds to the nearest 16-bit sample; what lies beyond is clipped, and no number becomes silence.
+#[expect(clippy::cast_possible_truncation, reason = "a float cast to an integer saturates; NaN becomes 0")]
+pub(crate) fn to_sample(value: f64) -> i16 {
+    value.round() as i16
+}
+
+/// A count as a float. Exact below 2^53 samples, which is 35,000 years of telephone audio.
+#[expect(clippy::cast_precision_loss, reason = "no recording has 2^53 samples")]
+pub(crate) fn count(n: usize) -> f64 {
+    n as f64
+}
