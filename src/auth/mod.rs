@@ -1,1 +1,27 @@
 //! Authentication: claims, factors, levels, policy, grants. Knows neither SIP nor audio.
+//!
+//! A caller makes a [`Claim`] (who they say they are), which proves nothing. [`AuthSession`] then asks for
+//! factors until a [`Policy`] level is reached; it is the only maker of a [`Grant`], which a protected step
+//! needs. Slow work (look-up, hashing, counting failures) leaves as a [`Question`] and comes back as an
+//! [`Answer`] from the vault in `driver`, which uses the pure rules here: [`factor::pin`],
+//! [`factor::totp`], [`throttle`].
+
+pub mod ask;
+pub mod assurance;
+pub mod audit;
+pub mod claim;
+pub mod factor;
+pub mod policy;
+pub mod session;
+pub mod throttle;
+pub mod token;
+pub mod verdict;
+
+pub use ask::{Answer, Identified, Question, Refused};
+pub use assurance::{AssuranceLevel, LevelName};
+pub use audit::{AuditEvent, AuditKind};
+pub use claim::{Claim, SubjectKey, SubjectRef};
+pub use factor::{FactorId, FactorKind};
+pub use policy::{FactorPolicy, LevelPolicy, Lockout, Policy, SubjectLimit};
+pub use session::{AuthSession, Challenge, Grant, Input, Outcome, Output};
+pub use verdict::Verdict;

@@ -1,0 +1,220 @@
+//! Assurance levels: the policy's own scale, lowest first. Not a NIST AAL, which a telephone call can't have.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{FactorId, LevelPolicy, Policy};
+
+/// The name of a level, as the policy spells it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LevelName(Arc<str>);
+
+impl LevelName {
+    /// The name as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for LevelName {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for LevelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for LevelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is proved about a caller now.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum AssuranceLevel {
+    /// Nothing.
+    #[default]
+    None,
+    /// This level of the policy.
+    Level(LevelName),
+}
+
+impl AssuranceLevel {
+    /// The level's name, if one is held.
+    #[must_use]
+    pub const fn name(&self) -> Option<&LevelName> {
+        match self {
+            Self::None => None,
+            Self::Level(name) => Some(name),
+        }
+    }
+}
+
+impl fmt::Display for AssuranceLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name().map_or("none", LevelName::as_str))
+    }
+}
+
+/// A proved factor and how long ago it was proved.
+pub(crate) type Proof = (FactorId, Duration);
+
+impl Policy {
+    /// The place of a level in the order, lowest first.
+    #[must_use]
+    pub fn rank(&self, level: &LevelName) -> Option<usize> {
+        self.levels.iter().position(|l| l.name == *level)
+    }
+
+    /// Whether exactly these factors, together, prove the level. Two factors of one kind do not count as
+    /// two where the level wants different kinds; a weak factor counts at the lowest level only.
+    #[must_use]
+    pub fn proves(&self, level: &LevelPolicy, factors: &[FactorId]) -> bool {
+        let lowest = self.levels.first().is_some_and(|l| l.name == level.name);
+        let known = factors.iter().all(|f| self.factor(*f).is_some_and(|p| lowest || !p.weak));
+        let mut kinds: Vec<_> = factors.iter().map(|f| f.kind()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let distinct = !level.different_kinds || kinds.len() == factors.len();
+        let not_only = level.not_only.is_empty() || factors.iter().any(|f| !level.not_only.contains(f));
+        known && distinct && not_only && !factors.is_empty() && factors.len() == usize::from(level.factors)
+    }
+
+    /// Whether the level can be reached with some of `offer`.
+    #[must_use]
+    pub fn reachable(&self, level: &LevelName, offer: &[FactorId]) -> bool {
+        self.level(level).is_some_and(|l| subsets(&distinct(offer)).any(|set| self.proves(l, &set)))
+    }
+
+    /// The age of the proof of `level`, or of a higher one, by the freshest sufficient set of `proofs`;
+    /// `None` when they do not prove it. No proof older than its level's `max_age` or than `max_age` counts.
+    pub(crate) fn held(
+        &self,
+        level: &LevelName,
+        proofs: &[Proof],
+        max_age: Option<Duration>,
+    ) -> Option<Duration> {
+        let rank = self.rank(level)?;
+        self.levels.iter().skip(rank).filter_map(|l| self.age_of(l, proofs, max_age)).min()
+    }
+
+    /// The highest level that the proofs hold, and its age.
+    pub(crate) fn highest(&self, proofs: &[Proof]) -> Option<(&LevelPolicy, Duration)> {
+        self.levels.iter().rev().find_map(|l| self.age_of(l, proofs, None).map(|age| (l, age)))
+    }
+
+    fn age_of(&self, level: &LevelPolicy, proofs: &[Proof], max_age: Option<Duration>) -> Option<Duration> {
+        let fresh = |age: Duration| [level.max_age, max_age].into_iter().flatten().all(|limit| age <= limit);
+        let proofs: Vec<Proof> = proofs.iter().copied().filter(|(_, age)| fresh(*age)).collect();
+        subsets(&proofs)
+            .filter(|set| self.proves(level, &set.iter().map(|(f, _)| *f).collect::<Vec<_>>()))
+            .filter_map(|set| set.iter().map(|(_, age)| *age).max())
+            .min()
+    }
+
+    /// The factor to ask for next: of the smallest additions to `proved` that reach the level, the first
+    /// in the order of `available`. `None` when no addition does.
+    pub(crate) fn next_factor(
+        &self,
+        level: &LevelName,
+        proved: &[FactorId],
+        available: &[FactorId],
+    ) -> Option<FactorId> {
+        let level = self.level(level)?;
+        let mut new = distinct(available);
+        new.retain(|factor| !proved.contains(factor));
+        let all: Vec<FactorId> = proved.iter().chain(&new).copied().collect();
+        let additions: Vec<Vec<FactorId>> = subsets(&all)
+            .filter(|set| self.proves(level, set))
+            .map(|set| set.into_iter().filter(|f| new.contains(f)).collect())
+            .collect();
+        let fewest = additions.iter().map(Vec::len).min()?;
+        new.into_iter().find(|f| additions.iter().any(|set| set.len() == fewest && set.contains(f)))
+    }
+}
+
+fn distinct(factors: &[FactorId]) -> Vec<FactorId> {
+    let mut seen = Vec::new();
+    for factor in factors {
+        if !seen.contains(factor) {
+            seen.push(*factor);
+        }
+    }
+    seen
+}
+
+/// All subsets. There are as many factors as `FactorId` has variants, so this stays small; trying them
+/// all is what makes the rules above obviously right.
+fn subsets<T: Copy>(of: &[T]) -> impl Iterator<Item = Vec<T>> + '_ {
+    let count = 1_u32.checked_shl(u32::try_from(of.len()).unwrap_or(u32::MAX)).unwrap_or(0);
+    (0..count).map(|mask| {
+        of.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0).map(|(_, item)| *item).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Duration = Duration::from_secs(16 * 60);
+    const NEW: Duration = Duration::from_secs(5);
+
+    fn level(policy: &Policy, proofs: &[Proof]) -> Option<String> {
+        policy.highest(proofs).map(|(l, _)| l.name.to_string())
+    }
+
+    #[test]
+    fn a_level_is_held_by_the_right_number_of_fresh_kinds() {
+        let policy = Policy::default();
+        assert_eq!(level(&policy, &[]), None);
+        assert_eq!(level(&policy, &[(FactorId::Pin, OLD)]).as_deref(), Some("basic"));
+        assert_eq!(level(&policy, &[(FactorId::Pin, NEW), (FactorId::Totp, NEW)]).as_deref(), Some("strong"));
+        assert_eq!(level(&policy, &[(FactorId::Pin, OLD), (FactorId::Totp, NEW)]).as_deref(), Some("basic"));
+    }
+
+    #[test]
+    fn two_factors_of_one_kind_are_not_two() {
+        let policy = Policy::default();
+        let strong = policy.level(&"strong".into()).expect("shipped");
+        assert!(!policy.proves(strong, &[FactorId::Pin, FactorId::Pin]));
+        assert!(policy.proves(strong, &[FactorId::Pin, FactorId::Totp]));
+    }
+
+    #[test]
+    fn a_weak_factor_never_lifts_above_the_lowest_level() {
+        let mut policy = Policy::default();
+        policy.factors.iter_mut().filter(|f| f.factor == FactorId::Totp).for_each(|f| f.weak = true);
+        assert_eq!(level(&policy, &[(FactorId::Pin, NEW), (FactorId::Totp, NEW)]).as_deref(), Some("basic"));
+        assert!(!policy.reachable(&"strong".into(), FactorId::ALL));
+    }
+
+    #[test]
+    fn a_factor_that_can_not_count_alone_needs_another() {
+        let mut policy = Policy::default();
+        policy.levels[0].not_only = vec![FactorId::Pin];
+        assert_eq!(level(&policy, &[(FactorId::Pin, NEW)]), None);
+        assert_eq!(level(&policy, &[(FactorId::Totp, NEW)]).as_deref(), Some("basic"));
+        assert_eq!(
+            policy.next_factor(&"basic".into(), &[], &[FactorId::Pin, FactorId::Totp]),
+            Some(FactorId::Totp)
+        );
+    }
+
+    #[test]
+    fn the_next_factor_follows_the_offer_and_what_is_proved() {
+        let policy = Policy::default();
+        let (basic, strong) = ("basic".into(), "strong".into());
+        let both = [FactorId::Totp, FactorId::Pin];
+        assert_eq!(policy.next_factor(&basic, &[], &both), Some(FactorId::Totp));
+        assert_eq!(policy.next_factor(&strong, &[FactorId::Totp], &both), Some(FactorId::Pin));
+        assert_eq!(policy.next_factor(&strong, &[], &[FactorId::Pin]), None);
+        assert_eq!(policy.next_factor(&"unknown".into(), &[], &both), None);
+    }
+}

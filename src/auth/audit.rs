@@ -1,0 +1,60 @@
+//! What goes into the audit log. Pseudonymous: a subject is its key, a factor its name, never a value.
+
+use serde::{Deserialize, Serialize};
+
+use super::{FactorId, SubjectKey, Verdict};
+use crate::units::CallId;
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// In which call, if in one.
+    pub call: Option<CallId>,
+    /// About whom, if about one.
+    pub subject: Option<SubjectKey>,
+    /// What happened.
+    pub kind: AuditKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum AuditKind {
+    /// A response was judged.
+    Verified {
+        /// Which factor.
+        factor: FactorId,
+        /// How.
+        verdict: Verdict,
+        /// The subject is locked after it.
+        locked: bool,
+    },
+    /// A call was handed to an agent with this proof.
+    HandedOff {
+        /// The level, `none` when nothing was proved.
+        level: String,
+        /// To whom.
+        agent: String,
+    },
+    /// A flow's `audit` step.
+    Noted {
+        /// Its name, from the flow file.
+        name: String,
+        /// Public facts only.
+        facts: Vec<(String, String)>,
+    },
+    /// A subject was added or changed.
+    SubjectStored,
+    /// A subject's key and rows were destroyed.
+    SubjectErased,
+    /// A factor was enrolled, replacing an earlier one of its kind.
+    Enrolled {
+        /// Which factor.
+        factor: FactorId,
+    },
+    /// An agent's password was set.
+    AgentPassword {
+        /// The agent.
+        agent: String,
+    },
+}

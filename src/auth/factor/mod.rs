@@ -1,0 +1,96 @@
+//! Factors: what may prove a claim. A factor is a file here and a line in [`factors!`].
+
+pub mod pin;
+pub mod totp;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::FactorPolicy;
+
+/// What a factor rests on. Two of one kind do not make two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FactorKind {
+    /// Something known.
+    Knowledge,
+    /// Something had.
+    Possession,
+    /// Something the caller is.
+    Inherence,
+}
+
+/// Makes [`FactorId`] from the list of factors. Each module has `NAME`, `KIND` and `defaults()`.
+macro_rules! factors {
+    ($($(#[$doc:meta])* $factor:ident = $module:ident,)+) => {
+        /// A factor, by name.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum FactorId { $($(#[$doc])* $factor,)+ }
+
+        impl FactorId {
+            /// Every factor this build knows.
+            pub const ALL: &'static [Self] = &[$(Self::$factor,)+];
+
+            /// Its name in flows, policies and headers.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$factor => $module::NAME,)+ }
+            }
+
+            /// What it rests on.
+            #[must_use]
+            pub const fn kind(self) -> FactorKind {
+                match self { $(Self::$factor => $module::KIND,)+ }
+            }
+
+            /// How it is used when a policy says nothing else.
+            #[must_use]
+            pub fn defaults(self) -> FactorPolicy {
+                match self { $(Self::$factor => $module::defaults(),)+ }
+            }
+        }
+    };
+}
+
+factors! {
+    /// A secret number, known.
+    Pin = pin,
+    /// An authenticator app's code, had.
+    Totp = totp,
+}
+
+impl FactorId {
+    /// The factor of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|factor| factor.name() == name)
+    }
+}
+
+impl fmt::Display for FactorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for FactorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_factor_has_a_name_of_its_own_and_a_usable_default() {
+        for factor in FactorId::ALL {
+            assert_eq!(FactorId::from_name(factor.name()), Some(*factor));
+            assert_eq!(factor.defaults().factor, *factor);
+            assert_eq!(serde_json::to_value(factor).ok(), Some(factor.name().into()));
+        }
+        assert_eq!(FactorId::from_name("voiceprint"), None);
+    }
+}

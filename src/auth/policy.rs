@@ -1,0 +1,227 @@
+//! The policy: factors, levels, limits. `flow` reads it from `policy.yaml`; this is what it means.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::factor::totp::Algorithm;
+use super::{FactorId, LevelName};
+
+/// What counts as proof, and how often one may be wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The factors in use, one entry each.
+    pub factors: Vec<FactorPolicy>,
+    /// The levels, lowest first.
+    pub levels: Vec<LevelPolicy>,
+    /// The limits on failures.
+    pub lockout: Lockout,
+}
+
+/// How one factor is used. Fields that do not concern a factor keep their defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactorPolicy {
+    /// Which factor.
+    pub factor: FactorId,
+    /// How many digits a response has.
+    pub digits: RangeInclusive<u8>,
+    /// The written exception for a PIN of fewer than 8 digits.
+    pub short_because: Option<String>,
+    /// Counts at the lowest level only.
+    pub weak: bool,
+    /// The time step of a TOTP; RFC 6238 §5.2 recommends 30 s.
+    pub step: Duration,
+    /// How many steps a TOTP clock may be off, either way.
+    pub drift: u8,
+    /// The hash of a TOTP at enrolment.
+    pub algorithm: Algorithm,
+}
+
+/// What one level needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LevelPolicy {
+    /// Its name.
+    pub name: LevelName,
+    /// How many factors.
+    pub factors: u8,
+    /// Each of another kind.
+    pub different_kinds: bool,
+    /// Factors that are not enough by themselves.
+    pub not_only: Vec<FactorId>,
+    /// No proof may be older than this.
+    pub max_age: Option<Duration>,
+}
+
+/// Limits on failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lockout {
+    /// In one call, over all factors and subjects.
+    pub per_call: u32,
+    /// For one subject, over all factors and calls.
+    pub per_subject: SubjectLimit,
+    /// Consecutive failures of one factor of one subject until it must be enrolled again.
+    pub hard_stop: u32,
+}
+
+/// Limits on one subject's failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubjectLimit {
+    /// So many failures …
+    pub failures: u32,
+    /// … in so long …
+    pub within: Duration,
+    /// … lock for so long.
+    pub lock: Duration,
+    /// Each further failure while the window is full doubles the lock.
+    pub growing: bool,
+}
+
+impl Default for Lockout {
+    fn default() -> Self {
+        Self {
+            per_call: 3,
+            per_subject: SubjectLimit {
+                failures: 5,
+                within: Duration::from_secs(24 * 3600),
+                lock: Duration::from_secs(30 * 60),
+                growing: true,
+            },
+            // NIST SP 800-63B-4 §3.2.2: no more than 100 consecutive failures.
+            hard_stop: 100,
+        }
+    }
+}
+
+impl Default for Policy {
+    /// The everyday policy: any factor is `basic`, two kinds within a quarter of an hour are `strong`.
+    fn default() -> Self {
+        let level = |name, factors, max_age| LevelPolicy {
+            name: LevelName::from(name),
+            factors,
+            different_kinds: factors > 1,
+            not_only: Vec::new(),
+            max_age,
+        };
+        Self {
+            factors: FactorId::ALL.iter().map(|f| f.defaults()).collect(),
+            levels: vec![level("basic", 1, None), level("strong", 2, Some(Duration::from_secs(15 * 60)))],
+            lockout: Lockout::default(),
+        }
+    }
+}
+
+/// What is wrong with a policy, apart from its spelling.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A PIN shorter than allowed.
+    #[error("a PIN has 8 digits; 4 to 7 need `short_because`, fewer are refused (this one: {min})")]
+    ShortPin {
+        /// The shortest PIN the policy would take.
+        min: u8,
+    },
+    /// A range of digits that nothing fits.
+    #[error("{factor} can't have {min} to {max} digits")]
+    Digits {
+        /// Which factor.
+        factor: FactorId,
+        /// The lower end.
+        min: u8,
+        /// The upper end.
+        max: u8,
+    },
+    /// A TOTP that accepts codes of too long a time.
+    #[error("a one-time code may drift by 2 steps of 15 to 60 seconds at most")]
+    Drift,
+    /// A level that nothing reaches.
+    #[error("no set of the policy's factors reaches level `{level}`")]
+    Unreachable {
+        /// Its name.
+        level: LevelName,
+    },
+    /// A limit that never bites, or always.
+    #[error("every limit needs a number of at least 1 and a time that is not zero")]
+    Limits,
+}
+
+impl Policy {
+    /// How the policy uses a factor; `None` when it does not.
+    #[must_use]
+    pub fn factor(&self, factor: FactorId) -> Option<&FactorPolicy> {
+        self.factors.iter().find(|f| f.factor == factor)
+    }
+
+    /// What a level needs; `None` when there is no such level.
+    #[must_use]
+    pub fn level(&self, level: &LevelName) -> Option<&LevelPolicy> {
+        self.levels.iter().find(|l| l.name == *level)
+    }
+
+    /// Everything that is wrong with it; empty when it can be used.
+    #[must_use]
+    pub fn problems(&self) -> Vec<PolicyError> {
+        let mut found: Vec<PolicyError> = self.factors.iter().filter_map(FactorPolicy::problem).collect();
+        let usable: Vec<FactorId> = self.factors.iter().map(|f| f.factor).collect();
+        let unreachable = self.levels.iter().filter(|l| !self.reachable(&l.name, &usable));
+        found.extend(unreachable.map(|l| PolicyError::Unreachable { level: l.name.clone() }));
+        let Lockout { per_call, per_subject, hard_stop } = self.lockout;
+        if [per_call, per_subject.failures, hard_stop].contains(&0)
+            || per_subject.within.is_zero()
+            || per_subject.lock.is_zero()
+        {
+            found.push(PolicyError::Limits);
+        }
+        found
+    }
+}
+
+impl FactorPolicy {
+    fn problem(&self) -> Option<PolicyError> {
+        let (min, max) = (*self.digits.start(), *self.digits.end());
+        let longest = match self.factor {
+            FactorId::Pin => super::factor::pin::LONGEST,
+            FactorId::Totp => 8,
+        };
+        if min > max || max > longest || (self.factor == FactorId::Totp && (min < 6 || min != max)) {
+            return Some(PolicyError::Digits { factor: self.factor, min, max });
+        }
+        if self.factor == FactorId::Pin && (min < 4 || (min < 8 && self.short_because.is_none())) {
+            return Some(PolicyError::ShortPin { min });
+        }
+        let step_fits = (15..=60).contains(&self.step.as_secs());
+        (self.factor == FactorId::Totp && (self.drift > 2 || !step_fits)).then_some(PolicyError::Drift)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_policy_has_no_problem() {
+        assert_eq!(Policy::default().problems(), []);
+    }
+
+    #[test]
+    fn a_short_pin_needs_a_written_reason() {
+        let mut policy = Policy::default();
+        policy.factors[0].digits = 6..=6;
+        assert_eq!(policy.problems(), [PolicyError::ShortPin { min: 6 }]);
+        policy.factors[0].short_because = Some("the card app's PIN".into());
+        assert_eq!(policy.problems(), []);
+        policy.factors[0].digits = 3..=6;
+        assert_eq!(policy.problems(), [PolicyError::ShortPin { min: 3 }]);
+    }
+
+    #[test]
+    fn a_level_that_nothing_reaches_is_named() {
+        let mut policy = Policy::default();
+        policy.factors.retain(|f| f.factor == FactorId::Pin);
+        assert_eq!(policy.problems(), [PolicyError::Unreachable { level: "strong".into() }]);
+    }
+
+    #[test]
+    fn limits_of_nothing_are_refused() {
+        let mut policy = Policy::default();
+        policy.lockout.per_call = 0;
+        assert_eq!(policy.problems(), [PolicyError::Limits]);
+    }
+}
