@@ -1,1 +1,7 @@
 //! The flow language: its documents, its checks, its runtime.
+
+pub mod clip;
+pub mod document;
+pub mod expr;
+
+pub use clip::ClipKey;

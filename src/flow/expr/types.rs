@@ -1,0 +1,136 @@
+//! Types of values, and the fields that the engine offers to expressions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::flow::document::Class;
+
+/// What a value can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Keys `0`–`9`, leading zeros kept.
+    Digits,
+    /// Any text.
+    Text,
+    /// A whole number.
+    Number,
+    /// An amount with its currency, such as `1204.50 EUR`.
+    Money,
+    /// A calendar day, such as `2026-05-03`.
+    Date,
+    /// True or false.
+    Flag,
+    /// One of some words.
+    Enum(Vec<Arc<str>>),
+    /// A level of the policy, or `none`.
+    Level,
+    /// A language of the application.
+    Language,
+    /// Several words.
+    List,
+}
+
+impl Type {
+    /// Its name in a flow.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Digits => "digits",
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Money => "money",
+            Self::Date => "date",
+            Self::Flag => "flag",
+            Self::Enum(_) => "enum",
+            Self::Level => "level",
+            Self::Language => "language",
+            Self::List => "list",
+        }
+    }
+
+    /// Whether a value of this type can go where `to` is wanted.
+    #[must_use]
+    pub fn fits(&self, to: &Self) -> bool {
+        match (self, to) {
+            (Self::Enum(words), Self::Enum(allowed)) => words.iter().all(|word| allowed.contains(word)),
+            // Everything with a spelling is text; a reply's text may hold money, a date or digits.
+            (
+                Self::Digits | Self::Enum(_) | Self::Level | Self::Language | Self::Date | Self::Money,
+                Self::Text,
+            ) => true,
+            (from, to) => from == to,
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $field:ident = $name:literal, $class:ident, $ty:ident;)+) => {
+        /// Something that the engine knows about the call.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Field { $($(#[$doc])* $field,)+ }
+
+        impl Field {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$field,)+];
+
+            /// Its name in a flow.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$field => $name,)+ }
+            }
+
+            /// Where its value may travel.
+            #[must_use]
+            pub const fn class(self) -> Class {
+                match self { $(Self::$field => Class::$class,)+ }
+            }
+
+            /// What it is.
+            #[must_use]
+            pub const fn ty(self) -> Type {
+                match self { $(Self::$field => Type::$ty,)+ }
+            }
+        }
+    };
+}
+
+fields! {
+    /// Our own name of the call.
+    CallId = "call.id", Public, Text;
+    /// The number that the call came from; unset when it was withheld.
+    CallFrom = "call.from", Personal, Text;
+    /// The number that was dialled.
+    CallTo = "call.to", Public, Text;
+    /// Whether the caller's number was withheld.
+    CallAnonymous = "call.anonymous", Public, Flag;
+    /// The language that the call is in.
+    Language = "language", Public, Language;
+    /// The level held now; `none` when there is none.
+    AuthLevel = "auth.level", Public, Level;
+    /// The names of the factors accepted so far.
+    AuthFactors = "auth.factors", Public, List;
+    /// Seconds since the level was reached; unset without a level.
+    AuthAge = "auth.age", Public, Number;
+    /// The subject's own name in the store, for services.
+    CustomerId = "customer.id", Personal, Text;
+    /// In the prompts of an authentication: failures left.
+    TriesLeft = "tries_left", Public, Number;
+    /// In the prompt that reads an answer back: the answer.
+    Answer = "answer", Personal, Digits;
+    /// In a queue's announcement: the caller's place, 1 for the next one.
+    QueuePlace = "queue.place", Public, Number;
+}
+
+impl Field {
+    /// By its name in a flow.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|field| field.name() == name)
+    }
+}
