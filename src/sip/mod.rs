@@ -1,5 +1,25 @@
 //! SIP (RFC 3261): messages, transactions, dialogs. No I/O.
 
+pub mod header;
+pub mod header_name;
+pub mod headers;
+mod lexer;
+pub mod message;
+pub mod method;
+pub mod parse;
 pub mod path;
+pub mod route_key;
+pub mod status;
+pub mod uri;
+mod write;
 
+pub use header::{CSeq, Contacts, MediaType, NameAddr, Params, Via};
+pub use header_name::{HeaderName, Name};
+pub use headers::{HeaderError, Headers};
+pub use message::{Core, Message, Request, Response};
+pub use method::Method;
+pub use parse::{ParseError, Problem};
 pub use path::{Path, Transport};
+pub use route_key::{RouteKey, route_key};
+pub use status::StatusCode;
+pub use uri::{Host, SipUri, Uri};

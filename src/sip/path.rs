@@ -1,19 +1,19 @@
-//! The way to a peer: which transport, from which of our addresses, to which of theirs.
+//! A way to a peer: which of our addresses, which of theirs, over what.
 
 use std::fmt;
 use std::net::SocketAddr;
 
-/// A transport that carries SIP (RFC 3261 §18).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The transports that the engine speaks (RFC 3261 §18).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Transport {
-    /// Datagrams: requests and responses are retransmitted.
+    /// Datagrams: the transactions retransmit.
     Udp,
-    /// A stream: framed by Content-Length, not retransmitted.
+    /// A stream: framed by Content-Length, no retransmission of requests.
     Tcp,
 }
 
 impl Transport {
-    /// The name in a Via header field.
+    /// As it is written in a Via (`UDP`, `TCP`).
     #[must_use]
     pub const fn via_name(self) -> &'static str {
         match self {
@@ -22,7 +22,16 @@ impl Transport {
         }
     }
 
-    /// Whether the transport delivers by itself, so that transactions need no retransmission.
+    /// As it is written in the `transport` parameter of a URI (`udp`, `tcp`).
+    #[must_use]
+    pub const fn uri_name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// Whether messages arrive or the connection fails: no transaction need retransmit.
     #[must_use]
     pub const fn is_reliable(self) -> bool {
         matches!(self, Self::Tcp)
@@ -31,19 +40,19 @@ impl Transport {
 
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.via_name())
+        f.write_str(self.uri_name())
     }
 }
 
-/// One way to a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// One way to a peer. For TCP, `connection` names the accepted or opened connection that the driver knows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Path {
-    /// The transport.
+    /// Over what.
     pub transport: Transport,
-    /// Our address.
+    /// Our address: where it arrived, or from where to send.
     pub local: SocketAddr,
-    /// The peer's address.
+    /// The peer's address: where it came from, or where to send.
     pub remote: SocketAddr,
-    /// For a stream, the connection that the driver knows by this number; `None` asks for one.
+    /// The connection, for TCP.
     pub connection: Option<u64>,
 }
