@@ -40,7 +40,7 @@ impl Transport {
 
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.uri_name())
+        f.write_str(self.via_name())
     }
 }
 
