@@ -1,0 +1,102 @@
+"""Makes the recordings of one language from the catalogue and the words. See README.md beside this file.
+
+Usage: prompts.py LANGUAGE CATALOGUE MODEL.onnx VOCABULARY.json VOICES_FOLDER AUDIO_FOLDER [KEY …]
+
+Without keys, what is there already is left alone.
+"""
+
+from pathlib import Path
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import onnxruntime
+import yaml
+
+import telephone
+import words
+
+VOICE_RATE = 24000
+VOICES = {"en-GB": ("bf_emma", "en-gb"), "es-ES": ("ef_dora", "es")}
+# How espeak's names of sounds are spelled in the alphabet that the model learned.
+SOUNDS = {
+    "d^ʒ": "ʤ", "t^ʃ": "ʧ", "t^s": "ʦ", "d^z": "ʣ", "a^ɪ": "I", "a^ʊ": "W", "e^ɪ": "A", "ɔ^ɪ": "Y",
+    "ə^ʊ": "Q", "o^ʊ": "O", "e^ə": "ɛː", "ə^l": "ᵊl",
+}
+SOUNDS_OF = {"en-GB": {"eə": "ɛː", "ɐ": "ə", "ɚ": "əɹ", "r": "ɹ", "x": "k", "ʔ": "t"}, "es-ES": {}}
+# What the phonemizer would read wrongly.
+READ_AS = {
+    "en-GB": {"PIN": "pin", "Countersign": "counter sign"},
+    "es-ES": {"Example Bank": "Egsámpol Bank"},
+}
+
+
+def recordings(language, catalogue):
+    """Name and text of every recording, the prompts first."""
+    for key, text in yaml.safe_load(catalogue.read_text())["prompts"].items():
+        text = text if isinstance(text, str) else text["text"]
+        parts = re.split(r"\$\{[^}]*\}", text)
+        if len(parts) == 1:
+            yield key, text
+            continue
+        spoken = [part.strip() for part in parts if re.search(r"\w", part)]
+        for number, part in enumerate(spoken, start=1):
+            yield f"{key}-{number}", part.lstrip(".,; ")
+    yield from words.of(language).items()
+
+
+def phonemes(text, language):
+    """Between marks of punctuation by espeak; the marks are kept, for they shape the melody."""
+    for written, read in READ_AS[language].items():
+        text = text.replace(written, read)
+    out = ""
+    for piece in re.findall(r"[^.,;:?!¿¡]+|[.,;:?!]", text):
+        if piece in ".,;:?!":
+            out = out.rstrip() + piece + " "
+            continue
+        command = ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", VOICES[language][1], piece.strip()]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        out += " ".join(said.split()) + " "
+    for before, after in (SOUNDS | SOUNDS_OF[language]).items():
+        out = out.replace(before, after)
+    return out.replace("^", "").strip()
+
+
+class Voice:
+    def __init__(self, language, model, vocabulary, voices):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(str(model), sess_options=options)
+        self.vocabulary = json.loads(vocabulary.read_text())["vocab"]
+        name = VOICES[language][0]
+        self.styles = np.fromfile(voices / f"{name}.bin", np.float32).reshape(-1, 256)
+
+    def say(self, sounds):
+        tokens = [self.vocabulary[sound] for sound in sounds if sound in self.vocabulary]
+        # The style is chosen by length; that of very short texts is hasty.
+        style = self.styles[min(max(len(tokens), 24), len(self.styles) - 1)]
+        inputs = {
+            "tokens": np.array([[0, *tokens, 0]], np.int64),
+            "style": style[None],
+            "speed": np.array([0.95], np.float32),
+        }
+        return self.session.run(None, inputs)[0].ravel().astype(np.float64)
+
+
+def main(language, catalogue, model, vocabulary, voices, audio, *only):
+    voice = Voice(language, Path(model), Path(vocabulary), Path(voices))
+    for name, text in recordings(language, Path(catalogue)):
+        path = Path(audio) / language / f"{name}.wav"
+        if (name not in only) if only else path.exists():
+            continue
+        sounds = phonemes(text, language)
+        wave = telephone.band(voice.say(sounds), VOICE_RATE)
+        wave = telephone.level(telephone.trim(wave, telephone.RATE))
+        telephone.write(path, wave)
+        print(f"{name}\t{len(wave) / telephone.RATE:.2f} s\t{text}\t{sounds}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,76 @@
+//! What the binary carries with it: the default application and its recordings, so that it answers a
+//! call without any file beside it.
+
+use include_dir::{Dir, DirEntry, include_dir};
+
+/// The default application's folder below `flows/`.
+pub const DEFAULT_APPLICATION: &str = "bank";
+
+static FLOWS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/flows");
+static AUDIO: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/audio");
+
+/// The files of `flows/`; paths start with the application's folder, such as `bank/policy.yaml`.
+#[must_use]
+pub const fn files() -> Embedded {
+    Embedded(&FLOWS)
+}
+
+/// The files of `audio/`; paths such as `en-GB/greeting.wav`.
+#[must_use]
+pub const fn audio() -> Embedded {
+    Embedded(&AUDIO)
+}
+
+/// A folder inside the binary. Paths are relative to it and use `/`.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded(&'static Dir<'static>);
+
+impl Embedded {
+    /// A file's bytes.
+    #[must_use]
+    pub fn bytes(&self, path: &str) -> Option<&'static [u8]> {
+        self.0.get_file(path).map(include_dir::File::contents)
+    }
+
+    /// A file's text, if it is UTF-8.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<&'static str> {
+        self.0.get_file(path).and_then(include_dir::File::contents_utf8)
+    }
+
+    /// The paths of the files directly in a folder, sorted; none when there is no such folder. The empty
+    /// path is the outermost folder.
+    #[must_use]
+    pub fn list(&self, folder: &str) -> Vec<String> {
+        let folder = folder.trim_matches('/');
+        let folder = if folder.is_empty() || folder == "." { Some(self.0) } else { self.0.get_dir(folder) };
+        let mut paths: Vec<String> = folder
+            .into_iter()
+            .flat_map(Dir::entries)
+            .filter_map(DirEntry::as_file)
+            .map(|file| file.path().to_string_lossy().replace('\\', "/"))
+            .collect();
+        paths.sort();
+        paths
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_application_and_its_recordings_are_inside() {
+        let catalogue = files().text("bank/prompts/en-GB.yaml").expect("the catalogue");
+        assert!(catalogue.contains("greeting:"));
+        assert!(audio().bytes("tones/beep.wav").is_some_and(|bytes| bytes.starts_with(b"RIFF")));
+        assert_eq!(audio().bytes("tones/none.wav"), None);
+    }
+
+    #[test]
+    fn a_folder_lists_its_own_files_only() {
+        assert_eq!(files().list("bank/prompts"), ["bank/prompts/en-GB.yaml", "bank/prompts/es-ES.yaml"]);
+        assert!(audio().list("").iter().all(|path| !path.contains('/')));
+        assert!(files().list("nothing/here").is_empty());
+    }
+}
