@@ -86,7 +86,9 @@ pub enum AudioProblem {
         embedded: bool,
     },
     /// The name leads out of the folders.
-    #[error("`{key}` does not name a recording: write a path below the audio folder without `..`, such as `en-GB/greeting`")]
+    #[error(
+        "`{key}` does not name a recording: write a path below the audio folder without `..`, such as `en-GB/greeting`"
+    )]
     Name {
         /// What was wanted.
         key: String,
@@ -192,7 +194,8 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("countersign-prompts-{}-{name}", std::process::id()));
+            let path =
+                std::env::temp_dir().join(format!("countersign-prompts-{}-{name}", std::process::id()));
             fs::create_dir_all(path.join("en-GB")).expect("a temporary folder");
             Self(path)
         }
@@ -233,9 +236,12 @@ mod tests {
     fn all_that_is_wrong_is_told_at_once_with_what_to_do() {
         let folder = Folder::new("wrong").with("en-GB/broken.mp3", b"this is not music");
         let wanted = keys(&["en-GB/absent", "en-GB/broken", "../secret"]);
-        let problems = AudioLibrary::load(&folder.sources(true), &wanted).expect_err("three things are wrong");
-        let told: Vec<String> =
-            problems.iter().map(|p| p.to_string().replace(&folder.0.display().to_string(), "AUDIO")).collect();
+        let problems =
+            AudioLibrary::load(&folder.sources(true), &wanted).expect_err("three things are wrong");
+        let told: Vec<String> = problems
+            .iter()
+            .map(|p| p.to_string().replace(&folder.0.display().to_string(), "AUDIO"))
+            .collect();
         assert_eq!(
             told,
             [
