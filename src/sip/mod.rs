@@ -10,6 +10,8 @@ pub mod parse;
 pub mod path;
 pub mod route_key;
 pub mod status;
+pub mod timers;
+pub mod transaction;
 pub mod uri;
 mod write;
 
