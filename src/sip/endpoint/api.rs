@@ -1,0 +1,289 @@
+//! What goes into an [`super::Endpoint`] and what comes out of it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::sip::digest::Credentials;
+use crate::sip::timers::TimerConfig;
+use crate::sip::{Headers, Method, NameAddr, Path, StatusCode, Uri};
+use crate::units::Digit;
+
+/// One INVITE session: a dialog (or the attempt at one) with its offers and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// One request outside of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// How an endpoint behaves.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    /// What our Call-IDs end with (`.3@countersign`): the edge routes on it.
+    pub call_id_suffix: String,
+    /// The Server and User-Agent header; `None` says nothing.
+    pub server: Option<String>,
+    /// The timers.
+    pub timers: TimerConfig,
+    /// The methods that we take: the Allow header.
+    pub allow: Vec<Method>,
+    /// The most transactions at a time, both directions together. Beyond it an INVITE gets 503 with
+    /// Retry-After, other requests are dropped, and requests of ours fail at once.
+    pub max_transactions: usize,
+    /// The most sessions at a time; beyond it an INVITE gets 503.
+    pub max_sessions: usize,
+    /// The user part of Contact when a session has no other.
+    pub contact_user: String,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            call_id_suffix: "@countersign".to_owned(),
+            server: None,
+            timers: TimerConfig::default(),
+            allow: vec![
+                Method::Invite,
+                Method::Ack,
+                Method::Bye,
+                Method::Cancel,
+                Method::Options,
+                Method::Info,
+                Method::Update,
+            ],
+            max_transactions: 50_000,
+            max_sessions: 20_000,
+            contact_user: "countersign".to_owned(),
+        }
+    }
+}
+
+/// What happens to an endpoint.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// One whole message came.
+    Received {
+        /// The way it came.
+        path: Path,
+        /// The datagram, or the frame of a stream.
+        message: Bytes,
+    },
+    /// Nothing can be sent this way any more: the connection broke, or the peer's host refused.
+    TransportFailed(Path),
+    /// The instant that [`Output::Timeout`] asked for may have come.
+    Timeout,
+}
+
+/// What an endpoint orders. Poll until `Timeout` before the next input.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send.
+    Transmit {
+        /// The way. For a stream without a connection: open one, or use one that is open to that peer.
+        path: Path,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// Something that the layer above must know.
+    Event(Event),
+    /// Nothing more until this instant, or until something happens.
+    Timeout(Option<Instant>),
+}
+
+/// What an incoming INVITE says.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Who is called.
+    pub request_uri: Uri,
+    /// From.
+    pub from: NameAddr,
+    /// To.
+    pub to: NameAddr,
+    /// Call-ID.
+    pub call_id: String,
+    /// All headers.
+    pub headers: Headers,
+    /// The session description; without one, our 200 offers.
+    pub offer: Option<Bytes>,
+}
+
+/// What the layer above must know. The debug format shows no header value and no body.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Someone calls. 100 has been sent; `ring`, `accept` or `reject` follow.
+    Incoming {
+        /// The new session.
+        session: SessionId,
+        /// The way it came.
+        path: Path,
+        /// What it says.
+        invite: Box<Incoming>,
+    },
+    /// The ACK of our 200 came: of the call, or of an offer that we answered.
+    Acked {
+        /// The session.
+        session: SessionId,
+        /// The answer, when our 200 had the offer.
+        answer: Option<Bytes>,
+    },
+    /// A provisional response to our INVITE, other than 100.
+    Progress {
+        /// The session.
+        session: SessionId,
+        /// 101–199.
+        status: StatusCode,
+        /// Early media's description: the answer, subject to change.
+        sdp: Option<Bytes>,
+    },
+    /// Our INVITE was accepted; its ACK is on the way.
+    Answered {
+        /// The session.
+        session: SessionId,
+        /// The answer: of the 200, or of the last provisional response of the same callee.
+        sdp: Option<Bytes>,
+        /// All headers of the 200.
+        headers: Headers,
+    },
+    /// Our INVITE was refused (3xx–6xx), or got no answer (408), or could not be sent (503). `Ended` follows.
+    Failed {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        status: StatusCode,
+    },
+    /// The peer wants to change the session, or asks for an offer of ours (`sdp` is `None`): `answer_offer`.
+    Offered {
+        /// The session.
+        session: SessionId,
+        /// Its offer.
+        sdp: Option<Bytes>,
+    },
+    /// What became of our offer.
+    OfferAnswered {
+        /// The session.
+        session: SessionId,
+        /// The answer, or why there is none; then the session goes on as before.
+        sdp: Result<Bytes, StatusCode>,
+    },
+    /// A key by SIP INFO.
+    Digit {
+        /// The session.
+        session: SessionId,
+        /// The key.
+        digit: Digit,
+    },
+    /// The session is over. Exactly once per session, and always its last event.
+    Ended {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        cause: EndCause,
+    },
+    /// The final answer to a request of ours outside of sessions; 408 when none came, 503 when it could
+    /// not be sent.
+    Response {
+        /// The request.
+        request: RequestId,
+        /// The status.
+        status: StatusCode,
+        /// All headers; none for an answer of our own.
+        headers: Headers,
+    },
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndCause {
+    /// The peer hung up.
+    Bye,
+    /// The call was cancelled before it was answered, by the caller's side.
+    Cancelled,
+    /// Our INVITE was refused.
+    Refused,
+    /// Our 200 was never acknowledged.
+    AckTimeout,
+    /// Nobody answered in time.
+    Timeout,
+    /// The way to the peer broke.
+    TransportFailed,
+    /// We hung up, or refused.
+    Local,
+}
+
+/// A call to make.
+#[derive(Debug)]
+pub struct OutgoingInvite {
+    /// The way to the next hop.
+    pub path: Path,
+    /// Who is called.
+    pub request_uri: Uri,
+    /// From, without tag.
+    pub from: NameAddr,
+    /// To.
+    pub to: NameAddr,
+    /// The user part of our Contact.
+    pub contact_user: Option<String>,
+    /// Further headers.
+    pub headers: Vec<(String, String)>,
+    /// The offer.
+    pub sdp: Bytes,
+    /// For 401 and 407.
+    pub credentials: Option<Credentials>,
+}
+
+/// A request outside of sessions: REGISTER, OPTIONS.
+#[derive(Debug)]
+pub struct OutgoingRequest {
+    /// The way to the next hop.
+    pub path: Path,
+    /// What is asked.
+    pub method: Method,
+    /// Of whom.
+    pub uri: Uri,
+    /// From, without tag.
+    pub from: NameAddr,
+    /// To.
+    pub to: NameAddr,
+    /// Further headers. A Contact of ours is added unless one stands here.
+    pub headers: Vec<(String, String)>,
+    /// The body with its type.
+    pub body: Option<(String, Bytes)>,
+    /// For 401 and 407.
+    pub credentials: Option<Credentials>,
+}
+
+/// What an endpoint holds. All zero when nothing is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Active {
+    /// Sessions, those that only await the end of a transaction included.
+    pub sessions: usize,
+    /// Transactions, both directions.
+    pub transactions: usize,
+    /// Deadlines.
+    pub timers: usize,
+}
+
+/// What has happened since the endpoint was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests and responses received, broken ones included.
+    pub received: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Datagrams that were no message.
+    pub malformed: u64,
+    /// Requests answered by [`crate::sip::validate`].
+    pub refused: u64,
+    /// Requests and responses that belong to nothing.
+    pub stray: u64,
+    /// Requests turned away because a table was full.
+    pub overload: u64,
+    /// INVITEs raised to the layer above.
+    pub incoming: u64,
+    /// Transactions that ended by timer B, F or H.
+    pub timed_out: u64,
+}
+
+/// How long a caller that was turned away should wait (RFC 3261 §20.33).
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
