@@ -1,5 +1,7 @@
 //! SIP (RFC 3261): messages, transactions, dialogs. No I/O.
 
+pub mod dialog;
+pub mod endpoint;
 pub mod header;
 pub mod header_name;
 pub mod headers;
@@ -15,6 +17,10 @@ pub mod transaction;
 pub mod uri;
 mod write;
 
+pub use endpoint::{
+    Active, Counters, Credentials, EndCause, Endpoint, EndpointConfig, Event, Incoming, Input, Output,
+    OutgoingInvite, OutgoingRequest, RequestId, SessionId,
+};
 pub use header::{CSeq, Contacts, MediaType, NameAddr, Params, Via};
 pub use header_name::{HeaderName, Name};
 pub use headers::{HeaderError, Headers};

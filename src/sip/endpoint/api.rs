@@ -1,10 +1,11 @@
 //! What goes into an [`super::Endpoint`] and what comes out of it.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::sip::digest::Credentials;
+use crate::secret::Secret;
 use crate::sip::timers::TimerConfig;
 use crate::sip::{Headers, Method, NameAddr, Path, StatusCode, Uri};
 use crate::units::Digit;
@@ -209,6 +210,21 @@ pub enum EndCause {
     TransportFailed,
     /// We hung up, or refused.
     Local,
+}
+
+/// Who we are to a peer that asks (401, 407).
+#[derive(Clone)]
+pub struct Credentials {
+    /// The user name.
+    pub user: String,
+    /// The password.
+    pub password: Secret<String>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials")
+    }
 }
 
 /// A call to make.
