@@ -1,1 +1,22 @@
-//! Media of one leg: SDP, RTP, RTCP, telephone-events, players. No I/O.
+//! Media of one leg: SDP offers and answers, RTP and RTCP, telephone-events, the player. No I/O.
+//!
+//! [`MediaSession`] is the machine; [`sdp`] says what the two sides agreed on; [`rtp`] holds the parts that
+//! carry RFC nouns. Nothing here knows SIP, a call or a caller: it sees datagrams and gives datagrams,
+//! keys and frames. A telephone-event payload is a key, perhaps of a PIN, so no type here prints a payload.
+
+pub mod frame;
+pub mod inbound;
+pub mod latch;
+pub mod outbound;
+pub mod player;
+pub mod rtp;
+pub mod sdp;
+pub mod session;
+pub mod stats;
+
+pub use frame::Frame;
+pub use latch::LatchPolicy;
+pub use rtp::jitter::JitterConfig;
+pub use sdp::{Direction, LocalMedia, Negotiated, Remote, SdpError};
+pub use session::{Event, Input, MediaConfig, MediaSession, Output, Packet};
+pub use stats::MediaStats;

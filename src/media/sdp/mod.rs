@@ -1,0 +1,211 @@
+//! Session descriptions (RFC 8866) and what the offer/answer model (RFC 3264, RFC 6337) makes of them.
+//!
+//! One audio stream of G.711 with telephone-events; every other m-line is refused with port 0. The text is
+//! parsed by `sdp-types`; [`negotiate`] decides, [`write`] writes.
+
+pub mod negotiate;
+pub mod write;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::audio::Codec;
+use crate::units::PayloadType;
+
+pub use negotiate::{accept_answer, answer};
+pub use write::{offer, reoffer};
+
+/// Which way audio flows, as seen by the side that says it (RFC 3264 §5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    SendRecv,
+    /// From this side only.
+    SendOnly,
+    /// To this side only.
+    RecvOnly,
+    /// Neither way.
+    Inactive,
+}
+
+impl Direction {
+    /// From its two halves.
+    #[must_use]
+    pub const fn from_flows(sends: bool, receives: bool) -> Self {
+        match (sends, receives) {
+            (true, true) => Self::SendRecv,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::RecvOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+
+    /// Does the side that says this send?
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Does the side that says this receive?
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// The same stream as the other side sees it.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self::from_flows(self.receives(), self.sends())
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self::from_flows(self.sends() && other.sends(), self.receives() && other.receives())
+    }
+
+    /// The attribute's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// From the attribute's name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
+            .into_iter()
+            .find(|direction| direction.name() == name)
+    }
+}
+
+/// What our side brings to an offer or an answer.
+#[derive(Clone, Debug)]
+pub struct LocalMedia {
+    /// Where we receive RTP; RTCP is the next port.
+    pub address: SocketAddr,
+    /// Codecs we take part in, the preferred first.
+    pub codecs: Vec<Codec>,
+    /// The `o=` session id, the same for the whole dialog.
+    pub session_id: u64,
+    /// The `o=` version: one more for every description that differs (RFC 3264 §8); see [`LocalMedia::bump`].
+    pub version: u64,
+    /// Whether we take part in RTCP.
+    pub rtcp: bool,
+    /// What we are willing to do.
+    pub direction: Direction,
+}
+
+impl LocalMedia {
+    /// Both codecs, RTCP, both ways, version 0.
+    #[must_use]
+    pub fn new(address: SocketAddr, session_id: u64) -> Self {
+        Self {
+            address,
+            codecs: Codec::ALL.to_vec(),
+            session_id,
+            version: 0,
+            rtcp: true,
+            direction: Direction::SendRecv,
+        }
+    }
+
+    /// Counts the version up. Call it before every description of the dialog but the first.
+    pub const fn bump(&mut self) {
+        self.version = self.version.wrapping_add(1);
+    }
+}
+
+/// What the two sides agreed on, as far as it concerns us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Where the peer says it receives RTP. The source of its packets may differ: see [`super::latch`].
+    pub rtp: SocketAddr,
+    /// Where the peer receives RTCP; `None` when one side does without.
+    pub rtcp: Option<SocketAddr>,
+    /// What we send, and expect.
+    pub codec: Codec,
+    /// The payload type of `codec` in what we send.
+    pub payload_type: PayloadType,
+    /// The payload type of telephone-events in what we send; `None` when the peer does not know them.
+    pub telephone_event: Option<PayloadType>,
+    /// The payload type of telephone-events in what the peer sends to us. It is the one of our own
+    /// description, so it differs from `telephone_event` when an answer renumbers it.
+    pub receive_event: Option<PayloadType>,
+    /// How much audio we put into one packet.
+    pub ptime: Duration,
+    /// What *we* may do now: `RecvOnly` while the peer holds us.
+    pub direction: Direction,
+    /// RTCP shares the RTP port (RFC 5761).
+    pub rtcp_mux: bool,
+}
+
+/// The outcome of an offer or an answer.
+#[derive(Clone, Debug)]
+pub struct Negotiated {
+    /// Our answer; empty when the peer answered our offer.
+    pub body: Bytes,
+    /// What we agreed on.
+    pub remote: Remote,
+    /// The m-lines of the session, for a later offer of ours: [`reoffer`].
+    pub layout: Layout,
+}
+
+/// The m-lines of a session in their order. A later offer must repeat them all (RFC 3264 §8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    pub(crate) lines: Vec<MediaLine>,
+}
+
+/// One m-line of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MediaLine {
+    /// The audio stream in use.
+    Ours,
+    /// A stream refused: its media, protocol and formats are repeated with port 0.
+    Refused { media: String, proto: String, formats: String },
+}
+
+/// Why a description was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SdpError {
+    /// Not a session description at all.
+    #[error("the session description is malformed")]
+    Malformed,
+    /// More m-lines or bytes than any honest peer sends.
+    #[error("the session description is too large")]
+    TooLarge,
+    /// No audio stream over plain RTP that is not refused.
+    #[error("no usable audio stream")]
+    NoAudio,
+    /// No codec in common.
+    #[error("no codec in common")]
+    NoCommonCodec,
+    /// An address that is no unicast IP address of our family.
+    #[error("the media address cannot be reached")]
+    Address,
+}
+
+impl SdpError {
+    /// The SIP status that says so: 400 for garbage, 488 for what we cannot do.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed | Self::TooLarge => 400,
+            Self::NoAudio | Self::NoCommonCodec | Self::Address => 488,
+        }
+    }
+}
+
+/// The payload type of telephone-events in our own offers: the customary dynamic number.
+pub(crate) const OUR_TELEPHONE_EVENT: PayloadType = PayloadType(101);
+/// The packet time when the peer asks for none (RFC 3551 §4.5, default for PCMU and PCMA).
+pub(crate) const DEFAULT_PTIME: Duration = Duration::from_millis(20);

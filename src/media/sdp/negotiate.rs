@@ -1,0 +1,256 @@
+//! Decides what an offer or an answer means for us (RFC 3264 §6 and §7, RFC 6337).
+//!
+//! The first audio stream over `RTP/AVP` that is not refused is ours. An answer of ours names one codec, the
+//! first of the offer that we have: the peer then can't change codecs from packet to packet.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sdp_types::{Media, Session};
+
+use super::write::{Stream, description, rtcp_address};
+use super::{
+    DEFAULT_PTIME, Direction, Layout, LocalMedia, MediaLine, Negotiated, OUR_TELEPHONE_EVENT, Remote,
+    SdpError,
+};
+use crate::audio::Codec;
+use crate::units::PayloadType;
+
+/// Our answer to an offer.
+///
+/// # Errors
+///
+/// When the offer is garbage (400) or holds nothing we can take part in (488): [`SdpError::status`].
+pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> {
+    let session = parse(offer)?;
+    let index = audio_index(&session).ok_or(SdpError::NoAudio)?;
+    let media = session.medias.get(index).ok_or(SdpError::NoAudio)?;
+    let formats = Formats::of(media);
+    let (payload_type, codec) = formats.first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
+    let mut remote = remote(&session, media, local, payload_type, codec)?;
+    // RFC 3264 §6.1: the answer uses the offer's numbers, so both ways are the same.
+    remote.receive_event = remote.telephone_event;
+    let layout = layout(&session, index)?;
+    let stream = Stream {
+        formats: &[(payload_type, codec)],
+        telephone_event: remote.telephone_event,
+        ptime: remote.ptime,
+        direction: remote.direction,
+        rtcp_mux: remote.rtcp_mux,
+    };
+    let body = description(local, &layout, &stream);
+    Ok(Negotiated { body, remote, layout })
+}
+
+/// Takes the peer's answer to our offer.
+///
+/// # Errors
+///
+/// When the answer is garbage or refuses the stream.
+pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> {
+    let session = parse(answer)?;
+    let index = audio_index(&session).ok_or(SdpError::NoAudio)?;
+    let media = session.medias.get(index).ok_or(SdpError::NoAudio)?;
+    // RFC 6337 §2: of several codecs in an answer the first is the one to use.
+    let (payload_type, codec) =
+        Formats::of(media).first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
+    let mut remote = remote(&session, media, local, payload_type, codec)?;
+    remote.receive_event = remote.telephone_event.map(|_| OUR_TELEPHONE_EVENT);
+    // We did not offer it, so it can't be accepted (RFC 5761 §5.1.1).
+    remote.rtcp_mux = false;
+    Ok(Negotiated { body: Bytes::new(), remote, layout: layout(&session, index)? })
+}
+
+fn parse(text: &[u8]) -> Result<Session, SdpError> {
+    let lines_of_media = text.windows(3).filter(|window| *window == b"\nm=").count();
+    if text.len() > MAX_OCTETS || lines_of_media > MAX_MEDIA_LINES {
+        return Err(SdpError::TooLarge);
+    }
+    Session::parse(text).map_err(|_| SdpError::Malformed)
+}
+
+/// The stream to use: the first audio over plain RTP with a port.
+fn audio_index(session: &Session) -> Option<usize> {
+    session.medias.iter().position(|media| {
+        media.media.eq_ignore_ascii_case("audio")
+            && media.proto.eq_ignore_ascii_case("RTP/AVP")
+            && media.port != 0
+    })
+}
+
+/// All m-lines of the session, the one at `ours` in use.
+fn layout(session: &Session, ours: usize) -> Result<Layout, SdpError> {
+    let line = |(index, media): (usize, &Media)| {
+        if index == ours {
+            return Ok(MediaLine::Ours);
+        }
+        // What we write back must be tokens, whatever the parser let through.
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let formats_plain = media.fmt.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        if !plain(&media.media) || !plain(&media.proto) || !formats_plain {
+            return Err(SdpError::Malformed);
+        }
+        Ok(MediaLine::Refused {
+            media: media.media.clone(),
+            proto: media.proto.clone(),
+            formats: media.fmt.clone(),
+        })
+    };
+    let lines = session.medias.iter().enumerate().map(line).collect::<Result<_, _>>()?;
+    Ok(Layout { lines })
+}
+
+/// What the peer's stream says about where and how to send.
+fn remote(
+    session: &Session,
+    media: &Media,
+    local: &LocalMedia,
+    payload_type: PayloadType,
+    codec: Codec,
+) -> Result<Remote, SdpError> {
+    let ip = connection_address(session, media)?;
+    if ip.is_multicast() || ip.is_ipv4() != local.address.is_ipv4() {
+        return Err(SdpError::Address);
+    }
+    let rtp = SocketAddr::new(ip, media.port);
+    let rtcp_mux = local.rtcp && media.has_attribute("rtcp-mux");
+    let rtcp = if !local.rtcp || !wants_rtcp(media) {
+        None
+    } else if rtcp_mux {
+        Some(rtp)
+    } else {
+        Some(rtcp_attribute(media, ip).unwrap_or_else(|| rtcp_address(rtp)))
+    };
+    let mut direction = local.direction.and(direction(session, media).reversed());
+    if ip.is_unspecified() {
+        // RFC 3264 §8.4: the hold of older peers; nothing may be sent to them.
+        direction = Direction::from_flows(false, direction.receives());
+    }
+    Ok(Remote {
+        rtp,
+        rtcp,
+        codec,
+        payload_type,
+        telephone_event: Formats::of(media).telephone_event(),
+        receive_event: None,
+        ptime: ptime(media),
+        direction,
+        rtcp_mux,
+    })
+}
+
+/// The stream's own address, else the session's (RFC 8866 §5.7).
+fn connection_address(session: &Session, media: &Media) -> Result<IpAddr, SdpError> {
+    let connection =
+        media.connections.first().or(session.connection.as_ref()).ok_or(SdpError::Malformed)?;
+    connection.try_address().map(|address| address.ip).map_err(|_| SdpError::Address)
+}
+
+/// RFC 3556 §2: bandwidth 0 for senders and receivers turns RTCP off.
+fn wants_rtcp(media: &Media) -> bool {
+    let is_off =
+        |kind: &str| media.bandwidths.iter().any(|line| line.bwtype == kind && line.bandwidth == 0);
+    !(is_off("RS") && is_off("RR"))
+}
+
+/// `a=rtcp:<port> [IN IP4 <address>]` (RFC 3605 §2.1).
+fn rtcp_attribute(media: &Media, default_ip: IpAddr) -> Option<SocketAddr> {
+    let value = media.get_first_attribute_value("rtcp")??;
+    let mut words = value.split_ascii_whitespace();
+    let port = words.next()?.parse::<u16>().ok().filter(|&port| port != 0)?;
+    let ip = match words.nth(2) {
+        // Reports to an address of another family or to a name are not worth the trouble.
+        Some(word) => word.parse().ok().filter(|ip: &IpAddr| ip.is_ipv4() == default_ip.is_ipv4())?,
+        None => default_ip,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+/// The stream's own direction, else the session's, else both ways (RFC 8866 §6.7).
+fn direction(session: &Session, media: &Media) -> Direction {
+    let first = |attributes: &[sdp_types::Attribute]| {
+        attributes.iter().find_map(|attribute| Direction::from_name(&attribute.attribute))
+    };
+    first(&media.attributes).or_else(|| first(&session.attributes)).unwrap_or_default()
+}
+
+/// What the peer wants in a packet (RFC 8866 §6.4), where it is in bounds.
+fn ptime(media: &Media) -> Duration {
+    let milliseconds = |name: &str| {
+        let value = media.get_first_attribute_value(name)??;
+        // Some write "20.0"; the fraction does not matter.
+        value.trim().split('.').next()?.parse::<u64>().ok()
+    };
+    let wanted = milliseconds("ptime")
+        .filter(|ms| PTIME_MS.contains(ms))
+        .map_or(DEFAULT_PTIME, Duration::from_millis);
+    match milliseconds("maxptime").filter(|ms| PTIME_MS.contains(ms)) {
+        Some(most) => wanted.min(Duration::from_millis(most)),
+        None => wanted,
+    }
+}
+
+/// The formats of an m-line in their order, with what `a=rtpmap` says about each.
+struct Formats<'a> {
+    list: Vec<(PayloadType, Option<&'a str>)>,
+}
+
+impl<'a> Formats<'a> {
+    fn of(media: &'a Media) -> Self {
+        let list = media
+            .fmt
+            .split_ascii_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .filter(|&number: &u8| number < 128)
+            .map(|number| (PayloadType(number), rtpmap(media, number)))
+            .take(MAX_FORMATS)
+            .collect();
+        Self { list }
+    }
+
+    /// The first format of the peer's that is one of `codecs`.
+    fn first_of(&self, codecs: &[Codec]) -> Option<(PayloadType, Codec)> {
+        self.list.iter().find_map(|&(number, map)| {
+            let codec = match map {
+                Some(map) => codec_of_map(map)?,
+                // RFC 3551 §6: static numbers need no rtpmap.
+                None => Codec::from_payload_type(number)?,
+            };
+            codecs.contains(&codec).then_some((number, codec))
+        })
+    }
+
+    /// Telephone-events at the codecs' clock rate.
+    fn telephone_event(&self) -> Option<PayloadType> {
+        let is_event = |map: &str| {
+            let (name, rate) = map.split_once('/')?;
+            (name.eq_ignore_ascii_case("telephone-event") && rate.trim() == "8000").then_some(())
+        };
+        self.list.iter().find_map(|&(number, map)| is_event(map?).map(|()| number))
+    }
+}
+
+/// `<encoding name>/<clock rate>[/<channels>]` of a payload type.
+fn rtpmap(media: &Media, number: u8) -> Option<&str> {
+    media.get_attribute_values("rtpmap").find_map(|value| {
+        let (word, map) = value?.trim().split_once(' ')?;
+        (word.parse() == Ok(number)).then_some(map.trim())
+    })
+}
+
+fn codec_of_map(map: &str) -> Option<Codec> {
+    let mut parts = map.split('/');
+    let codec = Codec::from_name(parts.next()?.trim())?;
+    let mono = |channels: Option<&str>| channels.is_none_or(|channels| channels.trim() == "1");
+    (parts.next()?.trim() == "8000" && mono(parts.next())).then_some(codec)
+}
+
+/// Packet times we send, in milliseconds.
+const PTIME_MS: std::ops::RangeInclusive<u64> = 10..=60;
+/// A description of one call has a handful of streams; the rest is an attack.
+const MAX_MEDIA_LINES: usize = 32;
+/// More octets than any description of a call.
+const MAX_OCTETS: usize = 16 * 1024;
+/// There are 128 payload types.
+const MAX_FORMATS: usize = 128;

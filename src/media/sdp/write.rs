@@ -1,0 +1,142 @@
+//! The text of our descriptions (RFC 8866 §5): the same few lines each time, so they are simply written.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{DEFAULT_PTIME, Direction, Layout, LocalMedia, MediaLine, OUR_TELEPHONE_EVENT};
+use crate::audio::Codec;
+use crate::units::PayloadType;
+
+/// Our first offer of a dialog.
+#[must_use]
+pub fn offer(local: &LocalMedia) -> Bytes {
+    reoffer(local, &Layout { lines: vec![MediaLine::Ours] })
+}
+
+/// Our offer within a session whose m-lines are known: it repeats them all (RFC 3264 §8).
+#[must_use]
+pub fn reoffer(local: &LocalMedia, layout: &Layout) -> Bytes {
+    let formats: Vec<_> = local.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
+    let stream = Stream {
+        formats: &formats,
+        telephone_event: Some(OUR_TELEPHONE_EVENT),
+        ptime: DEFAULT_PTIME,
+        direction: local.direction,
+        rtcp_mux: false,
+    };
+    description(local, layout, &stream)
+}
+
+/// The audio stream of a description.
+pub(super) struct Stream<'a> {
+    /// Formats in order of preference.
+    pub(super) formats: &'a [(PayloadType, Codec)],
+    /// Telephone-events at 8,000 Hz.
+    pub(super) telephone_event: Option<PayloadType>,
+    /// What goes into a packet.
+    pub(super) ptime: Duration,
+    /// Our direction.
+    pub(super) direction: Direction,
+    /// RTCP on the RTP port.
+    pub(super) rtcp_mux: bool,
+}
+
+/// A whole description: the stream in its place, all other lines refused.
+pub(super) fn description(local: &LocalMedia, layout: &Layout, stream: &Stream<'_>) -> Bytes {
+    let mut text = String::with_capacity(400);
+    // Writing to a String cannot fail.
+    let _ = head(&mut text, local);
+    for line in &layout.lines {
+        let _ = match line {
+            MediaLine::Ours => audio(&mut text, local, stream),
+            // RFC 3264 §6: a refused stream keeps its place, with port zero.
+            MediaLine::Refused { media, proto, formats } => {
+                write!(text, "m={media} 0 {proto} {formats}\r\n")
+            }
+        };
+    }
+    Bytes::from(text)
+}
+
+fn head(text: &mut String, local: &LocalMedia) -> std::fmt::Result {
+    let address = Address(local.address.ip());
+    write!(
+        text,
+        "v=0\r\no=- {} {} IN {address}\r\ns=-\r\nc=IN {address}\r\nt=0 0\r\n",
+        local.session_id, local.version
+    )
+}
+
+fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) -> std::fmt::Result {
+    write!(text, "m=audio {} RTP/AVP", local.address.port())?;
+    for (payload_type, _) in stream.formats {
+        write!(text, " {}", payload_type.0)?;
+    }
+    if let Some(PayloadType(events)) = stream.telephone_event {
+        write!(text, " {events}")?;
+    }
+    text.push_str("\r\n");
+    for (payload_type, codec) in stream.formats {
+        write!(text, "a=rtpmap:{} {}/8000\r\n", payload_type.0, codec.name())?;
+    }
+    if let Some(PayloadType(events)) = stream.telephone_event {
+        // RFC 4733 §2.4.1: the sixteen keys.
+        write!(text, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15\r\n")?;
+    }
+    write!(text, "a=ptime:{}\r\na={}\r\n", stream.ptime.as_millis(), stream.direction.name())?;
+    match (local.rtcp, stream.rtcp_mux) {
+        (true, true) => text.push_str("a=rtcp-mux\r\n"),
+        (true, false) => {
+            let rtcp = rtcp_address(local.address);
+            write!(text, "a=rtcp:{}\r\n", rtcp.port())?;
+        }
+        // RFC 3556 §2: no bandwidth for RTCP means none is sent. `b=` may not follow `a=`, so it is left out;
+        // a peer that reports anyway is not answered.
+        (false, _) => {}
+    }
+    Ok(())
+}
+
+/// RTCP goes to the next port (RFC 3550 §11).
+pub(super) fn rtcp_address(rtp: SocketAddr) -> SocketAddr {
+    SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1))
+}
+
+/// `<addrtype> <address>`.
+struct Address(IpAddr);
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let family = if self.0.is_ipv4() { "IP4" } else { "IP6" };
+        write!(f, "{family} {}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_names_every_codec_and_the_keys() {
+        let local = LocalMedia::new("192.0.2.7:20000".parse().expect("an address"), 42);
+        let text = String::from_utf8(offer(&local).to_vec()).expect("ASCII");
+        assert_eq!(
+            text,
+            "v=0\r\no=- 42 0 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+             m=audio 20000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\na=rtcp:20001\r\n"
+        );
+    }
+
+    #[test]
+    fn an_ipv6_offer_says_so_and_a_bumped_one_counts() {
+        let mut local = LocalMedia::new("[2001:db8::1]:4000".parse().expect("an address"), 7);
+        local.bump();
+        let text = String::from_utf8(offer(&local).to_vec()).expect("ASCII");
+        assert!(text.contains("o=- 7 1 IN IP6 2001:db8::1\r\n"), "{text}");
+        assert!(text.contains("c=IN IP6 2001:db8::1\r\n"), "{text}");
+    }
+}
