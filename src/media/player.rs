@@ -1,1 +1,111 @@
-//! player
+//! Plays clips back to back: copies octets of the encoding in use, a packet's worth at a time.
+
+use std::sync::Arc;
+
+use super::session::Packet;
+use crate::audio::{Clip, Codec};
+use crate::units::PlayId;
+
+/// One order to play.
+#[derive(Debug)]
+pub struct Player {
+    id: PlayId,
+    clips: Vec<Arc<Clip>>,
+    repeat: bool,
+    clip: usize,
+    offset: usize,
+}
+
+impl Player {
+    /// Stands before the first octet.
+    #[must_use]
+    pub fn new(id: PlayId, clips: Vec<Arc<Clip>>, repeat: bool) -> Self {
+        // An endless repetition of nothing would never end.
+        let repeat = repeat && clips.iter().any(|clip| !clip.is_empty());
+        let mut player = Self { id, clips, repeat, clip: 0, offset: 0 };
+        player.skip_finished();
+        player
+    }
+
+    /// Whose order this is.
+    #[must_use]
+    pub const fn id(&self) -> PlayId {
+        self.id
+    }
+
+    /// Has everything been taken?
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.clip >= self.clips.len()
+    }
+
+    /// Appends `wanted` octets to the packet, the last ones silent when the clips end before.
+    pub fn take(&mut self, codec: Codec, wanted: usize, packet: &mut Packet) {
+        let end = packet.len() + wanted;
+        while packet.len() < end {
+            let Some(clip) = self.clips.get(self.clip) else { break };
+            let encoded = clip.encoded(codec);
+            let until = encoded.len().min(self.offset + (end - packet.len()));
+            packet.extend_from_slice(encoded.get(self.offset..until).unwrap_or_default());
+            self.offset = until;
+            self.skip_finished();
+        }
+        packet.resize(end, codec.silence_byte());
+    }
+
+    /// Moves on from clips that have been taken entirely.
+    fn skip_finished(&mut self) {
+        while self.clips.get(self.clip).is_some_and(|clip| self.offset >= clip.len()) {
+            self.clip += 1;
+            self.offset = 0;
+            if self.repeat && self.clip >= self.clips.len() {
+                self.clip = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clip(level: i16, samples: usize) -> Arc<Clip> {
+        Arc::new(Clip::from_pcm(&vec![level; samples]))
+    }
+
+    fn taken(player: &mut Player, wanted: usize) -> Vec<u8> {
+        let mut packet = Packet::new();
+        player.take(Codec::Pcmu, wanted, &mut packet);
+        packet.to_vec()
+    }
+
+    #[test]
+    fn clips_follow_each_other_without_a_gap_and_the_end_is_silent() {
+        let mut player = Player::new(PlayId(1), vec![clip(1000, 100), clip(-1000, 100)], false);
+        let first = taken(&mut player, 160);
+        assert!(!player.is_finished());
+        let second = taken(&mut player, 160);
+        assert!(player.is_finished());
+        let [one, two] = [1000, -1000].map(|level| Codec::Pcmu.encode_sample(level));
+        assert_eq!(first, [vec![one; 100], vec![two; 60]].concat());
+        assert_eq!(second, [vec![two; 40], vec![0xFF; 120]].concat());
+    }
+
+    #[test]
+    fn a_repeated_play_starts_over_within_a_packet() {
+        let mut player = Player::new(PlayId(1), vec![clip(500, 100), clip(0, 0)], true);
+        let octet = Codec::Pcmu.encode_sample(500);
+        for _ in 0..50 {
+            assert_eq!(taken(&mut player, 160), vec![octet; 160]);
+        }
+        assert!(!player.is_finished());
+    }
+
+    #[test]
+    fn nothing_to_play_is_finished_at_once_even_when_repeated() {
+        for repeat in [false, true] {
+            assert!(Player::new(PlayId(1), vec![], repeat).is_finished());
+            assert!(Player::new(PlayId(1), vec![clip(0, 0)], repeat).is_finished());
+        }
+    }
+}
