@@ -12,7 +12,15 @@ pub struct Frame {
     /// How `payload` is encoded.
     pub codec: Codec,
     /// One byte per sample.
-    pub payload: SmallVec<[u8; 160]>,
+    pub payload: SmallVec<[u8; 256]>,
+}
+
+impl Frame {
+    /// A copy of encoded audio.
+    #[must_use]
+    pub fn new(codec: Codec, payload: &[u8]) -> Self {
+        Self { codec, payload: SmallVec::from_slice(payload) }
+    }
 }
 
 impl fmt::Debug for Frame {

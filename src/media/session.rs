@@ -20,8 +20,8 @@ use super::stats::MediaStats;
 use crate::audio::Clip;
 use crate::units::{Digit, Entropy, Epoch, PlayId, RtpTimestamp, Ssrc};
 
-/// One outgoing datagram; a packet of 20 ms of G.711 needs no allocation.
-pub type Packet = SmallVec<[u8; 172]>;
+/// One outgoing datagram; a packet of up to 30 ms of G.711 needs no allocation.
+pub type Packet = SmallVec<[u8; 256]>;
 
 /// How a session starts.
 #[derive(Debug)]
