@@ -3,5 +3,7 @@
 pub mod clip;
 pub mod document;
 pub mod expr;
+pub mod prompt;
+pub mod run;
 
 pub use clip::ClipKey;

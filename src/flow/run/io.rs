@@ -1,0 +1,344 @@
+//! What a flow run is told and what it orders: the words between [`super::FlowRun`] and the call that owns it.
+//!
+//! Nothing here does anything. Class secret never appears: typed secrets leave only inside
+//! [`Question::Auth`], as `Secret`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::auth::{self, Grant};
+use crate::flow::ClipKey;
+use crate::units::{AskId, CallId, Digit, PlayId};
+
+/// What is known of a call before its flow starts.
+#[derive(Clone)]
+pub struct CallFacts {
+    /// Our name for the call.
+    pub call: CallId,
+    /// The caller's number as the trunk gave it (class personal); `None` when it is hidden.
+    pub from: Option<String>,
+    /// The number that was dialled.
+    pub to: String,
+}
+
+impl fmt::Debug for CallFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallFacts").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// What happened.
+pub enum Input {
+    /// The call is there; the flow may begin.
+    Start,
+    /// The order [`Output::Answer`] was carried out: media flows.
+    Answered,
+    /// The caller pressed a key.
+    Digit(Digit),
+    /// A prompt played to its end (never sent for one that was stopped or replaced).
+    PlayFinished(PlayId),
+    /// A question was answered.
+    Answer(AskId, Answer),
+    /// The hand-off in progress moved on.
+    HandOff(HandOff),
+    /// The caller is gone; or the order to hang up was carried out, which changes nothing.
+    HungUp,
+    /// The moment of the last [`Output::Timeout`] has come.
+    Timeout,
+}
+
+/// An order, or the moment to be woken.
+pub enum Output {
+    /// Answer the call; the flow goes on at [`Input::Answered`].
+    Answer,
+    /// Play these one after the other; replaces whatever plays.
+    Play {
+        /// Comes back in [`Input::PlayFinished`].
+        id: PlayId,
+        /// What to play.
+        clips: Vec<ClipKey>,
+        /// Start again at the end, until stopped; never finishes.
+        repeat: bool,
+    },
+    /// Stop what plays.
+    StopPlaying,
+    /// A secret is being typed (`true`) or no longer: keys are kept from leg B and from every recorder.
+    Secure(bool),
+    /// Ask the outside; exactly one [`Input::Answer`] is expected, an unanswered one is given up in time.
+    Ask(AskId, Question),
+    /// Hand the caller over, or take them back.
+    HandOff(HandOffRequest),
+    /// A public fact for the record and for whoever watches.
+    Trace(TraceEvent),
+    /// Hang up the caller now. What runs after a hang-up still may ask.
+    Hangup(HangupCause),
+    /// The run is over: nothing follows but [`Output::Timeout`] with `None`. Exactly once per run.
+    Finished,
+    /// Nothing to do until then.
+    Timeout(Option<Instant>),
+}
+
+/// What a flow asks the outside.
+pub enum Question {
+    /// For the vault: identities, factors, the audit log.
+    Auth(auth::Question),
+    /// For a service.
+    Lookup(Lookup),
+}
+
+/// A call to a service. Personal data: no `Debug`.
+pub struct Lookup {
+    /// The service's name in `services.yaml`.
+    pub service: String,
+    /// The call's name there.
+    pub call: String,
+    /// What it is given, by name.
+    pub arguments: Vec<(String, String)>,
+    /// The proof that a protected call demands; the driver refuses a protected call without it.
+    pub grant: Option<Grant>,
+    /// When the answer is no longer waited for.
+    pub timeout: Duration,
+}
+
+/// The answer to a [`Question`].
+pub enum Answer {
+    /// To [`Question::Auth`].
+    Auth(auth::Answer),
+    /// To [`Question::Lookup`].
+    Lookup(LookupReply),
+}
+
+/// What a service said. Personal data: no `Debug`.
+pub enum LookupReply {
+    /// The reply's fields by name, as text.
+    Found(Vec<(String, String)>),
+    /// There is no such thing.
+    NotFound,
+    /// No answer, or none of use.
+    Unavailable,
+}
+
+/// What is to be done with the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandOffRequest {
+    /// Wait for an agent of a queue. What the caller hears meanwhile is ordered by the run itself.
+    Queue {
+        /// The queue's name.
+        queue: String,
+        /// Higher is served earlier.
+        priority: u8,
+        /// What the agent's phone shows.
+        pass: Pass,
+        /// What the agent hears before the callers are joined.
+        whisper: Vec<ClipKey>,
+        /// How long at most; counted by the flow run itself, here for the switchboard's information.
+        max_wait: Duration,
+    },
+    /// Call somebody and join the two.
+    Transfer {
+        /// Where to, as the flow names it: an agent, a target of the configuration or a SIP address.
+        target: String,
+        /// How long it may ring.
+        ring: Duration,
+        /// What the other phone shows.
+        pass: Pass,
+        /// What the other side hears before the two are joined.
+        whisper: Vec<ClipKey>,
+    },
+    /// Give up the hand-off in progress: leave the queue, stop ringing.
+    Leave,
+}
+
+/// What an agent is told about the caller: class public or personal, never secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Pass {
+    /// Name and text, in the flow's order.
+    pub values: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.values.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// How a hand-off goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandOff {
+    /// In line; 1 is next.
+    Waiting {
+        /// The place in line.
+        place: u32,
+    },
+    /// Somebody's phone rings.
+    Ringing,
+    /// The two are joined.
+    Connected {
+        /// Who answered.
+        agent: String,
+    },
+    /// They were joined and the far end hung up; the caller is still there.
+    Finished,
+    /// The target is busy.
+    Busy,
+    /// The target did not answer.
+    NoAnswer,
+    /// The target declined.
+    Refused,
+    /// The target can't be reached.
+    Failed,
+    /// The queue takes no more callers.
+    Full,
+    /// The longest wait is over.
+    TimedOut,
+}
+
+/// Why a call ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HangupCause {
+    /// The flow is done.
+    Normal,
+    /// The flow said busy.
+    Busy,
+    /// The flow rejected the call.
+    Rejected,
+    /// The engine or the flow failed and nothing was left to try.
+    Fault,
+    /// The caller hung up.
+    CallerGone,
+}
+
+/// A name that stands in the application's files: public by nature.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Name {
+    fn from(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+}
+
+impl From<&Arc<str>> for Name {
+    fn from(name: &Arc<str>) -> Self {
+        Self(Arc::clone(name))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// A public fact about a run: names of the flow, levels and outcomes. Never a key, never a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum TraceEvent {
+    /// A block was entered.
+    Block {
+        /// Its name; `sub.block` inside a sub-flow.
+        block: Name,
+    },
+    /// A step began.
+    Step {
+        /// The block it stands in.
+        block: Name,
+        /// Its verb.
+        verb: &'static str,
+    },
+    /// A step ended by one of its outcomes.
+    Outcome {
+        /// The step's verb.
+        verb: &'static str,
+        /// The outcome.
+        outcome: Name,
+    },
+    /// A prompt began to play.
+    Prompt {
+        /// Its key in the catalogue.
+        prompt: Name,
+    },
+    /// A prompt was cut short by a key.
+    Interrupted,
+    /// The caller was silent, or what they typed did not fit.
+    Retry {
+        /// The step's verb.
+        verb: &'static str,
+        /// `no_input` or `no_match`.
+        why: &'static str,
+        /// Which failure of this step it was, from 1.
+        failures: u32,
+    },
+    /// The caller chose a language.
+    Language {
+        /// Its tag, such as `es-ES`.
+        language: Name,
+    },
+    /// A notice was heard.
+    Notice {
+        /// Its key.
+        prompt: Name,
+        /// Its version.
+        version: Name,
+    },
+    /// The level of assurance changed.
+    Level {
+        /// Its name, or `none`.
+        level: Name,
+        /// The factors proven so far.
+        factors: Vec<Name>,
+    },
+    /// A protected lookup was not made: no grant.
+    Protected {
+        /// The level it needs.
+        level: Name,
+    },
+    /// A hand-off moved on.
+    HandOff {
+        /// `queue` or `transfer`.
+        verb: &'static str,
+        /// `waiting`, `ringing`, `connected`, `finished`.
+        state: &'static str,
+        /// Who answered, when somebody did.
+        agent: Option<Name>,
+    },
+    /// The flow noted an event for the audit log.
+    Audit {
+        /// Its name.
+        name: Name,
+    },
+    /// Something went wrong and `when_error` was taken.
+    Error {
+        /// What, in the engine's words.
+        what: &'static str,
+    },
+    /// The flow is over.
+    Finished {
+        /// Why.
+        cause: HangupCause,
+    },
+}

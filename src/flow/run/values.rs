@@ -1,0 +1,308 @@
+//! Typed values of a running flow.
+//!
+//! Every value carries its [`Class`]: public may go anywhere, personal to agents, services and prompts of
+//! the caller's own call, secret nowhere but into an authentication step. A secret is a [`Secret`], and no
+//! value shows its contents in `Debug`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use crate::secret::Secret;
+
+pub use crate::flow::document::Class;
+
+/// A value and where it may travel.
+#[derive(Clone)]
+pub struct Classed {
+    /// Where it may travel.
+    pub class: Class,
+    /// What it is.
+    pub value: Value,
+}
+
+impl Classed {
+    /// A value that may go anywhere.
+    #[must_use]
+    pub const fn public(value: Value) -> Self {
+        Self { class: Class::Public, value }
+    }
+
+    /// A value about the caller.
+    #[must_use]
+    pub const fn personal(value: Value) -> Self {
+        Self { class: Class::Personal, value }
+    }
+}
+
+impl fmt::Debug for Classed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.class, self.value.kind())
+    }
+}
+
+/// A value. Comparison is [`Value::equals`]: a secret equals nothing.
+#[derive(Clone)]
+pub enum Value {
+    /// Not set, or a field that the reply lacked.
+    Nothing,
+    /// Text, an enumeration's word or typed digits.
+    Text(Arc<str>),
+    /// A whole number.
+    Number(i64),
+    /// Yes or no.
+    Truth(bool),
+    /// An amount of money.
+    Money(Money),
+    /// A calendar day.
+    Date(Date),
+    /// Several words: the factors proven so far.
+    List(Vec<Arc<str>>),
+    /// Typed by the caller and not to be seen.
+    Secret(Secret<String>),
+}
+
+impl Value {
+    /// Text.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::Text(Arc::from(text))
+    }
+
+    /// The kind's name, for messages.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Text(_) => "text",
+            Self::Number(_) => "number",
+            Self::Truth(_) => "truth",
+            Self::Money(_) => "money",
+            Self::Date(_) => "date",
+            Self::List(_) => "list",
+            Self::Secret(_) => "secret",
+        }
+    }
+
+    /// As plain text for a service, an agent or a comparison; `None` for nothing and for a secret.
+    #[must_use]
+    pub fn as_text(&self) -> Option<String> {
+        match self {
+            Self::Nothing | Self::Secret(_) => None,
+            Self::Text(text) => Some(text.to_string()),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Truth(truth) => Some(truth.to_string()),
+            Self::Money(money) => Some(money.to_string()),
+            Self::Date(date) => Some(date.to_string()),
+            Self::List(words) => Some(words.join(", ")),
+        }
+    }
+
+    /// As money: itself, or text such as `1204.50 EUR`.
+    #[must_use]
+    pub fn as_money(&self) -> Option<Money> {
+        match self {
+            Self::Money(money) => Some(*money),
+            Self::Text(text) => Money::parse(text),
+            _ => None,
+        }
+    }
+
+    /// As a whole number: itself, text of digits, or the length of a list.
+    #[must_use]
+    pub fn as_number(&self) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::List(words) => i64::try_from(words.len()).ok(),
+            _ => None,
+        }
+    }
+
+    /// As a day: itself, or text such as `2026-05-03`.
+    #[must_use]
+    pub fn as_date(&self) -> Option<Date> {
+        match self {
+            Self::Date(date) => Some(*date),
+            Self::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether it counts as true: a truth that is, or any other value that is there.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        match self {
+            Self::Truth(truth) => *truth,
+            Self::Nothing => false,
+            _ => true,
+        }
+    }
+
+    /// Whether both are the same thing. A secret is equal to nothing, itself included.
+    #[must_use]
+    pub fn equals(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Secret(_), _) | (_, Self::Secret(_)) => false,
+            (Self::Nothing, Self::Nothing) => true,
+            (Self::Truth(a), Self::Truth(b)) => a == b,
+            (Self::Money(a), b) => b.as_money().is_some_and(|b| *a == b),
+            (a, Self::Money(b)) => a.as_money().is_some_and(|a| a == *b),
+            (Self::Number(a), b) => b.as_number().is_some_and(|b| *a == b),
+            (a, Self::Number(b)) => a.as_number().is_some_and(|a| a == *b),
+            (a, b) => a.as_text().is_some_and(|a| b.as_text().is_some_and(|b| a == b)),
+        }
+    }
+
+    /// Which of the two is greater; `None` for what has no order.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        match (self, other) {
+            (Self::Secret(_), _) | (_, Self::Secret(_)) => None,
+            (Self::Money(_), _) | (_, Self::Money(_)) => {
+                let (a, b) = (self.as_money()?, other.as_money()?);
+                (a.currency == b.currency).then(|| a.minor.cmp(&b.minor))
+            }
+            (Self::Number(_), _) | (_, Self::Number(_)) => Some(self.as_number()?.cmp(&other.as_number()?)),
+            (Self::Date(_), _) | (_, Self::Date(_)) => Some(self.as_date()?.cmp(&other.as_date()?)),
+            (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+/// The currencies that can be spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Currency {
+    /// Pounds sterling.
+    Gbp,
+    /// Euros.
+    Eur,
+}
+
+impl Currency {
+    /// The code of ISO 4217.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Gbp => "GBP",
+            Self::Eur => "EUR",
+        }
+    }
+}
+
+/// An amount in the hundredth part of its currency.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Money {
+    /// Pence or cents.
+    pub minor: i64,
+    /// Of what.
+    pub currency: Currency,
+}
+
+impl Money {
+    /// Reads `1204.50 EUR`, `EUR 1204.50`, `£12` or `-3.5 GBP`, with commas between thousands if need be.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (currency, amount) = [("GBP", Currency::Gbp), ("£", Currency::Gbp), ("EUR", Currency::Eur), ("€", Currency::Eur)]
+            .into_iter()
+            .find_map(|(mark, currency)| {
+                let rest = text.strip_prefix(mark).or_else(|| text.strip_suffix(mark))?;
+                Some((currency, rest.trim()))
+            })?;
+        let (sign, amount) = amount.strip_prefix('-').map_or((1, amount), |rest| (-1, rest));
+        let (whole, part) = amount.split_once('.').unwrap_or((amount, ""));
+        let whole = whole.replace(',', "");
+        let digits_only = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || part.len() > 2 || !digits_only(&whole) || !digits_only(part) {
+            return None;
+        }
+        let hundredths: i64 = format!("{part:0<2}").parse().ok()?;
+        let minor = whole.parse::<i64>().ok()?.checked_mul(100)?.checked_add(hundredths)?;
+        Some(Self { minor: sign * minor, currency })
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let minor = self.minor.unsigned_abs();
+        write!(f, "{sign}{}.{:02} {}", minor / 100, minor % 100, self.currency.code())
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Money(· {})", self.currency.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_read_as_people_write_it() {
+        let cases = [
+            ("1204.50 EUR", Some((120_450, Currency::Eur))),
+            ("1,204.5EUR", Some((120_450, Currency::Eur))),
+            ("£12", Some((1_200, Currency::Gbp))),
+            ("-3.05 GBP", Some((-305, Currency::Gbp))),
+            ("EUR 0.01", Some((1, Currency::Eur))),
+            ("999999.99 GBP", Some((99_999_999, Currency::Gbp))),
+            ("12", None),
+            ("12.345 EUR", None),
+            ("EUR", None),
+            ("1.2.3 EUR", None),
+            ("9223372036854775807 EUR", None),
+        ];
+        for (text, expected) in cases {
+            let read = Money::parse(text).map(|money| (money.minor, money.currency));
+            assert_eq!(read, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn money_written_is_money_read() {
+        for minor in [0, 1, 99, 100, 120_450, -1, -120_450, 99_999_999] {
+            let money = Money { minor, currency: Currency::Gbp };
+            assert_eq!(Money::parse(&money.to_string()), Some(money));
+        }
+    }
+
+    #[test]
+    fn no_value_shows_what_it_is() {
+        let account = Classed::personal(Value::text("44110021"));
+        let pin = Value::Secret(Secret::new(String::from("804215")));
+        let money = Value::Money(Money { minor: 120_450, currency: Currency::Eur });
+        assert_eq!(format!("{account:?} {pin:?} {money:?}"), "Personal text secret money");
+    }
+
+    #[test]
+    fn a_secret_equals_nothing_and_has_no_text() {
+        let pin = Value::Secret(Secret::new(String::from("804215")));
+        assert!(!pin.equals(&pin.clone()));
+        assert!(!pin.equals(&Value::text("804215")));
+        assert!(pin.as_text().is_none());
+        assert!(pin.order(&Value::Number(1)).is_none());
+    }
+
+    #[test]
+    fn values_of_different_spelling_compare_by_meaning() {
+        let euros = |text: &str| Value::Money(Money::parse(text).expect("money"));
+        assert!(euros("12 EUR").equals(&Value::text("12.00 EUR")));
+        assert!(Value::Number(3).equals(&Value::text("3")));
+        assert!(!euros("12 EUR").equals(&euros("12 GBP")));
+        assert_eq!(euros("2 EUR").order(&euros("10 EUR")), Some(std::cmp::Ordering::Less));
+        assert_eq!(euros("2 EUR").order(&euros("10 GBP")), None);
+        assert_eq!(Value::Number(3).order(&Value::text("10")), Some(std::cmp::Ordering::Less));
+    }
+}
