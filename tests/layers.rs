@@ -35,9 +35,29 @@ const RIM: &[&str] = &["driver", "phone", "cli", "main"];
 
 /// What the core must not name: I/O, clocks, locks, threads, async.
 const NOT_IN_CORE: &[&str] = &[
-    "std::fs", "std::io", "std::env", "std::process", "std::thread", "std::sync::Mutex", "std::sync::RwLock",
-    "std::sync::mpsc", "UdpSocket", "TcpStream", "TcpListener", "Instant::now", "SystemTime", "tokio", "mio",
-    "rusqlite", "getrandom", "async fn", ".await", "println!", "eprintln!", "static mut", "thread_local!",
+    "std::fs",
+    "std::io",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "std::sync::Mutex",
+    "std::sync::RwLock",
+    "std::sync::mpsc",
+    "UdpSocket",
+    "TcpStream",
+    "TcpListener",
+    "Instant::now",
+    "SystemTime",
+    "tokio",
+    "mio",
+    "rusqlite",
+    "getrandom",
+    "async fn",
+    ".await",
+    "println!",
+    "eprintln!",
+    "static mut",
+    "thread_local!",
 ];
 
 #[test]

@@ -78,9 +78,7 @@ impl Clock {
                 Output::Deliver => self.log.push(Seen::Delivered(self.ms())),
                 Output::Failed(failure) => self.log.push(Seen::Failed(self.ms(), failure)),
                 Output::Timeout(at) => {
-                    if machine.is_terminated()
-                        && !matches!(self.log.last(), Some(Seen::Terminated(_)))
-                    {
+                    if machine.is_terminated() && !matches!(self.log.last(), Some(Seen::Terminated(_))) {
                         self.log.push(Seen::Terminated(self.ms()));
                     }
                     return at;
@@ -125,10 +123,7 @@ fn an_unanswered_invite_doubles_timer_a_and_fails_at_timer_b() {
     let mut invite = ClientInvite::new(clock.now, REQUEST, false, timers());
     clock.run_to(&mut invite, LONG);
     assert_eq!(clock.sent(&REQUEST), [0, 500, 1500, 3500, 7500, 15_500, 31_500]);
-    assert_eq!(
-        clock.tail(2),
-        [Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]
-    );
+    assert_eq!(clock.tail(2), [Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]);
 }
 
 #[test]
@@ -138,11 +133,7 @@ fn an_unanswered_invite_on_a_reliable_transport_is_sent_once_and_fails_at_timer_
     clock.run_to(&mut invite, LONG);
     assert_eq!(
         clock.log,
-        [
-            Seen::Sent(0, REQUEST),
-            Seen::Failed(32_000, Failure::TimedOut),
-            Seen::Terminated(32_000)
-        ]
+        [Seen::Sent(0, REQUEST), Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]
     );
 }
 
@@ -191,12 +182,7 @@ fn a_failed_invite_on_a_reliable_transport_is_over_with_its_ack() {
     clock.run_to(&mut invite, LONG);
     assert_eq!(
         clock.log,
-        [
-            Seen::Sent(0, REQUEST),
-            Seen::Sent(100, ACK),
-            Seen::Delivered(100),
-            Seen::Terminated(100)
-        ]
+        [Seen::Sent(0, REQUEST), Seen::Sent(100, ACK), Seen::Delivered(100), Seen::Terminated(100)]
     );
 }
 
@@ -215,12 +201,7 @@ fn an_accepted_invite_passes_every_2xx_up_until_timer_m_on_both_transports() {
         assert_eq!(clock.sent(&ACK), [] as [u128; 0]);
         assert_eq!(
             clock.tail(4),
-            [
-                Seen::Delivered(100),
-                Seen::Delivered(600),
-                Seen::Delivered(1600),
-                Seen::Terminated(32_100)
-            ]
+            [Seen::Delivered(100), Seen::Delivered(600), Seen::Delivered(1600), Seen::Terminated(32_100)]
         );
     }
 }
@@ -234,10 +215,7 @@ fn an_unanswered_request_repeats_up_to_t2_and_fails_at_timer_f() {
         clock.sent(&REQUEST),
         [0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]
     );
-    assert_eq!(
-        clock.tail(2),
-        [Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]
-    );
+    assert_eq!(clock.tail(2), [Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]);
 }
 
 #[test]
@@ -247,11 +225,7 @@ fn an_unanswered_request_on_a_reliable_transport_is_sent_once_and_fails_at_timer
     clock.run_to(&mut request, LONG);
     assert_eq!(
         clock.log,
-        [
-            Seen::Sent(0, REQUEST),
-            Seen::Failed(32_000, Failure::TimedOut),
-            Seen::Terminated(32_000)
-        ]
+        [Seen::Sent(0, REQUEST), Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]
     );
 }
 
@@ -262,14 +236,8 @@ fn a_provisional_response_slows_a_request_to_t2_and_timer_f_still_ends_it() {
     clock.run_to(&mut request, 600);
     request.handle(clock.now, ClientNonInviteInput::Response(Class::Provisional));
     clock.run_to(&mut request, LONG);
-    assert_eq!(
-        clock.sent(&REQUEST),
-        [0, 500, 1500, 5500, 9500, 13_500, 17_500, 21_500, 25_500, 29_500]
-    );
-    assert_eq!(
-        clock.tail(2),
-        [Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]
-    );
+    assert_eq!(clock.sent(&REQUEST), [0, 500, 1500, 5500, 9500, 13_500, 17_500, 21_500, 25_500, 29_500]);
+    assert_eq!(clock.tail(2), [Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]);
 }
 
 #[test]
@@ -322,10 +290,7 @@ fn a_refused_invite_repeats_its_failure_by_timer_g_and_gives_up_at_timer_h() {
         clock.sent(&FINAL),
         [0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]
     );
-    assert_eq!(
-        clock.tail(2),
-        [Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]
-    );
+    assert_eq!(clock.tail(2), [Seen::Failed(32_000, Failure::TimedOut), Seen::Terminated(32_000)]);
 }
 
 #[test]

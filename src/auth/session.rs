@@ -30,11 +30,23 @@ pub struct AuthSession {
 enum State {
     Idle,
     /// Waiting for the list of enrolled factors.
-    Enrolled { ask: AskId, goal: Goal },
+    Enrolled {
+        ask: AskId,
+        goal: Goal,
+    },
     /// Waiting for the caller.
-    Challenging { goal: Goal, available: Vec<FactorId>, factor: FactorId },
+    Challenging {
+        goal: Goal,
+        available: Vec<FactorId>,
+        factor: FactorId,
+    },
     /// Waiting for the verdict.
-    Verifying { ask: AskId, goal: Goal, available: Vec<FactorId>, factor: FactorId },
+    Verifying {
+        ask: AskId,
+        goal: Goal,
+        available: Vec<FactorId>,
+        factor: FactorId,
+    },
 }
 
 struct Goal {

@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn the_public_key_has_the_thumbprint_of_rfc_8037_appendix_a() {
-        let secret = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").expect("base64url");
+        let secret =
+            URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").expect("base64url");
         let key = SigningKey::from_bytes(&secret.try_into().expect("32 bytes"));
         let jwk = jwk(&key.verifying_key());
         assert_eq!(jwk["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");

@@ -129,8 +129,7 @@ impl Dialog {
     fn build(&self, method: Method, cseq: u32, branch: &str) -> (Request, Path) {
         let path = self.next_hop();
         let via = Via::new(path.transport.via_name(), path.local, branch);
-        let core =
-            Core { via: &via, from: &self.local, to: &self.remote, call_id: &self.call_id, cseq };
+        let core = Core { via: &via, from: &self.local, to: &self.remote, call_id: &self.call_id, cseq };
         // RFC 3261 §12.2.1.1: a first route without `lr` is a strict router; it wants to stand in the
         // Request-URI, and the target at the end of the routes.
         let strict = self.route_set.first().filter(|first| first.uri.param("lr").is_none());
@@ -155,9 +154,8 @@ impl Dialog {
             return self.path;
         }
         let hop = self.route_set.first().map_or(&self.remote_target, |route| &route.uri);
-        let remote = literal_address(hop)
-            .filter(|named| usable(*named, self.path))
-            .unwrap_or(self.path.remote);
+        let remote =
+            literal_address(hop).filter(|named| usable(*named, self.path)).unwrap_or(self.path.remote);
         Path { remote, ..self.path }
     }
 }

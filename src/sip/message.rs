@@ -153,7 +153,9 @@ impl Response {
         for field in from.iter() {
             let copied = match &field.name {
                 super::HeaderName::Known(name) => match name {
-                    Name::Via | Name::From | Name::To | Name::CallId | Name::CSeq => true,
+                    Name::Via => true,
+                    // Of headers that stand twice by mistake, the first.
+                    Name::From | Name::To | Name::CallId | Name::CSeq => headers.get(*name).is_none(),
                     Name::RecordRoute => routes,
                     Name::Timestamp => status == StatusCode::TRYING,
                     _ => false,
@@ -161,7 +163,7 @@ impl Response {
                 super::HeaderName::Other(_) => false,
             };
             if copied {
-                headers.push(field.name.clone(), field.value.clone());
+                headers.push_parsed(field.clone());
             }
         }
         Self { status, reason: status.phrase().to_owned(), headers, body: Bytes::new() }
@@ -176,6 +178,23 @@ impl Response {
             self.headers.set(Name::To, to.with_tag(tag).to_string());
         }
         self
+    }
+
+    /// A final answer by who keeps no transaction: the same tag for every retransmission (RFC 3261 §8.2.7).
+    #[must_use]
+    pub fn stateless(request: &Request, status: StatusCode) -> Self {
+        Self::copying(&request.headers, status, false).with_stateless_tag()
+    }
+
+    /// With a To tag that depends on nothing but the copied headers.
+    pub(super) fn with_stateless_tag(self) -> Self {
+        // FNV-1a: the tag need only repeat, not be hard to guess; no dialog comes of it.
+        let names = [Name::Via, Name::From, Name::CallId, Name::CSeq];
+        let bytes = names.iter().filter_map(|name| self.headers.get(*name)).flat_map(|value| value.iter());
+        let tag = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        self.with_to_tag(&format!("{tag:016x}"))
     }
 
     /// With one more header.

@@ -1,5 +1,7 @@
 //! SIP (RFC 3261): messages, transactions, dialogs. No I/O.
 
+pub mod access;
+pub mod body;
 pub mod dialog;
 pub mod endpoint;
 pub mod header;
@@ -12,14 +14,17 @@ pub mod parse;
 pub mod path;
 pub mod route_key;
 pub mod status;
+pub mod stream;
 pub mod timers;
 pub mod transaction;
 pub mod uri;
+pub mod validate;
 mod write;
 
+pub use access::{AccessError, AccessList, Network};
 pub use endpoint::{
-    Active, Counters, Credentials, EndCause, Endpoint, EndpointConfig, Event, Incoming, Input, Output,
-    OutgoingInvite, OutgoingRequest, RequestId, SessionId,
+    Active, Counters, Credentials, EndCause, Endpoint, EndpointConfig, Event, Incoming, Input,
+    OutgoingInvite, OutgoingRequest, Output, RequestId, SessionId,
 };
 pub use header::{CSeq, Contacts, MediaType, NameAddr, Params, Via};
 pub use header_name::{HeaderName, Name};
@@ -30,4 +35,5 @@ pub use parse::{ParseError, Problem};
 pub use path::{Path, Transport};
 pub use route_key::{RouteKey, route_key};
 pub use status::StatusCode;
+pub use stream::{Broken, StreamParser};
 pub use uri::{Host, SipUri, Uri};

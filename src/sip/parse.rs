@@ -82,20 +82,35 @@ pub(super) fn message(raw: &Bytes) -> Result<Message, ParseError> {
     if raw.len() > MAX_MESSAGE {
         return Err(ParseError { problem: Problem::TooLarge, answer: None });
     }
-    // RFC 3261 §7.5: empty lines before the start line are ignored.
-    let lead = raw.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    let raw = raw.slice(lead..);
-    let (start, after) = line(&raw, 0).ok_or(ParseError { problem: Problem::StartLine, answer: None })?;
-    let (headers, body_at, broken) = split_headers(&raw, after);
-    let start = raw.slice(start);
-    let parsed = match StartLine::parse(&start) {
+    let split = split(raw);
+    let parsed = match StartLine::parse(&split.start) {
         Ok(parsed) => parsed,
-        Err(problem) => return Err(refusal(problem, &start, &headers)),
+        Err(problem) => return Err(refusal(problem, &split.start, &split.headers)),
     };
-    match broken.map_or_else(|| check(&parsed, &headers), Err).and_then(|()| body(&raw, body_at, &headers)) {
+    let Split { start, headers, body_at, problem } = split;
+    match problem.map_or_else(|| check(&parsed, &headers), Err).and_then(|()| body(raw, body_at, &headers)) {
         Ok(body) => Ok(parsed.into_message(headers, body)),
         Err(problem) => Err(refusal(problem, &start, &headers)),
     }
+}
+
+/// A message cut into start line and headers, as far as that went.
+pub(super) struct Split {
+    pub(super) start: Bytes,
+    pub(super) headers: Headers,
+    pub(super) body_at: usize,
+    pub(super) problem: Option<Problem>,
+}
+
+pub(super) fn split(raw: &Bytes) -> Split {
+    // RFC 3261 §7.5: empty lines before the start line are ignored.
+    let lead = raw.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let Some((start, after)) = line(raw, lead) else {
+        let problem = Some(Problem::StartLine);
+        return Split { start: Bytes::new(), headers: Headers::new(), body_at: raw.len(), problem };
+    };
+    let (headers, body_at, problem) = split_headers(raw, after);
+    Split { start: raw.slice(start), headers, body_at, problem }
 }
 
 /// The first line, understood.
@@ -209,11 +224,22 @@ fn field(raw: &Bytes, range: std::ops::Range<usize>) -> Option<Field> {
     }
     let value = lexer::trim(text.get(colon + 1..)?);
     let value = if value.contains(&b'\n') { unfold(value) } else { raw.slice_ref(value) };
-    // RFC 3261 §25.1: no control character may stand in a value, save the tab.
-    if value.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') {
+    if !printable(&value) {
         return None;
     }
     Some(Field { name: HeaderName::from_token(&raw.slice_ref(name)), value })
+}
+
+/// RFC 3261 §25.1: no control character may stand in a value save the tab, and those that a backslash
+/// precedes in a quoted string; never a line end.
+fn printable(value: &[u8]) -> bool {
+    let mut before = 0;
+    value.iter().all(|&byte| {
+        let fine =
+            !byte.is_ascii_control() || byte == b'\t' || (before == b'\\' && !matches!(byte, b'\r' | b'\n'));
+        before = byte;
+        fine
+    })
 }
 
 /// Line ends of a folded value become spaces.
@@ -266,7 +292,7 @@ pub(super) fn refusal(problem: Problem, start: &[u8], headers: &Headers) -> Pars
         Problem::TooLarge | Problem::Bounds => StatusCode::MESSAGE_TOO_LARGE,
         _ => StatusCode::BAD_REQUEST,
     };
-    let answer = due.then(|| Box::new(Response::copying(headers, status, false)));
+    let answer = due.then(|| Box::new(Response::copying(headers, status, false).with_stateless_tag()));
     ParseError { problem, answer }
 }
 

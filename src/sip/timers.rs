@@ -182,8 +182,7 @@ mod tests {
     fn a_late_wake_up_sends_once_and_goes_on_from_there() {
         let start = test_start();
         let ms = |ms: u64| start + Duration::from_millis(ms);
-        let mut backoff =
-            Backoff::start(start, Duration::from_millis(500), Some(Duration::from_secs(4)));
+        let mut backoff = Backoff::start(start, Duration::from_millis(500), Some(Duration::from_secs(4)));
         assert!(!backoff.fire(ms(499)));
         assert!(backoff.fire(ms(500)));
         assert_eq!(backoff.next(), ms(1500));

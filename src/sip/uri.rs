@@ -245,7 +245,10 @@ impl Host {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(inner) = text.strip_prefix('[') {
-            let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
+            let inner = inner.strip_suffix(']')?;
+            // RFC 5118 §4.10: the grammar of RFC 3261 lets a third colon stand before an IPv4 tail.
+            let address =
+                inner.parse::<Ipv6Addr>().or_else(|_| inner.replacen(":::", "::", 1).parse()).ok()?;
             return Some(Self::Ip(IpAddr::V6(address)));
         }
         if let Ok(address) = text.parse::<Ipv4Addr>() {

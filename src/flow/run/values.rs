@@ -212,12 +212,13 @@ impl Money {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let (currency, amount) = [("GBP", Currency::Gbp), ("£", Currency::Gbp), ("EUR", Currency::Eur), ("€", Currency::Eur)]
-            .into_iter()
-            .find_map(|(mark, currency)| {
-                let rest = text.strip_prefix(mark).or_else(|| text.strip_suffix(mark))?;
-                Some((currency, rest.trim()))
-            })?;
+        let (currency, amount) =
+            [("GBP", Currency::Gbp), ("£", Currency::Gbp), ("EUR", Currency::Eur), ("€", Currency::Eur)]
+                .into_iter()
+                .find_map(|(mark, currency)| {
+                    let rest = text.strip_prefix(mark).or_else(|| text.strip_suffix(mark))?;
+                    Some((currency, rest.trim()))
+                })?;
         let (sign, amount) = amount.strip_prefix('-').map_or((1, amount), |rest| (-1, rest));
         let (whole, part) = amount.split_once('.').unwrap_or((amount, ""));
         let whole = whole.replace(',', "");

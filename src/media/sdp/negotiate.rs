@@ -53,8 +53,7 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Sd
     let index = audio_index(&session).ok_or(SdpError::NoAudio)?;
     let media = session.medias.get(index).ok_or(SdpError::NoAudio)?;
     // RFC 6337 §2: of several codecs in an answer the first is the one to use.
-    let (payload_type, codec) =
-        Formats::of(media).first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
+    let (payload_type, codec) = Formats::of(media).first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
     let mut remote = remote(&session, media, local, payload_type, codec)?;
     remote.receive_event = remote.telephone_event.map(|_| OUR_TELEPHONE_EVENT);
     // We did not offer it, so it can't be accepted (RFC 5761 §5.1.1).
@@ -142,15 +141,13 @@ fn remote(
 
 /// The stream's own address, else the session's (RFC 8866 §5.7).
 fn connection_address(session: &Session, media: &Media) -> Result<IpAddr, SdpError> {
-    let connection =
-        media.connections.first().or(session.connection.as_ref()).ok_or(SdpError::Malformed)?;
+    let connection = media.connections.first().or(session.connection.as_ref()).ok_or(SdpError::Malformed)?;
     connection.try_address().map(|address| address.ip).map_err(|_| SdpError::Address)
 }
 
 /// RFC 3556 §2: bandwidth 0 for senders and receivers turns RTCP off.
 fn wants_rtcp(media: &Media) -> bool {
-    let is_off =
-        |kind: &str| media.bandwidths.iter().any(|line| line.bwtype == kind && line.bandwidth == 0);
+    let is_off = |kind: &str| media.bandwidths.iter().any(|line| line.bwtype == kind && line.bandwidth == 0);
     !(is_off("RS") && is_off("RR"))
 }
 
@@ -182,9 +179,8 @@ fn ptime(media: &Media) -> Duration {
         // Some write "20.0"; the fraction does not matter.
         value.trim().split('.').next()?.parse::<u64>().ok()
     };
-    let wanted = milliseconds("ptime")
-        .filter(|ms| PTIME_MS.contains(ms))
-        .map_or(DEFAULT_PTIME, Duration::from_millis);
+    let wanted =
+        milliseconds("ptime").filter(|ms| PTIME_MS.contains(ms)).map_or(DEFAULT_PTIME, Duration::from_millis);
     match milliseconds("maxptime").filter(|ms| PTIME_MS.contains(ms)) {
         Some(most) => wanted.min(Duration::from_millis(most)),
         None => wanted,

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 pub use api::{
-    Active, Counters, Credentials, EndCause, EndpointConfig, Event, Incoming, Input, Output,
-    OutgoingInvite, OutgoingRequest, RequestId, SessionId,
+    Active, Counters, Credentials, EndCause, EndpointConfig, Event, Incoming, Input, OutgoingInvite,
+    OutgoingRequest, Output, RequestId, SessionId,
 };
 
 use crate::sip::StatusCode;
@@ -38,7 +38,14 @@ impl Endpoint {
     /// Sends 200 with the answer, or with an offer when the INVITE had none.
     pub fn accept(&mut self, now: Instant, session: SessionId, sdp: Bytes) {}
     /// Refuses an incoming call.
-    pub fn reject(&mut self, now: Instant, session: SessionId, status: StatusCode, retry_after: Option<Duration>) {}
+    pub fn reject(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+    ) {
+    }
     /// Calls.
     pub fn invite(&mut self, now: Instant, invite: OutgoingInvite) -> SessionId {
         SessionId(0)

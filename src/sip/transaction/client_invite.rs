@@ -169,9 +169,7 @@ impl ClientInvite {
 
     fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Calling { again, expiry } => {
-                Some(earlier(again.as_ref().map(Backoff::next), *expiry))
-            }
+            State::Calling { again, expiry } => Some(earlier(again.as_ref().map(Backoff::next), *expiry)),
             State::Completed { linger, .. } | State::Accepted { linger } => Some(*linger),
             State::Proceeding | State::Terminated => None,
         }

@@ -97,11 +97,8 @@ impl ClientNonInvite {
             return;
         }
         let linger = self.timers.linger(self.reliable);
-        self.state = if linger.is_zero() {
-            State::Terminated
-        } else {
-            State::Completed { linger: now + linger }
-        };
+        self.state =
+            if linger.is_zero() { State::Terminated } else { State::Completed { linger: now + linger } };
     }
 
     fn timeout(&mut self, now: Instant) {
@@ -122,9 +119,7 @@ impl ClientNonInvite {
 
     fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Open { again, expiry, .. } => {
-                Some(earlier(again.as_ref().map(Backoff::next), *expiry))
-            }
+            State::Open { again, expiry, .. } => Some(earlier(again.as_ref().map(Backoff::next), *expiry)),
             State::Completed { linger } => Some(*linger),
             State::Terminated => None,
         }

@@ -118,8 +118,8 @@ impl ServerInvite {
             }
             (State::Proceeding { .. }, Class::Failure) => {
                 self.orders.transmit(&response);
-                let again = (!self.reliable)
-                    .then(|| Backoff::start(now, self.timers.t1, Some(self.timers.t2)));
+                let again =
+                    (!self.reliable).then(|| Backoff::start(now, self.timers.t1, Some(self.timers.t2)));
                 let expiry = now + self.timers.give_up();
                 self.state = State::Completed { response, again, expiry };
             }

@@ -92,7 +92,13 @@ fn spanish_numbers_shorten_before_thousand_and_million() {
 
 #[test]
 fn a_number_beyond_all_sums_is_read_digit_by_digit() {
-    numbers("en-GB", &[(1_000_000_000, "digits/1 digits/0 digits/0 digits/0 digits/0 digits/0 digits/0 digits/0 digits/0 digits/0")]);
+    numbers(
+        "en-GB",
+        &[(
+            1_000_000_000,
+            "digits/1 digits/0 digits/0 digits/0 digits/0 digits/0 digits/0 digits/0 digits/0 digits/0",
+        )],
+    );
 }
 
 #[test]
@@ -157,7 +163,8 @@ fn spanish_money_follows_the_gender_of_the_coin() {
 #[test]
 fn digits_are_spelled_in_groups() {
     let english = Speaker::new("en-GB");
-    let spelled = |text: &str| said(&english.spell(text), "en-GB").replace("digits/", "").replace("pause/short", "|");
+    let spelled =
+        |text: &str| said(&english.spell(text), "en-GB").replace("digits/", "").replace("pause/short", "|");
     assert_eq!(spelled("44110021"), "4 4 1 1 | 0 0 2 1");
     assert_eq!(spelled("804215"), "8 0 4 | 2 1 5");
     assert_eq!(spelled("7"), "7");
@@ -233,9 +240,9 @@ fn no_spoken_value_asks_for_a_recording_outside_the_list() {
                 Ok(number) => number <= 100 || (spanish && number < 1_000 && number % 100 == 0),
                 Err(_) if spanish => {
                     ["minus", "thousand", "million", "millions", "ciento", "un", "una"].contains(&name)
-                        || name.strip_suffix("-un").or_else(|| name.strip_suffix("-una")).is_some_and(|tens| {
-                            tens.parse::<u32>().is_ok_and(|n| (21..=91).contains(&n) && n % 10 == 1)
-                        })
+                        || name.strip_suffix("-un").or_else(|| name.strip_suffix("-una")).is_some_and(
+                            |tens| tens.parse::<u32>().is_ok_and(|n| (21..=91).contains(&n) && n % 10 == 1),
+                        )
                         || name.strip_suffix("-f").is_some_and(|n| {
                             n.parse::<u32>().is_ok_and(|n| (200..=900).contains(&n) && n % 100 == 0)
                         })
@@ -253,7 +260,11 @@ fn no_spoken_value_asks_for_a_recording_outside_the_list() {
             for code in ["GBP", "EUR"] {
                 let money = Money::parse(&format!("{number}.{:02} {code}", number % 100)).expect("an amount");
                 for clip in speaker.money(money).iter().chain(&speaker.number(i64::from(number))) {
-                    let name = clip.as_str().strip_prefix(language).expect("the language first").trim_start_matches('/');
+                    let name = clip
+                        .as_str()
+                        .strip_prefix(language)
+                        .expect("the language first")
+                        .trim_start_matches('/');
                     assert!(listed(language, name), "{language}: {number} asks for {name}");
                 }
             }
