@@ -7,6 +7,8 @@ pub mod endpoint;
 pub mod header;
 pub mod header_name;
 pub mod headers;
+mod info;
+mod invite_session;
 mod lexer;
 pub mod message;
 pub mod method;

@@ -14,7 +14,7 @@ use super::status::StatusCode;
 use super::uri::Uri;
 
 /// The methods that are served, as Allow names them.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REGISTER";
 
 /// The bodies that an INVITE may have, as Accept names them.
 pub const ACCEPT: &str = "application/sdp, multipart/mixed";

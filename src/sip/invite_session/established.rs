@@ -1,0 +1,199 @@
+//! The session between its 200 and its BYE: the ACK that a 200 waits for (RFC 3261 §13.3.1.4), keys by INFO,
+//! hanging up (§15).
+
+use std::time::Instant;
+
+use super::offer::{LocalOffer, RemoteOffer};
+use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, Received, ServerId};
+use crate::sip::endpoint::{EndCause, Event};
+use crate::sip::info::{self, Info};
+use crate::sip::timers::Backoff;
+use crate::sip::{Method, Name, Request, Response, StatusCode};
+
+/// A session with a dialog.
+#[derive(Debug)]
+pub(super) struct Established {
+    pub(super) dialog: Dialog,
+    /// Whether we made the Call-ID: it decides who waits longer after a glare (RFC 3261 §14.1).
+    pub(super) caller: bool,
+    pub(super) unacked: Option<Unacked>,
+    pub(super) remote: Option<RemoteOffer>,
+    pub(super) local: LocalOffer,
+    /// We hung up, but the ACK has not come: RFC 3261 §15 forbids the BYE until it has, or never will.
+    hanging_up: Option<Option<String>>,
+}
+
+/// A 200 of ours that waits for its ACK.
+#[derive(Debug)]
+pub(super) struct Unacked {
+    to: ServerId,
+    cseq: u32,
+    response: Response,
+    /// Whether the 200 offered, so that the ACK answers.
+    pub(super) offered: bool,
+    again: Backoff,
+    expiry: Instant,
+}
+
+impl Unacked {
+    pub(super) fn new(
+        cx: &Context<'_>,
+        invite: &Received,
+        response: Response,
+        offered: bool,
+    ) -> Self {
+        let timers = &cx.config.timers;
+        Self {
+            to: invite.id,
+            cseq: invite.request.headers.cseq().map_or(0, |cseq| cseq.number),
+            response,
+            offered,
+            // RFC 3261 §13.3.1.4: also on reliable transports; T1 doubling to T2.
+            again: Backoff::start(cx.now, timers.t1, Some(timers.t2)),
+            expiry: cx.now + timers.give_up(),
+        }
+    }
+}
+
+impl Established {
+    pub(super) fn new(dialog: Dialog, caller: bool, unacked: Option<Unacked>) -> Self {
+        Self {
+            dialog,
+            caller,
+            unacked,
+            remote: None,
+            local: LocalOffer::None,
+            hanging_up: None,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let unacked = self.unacked.as_ref().map(|unacked| unacked.again.next().min(unacked.expiry));
+        let remote = self.remote.as_ref().map(|offer| offer.expiry);
+        [unacked, remote, self.local.deadline()].into_iter().flatten().min()
+    }
+
+    pub(super) fn retried(&mut self, old: ClientId, new: ClientId, cseq: u32) {
+        if let LocalOffer::Sent { id, .. } = &mut self.local
+            && *id == old
+        {
+            *id = new;
+        }
+        self.dialog.set_local_cseq(cseq);
+    }
+}
+
+impl InviteSession {
+    /// An ACK with our tag in To, which no transaction took.
+    pub(crate) fn acked(&mut self, cx: &mut Context<'_>, ack: &Request) {
+        let Phase::Established(established) = &mut self.phase else { return };
+        let headers = &ack.headers;
+        let from = headers.from().ok();
+        let tag = from.as_ref().and_then(crate::sip::NameAddr::tag);
+        let number = headers.cseq().map_or(0, |cseq| cseq.number);
+        let belongs = established.dialog.matches(headers.call_id().unwrap_or_default(), tag)
+            && established.unacked.as_ref().is_some_and(|unacked| unacked.cseq == number);
+        if !belongs {
+            // Late, double, or another dialog's.
+            return;
+        }
+        let offered = established.unacked.take().is_some_and(|unacked| unacked.offered);
+        if let Some(reason) = established.hanging_up.take() {
+            self.say_bye(cx, reason.as_deref());
+            return;
+        }
+        let answer = (offered && !ack.body.is_empty()).then(|| ack.body.clone());
+        self.raise(Event::Acked { session: self.id, answer });
+        self.send_waiting_offer(cx);
+    }
+
+    pub(super) fn established_timeout(&mut self, cx: &mut Context<'_>) {
+        let Phase::Established(established) = &mut self.phase else { return };
+        if let Some(unacked) = &mut established.unacked {
+            if cx.now >= unacked.expiry {
+                let reason = established.hanging_up.take().flatten();
+                self.say_bye(cx, reason.as_deref());
+                self.end(EndCause::AckTimeout);
+                return;
+            }
+            if unacked.again.fire(cx.now) {
+                let (to, response) = (unacked.to, unacked.response.clone());
+                self.respond(to, response);
+            }
+        }
+        self.offer_timeout(cx);
+    }
+
+    /// Ends the session from our side.
+    pub(super) fn hang_up(&mut self, cx: &mut Context<'_>, reason: Option<&str>, cause: EndCause) {
+        let Phase::Established(established) = &mut self.phase else { return };
+        if established.hanging_up.is_some() {
+            return;
+        }
+        if established.unacked.is_some() {
+            established.hanging_up = Some(reason.map(str::to_owned));
+            self.refuse_remote_offer(cx, StatusCode::REQUEST_TERMINATED);
+        } else {
+            self.say_bye(cx, reason);
+        }
+        self.end(cause);
+    }
+
+    pub(super) fn say_bye(&mut self, cx: &mut Context<'_>, reason: Option<&str>) {
+        self.refuse_remote_offer(cx, StatusCode::REQUEST_TERMINATED);
+        let Phase::Established(established) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return;
+        };
+        let mut dialog = Box::new(established.dialog);
+        let bye = cx.client_id();
+        let (mut request, path) = dialog.request(Method::Bye, &cx.branch());
+        if let Some(agent) = &cx.config.server {
+            request.headers.push(Name::UserAgent, agent.clone());
+        }
+        if let Some(reason) = reason {
+            request.headers.push(Name::Reason, reason.to_owned());
+        }
+        let request = Box::new(request);
+        self.orders.push_back(Order::Request { id: bye, request, path, purpose: Purpose::Bye });
+        self.phase = Phase::Closing { dialog, bye };
+    }
+
+    /// The peer hangs up. A BYE that crosses ours is answered, and ours waits on.
+    pub(super) fn peer_bye(&mut self, cx: &mut Context<'_>, received: &Received) {
+        self.refuse(cx, received, StatusCode::OK);
+        match &self.phase {
+            Phase::Incoming(_) => {
+                let status = StatusCode::REQUEST_TERMINATED;
+                self.refuse_call(cx, status, None, EndCause::Bye);
+            }
+            Phase::Calling(_) => self.early_bye(cx),
+            Phase::Established(_) => {
+                self.refuse_remote_offer(cx, StatusCode::REQUEST_TERMINATED);
+                self.phase = Phase::Over;
+                self.end(EndCause::Bye);
+            }
+            Phase::Cancelling { .. } | Phase::Closing { .. } | Phase::Over => {}
+        }
+    }
+
+    /// RFC 6086, and the two bodies that phones and carriers send keys in.
+    pub(super) fn peer_info(&mut self, cx: &mut Context<'_>, received: &Received) {
+        if matches!(self.phase, Phase::Closing { .. }) {
+            self.refuse(cx, received, StatusCode::NO_SUCH_TRANSACTION);
+            return;
+        }
+        match info::read(&received.request) {
+            Info::Key(digit) => {
+                self.refuse(cx, received, StatusCode::OK);
+                self.raise(Event::Digit { session: self.id, digit });
+            }
+            Info::Empty => self.refuse(cx, received, StatusCode::OK),
+            Info::Broken => self.refuse(cx, received, StatusCode::BAD_REQUEST),
+            Info::Unknown => {
+                let mut response = self.reply(cx, received, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+                response.headers.set(Name::Accept, info::ACCEPTED);
+                self.respond(received.id, response);
+            }
+        }
+    }
+}
