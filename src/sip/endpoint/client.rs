@@ -7,17 +7,16 @@ use std::time::Instant;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::digest_pending as digest;
 use super::{Credentials, Endpoint, Event, OutgoingRequest, RequestId, SessionId, Waiter};
 use crate::sip::dialog::Dialog;
-use crate::sip::invite_session::{
-    ClientId, Purpose, Sent, ack_of_failure, cancel_of, contact,
-};
+use crate::sip::invite_session::{ClientId, Purpose, Sent, ack_of_failure, cancel_of, contact};
 use crate::sip::message::Core;
 use crate::sip::transaction::key::ClientKey;
 use crate::sip::transaction::{
     Class, ClientInvite, ClientInviteInput, ClientNonInvite, ClientNonInviteInput, Failure, Output,
 };
-use crate::sip::{CSeq, Headers, Method, Name, Path, Request, Response, StatusCode, Via, digest};
+use crate::sip::{CSeq, Headers, Method, Name, Path, Request, Response, StatusCode, Via};
 
 /// One request of ours.
 #[derive(Debug)]
@@ -109,13 +108,8 @@ impl Endpoint {
         let branch = format!("z9hG4bK{}", self.entropy.hex(10));
         let via = Via::new(path.transport.via_name(), path.local, &branch);
         let from = outgoing.from.with_tag(&self.entropy.hex(8));
-        let core = Core {
-            via: &via,
-            from: &from,
-            to: &outgoing.to,
-            call_id: &self.outside.0,
-            cseq: self.outside.1,
-        };
+        let core =
+            Core { via: &via, from: &from, to: &outgoing.to, call_id: &self.outside.0, cseq: self.outside.1 };
         let mut request = Request::build(outgoing.method, outgoing.uri, &core);
         for (name, value) in outgoing.headers {
             request.headers.push(name.as_str(), value);
@@ -159,9 +153,7 @@ impl Endpoint {
 
     /// Forgets an INVITE of ours.
     pub(super) fn abandon(&mut self, now: Instant, invite: ClientId) {
-        if let Some(Client { machine: Machine::Invite(machine), .. }) =
-            self.clients.get_mut(&invite)
-        {
+        if let Some(Client { machine: Machine::Invite(machine), .. }) = self.clients.get_mut(&invite) {
             machine.handle(now, ClientInviteInput::Abandon);
         }
         self.settle_client(invite);
@@ -296,10 +288,8 @@ impl Endpoint {
         let taken = match client.owner {
             Owner::Session(session, purpose) => {
                 let sent = Sent { id, purpose, request: &request };
-                self.with_session(now, session, |session, cx| {
-                    session.response(cx, &sent, response, path)
-                })
-                .unwrap_or(false)
+                self.with_session(now, session, |session, cx| session.response(cx, &sent, response, path))
+                    .unwrap_or(false)
             }
             Owner::Request(id, _) => {
                 if response.status.is_final() {
@@ -360,12 +350,9 @@ impl Endpoint {
     /// Answers the first challenge, when there is something to answer it with (RFC 3261 §22.2): the same
     /// request with credentials, a new branch and the next sequence number. Whether it did.
     fn authenticate(&mut self, now: Instant, id: ClientId, response: &Response) -> bool {
-        let challenged = matches!(
-            response.status,
-            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED
-        );
-        let Some(client) = self.clients.get(&id).filter(|client| challenged && !client.authenticated)
-        else {
+        let challenged =
+            matches!(response.status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+        let Some(client) = self.clients.get(&id).filter(|client| challenged && !client.authenticated) else {
             return false;
         };
         let (path, owner) = (client.path, client.owner.clone());

@@ -10,6 +10,7 @@
 
 mod api;
 mod client;
+mod digest_pending;
 mod receive;
 mod server;
 
@@ -19,8 +20,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 pub use api::{
-    Active, Counters, Credentials, EndCause, EndpointConfig, Event, Incoming, Input, Output,
-    OutgoingInvite, OutgoingRequest, RequestId, SessionId,
+    Active, Counters, Credentials, EndCause, EndpointConfig, Event, Incoming, Input, OutgoingInvite,
+    OutgoingRequest, Output, RequestId, SessionId,
 };
 
 use super::StatusCode;
@@ -130,12 +131,8 @@ impl Endpoint {
     pub fn invite(&mut self, now: Instant, invite: OutgoingInvite) -> SessionId {
         let id = self.session_id();
         let tag = self.entropy.hex(8);
-        let mut cx = Context {
-            now,
-            config: &self.config,
-            entropy: &mut self.entropy,
-            next_id: &mut self.next_id,
-        };
+        let mut cx =
+            Context { now, config: &self.config, entropy: &mut self.entropy, next_id: &mut self.next_id };
         let session = InviteSession::outgoing(&mut cx, id, &tag, invite);
         self.insert_session(now, id, session, tag.into());
         id
@@ -160,12 +157,7 @@ impl Endpoint {
     }
 
     /// Answers `Event::Offered`: with an answer, or with the offer that was asked for, or with a refusal.
-    pub fn answer_offer(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        answer: Result<Bytes, StatusCode>,
-    ) {
+    pub fn answer_offer(&mut self, now: Instant, session: SessionId, answer: Result<Bytes, StatusCode>) {
         self.with_session(now, session, |session, cx| session.answer_offer(cx, answer));
     }
 
@@ -212,12 +204,8 @@ impl Endpoint {
         work: impl FnOnce(&mut InviteSession, &mut Context<'_>) -> R,
     ) -> Option<R> {
         let entry = self.sessions.get_mut(&id)?;
-        let mut cx = Context {
-            now,
-            config: &self.config,
-            entropy: &mut self.entropy,
-            next_id: &mut self.next_id,
-        };
+        let mut cx =
+            Context { now, config: &self.config, entropy: &mut self.entropy, next_id: &mut self.next_id };
         let result = work(&mut entry.session, &mut cx);
         self.run_session(now, id);
         Some(result)
@@ -274,12 +262,22 @@ impl Endpoint {
     }
 
     fn transport_failed(&mut self, now: Instant, failed: super::Path) {
-        let mut servers: Vec<ServerId> = self.servers.iter().filter(|(_, server)| broken(server.path, failed)).map(|(id, _)| *id).collect();
+        let mut servers: Vec<ServerId> = self
+            .servers
+            .iter()
+            .filter(|(_, server)| broken(server.path, failed))
+            .map(|(id, _)| *id)
+            .collect();
         servers.sort_unstable();
         for id in servers {
             self.server_transport_failed(now, id);
         }
-        let mut clients: Vec<ClientId> = self.clients.iter().filter(|(_, client)| broken(client.path, failed)).map(|(id, _)| *id).collect();
+        let mut clients: Vec<ClientId> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| broken(client.path, failed))
+            .map(|(id, _)| *id)
+            .collect();
         clients.sort_unstable();
         for id in clients {
             self.client_transport_failed(now, id);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::api::RETRY_AFTER;
 use super::server::MergeKey;
 use super::{Endpoint, SessionId};
-use crate::sip::invite_session::{InviteSession, Context, Received, allow, capabilities};
+use crate::sip::invite_session::{Context, InviteSession, Received, allow, capabilities};
 use crate::sip::transaction::key::TransactionKey;
 use crate::sip::{
     HeaderError, Message, Method, Name, Path, Request, Response, StatusCode, Transport, Via, validate,
@@ -124,12 +124,8 @@ impl Endpoint {
         let tag = self.entropy.hex(8);
         let Arrival { request, key, path, back } = arrival;
         let id = self.begin_server(now, &request, key, back, session_id);
-        let mut cx = Context {
-            now,
-            config: &self.config,
-            entropy: &mut self.entropy,
-            next_id: &mut self.next_id,
-        };
+        let mut cx =
+            Context { now, config: &self.config, entropy: &mut self.entropy, next_id: &mut self.next_id };
         let refusal = Response::stateless(&request, StatusCode::BAD_REQUEST);
         let received = Received { id, request, path };
         match InviteSession::incoming(&mut cx, session_id, &tag, received) {

@@ -43,26 +43,19 @@ impl InviteSession {
             headers: headers.clone(),
             offer: invite.sdp(),
         };
-        let event =
-            Event::Incoming { session: self.id, path: invite.path, invite: Box::new(incoming) };
+        let event = Event::Incoming { session: self.id, path: invite.path, invite: Box::new(incoming) };
         self.raise(event);
         let local_tag = local_tag.to_owned();
         let expiry = cx.now + cx.config.timers.ring_limit;
-        self.phase = Phase::Incoming(Box::new(IncomingCall {
-            invite,
-            dialog,
-            local_tag,
-            ringing: None,
-            expiry,
-        }));
+        self.phase =
+            Phase::Incoming(Box::new(IncomingCall { invite, dialog, local_tag, ringing: None, expiry }));
         Ok(())
     }
 
     /// Sends 180, or 183 with a description.
     pub(crate) fn ring(&mut self, cx: &mut Context<'_>, sdp: Option<Bytes>) {
         let Phase::Incoming(call) = &self.phase else { return };
-        let status =
-            if sdp.is_some() { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING };
+        let status = if sdp.is_some() { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING };
         let mut response = self.reply(cx, &call.invite, status).with_to_tag(&call.local_tag);
         if let Some(sdp) = sdp {
             response = response.with_body(SDP, sdp);
@@ -77,10 +70,8 @@ impl InviteSession {
     /// Sends 200: with the answer, or with an offer when the INVITE had none.
     pub(crate) fn accept(&mut self, cx: &mut Context<'_>, sdp: Bytes) {
         let Phase::Incoming(call) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let response = self
-            .reply(cx, &call.invite, StatusCode::OK)
-            .with_to_tag(&call.local_tag)
-            .with_body(SDP, sdp);
+        let response =
+            self.reply(cx, &call.invite, StatusCode::OK).with_to_tag(&call.local_tag).with_body(SDP, sdp);
         let offered = call.invite.sdp().is_none();
         let unacked = Unacked::new(cx, &call.invite, response.clone(), offered);
         self.respond(call.invite.id, response);
@@ -88,12 +79,7 @@ impl InviteSession {
     }
 
     /// Refuses.
-    pub(crate) fn reject(
-        &mut self,
-        cx: &mut Context<'_>,
-        status: StatusCode,
-        retry_after: Option<Duration>,
-    ) {
+    pub(crate) fn reject(&mut self, cx: &mut Context<'_>, status: StatusCode, retry_after: Option<Duration>) {
         // Only a failure refuses.
         let status = if status.code() < 300 { StatusCode::SERVER_INTERNAL_ERROR } else { status };
         self.refuse_call(cx, status, retry_after, EndCause::Local);

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::established::Established;
-use super::{
-    ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, SDP, Sent, allow, contact,
-};
+use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, SDP, Sent, allow, contact};
 use crate::sip::endpoint::{EndCause, Event, OutgoingInvite};
 use crate::sip::message::Core;
 use crate::sip::{Method, Name, NameAddr, Path, Request, Response, StatusCode, Via};
@@ -39,13 +37,10 @@ impl OutgoingCall {
     }
 
     fn note_early(&mut self, tag: &str, sdp: Option<&Bytes>) {
-        let known = self.early.iter_mut().find(|early| early.tag == tag);
-        match known {
-            Some(early) => early.sdp = sdp.cloned().or_else(|| early.sdp.take()),
-            None if self.early.len() < MAX_FORKS => {
-                self.early.push(Early { tag: tag.to_owned(), sdp: sdp.cloned() });
-            }
-            None => {}
+        if let Some(early) = self.early.iter_mut().find(|early| early.tag == tag) {
+            early.sdp = sdp.cloned().or_else(|| early.sdp.take());
+        } else if self.early.len() < MAX_FORKS {
+            self.early.push(Early { tag: tag.to_owned(), sdp: sdp.cloned() });
         }
     }
 
@@ -56,12 +51,7 @@ impl OutgoingCall {
 }
 
 impl InviteSession {
-    pub(super) fn begin_outgoing(
-        &mut self,
-        cx: &mut Context<'_>,
-        local_tag: &str,
-        call: OutgoingInvite,
-    ) {
+    pub(super) fn begin_outgoing(&mut self, cx: &mut Context<'_>, local_tag: &str, call: OutgoingInvite) {
         let id = cx.client_id();
         let call_id = format!("{}{}", cx.entropy.hex(12), cx.config.call_id_suffix);
         let path = call.path;
@@ -96,12 +86,8 @@ impl InviteSession {
         path: Path,
     ) -> bool {
         match &self.phase {
-            Phase::Calling(call) if call.invite == of.id => {
-                self.calling_response(cx, of, response, path)
-            }
-            Phase::Cancelling { invite, .. } if *invite == of.id => {
-                self.cancelling_response(cx, response)
-            }
+            Phase::Calling(call) if call.invite == of.id => self.calling_response(cx, of, response, path),
+            Phase::Cancelling { invite, .. } if *invite == of.id => self.cancelling_response(cx, response),
             _ => false,
         }
     }
@@ -145,10 +131,7 @@ impl InviteSession {
         let Phase::Calling(call) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         let Ok(dialog) = Dialog::of_response(of.request, response, path) else {
             // A 200 whose Contact or Record-Route cannot be read makes no dialog that could be ended.
-            self.raise(Event::Failed {
-                session: self.id,
-                status: StatusCode::SERVER_INTERNAL_ERROR,
-            });
+            self.raise(Event::Failed { session: self.id, status: StatusCode::SERVER_INTERNAL_ERROR });
             self.end(EndCause::Refused);
             return;
         };
@@ -203,10 +186,7 @@ impl InviteSession {
 
     /// A callee that we still see ringing hangs up: its 200 was lost all along.
     pub(super) fn early_bye(&mut self, cx: &mut Context<'_>) {
-        self.raise(Event::Failed {
-            session: self.id,
-            status: StatusCode::TEMPORARILY_UNAVAILABLE,
-        });
+        self.raise(Event::Failed { session: self.id, status: StatusCode::TEMPORARILY_UNAVAILABLE });
         self.give_up(cx, EndCause::Bye);
     }
 

@@ -36,12 +36,7 @@ pub(super) struct Unacked {
 }
 
 impl Unacked {
-    pub(super) fn new(
-        cx: &Context<'_>,
-        invite: &Received,
-        response: Response,
-        offered: bool,
-    ) -> Self {
+    pub(super) fn new(cx: &Context<'_>, invite: &Received, response: Response, offered: bool) -> Self {
         let timers = &cx.config.timers;
         Self {
             to: invite.id,
@@ -57,14 +52,7 @@ impl Unacked {
 
 impl Established {
     pub(super) fn new(dialog: Dialog, caller: bool, unacked: Option<Unacked>) -> Self {
-        Self {
-            dialog,
-            caller,
-            unacked,
-            remote: None,
-            local: LocalOffer::None,
-            hanging_up: None,
-        }
+        Self { dialog, caller, unacked, remote: None, local: LocalOffer::None, hanging_up: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -21,9 +21,7 @@ use bytes::Bytes;
 
 use super::body::{self, Description};
 use super::dialog::Dialog;
-use super::endpoint::{
-    Credentials, EndCause, EndpointConfig, Event, OutgoingInvite, SessionId,
-};
+use super::endpoint::{Credentials, EndCause, EndpointConfig, Event, OutgoingInvite, SessionId};
 use super::{Method, Name, Path, Request, Response, StatusCode, Uri};
 use crate::units::Entropy;
 
@@ -87,8 +85,6 @@ pub(crate) enum Purpose {
     Offer,
     /// The end.
     Bye,
-    /// Gives up a call; nobody waits for its answer.
-    Cancel,
 }
 
 /// A request that came, with the transaction that answers it.
@@ -125,10 +121,16 @@ enum Phase {
     Incoming(Box<IncomingCall>),
     Calling(Box<OutgoingCall>),
     /// Given up; `give_up` runs once the CANCEL is sent.
-    Cancelling { invite: ClientId, give_up: Option<Instant> },
+    Cancelling {
+        invite: ClientId,
+        give_up: Option<Instant>,
+    },
     Established(Box<Established>),
     /// Our BYE is on the way.
-    Closing { dialog: Box<Dialog>, bye: ClientId },
+    Closing {
+        dialog: Box<Dialog>,
+        bye: ClientId,
+    },
     Over,
 }
 
@@ -153,8 +155,7 @@ impl InviteSession {
         local_tag: &str,
         mut call: OutgoingInvite,
     ) -> Self {
-        let contact_user =
-            call.contact_user.take().unwrap_or_else(|| cx.config.contact_user.clone());
+        let contact_user = call.contact_user.take().unwrap_or_else(|| cx.config.contact_user.clone());
         let mut session = Self::new(id, contact_user, call.credentials.take());
         session.begin_outgoing(cx, local_tag, call);
         session
@@ -302,7 +303,6 @@ impl InviteSession {
                 }
                 true
             }
-            Purpose::Cancel => true,
         }
     }
 
@@ -318,7 +318,6 @@ impl InviteSession {
             Purpose::Call => self.call_failed(id, status),
             Purpose::Offer => self.offer_failed(cx, id, status),
             Purpose::Bye => self.closed(id),
-            Purpose::Cancel => {}
         }
     }
 

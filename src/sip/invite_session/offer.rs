@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use super::established::{Established, Unacked};
 use super::{
-    ClientId, Context, InviteSession, Order, Phase, Purpose, Received, SDP, Sent, ServerId, allow,
-    contact,
+    ClientId, Context, InviteSession, Order, Phase, Purpose, Received, SDP, Sent, ServerId, allow, contact,
 };
 use crate::sip::endpoint::{EndCause, Event};
 use crate::sip::{Method, Name, Response, StatusCode};
@@ -60,10 +59,7 @@ impl InviteSession {
         if self.ended {
             return;
         }
-        let refusal = Event::OfferAnswered {
-            session: self.id,
-            sdp: Err(StatusCode::REQUEST_PENDING),
-        };
+        let refusal = Event::OfferAnswered { session: self.id, sdp: Err(StatusCode::REQUEST_PENDING) };
         match &mut self.phase {
             Phase::Established(established) if established.local.is_none() => {
                 established.local = LocalOffer::Waiting { at: None, sdp, glares: 0 };
@@ -74,11 +70,7 @@ impl InviteSession {
     }
 
     /// Answers the peer's offer, or makes the offer that it asked for.
-    pub(crate) fn answer_offer(
-        &mut self,
-        cx: &mut Context<'_>,
-        answer: Result<Bytes, StatusCode>,
-    ) {
+    pub(crate) fn answer_offer(&mut self, cx: &mut Context<'_>, answer: Result<Bytes, StatusCode>) {
         let Phase::Established(established) = &mut self.phase else { return };
         let Some(RemoteOffer { received, .. }) = established.remote.take() else { return };
         match answer {
@@ -155,11 +147,7 @@ impl InviteSession {
         }
         let Phase::Established(established) = &mut self.phase else { return };
         established.dialog.refresh_target(received.request.headers.contact());
-        let offer = Received {
-            id: received.id,
-            request: received.request.clone(),
-            path: received.path,
-        };
+        let offer = Received { id: received.id, request: received.request.clone(), path: received.path };
         let expiry = cx.now + cx.config.timers.give_up();
         established.remote = Some(RemoteOffer { received: offer, expiry });
         self.raise(Event::Offered { session: self.id, sdp: received.sdp() });
@@ -231,12 +219,7 @@ impl InviteSession {
         true
     }
 
-    fn offer_accepted(
-        &mut self,
-        cx: &mut Context<'_>,
-        of: &Sent<'_>,
-        response: &Response,
-    ) -> bool {
+    fn offer_accepted(&mut self, cx: &mut Context<'_>, of: &Sent<'_>, response: &Response) -> bool {
         let cseq = of.request.headers.cseq().map_or(0, |cseq| cseq.number);
         let dialog = match &mut self.phase {
             Phase::Established(established) => &mut established.dialog,
@@ -265,11 +248,9 @@ impl InviteSession {
         let caller = established.caller;
         match &mut established.local {
             LocalOffer::Sent { id: own, sdp, glares } if *own == id && *glares < MAX_GLARES => {
-                let units =
-                    if caller { 210 + cx.entropy.below(191) } else { cx.entropy.below(201) };
+                let units = if caller { 210 + cx.entropy.below(191) } else { cx.entropy.below(201) };
                 let at = Some(cx.now + Duration::from_millis(units * 10));
-                established.local =
-                    LocalOffer::Waiting { at, sdp: sdp.clone(), glares: *glares + 1 };
+                established.local = LocalOffer::Waiting { at, sdp: sdp.clone(), glares: *glares + 1 };
                 true
             }
             _ => false,
