@@ -7,7 +7,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::FactorPolicy;
+use super::{FactorPolicy, SubjectKey};
+use crate::secret::Secret;
+use crate::units::UnixTime;
 
 /// What a factor rests on. Two of one kind do not make two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,7 +22,44 @@ pub enum FactorKind {
     Inherence,
 }
 
-/// Makes [`FactorId`] from the list of factors. Each module has `NAME`, `KIND` and `defaults()`.
+/// All that a factor judges a response by.
+pub struct Judging<'a> {
+    /// What was kept at enrolment, opened.
+    pub data: &'a Secret<Vec<u8>>,
+    /// What the caller keyed.
+    pub response: &'a Secret<String>,
+    /// Whose it should be.
+    pub subject: SubjectKey,
+    /// Of which tenant.
+    pub tenant: &'a str,
+    /// The key outside of the database.
+    pub pepper: &'a Secret<[u8; 32]>,
+    /// Fresh randomness, for data that is to be renewed.
+    pub salt: [u8; pin::SALT_BYTES],
+    /// Now.
+    pub now: UnixTime,
+    /// How the factor is used.
+    pub policy: &'a FactorPolicy,
+    /// The last accepted step of a one-time code.
+    pub last_step: Option<u64>,
+}
+
+/// What a factor says of a response.
+pub struct Judged {
+    /// It is right, as far as the data says.
+    pub right: bool,
+    /// The step it used up; it counts only if the store can move to it.
+    pub step: Option<u64>,
+    /// The data as it should be kept from now on, when that changed.
+    pub renewed: Option<Secret<Vec<u8>>>,
+}
+
+/// The enrolment's data can't be read or computed with. Says nothing of the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an enrolment can't be read or computed with")]
+pub struct JudgeError;
+
+/// Makes [`FactorId`] from the list of factors. Each module has `NAME`, `KIND`, `defaults()` and `judge()`.
 macro_rules! factors {
     ($($(#[$doc:meta])* $factor:ident = $module:ident,)+) => {
         /// A factor, by name.
@@ -48,6 +87,14 @@ macro_rules! factors {
             #[must_use]
             pub fn defaults(self) -> FactorPolicy {
                 match self { $(Self::$factor => $module::defaults(),)+ }
+            }
+
+            /// Judges a response. The work does not depend on whether it is right.
+            ///
+            /// # Errors
+            /// When the kept data can't be read: nothing is accepted then.
+            pub fn judge(self, judging: &Judging<'_>) -> Result<Judged, JudgeError> {
+                match self { $(Self::$factor => $module::judge(judging),)+ }
             }
         }
     };

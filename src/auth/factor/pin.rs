@@ -10,8 +10,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::FactorKind;
-use super::totp;
+use super::{FactorKind, JudgeError, Judged, Judging, totp};
 use crate::auth::{FactorId, FactorPolicy, SubjectKey};
 use crate::secret::Secret;
 
@@ -162,6 +161,23 @@ fn is_common(pin: &str) -> bool {
     palindrome || COMMON.contains(&pin) || (weak_half(&pin[..half]) && weak_half(&pin[half..]))
 }
 
+/// Judges a PIN: one argon2id, whatever the PIN.
+///
+/// # Errors
+/// When the stored hash can't be read, or argon2 gets no memory.
+pub fn judge(judging: &Judging<'_>) -> Result<Judged, JudgeError> {
+    let text = std::str::from_utf8(judging.data.expose()).map_err(|_| JudgeError)?;
+    let stored = PinHash::decode(text)?;
+    let peppered = peppered(judging.pepper, judging.tenant, judging.subject, judging.response);
+    let right = stored.verify(&peppered)?;
+    let renewed = if right && stored.outdated() {
+        Some(Secret::new(PinHash::make(&peppered, judging.salt)?.encode().into_bytes()))
+    } else {
+        None
+    };
+    Ok(Judged { right, step: None, renewed })
+}
+
 /// What argon2id is run over: 32 bytes that say nothing without the pepper.
 #[must_use]
 pub fn peppered(
@@ -193,11 +209,6 @@ pub struct PinHash {
     hash: [u8; 32],
 }
 
-/// What went wrong with a hash: not with a PIN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the stored hash can't be read or computed")]
-pub struct HashError;
-
 /// OWASP's second choice for argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
@@ -208,7 +219,7 @@ impl PinHash {
     ///
     /// # Errors
     /// When argon2 can't get its memory.
-    pub fn make(peppered: &Secret<[u8; 32]>, salt: [u8; SALT_BYTES]) -> Result<Self, HashError> {
+    pub fn make(peppered: &Secret<[u8; 32]>, salt: [u8; SALT_BYTES]) -> Result<Self, JudgeError> {
         let empty = Self { memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES, salt, hash: [0; 32] };
         Ok(Self { hash: *empty.compute(peppered)?.expose(), ..empty })
     }
@@ -217,7 +228,7 @@ impl PinHash {
     ///
     /// # Errors
     /// When argon2 can't get its memory.
-    pub fn verify(&self, peppered: &Secret<[u8; 32]>) -> Result<bool, HashError> {
+    pub fn verify(&self, peppered: &Secret<[u8; 32]>) -> Result<bool, JudgeError> {
         Ok(self.compute(peppered)?.matches(&self.hash))
     }
 
@@ -239,31 +250,31 @@ impl PinHash {
     ///
     /// # Errors
     /// When it is not what [`PinHash::encode`] writes, or its cost is out of all bounds.
-    pub fn decode(text: &str) -> Result<Self, HashError> {
+    pub fn decode(text: &str) -> Result<Self, JudgeError> {
         let mut parts = text.split('$');
         let (Some("argon2id"), Some(cost), Some(salt), Some(hash), None) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(HashError);
+            return Err(JudgeError);
         };
         let mut numbers = ["m=", "t=", "p="].iter().zip(cost.split(',')).map(|(name, field)| {
             field.strip_prefix(name).and_then(|n| n.parse::<u32>().ok()).filter(|n| *n <= 1 << 20)
         });
-        let mut number = || numbers.next().flatten().ok_or(HashError);
+        let mut number = || numbers.next().flatten().ok_or(JudgeError);
         let (memory_kib, passes, lanes) = (number()?, number()?, number()?);
-        let bytes = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| HashError);
-        let salt = bytes(salt)?.try_into().map_err(|_| HashError)?;
-        let hash = bytes(hash)?.try_into().map_err(|_| HashError)?;
+        let bytes = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| JudgeError);
+        let salt = bytes(salt)?.try_into().map_err(|_| JudgeError)?;
+        let hash = bytes(hash)?.try_into().map_err(|_| JudgeError)?;
         Ok(Self { memory_kib, passes, lanes, salt, hash })
     }
 
-    fn compute(&self, peppered: &Secret<[u8; 32]>) -> Result<Secret<[u8; 32]>, HashError> {
+    fn compute(&self, peppered: &Secret<[u8; 32]>) -> Result<Secret<[u8; 32]>, JudgeError> {
         let params =
-            Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(|_| HashError)?;
+            Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(|_| JudgeError)?;
         let mut out = [0_u8; 32];
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(peppered.expose(), &self.salt, &mut out)
-            .map_err(|_| HashError)?;
+            .map_err(|_| JudgeError)?;
         Ok(Secret::new(out))
     }
 }

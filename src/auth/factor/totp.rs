@@ -11,7 +11,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-use super::FactorKind;
+use super::{FactorKind, JudgeError, Judged, Judging};
 use crate::auth::{FactorId, FactorPolicy};
 use crate::secret::Secret;
 use crate::units::UnixTime;
@@ -132,6 +132,32 @@ impl Parameters {
             self.step_seconds,
         ))
     }
+}
+
+/// What is kept at enrolment: the parameters in JSON, a line feed, the seed.
+///
+/// # Errors
+/// Never in practice: the parameters are numbers and a name.
+pub fn encode(parameters: Parameters, seed: &Secret<Vec<u8>>) -> Result<Secret<Vec<u8>>, JudgeError> {
+    let mut data = serde_json::to_vec(&parameters).map_err(|_| JudgeError)?;
+    data.push(b'\n');
+    data.extend_from_slice(seed.expose());
+    Ok(Secret::new(data))
+}
+
+/// Judges a code.
+///
+/// # Errors
+/// When the kept data is not what [`encode`] writes.
+pub fn judge(judging: &Judging<'_>) -> Result<Judged, JudgeError> {
+    let data = judging.data.expose();
+    let end = data.iter().position(|byte| *byte == b'\n').ok_or(JudgeError)?;
+    let (parameters, seed) = data.split_at(end);
+    let parameters: Parameters = serde_json::from_slice(parameters).map_err(|_| JudgeError)?;
+    let seed = Secret::new(seed.get(1..).unwrap_or_default().to_vec());
+    let drift = judging.policy.drift;
+    let step = parameters.judge(&seed, judging.now, drift, judging.last_step, judging.response);
+    Ok(Judged { right: step.is_some(), step, renewed: None })
 }
 
 /// The seed in base 32 without padding, for typing in.

@@ -1,0 +1,140 @@
+//! `countersign subject`: customers in, shown, out.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use countersign::driver::import;
+use countersign::driver::os;
+use countersign::driver::vault::{NewSubject, Profile, Shown, Vault};
+use countersign::secret::Secret;
+
+/// Adds, imports, shows and removes the customers that callers may claim to be.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Adds one customer.
+    Add {
+        /// The identifier that services know the customer by, such as C1001.
+        subject: String,
+        /// The account number that the caller keys.
+        #[arg(long)]
+        account: String,
+        /// The telephone number on file, with + and the country code.
+        #[arg(long)]
+        phone: String,
+        /// The name.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// The language, such as en-GB.
+        #[arg(long, default_value = "")]
+        language: String,
+        /// The data folder.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+    /// Adds all customers of a CSV file (subject,account,phone,name,language and, if you like, pin), or none.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// The application whose policy says how long a PIN is; without it, 8 digits.
+        #[arg(long)]
+        application: Option<PathBuf>,
+        /// The data folder.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+    /// Shows one customer, or all, with masked numbers.
+    Show {
+        /// The identifier; without it, all.
+        subject: Option<String>,
+        /// The data folder.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+    /// Destroys a customer's key, profile and factors. There is no way back.
+    Remove {
+        /// The identifier.
+        subject: String,
+        /// The data folder.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let done = match arguments.command {
+        Command::Add { subject, account, phone, name, language, data } => {
+            add(&data, Profile { id: subject, account, phone, name, language })
+        }
+        Command::Import { file, application, data } => import(&data, &file, application.as_deref()),
+        Command::Show { subject, data } => show(&data, subject.as_deref()),
+        Command::Remove { subject, data } => remove(&data, &subject),
+    };
+    super::ended(done)
+}
+
+fn add(data: &Path, profile: Profile) -> Result<(), String> {
+    let vault = Vault::open_data(data).map_err(super::text)?;
+    let id = profile.id.clone();
+    vault
+        .add_subjects(os::unix_now(), &[NewSubject { profile, pin: None }])
+        .map_err(|errors| lines(errors.iter().map(|error| error.error.to_string())))?;
+    println!("{id} is added. Give them a factor: countersign enrol pin {id}");
+    Ok(())
+}
+
+fn import(data: &Path, file: &Path, application: Option<&Path>) -> Result<(), String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let named = |line: usize, why: String| format!("{}:{line}: {why}", file.display());
+    let rows = import::parse(Secret::new(text).expose()).map_err(|errors| {
+        lines(errors.iter().map(|error| named(error.line, error.problem.to_string())))
+    })?;
+    let vault = Vault::open_data(data).map_err(super::text)?;
+    super::use_policy(&vault, application)?;
+    let (numbers, subjects): (Vec<usize>, Vec<NewSubject>) = rows.into_iter().unzip();
+    vault.add_subjects(os::unix_now(), &subjects).map_err(|errors| {
+        let line = |index: usize| numbers.get(index).copied().unwrap_or_default();
+        let all = lines(errors.iter().map(|error| named(line(error.index), error.error.to_string())));
+        format!("{all}\nnothing was imported")
+    })?;
+    println!("{} customers are imported", subjects.len());
+    Ok(())
+}
+
+fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
+    let vault = Vault::open_data(data).map_err(super::text)?;
+    let now = os::unix_now();
+    let found = match id {
+        Some(id) => {
+            let one = vault.shown(now, id).map_err(super::text)?;
+            vec![one.ok_or_else(|| format!("there is no customer `{id}`"))?]
+        }
+        None => vault.all_shown(now).map_err(super::text)?,
+    };
+    for Shown { id, pseudonym, account, phone, name, language, factors, locked } in found {
+        let factors: Vec<&str> = factors.iter().map(|factor| factor.name()).collect();
+        let factors = if factors.is_empty() { "nothing enrolled".into() } else { factors.join(", ") };
+        let lock = if locked { "  LOCKED" } else { "" };
+        println!("{id}  account {account}  phone {phone}  {name}  {language}  {factors}{lock}  [{pseudonym}]");
+    }
+    Ok(())
+}
+
+fn remove(data: &Path, id: &str) -> Result<(), String> {
+    let vault = Vault::open_data(data).map_err(super::text)?;
+    vault.erase(os::unix_now(), id).map_err(super::text)?;
+    println!("{id} is removed: key, profile and factors are destroyed");
+    Ok(())
+}
+
+fn lines(all: impl Iterator<Item = String>) -> String {
+    all.collect::<Vec<_>>().join("\n")
+}

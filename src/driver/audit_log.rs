@@ -1,0 +1,305 @@
+//! The audit log: a file of lines, each with a MAC over itself and the MAC before it.
+//!
+//! ```text
+//! {"seq":7,"at":"2026-11-22T09:30:00.120Z","call":"…","subject":"…","event":"verified",…,"mac":"…"}
+//! ```
+//!
+//! The head (last number, MAC, length) also lies in the database and moves in the same transaction as the
+//! change it records, so that a cut tail is noticed. A record that reached the file while its transaction
+//! did not is taken over at the next append or start; a line that a crash left half written is removed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::seal::{Key, keyed_hash};
+use crate::auth::{AuditEvent, AuditKind};
+use crate::units::UnixTime;
+
+/// The file in the data folder.
+pub const AUDIT_FILE: &str = "audit.jsonl";
+
+/// How far the log is known to reach.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Head {
+    /// Number of the last record; 0 before the first.
+    pub seq: u64,
+    /// Its MAC in hexadecimal; empty before the first.
+    pub mac: String,
+    /// Bytes of the file up to and with it.
+    pub length: u64,
+}
+
+/// The log's file and key.
+pub struct AuditLog {
+    path: PathBuf,
+    key: Key,
+}
+
+/// Why nothing was written, or the log can't be trusted.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// The file can't be read or written.
+    #[error("the audit log {path} can't be written: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It was changed.
+    #[error(
+        "the audit log {path} was changed: {record}\n  help: keep a copy of the file, run `countersign audit verify`, and \
+         put the log back from your backup"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The first record that is wrong.
+        record: BadRecord,
+    },
+}
+
+/// The first record that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}, record {seq}: {why}")]
+pub struct BadRecord {
+    /// The line in the file, counted from 1.
+    pub line: u64,
+    /// The number that the record there should have.
+    pub seq: u64,
+    /// What is wrong.
+    pub why: BadBecause,
+}
+
+/// What is wrong with a record.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BadBecause {
+    /// The MAC does not fit the text and the record before.
+    #[error("it was changed, or not written by this engine")]
+    Mac,
+    /// Another number: records were removed, inserted or moved.
+    #[error("it says it is record {found}: records were removed, inserted or moved")]
+    Order {
+        /// The number found.
+        found: u64,
+    },
+    /// The line has another form.
+    #[error("it is not a record")]
+    Form,
+    /// The file ends before it.
+    #[error("it is missing: the end of the file was cut off")]
+    Missing,
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    seq: u64,
+    at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(flatten)]
+    kind: &'a AuditKind,
+}
+
+const MAC_FIELD: &str = ",\"mac\":\"";
+const MAC_DIGITS: usize = 64;
+
+impl AuditLog {
+    /// For a data folder. Touches no file.
+    #[must_use]
+    pub(crate) fn new(data: &Path, key: Key) -> Self {
+        Self { path: data.join(AUDIT_FILE), key }
+    }
+
+    /// Writes events behind `head` and brings them to the disk. The caller holds the database's write
+    /// transaction, which is what keeps two writers apart, and stores the returned head in it.
+    pub(crate) fn append(
+        &self,
+        head: &Head,
+        at: UnixTime,
+        events: &[AuditEvent],
+    ) -> Result<Head, AuditError> {
+        let mut file = self.file()?;
+        let before = self.reconciled(&mut file, head.clone())?;
+        let mut after = before.clone();
+        let mut text = String::new();
+        for event in events {
+            let line = self.line(&mut after, at, event).map_err(|error| self.io(io::Error::other(error)))?;
+            text.push_str(&line);
+        }
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+        if let Err(error) = written {
+            // Half a line of ours (a full disk) must not stand; if this fails too, the next append does it.
+            let _ = file.set_len(before.length);
+            return Err(self.io(error));
+        }
+        Ok(after)
+    }
+
+    /// The line of one event; moves the head behind it.
+    fn line(&self, head: &mut Head, at: UnixTime, event: &AuditEvent) -> serde_json::Result<String> {
+        head.seq = head.seq.saturating_add(1);
+        let json = serde_json::to_string(&Record {
+            seq: head.seq,
+            at: rfc3339(at),
+            call: event.call.map(|call| call.to_string()),
+            subject: event.subject.map(|subject| subject.to_string()),
+            kind: &event.kind,
+        })?;
+        let body = json.strip_suffix('}').unwrap_or(&json);
+        head.mac = self.mac(&head.mac, body);
+        let line = format!("{body}{MAC_FIELD}{}\"}}\n", head.mac);
+        head.length = head.length.saturating_add(u64::try_from(line.len()).unwrap_or(0));
+        Ok(line)
+    }
+
+    /// Makes the file and the head agree: takes over whole records behind the head, removes half a line.
+    pub(crate) fn reconcile(&self, head: Head) -> Result<Head, AuditError> {
+        let mut file = self.file()?;
+        self.check_last(&mut file, &head)?;
+        self.reconciled(&mut file, head)
+    }
+
+    /// Reads the whole log and says how many records it has.
+    pub(crate) fn verify(&self, head: &Head) -> Result<u64, AuditError> {
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && head.seq == 0 => return Ok(0),
+            Err(error) => return Err(self.io(error)),
+        };
+        let mut walk = Walk { log: self, seq: 0, mac: String::new(), length: 0 };
+        let mut reader = BufReader::new(file);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            reader.read_until(b'\n', &mut line).map_err(|error| self.io(error))?;
+            let whole = line.last() == Some(&b'\n');
+            // Behind the head, half a line is a write that goes on or broke off: no record yet.
+            if line.is_empty() || (!whole && walk.length >= head.length) {
+                break;
+            }
+            walk.step(&line)?;
+        }
+        if walk.seq < head.seq {
+            return Err(walk.wrong(BadBecause::Missing));
+        }
+        Ok(walk.seq)
+    }
+
+    fn reconciled(&self, file: &mut File, head: Head) -> Result<Head, AuditError> {
+        let length = file.metadata().map_err(|error| self.io(error))?.len();
+        if length == head.length {
+            return Ok(head);
+        }
+        let mut walk = Walk { log: self, seq: head.seq, mac: head.mac, length: head.length };
+        if length < head.length {
+            return Err(walk.shorter());
+        }
+        file.seek(SeekFrom::Start(walk.length)).map_err(|error| self.io(error))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail).map_err(|error| self.io(error))?;
+        for line in tail.split_inclusive(|byte| *byte == b'\n').filter(|line| line.last() == Some(&b'\n')) {
+            walk.step(line)?;
+        }
+        file.set_len(walk.length).map_err(|error| self.io(error))?;
+        Ok(Head { seq: walk.seq, mac: walk.mac, length: walk.length })
+    }
+
+    /// The record that the head names must end where the head says: a cheap look at every start.
+    fn check_last(&self, file: &mut File, head: &Head) -> Result<(), AuditError> {
+        let ending = format!("{MAC_FIELD}{}\"}}\n", head.mac);
+        let size = u64::try_from(ending.len()).unwrap_or(0);
+        let length = file.metadata().map_err(|error| self.io(error))?.len();
+        if head.seq == 0 || length < head.length || head.length < size {
+            return Ok(());
+        }
+        let mut last = vec![0; ending.len()];
+        file.seek(SeekFrom::Start(head.length - size)).map_err(|error| self.io(error))?;
+        file.read_exact(&mut last).map_err(|error| self.io(error))?;
+        if last == ending.as_bytes() {
+            return Ok(());
+        }
+        // Something is wrong; the whole walk says what first.
+        self.verify(head)?;
+        let record = BadRecord { line: head.seq, seq: head.seq, why: BadBecause::Mac };
+        Err(AuditError::Changed { path: self.path.clone(), record })
+    }
+
+    fn file(&self) -> Result<File, AuditError> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600);
+        options.open(&self.path).map_err(|error| self.io(error))
+    }
+
+    fn mac(&self, before: &str, body: &str) -> String {
+        let mac = keyed_hash(&self.key, &[before.as_bytes(), body.as_bytes()]);
+        data_encoding::HEXLOWER.encode(&mac)
+    }
+
+    fn io(&self, source: io::Error) -> AuditError {
+        AuditError::Io { path: self.path.clone(), source }
+    }
+}
+
+/// Goes from record to record. `seq`, `mac` and `length` are those of the last good one.
+struct Walk<'a> {
+    log: &'a AuditLog,
+    seq: u64,
+    mac: String,
+    length: u64,
+}
+
+impl Walk<'_> {
+    fn step(&mut self, line: &[u8]) -> Result<(), AuditError> {
+        let Some((body, mac, found)) = parse(line) else { return Err(self.wrong(BadBecause::Form)) };
+        let expected = self.seq.saturating_add(1);
+        // A number that does not follow says more than the MAC, which is then wrong too.
+        if found != expected {
+            return Err(self.wrong(BadBecause::Order { found }));
+        }
+        if self.log.mac(&self.mac, body) != mac {
+            return Err(self.wrong(BadBecause::Mac));
+        }
+        self.seq = expected;
+        mac.clone_into(&mut self.mac);
+        self.length = self.length.saturating_add(u64::try_from(line.len()).unwrap_or(0));
+        Ok(())
+    }
+
+    fn wrong(&self, why: BadBecause) -> AuditError {
+        let next = self.seq.saturating_add(1);
+        let record = BadRecord { line: next, seq: next, why };
+        AuditError::Changed { path: self.log.path.clone(), record }
+    }
+
+    /// The file is shorter than the head says: the first bad record needs the whole walk.
+    fn shorter(&mut self) -> AuditError {
+        let head = Head { seq: self.seq, mac: self.mac.clone(), length: self.length };
+        match self.log.verify(&head) {
+            Err(error) => error,
+            Ok(_) => self.wrong(BadBecause::Missing),
+        }
+    }
+}
+
+/// A line's text without its MAC, the MAC, and the number it gives itself.
+fn parse(line: &[u8]) -> Option<(&str, &str, u64)> {
+    let text = std::str::from_utf8(line).ok()?.strip_suffix("\"}\n")?;
+    let (rest, mac) = text.split_at_checked(text.len().checked_sub(MAC_DIGITS)?)?;
+    let body = rest.strip_suffix(MAC_FIELD)?;
+    let number = body.strip_prefix("{\"seq\":")?.split(',').next()?;
+    let seq = number.parse().ok().filter(|seq: &u64| seq.to_string() == number)?;
+    (!body.contains('\n')).then_some((body, mac, seq))
+}
+
+fn rfc3339(at: UnixTime) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| at.0.to_string(), |stamp| format!("{stamp:.3}"))
+}

@@ -1,0 +1,178 @@
+//! A store that lives as long as its process: for tests, and as the plainest reading of the contract.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{
+    Append, CallRow, Change, EnrolmentRow, Identifier, Reservation, Store, StoreError, SubjectRow,
+};
+use crate::auth::throttle::Throttle;
+use crate::auth::{FactorId, Lockout, SubjectKey};
+use crate::driver::audit_log::{AuditError, Head};
+use crate::units::UnixTime;
+
+/// The store.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<Tables>);
+
+#[derive(Clone, Default)]
+struct Tables {
+    meta: BTreeMap<String, Vec<u8>>,
+    subjects: BTreeMap<SubjectKey, SubjectRow>,
+    enrolments: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
+    throttles: BTreeMap<SubjectKey, Throttle>,
+    agents: BTreeMap<String, Vec<u8>>,
+    calls: Vec<CallRow>,
+    head: Head,
+}
+
+impl MemoryStore {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // Tables are replaced as a whole, so a panic elsewhere leaves none half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn apply(&mut self, change: Change<'_>) -> Result<bool, StoreError> {
+        match change {
+            Change::Nothing => {}
+            Change::Succeed { subject, factor, before, step, renewed } => {
+                let Some(row) = self.enrolments.get_mut(&(subject, factor)) else { return Ok(false) };
+                if step.is_some_and(|step| row.last_step.is_some_and(|last| last >= step)) {
+                    return Ok(false);
+                }
+                row.last_step = step.or(row.last_step);
+                if let Some(data) = renewed {
+                    row.data = data;
+                }
+                self.throttles.entry(subject).or_default().succeeded(before, factor);
+            }
+            Change::AddSubjects { subjects, enrolments } => {
+                subjects.iter().try_for_each(|row| self.add(row))?;
+                for row in enrolments {
+                    self.enrolments.insert((row.subject, row.factor), row.clone());
+                }
+            }
+            Change::Erase(key) => {
+                self.enrolments.retain(|(subject, _), _| *subject != key);
+                self.throttles.remove(&key);
+                return Ok(self.subjects.remove(&key).is_some());
+            }
+            Change::Enrol(row) => {
+                self.throttles.entry(row.subject).or_default().enrolled(row.factor);
+                self.enrolments.insert((row.subject, row.factor), row.clone());
+            }
+            Change::SetAgent { name, sealed } => {
+                self.agents.insert(name.to_owned(), sealed.to_vec());
+            }
+        }
+        Ok(true)
+    }
+
+    fn add(&mut self, row: &SubjectRow) -> Result<(), StoreError> {
+        for (kind, hash) in row.identifiers.iter().filter(|(kind, _)| *kind != Identifier::Phone) {
+            if self.subjects.values().any(|other| other.identifiers.contains(&(*kind, *hash))) {
+                return Err(StoreError::Taken(*kind));
+            }
+        }
+        self.subjects.insert(row.key, row.clone());
+        Ok(())
+    }
+}
+
+impl Store for MemoryStore {
+    fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.tables().meta.get(name).cloned())
+    }
+
+    fn keep_meta(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.tables().meta.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
+    }
+
+    fn subject(&self, key: SubjectKey) -> Result<Option<SubjectRow>, StoreError> {
+        Ok(self.tables().subjects.get(&key).cloned())
+    }
+
+    fn find(&self, kind: Identifier, hash: &[u8; 32]) -> Result<Vec<SubjectKey>, StoreError> {
+        let tables = self.tables();
+        let found = tables.subjects.values().filter(|row| row.identifiers.contains(&(kind, *hash)));
+        Ok(found.map(|row| row.key).take(2).collect())
+    }
+
+    fn subjects(&self) -> Result<Vec<SubjectKey>, StoreError> {
+        Ok(self.tables().subjects.keys().copied().collect())
+    }
+
+    fn nearest(&self, key: SubjectKey) -> Result<Option<SubjectKey>, StoreError> {
+        let tables = self.tables();
+        let next = tables.subjects.range(key..).next().or_else(|| tables.subjects.iter().next());
+        Ok(next.map(|(key, _)| *key))
+    }
+
+    fn enrolled(&self, subject: SubjectKey) -> Result<Vec<FactorId>, StoreError> {
+        Ok(self.tables().enrolments.keys().filter(|(key, _)| *key == subject).map(|(_, f)| *f).collect())
+    }
+
+    fn enrolment(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<EnrolmentRow>, StoreError> {
+        Ok(self.tables().enrolments.get(&(subject, factor)).cloned())
+    }
+
+    fn throttle(&self, subject: SubjectKey) -> Result<Throttle, StoreError> {
+        Ok(self.tables().throttles.get(&subject).cloned().unwrap_or_default())
+    }
+
+    fn reserve(
+        &self,
+        subject: SubjectKey,
+        now: UnixTime,
+        factor: FactorId,
+        limits: &Lockout,
+    ) -> Result<Reservation, StoreError> {
+        let mut tables = self.tables();
+        let throttle = tables.throttles.entry(subject).or_default();
+        let before = throttle.clone();
+        let admission = throttle.reserve(now, factor, limits);
+        Ok(Reservation { admission, before, locked: throttle.locked(now) })
+    }
+
+    fn audited(&self, change: Change<'_>, append: &mut Append<'_>) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let mut changed = tables.clone();
+        let effect = changed.apply(change)?;
+        changed.head = append(&changed.head, effect)?;
+        *tables = changed;
+        Ok(effect)
+    }
+
+    fn audit_head(&self) -> Result<Head, StoreError> {
+        Ok(self.tables().head.clone())
+    }
+
+    fn correct_head(
+        &self,
+        work: &mut dyn FnMut(Head) -> Result<Head, AuditError>,
+    ) -> Result<Head, StoreError> {
+        let mut tables = self.tables();
+        tables.head = work(tables.head.clone())?;
+        Ok(tables.head.clone())
+    }
+
+    fn agent(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.tables().agents.get(name).cloned())
+    }
+
+    fn add_call(&self, call: &CallRow) -> Result<(), StoreError> {
+        self.tables().calls.push(call.clone());
+        Ok(())
+    }
+
+    fn calls(&self, limit: u32) -> Result<Vec<CallRow>, StoreError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(self.tables().calls.iter().rev().take(limit).cloned().collect())
+    }
+
+    fn scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

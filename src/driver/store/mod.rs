@@ -1,0 +1,230 @@
+//! Where subjects, enrolments, counters, agents and call records are kept. One trait; a store is a file
+//! here and a line in the contract tests (`tests/store_contract.rs`).
+//!
+//! A store sees sealed values and keyed hashes only. Every change that the audit log must tell of goes
+//! through [`Store::audited`], which commits the change and the log's new head together.
+
+pub mod memory;
+pub mod sqlite;
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::audit_log::{AuditError, Head};
+use crate::auth::throttle::{Admission, Throttle};
+use crate::auth::{FactorId, Lockout, SubjectKey};
+use crate::units::UnixTime;
+
+/// What a subject can be found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Identifier {
+    /// Its identifier in services.
+    Id,
+    /// Its account number.
+    Account,
+    /// Its telephone number, which others may share.
+    Phone,
+}
+
+impl Identifier {
+    /// Its name in rows and keyed hashes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Account => "account",
+            Self::Phone => "phone",
+        }
+    }
+}
+
+/// One subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectRow {
+    /// Its pseudonym.
+    pub key: SubjectKey,
+    /// Its own key, wrapped.
+    pub wrapped_key: Vec<u8>,
+    /// Its profile, sealed.
+    pub profile: Vec<u8>,
+    /// Keyed hashes to find it by.
+    pub identifiers: Vec<(Identifier, [u8; 32])>,
+}
+
+/// One enrolled factor of one subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrolmentRow {
+    /// Whose.
+    pub subject: SubjectKey,
+    /// Which factor.
+    pub factor: FactorId,
+    /// Its data, sealed.
+    pub data: Vec<u8>,
+    /// The pepper that it was made with.
+    pub key_id: String,
+    /// The last accepted time step of a one-time code.
+    pub last_step: Option<u64>,
+}
+
+/// A call's record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRow {
+    /// When it was stored.
+    pub at: UnixTime,
+    /// Without the caller's number.
+    pub record: String,
+    /// A keyed hash of the caller's number.
+    pub caller_hash: Option<[u8; 32]>,
+    /// The number, sealed.
+    pub caller: Option<Vec<u8>>,
+}
+
+/// An attempt that was counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// Whether it may be judged.
+    pub admission: Admission,
+    /// The counters before it.
+    pub before: Throttle,
+    /// Whether the subject is locked with it counted as a failure.
+    pub locked: bool,
+}
+
+/// A change that is committed together with its audit record.
+#[derive(Clone, Debug)]
+pub enum Change<'a> {
+    /// Only the record.
+    Nothing,
+    /// The attempt was right: give the reservation back. Takes no effect when the one-time code's step
+    /// is not after the last accepted one.
+    Succeed {
+        /// Whose attempt.
+        subject: SubjectKey,
+        /// With which factor.
+        factor: FactorId,
+        /// The counters before the reservation.
+        before: &'a Throttle,
+        /// The step of the one-time code.
+        step: Option<u64>,
+        /// New data for the enrolment, made with today's cost.
+        renewed: Option<Vec<u8>>,
+    },
+    /// New subjects with what they have enrolled, all or none.
+    AddSubjects {
+        /// The subjects.
+        subjects: &'a [SubjectRow],
+        /// Their enrolments.
+        enrolments: &'a [EnrolmentRow],
+    },
+    /// A subject's key and rows go. Takes no effect when there is none.
+    Erase(SubjectKey),
+    /// A factor is enrolled, replacing what was.
+    Enrol(&'a EnrolmentRow),
+    /// An agent's sealed credentials.
+    SetAgent {
+        /// The agent.
+        name: &'a str,
+        /// The credentials.
+        sealed: &'a [u8],
+    },
+}
+
+/// Writes the audit record behind the given head. Told whether the change took effect.
+pub type Append<'a> = dyn FnMut(&Head, bool) -> Result<Head, AuditError> + 'a;
+
+/// Why a store did not do it. Nothing was changed then.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The file is not a database, or a damaged one.
+    #[error(
+        "the database {path} can't be read: {cause}\n  help: it is damaged or not a Countersign database; put it back from \
+         your backup, or move it away to start with an empty one"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        cause: String,
+    },
+    /// Made by a later version.
+    #[error(
+        "the database {path} was made by a newer Countersign (schema {found}; this one knows {known})\n  help: use the newer \
+         version"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// An identifier or account belongs to another subject.
+    #[error("this {} belongs to another subject already", .0.name())]
+    Taken(Identifier),
+    /// The audit log did not take the record.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// SQLite failed.
+    #[error("the database failed: {0}")]
+    Failed(#[from] rusqlite::Error),
+    /// A row is not what was written.
+    #[error("the database has a row that can't be read")]
+    Row,
+}
+
+/// The trait. Every method is one transaction.
+pub trait Store: Send + Sync {
+    /// A small value by name.
+    ///
+    /// # Errors
+    /// [`StoreError`], as for all methods.
+    fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Keeps a small value unless there is one; returns what is kept.
+    fn keep_meta(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// A subject by its pseudonym.
+    fn subject(&self, key: SubjectKey) -> Result<Option<SubjectRow>, StoreError>;
+    /// Subjects with this identifier, two at most: more make no difference.
+    fn find(&self, kind: Identifier, hash: &[u8; 32]) -> Result<Vec<SubjectKey>, StoreError>;
+    /// All subjects, in the order of their pseudonyms.
+    fn subjects(&self) -> Result<Vec<SubjectKey>, StoreError>;
+    /// The first subject from this pseudonym on, around the end; `None` when there is no subject.
+    fn nearest(&self, key: SubjectKey) -> Result<Option<SubjectKey>, StoreError>;
+
+    /// What a subject has enrolled.
+    fn enrolled(&self, subject: SubjectKey) -> Result<Vec<FactorId>, StoreError>;
+    /// One enrolment.
+    fn enrolment(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<EnrolmentRow>, StoreError>;
+
+    /// A subject's counters.
+    fn throttle(&self, subject: SubjectKey) -> Result<Throttle, StoreError>;
+    /// Counts an attempt as a failure and commits that.
+    fn reserve(
+        &self,
+        subject: SubjectKey,
+        now: UnixTime,
+        factor: FactorId,
+        limits: &Lockout,
+    ) -> Result<Reservation, StoreError>;
+
+    /// Makes a change and writes its audit record; both or neither. Returns whether the change took effect.
+    fn audited(&self, change: Change<'_>, append: &mut Append<'_>) -> Result<bool, StoreError>;
+    /// The audit log's head.
+    fn audit_head(&self) -> Result<Head, StoreError>;
+    /// Lets `work` correct the head while no other writer can append.
+    fn correct_head(
+        &self,
+        work: &mut dyn FnMut(Head) -> Result<Head, AuditError>,
+    ) -> Result<Head, StoreError>;
+
+    /// An agent's sealed credentials.
+    fn agent(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Keeps a call's record.
+    fn add_call(&self, call: &CallRow) -> Result<(), StoreError>;
+    /// The last `limit` calls, newest first.
+    fn calls(&self, limit: u32) -> Result<Vec<CallRow>, StoreError>;
+    /// Leaves no trace of deleted rows in the files.
+    fn scrub(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,438 @@
+//! The vault: answers the core's questions about people, against the store.
+//!
+//! Three rules hold everywhere here. An attempt is committed as a failure before its response is judged,
+//! and turned into a success after. A subject that does not exist costs the same work as one that does: a
+//! stand-in's enrolment is opened and judged in its place. Nothing is accepted whose audit record is not on
+//! the disk.
+
+mod admin;
+mod records;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use ed25519_dalek::SigningKey;
+use thiserror::Error;
+
+use super::audit_log::{AuditError, AuditLog};
+use super::keys::{DATABASE_FILE, Keys, KeysError, NamedKey};
+use super::seal::{self, Key, Label, SealError, keyed_hash, random};
+use super::store::sqlite::SqliteStore;
+use super::store::{Change, EnrolmentRow, Identifier, Store, StoreError, SubjectRow};
+use crate::auth::factor::pin::{self, PinHash};
+use crate::auth::factor::totp::{self, Parameters};
+use crate::auth::factor::{JudgeError, Judged, Judging};
+use crate::auth::throttle::Admission;
+use crate::auth::{
+    Answer, AuditEvent, AuditKind, Claim, FactorId, Identified, Policy, Question, Refused, SubjectKey,
+    SubjectRef, Verdict,
+};
+use crate::secret::Secret;
+use crate::units::{CallId, UnixTime};
+
+pub use admin::{ImportError, NewSubject, Profile, Shown};
+pub use records::{AgentCredentials, REALM, StoredCall};
+
+/// The vault of a deployment.
+pub struct Vault {
+    store: Box<dyn Store>,
+    audit: AuditLog,
+    policy: RwLock<Arc<Policy>>,
+    pepper: Key,
+    pepper_id: String,
+    lookup: Key,
+    ghosts: Key,
+    records: Key,
+    agents: Key,
+    tenant: Key,
+    token: SigningKey,
+    turns: Vec<Mutex<()>>,
+    stand_in: StandIn,
+}
+
+/// Whom the vault works on in the place of somebody who is not there.
+struct StandIn {
+    row: SubjectRow,
+    enrolments: Vec<EnrolmentRow>,
+}
+
+/// Why the vault does not open, or refuses an admin's order.
+#[derive(Debug, Error)]
+pub enum VaultError {
+    /// The key files.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The database or the audit log.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A value does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// An enrolment can't be used.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    /// The database was made with another key.
+    #[error(
+        "the {name} key {path} is not the one that the database was made with (the file has id {found}, the database \
+         wants {wanted})\n  help: put the right key file back from your backup"
+    )]
+    WrongKey {
+        /// Which key.
+        name: &'static str,
+        /// Its file.
+        path: std::path::PathBuf,
+        /// The id in the file.
+        found: String,
+        /// The id that the database names.
+        wanted: String,
+    },
+    /// No such subject.
+    #[error("there is no subject `{id}`\n  help: `countersign subject show` lists them")]
+    NoSubject {
+        /// As asked for.
+        id: String,
+    },
+    /// The policy does not use the factor.
+    #[error("the policy has no factor `{0}`")]
+    NoFactor(FactorId),
+    /// The PIN is not a good one.
+    #[error(transparent)]
+    Pin(#[from] pin::Refusal),
+    /// A field of a subject can't be used.
+    #[error("{0}")]
+    Field(&'static str),
+}
+
+/// The one tenant of this version; bound into hashes and sealed values.
+pub(crate) const TENANT: &str = "default";
+/// What the audit log's key is derived for.
+const AUDIT_KEY: &str = "audit log";
+/// Verifications of one subject take turns; subjects are spread over so many.
+const TURNS: usize = 256;
+
+impl Vault {
+    /// Opens the vault of a data folder: checks the keys against the database and the audit log's tail.
+    ///
+    /// # Errors
+    /// [`VaultError`]: what is wrong, where, and what to do.
+    pub fn open(data: &Path, keys: &Keys) -> Result<Self, VaultError> {
+        let store = SqliteStore::open(&data.join(DATABASE_FILE))?;
+        Self::with_store(data, keys, Box::new(store))
+    }
+
+    /// Opens keys and vault of a data folder, making both at the first run.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn open_data(data: &Path) -> Result<Self, VaultError> {
+        Self::open(data, &Keys::open(data)?)
+    }
+
+    /// As [`Vault::open`], over another store. The audit log stays a file in `data`.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn with_store(data: &Path, keys: &Keys, store: Box<dyn Store>) -> Result<Self, VaultError> {
+        check_key(store.as_ref(), "master", keys.master())?;
+        check_key(store.as_ref(), "pepper", keys.pepper())?;
+        let tenant = tenant_key(store.as_ref(), keys)?;
+        let audit = AuditLog::new(data, keys.derive(AUDIT_KEY));
+        store.correct_head(&mut |head| audit.reconcile(head))?;
+        let pepper = keys.pepper();
+        let policy = Arc::new(Policy::default());
+        let stand_in = StandIn::make(&tenant, pepper, &policy)?;
+        Ok(Self {
+            store,
+            audit,
+            policy: RwLock::new(policy),
+            pepper: pepper.key.clone(),
+            pepper_id: pepper.id.clone(),
+            lookup: keys.derive("look-up"),
+            ghosts: keys.derive("ghosts"),
+            records: keys.derive("call records"),
+            agents: keys.derive("agents"),
+            tenant,
+            token: keys.token().clone(),
+            turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
+            stand_in,
+        })
+    }
+
+    /// Uses the limits and factors of an application's policy from now on.
+    pub fn set_policy(&self, policy: Arc<Policy>) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// The policy in use.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The key that tokens for agents are signed with.
+    #[must_use]
+    pub const fn token_key(&self) -> &SigningKey {
+        &self.token
+    }
+
+    /// Answers one question. Takes as long as its work takes: call it from a worker.
+    #[must_use]
+    pub fn answer(&self, now: UnixTime, question: Question) -> Answer {
+        match question {
+            Question::Identify { claim } => Answer::Identified(self.identify(&claim)),
+            Question::Enrolled { subject } => Answer::Enrolled(self.usable(now, subject.key())),
+            Question::Verify { subject, factor, response, call } => {
+                self.verify(now, subject.key(), factor, &response, call)
+            }
+            Question::Audit(event) => {
+                let written = self.audited(now, Change::Nothing, &[event]);
+                Answer::Audited(logged("audit", written).is_ok())
+            }
+        }
+    }
+
+    fn identify(&self, claim: &Claim) -> Identified {
+        let (kind, value) = match claim {
+            Claim::Account(account) => (Identifier::Account, account.expose()),
+            Claim::CallerNumber(number) => (Identifier::Phone, number.expose()),
+            Claim::SubjectId(id) => (Identifier::Id, id),
+        };
+        let hash = self.lookup_hash(kind, value);
+        let Ok(found) = logged("identify", self.store.find(kind, &hash)) else {
+            return Identified::Unavailable;
+        };
+        let row = match found.as_slice() {
+            [] => Ok(None),
+            [key] => logged("identify", self.store.subject(*key)),
+            _ => return Identified::Many,
+        };
+        let Ok(row) = row else { return Identified::Unavailable };
+        let real = row.is_some();
+        // The stand-in's profile is opened for a ghost: the same work.
+        let row = row.as_ref().unwrap_or(&self.stand_in.row);
+        let Ok(profile) = logged("identify", self.profile(row)) else { return Identified::Unavailable };
+        if real {
+            return Identified::One(SubjectRef::new(row.key, profile.id.as_str()));
+        }
+        let ghost = self.ghost(kind, &hash);
+        Identified::None(SubjectRef::new(ghost, ghost.to_string()))
+    }
+
+    fn ghost(&self, kind: Identifier, hash: &[u8; 32]) -> SubjectKey {
+        let hash = keyed_hash(&self.ghosts, &[kind.name().as_bytes(), hash]);
+        let mut key = [0; 16];
+        key.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        SubjectKey(key)
+    }
+
+    /// The factors that a subject can use now. A ghost has what the subject next to it has: the same
+    /// every time, and as frequent among ghosts as among subjects.
+    fn usable(&self, now: UnixTime, subject: SubjectKey) -> Result<Vec<FactorId>, Refused> {
+        let policy = self.policy();
+        let read = || {
+            let throttle = self.store.throttle(subject)?;
+            let nearest = self.store.nearest(subject)?;
+            let enrolled = match nearest {
+                Some(key) => self.store.enrolled(key)?,
+                None => FactorId::ALL.to_vec(),
+            };
+            Ok::<_, StoreError>((throttle, enrolled))
+        };
+        let (throttle, enrolled) = logged("enrolled", read()).map_err(|_| Refused::Unavailable)?;
+        if throttle.locked(now) {
+            return Err(Refused::Locked);
+        }
+        let usable = |f: &FactorId| policy.factor(*f).is_some() && !throttle.stopped(*f, &policy.lockout);
+        Ok(enrolled.into_iter().filter(usable).collect())
+    }
+
+    fn verify(
+        &self,
+        now: UnixTime,
+        subject: SubjectKey,
+        factor: FactorId,
+        response: &Secret<String>,
+        call: CallId,
+    ) -> Answer {
+        let turn = self.turns.get(usize::from(subject.0[0]) % TURNS);
+        let _turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
+        let judged = self.counted(now, subject, factor, response, call);
+        let (verdict, locked) = logged("verify", judged).unwrap_or((Verdict::Unavailable, false));
+        Answer::Verdict { verdict, locked }
+    }
+
+    /// Counts, judges, settles: in this order, with a commit after the first and the last.
+    fn counted(
+        &self,
+        now: UnixTime,
+        subject: SubjectKey,
+        factor: FactorId,
+        response: &Secret<String>,
+        call: CallId,
+    ) -> Result<(Verdict, bool), VaultError> {
+        let policy = self.policy();
+        let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
+        let judged = self.judge(now, subject, factor, response, &policy)?;
+        let may = reserved.admission == Admission::Reserved;
+        let change = match &judged {
+            Some(judged) if judged.right && may => {
+                let before = &reserved.before;
+                let renewed = match &judged.renewed {
+                    Some(data) => Some(self.seal_enrolment(subject, factor, data)?),
+                    None => None,
+                };
+                Change::Succeed { subject, factor, before, step: judged.step, renewed }
+            }
+            _ => Change::Nothing,
+        };
+        let claimed = matches!(change, Change::Succeed { .. });
+        let locked = reserved.locked || !may;
+        let mut result = (Verdict::Reject, locked);
+        self.store.audited(change, &mut |head, effect| {
+            result = if claimed && effect { (Verdict::Accept, false) } else { (Verdict::Reject, locked) };
+            let kind = AuditKind::Verified { factor, verdict: result.0, locked: result.1 };
+            let event = AuditEvent { call: Some(call), subject: Some(subject), kind };
+            self.audit.append(head, now, &[event])
+        })?;
+        Ok(result)
+    }
+
+    /// What the factor says; `None` when the subject has no such enrolment, after the same work.
+    fn judge(
+        &self,
+        now: UnixTime,
+        subject: SubjectKey,
+        factor: FactorId,
+        response: &Secret<String>,
+        policy: &Policy,
+    ) -> Result<Option<Judged>, VaultError> {
+        let policy = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
+        let row = self.store.subject(subject)?;
+        let enrolment = self.store.enrolment(subject, factor)?;
+        let real = row.is_some() && enrolment.is_some();
+        let own = row.as_ref().zip(enrolment.as_ref());
+        let stand_in = || self.stand_in.enrolments.iter().find(|e| e.factor == factor);
+        let (row, enrolment) = own
+            .or_else(|| Some((&self.stand_in.row, stand_in()?)))
+            .ok_or(VaultError::NoFactor(factor))?;
+        if enrolment.key_id != self.pepper_id {
+            // A row of another pepper can't be judged with this one, and must not count as wrong.
+            return Err(VaultError::Judge(JudgeError));
+        }
+        let data = seal::open(&self.own_key(row)?, enrolment_label(&row.key, factor), &enrolment.data)?;
+        let judging = Judging {
+            data: &data,
+            response,
+            subject: row.key,
+            tenant: TENANT,
+            pepper: &self.pepper,
+            salt: random()?,
+            now,
+            policy,
+            last_step: enrolment.last_step,
+        };
+        let judged = factor.judge(&judging)?;
+        Ok(real.then_some(judged))
+    }
+
+    fn own_key(&self, row: &SubjectRow) -> Result<Key, SealError> {
+        seal::open_key(&self.tenant, subject_label(&row.key, "key"), &row.wrapped_key)
+    }
+
+    fn seal_enrolment(
+        &self,
+        subject: SubjectKey,
+        factor: FactorId,
+        data: &Secret<Vec<u8>>,
+    ) -> Result<Vec<u8>, VaultError> {
+        let row = self.store.subject(subject)?.ok_or(StoreError::Row)?;
+        Ok(seal::seal(&self.own_key(&row)?, enrolment_label(&subject, factor), data.expose())?)
+    }
+
+    fn audited(
+        &self,
+        now: UnixTime,
+        change: Change<'_>,
+        events: &[AuditEvent],
+    ) -> Result<bool, StoreError> {
+        self.store.audited(change, &mut |head, _| self.audit.append(head, now, events))
+    }
+
+    fn lookup_hash(&self, kind: Identifier, value: &str) -> [u8; 32] {
+        let value = Secret::new(admin::normalised(kind, value));
+        let parts = [TENANT.as_bytes(), kind.name().as_bytes(), value.expose().as_bytes()];
+        keyed_hash(&self.lookup, &parts)
+    }
+}
+
+/// Checks the whole audit log of a data folder, changing nothing, and says how many records it has.
+///
+/// # Errors
+/// The first record that is wrong, or why the log can't be read.
+pub fn verify_audit(data: &Path, keys: &Keys) -> Result<u64, VaultError> {
+    let store = SqliteStore::open(&data.join(DATABASE_FILE))?;
+    check_key(&store, "master", keys.master())?;
+    // The head first: records that arrive meanwhile lie behind it and are checked too.
+    let head = store.audit_head()?;
+    Ok(AuditLog::new(data, keys.derive(AUDIT_KEY)).verify(&head)?)
+}
+
+impl StandIn {
+    fn make(tenant: &Key, pepper: &NamedKey, policy: &Policy) -> Result<Self, VaultError> {
+        let (row, own) = admin::new_row(tenant, &Profile::stand_in(), Vec::new())?;
+        let key = row.key;
+        let secret: [u8; 16] = random()?;
+        let pin = Secret::new(data_encoding::HEXLOWER.encode(&secret));
+        let hash = PinHash::make(&pin::peppered(&pepper.key, TENANT, key, &pin), random()?)?;
+        let seed: [u8; totp::SEED_BYTES] = random()?;
+        let totp_policy = policy.factor(FactorId::Totp).cloned().unwrap_or_else(totp::defaults);
+        let totp = totp::encode(Parameters::of(&totp_policy), &Secret::new(seed.to_vec()))?;
+        let enrolment = |factor: FactorId, data: &[u8]| {
+            let data = seal::seal(&own, enrolment_label(&key, factor), data)?;
+            Ok::<_, SealError>(EnrolmentRow { subject: key, factor, data, key_id: pepper.id.clone(), last_step: None })
+        };
+        let enrolments = vec![
+            enrolment(FactorId::Pin, hash.encode().as_bytes())?,
+            enrolment(FactorId::Totp, totp.expose())?,
+        ];
+        Ok(Self { row, enrolments })
+    }
+}
+
+pub(crate) const fn subject_label<'a>(key: &'a SubjectKey, kind: &'static str) -> Label<'a> {
+    Label { tenant: TENANT, owner: &key.0, kind }
+}
+
+const fn enrolment_label(key: &SubjectKey, factor: FactorId) -> Label<'_> {
+    Label { tenant: TENANT, owner: &key.0, kind: factor.name() }
+}
+
+/// The database remembers which keys it was made with; the first opening tells it.
+fn check_key(store: &dyn Store, name: &'static str, key: &NamedKey) -> Result<(), VaultError> {
+    let kept = store.keep_meta(&format!("{name} key"), key.id.as_bytes())?;
+    if kept == key.id.as_bytes() {
+        return Ok(());
+    }
+    let wanted = String::from_utf8_lossy(&kept).into_owned();
+    Err(VaultError::WrongKey { name, path: key.path.clone(), found: key.id.clone(), wanted })
+}
+
+/// The tenant's key, wrapped by the master key in the database; made at the first opening.
+fn tenant_key(store: &dyn Store, keys: &Keys) -> Result<Key, VaultError> {
+    let wrapping = keys.derive("tenant keys");
+    let label = Label { tenant: TENANT, owner: &[], kind: "tenant key" };
+    let fresh = Secret::new(random::<32>()?);
+    let kept = store.keep_meta("tenant key", &seal::seal(&wrapping, label, fresh.expose())?)?;
+    Ok(seal::open_key(&wrapping, label, &kept)?)
+}
+
+/// Logs why something failed; errors here carry no personal data.
+fn logged<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Result<T, E> {
+    result.inspect_err(|error| tracing::error!(what, %error, "the vault can't answer"))
+}
+
+impl From<AuditError> for VaultError {
+    fn from(error: AuditError) -> Self {
+        Self::Store(StoreError::Audit(error))
+    }
+}

@@ -1,0 +1,135 @@
+//! What the vault keeps beside people: agents' credentials and call records.
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::{TENANT, Vault, VaultError};
+use crate::auth::{AuditEvent, AuditKind};
+use crate::driver::seal::{self, Label, keyed_hash};
+use crate::driver::store::{CallRow, Change, StoreError};
+use crate::secret::Secret;
+use crate::units::UnixTime;
+
+/// The realm that agents' telephones register in.
+pub const REALM: &str = "countersign";
+
+/// `H(user:realm:password)` of RFC 7616 §3.4.2, in both algorithms that telephones speak. Hexadecimal.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct AgentCredentials {
+    /// With MD5.
+    pub md5: String,
+    /// With SHA-256.
+    pub sha256: String,
+}
+
+/// A call's record, read back.
+pub struct StoredCall {
+    /// When it was stored.
+    pub at: UnixTime,
+    /// The record, without the caller's number.
+    pub record: String,
+    /// The caller's number.
+    pub caller: Option<Secret<String>>,
+}
+
+impl Vault {
+    /// Lets an agent's telephone register with this password.
+    ///
+    /// # Errors
+    /// When the name can't be one, or the store or the audit log fails.
+    pub fn set_agent_password(
+        &self,
+        now: UnixTime,
+        name: &str,
+        password: &Secret<String>,
+    ) -> Result<(), VaultError> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            return Err(VaultError::Field("an agent's name has 1 to 64 letters, digits, dots, hyphens or underscores"));
+        }
+        let text = Secret::new(format!("{name}:{REALM}:{}", password.expose()));
+        let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+        let credentials = AgentCredentials {
+            md5: hex(&Md5::digest(text.expose())),
+            sha256: hex(&Sha256::digest(text.expose())),
+        };
+        let json = Secret::new(serde_json::to_vec(&credentials).map_err(|_| StoreError::Row)?);
+        let sealed = seal::seal(&self.agents, agent_label(name), json.expose())?;
+        let kind = AuditKind::AgentPassword { agent: name.to_owned() };
+        let event = AuditEvent { call: None, subject: None, kind };
+        self.audited(now, Change::SetAgent { name, sealed: &sealed }, &[event])?;
+        Ok(())
+    }
+
+    /// Makes up a password of 100 bits and sets it.
+    ///
+    /// # Errors
+    /// As [`Vault::set_agent_password`].
+    pub fn generate_agent_password(&self, now: UnixTime, name: &str) -> Result<Secret<String>, VaultError> {
+        let mut password = Secret::new(data_encoding::BASE32_NOPAD.encode(&seal::random::<13>()?));
+        password.expose_mut().truncate(20);
+        password.expose_mut().make_ascii_lowercase();
+        self.set_agent_password(now, name, &password)?;
+        Ok(password)
+    }
+
+    /// What an agent's telephone must know; `None` when there is no such agent.
+    ///
+    /// # Errors
+    /// When the store fails or the value does not open.
+    pub fn agent_credentials(&self, name: &str) -> Result<Option<AgentCredentials>, VaultError> {
+        let Some(sealed) = self.store.agent(name)? else { return Ok(None) };
+        let opened = seal::open(&self.agents, agent_label(name), &sealed)?;
+        Ok(Some(serde_json::from_slice(opened.expose()).map_err(|_| StoreError::Row)?))
+    }
+
+    /// Keeps a call's record: the caller's number apart from it, as a keyed hash beside the sealed original.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn store_record(
+        &self,
+        now: UnixTime,
+        record: &str,
+        caller: Option<&Secret<String>>,
+    ) -> Result<(), VaultError> {
+        let (caller_hash, caller) = match caller {
+            Some(number) => {
+                let hash = keyed_hash(&self.records, &[b"caller", number.expose().as_bytes()]);
+                let sealed = seal::seal(&self.records, caller_label(&hash), number.expose().as_bytes())?;
+                (Some(hash), Some(sealed))
+            }
+            None => (None, None),
+        };
+        Ok(self.store.add_call(&CallRow { at: now, record: record.to_owned(), caller_hash, caller })?)
+    }
+
+    /// The last `limit` call records, newest first.
+    ///
+    /// # Errors
+    /// When the store fails or a number does not open.
+    pub fn calls(&self, limit: u32) -> Result<Vec<StoredCall>, VaultError> {
+        let stored = |row: CallRow| {
+            let caller = match (row.caller_hash, row.caller) {
+                (Some(hash), Some(sealed)) => {
+                    let opened = seal::open(&self.records, caller_label(&hash), &sealed)?;
+                    let number = String::from_utf8(opened.expose().clone()).map_err(|_| StoreError::Row)?;
+                    Some(Secret::new(number))
+                }
+                _ => None,
+            };
+            Ok(StoredCall { at: row.at, record: row.record, caller })
+        };
+        self.store.calls(limit)?.into_iter().map(stored).collect()
+    }
+}
+
+const fn agent_label(name: &str) -> Label<'_> {
+    Label { tenant: TENANT, owner: name.as_bytes(), kind: "agent" }
+}
+
+const fn caller_label(hash: &[u8; 32]) -> Label<'_> {
+    Label { tenant: TENANT, owner: hash, kind: "caller" }
+}

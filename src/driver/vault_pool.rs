@@ -1,0 +1,87 @@
+//! The vault's workers: a fixed number of threads behind a bounded queue.
+//!
+//! Each worker hashes one PIN at a time, so the memory that argon2 takes is bounded by their number. A full
+//! queue is refused at once: the caller of [`VaultPool::submit`] answers `Unavailable`, which lifts nothing.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use thiserror::Error;
+
+use super::os;
+use super::vault::Vault;
+use crate::auth::{Answer, Question};
+
+/// Takes the answer, on a worker's thread.
+pub type Reply = Box<dyn FnOnce(Answer) + Send>;
+
+/// Threads that work on questions.
+pub struct VaultPool {
+    queue: Option<SyncSender<Job>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+struct Job {
+    question: Question,
+    reply: Reply,
+}
+
+/// The queue is full, or the pool is closing. The reply was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the vault has too much to do")]
+pub struct Full;
+
+/// Workers unless told otherwise: two PINs are hashed at once, in 38 MiB.
+pub const WORKERS: usize = 2;
+/// Questions that wait: some two seconds of work for two workers.
+pub const QUEUE: usize = 128;
+
+impl VaultPool {
+    /// Starts `workers` threads behind a queue of `queue` questions.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn start(vault: &Arc<Vault>, workers: usize, queue: usize) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(queue);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let worker = |number: usize| {
+            let (vault, jobs) = (Arc::clone(vault), Arc::clone(&receiver));
+            Builder::new().name(format!("vault-{number}")).spawn(move || work(&vault, &jobs))
+        };
+        let workers = (1..=workers.max(1)).map(worker).collect::<std::io::Result<_>>()?;
+        Ok(Self { queue: Some(sender), workers })
+    }
+
+    /// Queues a question. `reply` is called once, unless the queue is full: then never.
+    ///
+    /// # Errors
+    /// [`Full`]: answer the question with [`Answer::Unavailable`].
+    pub fn submit(&self, question: Question, reply: Reply) -> Result<(), Full> {
+        let queue = self.queue.as_ref().ok_or(Full)?;
+        queue.try_send(Job { question, reply }).map_err(|_| Full)
+    }
+}
+
+impl Drop for VaultPool {
+    /// Ends when every queued question is answered.
+    fn drop(&mut self) {
+        self.queue = None;
+        for worker in self.workers.drain(..) {
+            if worker.join().is_err() {
+                tracing::error!("a vault worker ended badly");
+            }
+        }
+    }
+}
+
+fn work(vault: &Vault, jobs: &Mutex<Receiver<Job>>) {
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { question, reply }) = next else { return };
+        // A defect in one verification must not take the worker from all others, nor lift anyone.
+        let answer = catch_unwind(AssertUnwindSafe(|| vault.answer(os::unix_now(), question)));
+        reply(answer.unwrap_or(Answer::Unavailable));
+    }
+}
