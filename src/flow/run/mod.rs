@@ -1,10 +1,345 @@
 //! One run of a flow for one call, without input or output of its own.
+//!
+//! [`FlowRun`] walks through the steps of an application until one has to wait: for a key, for the end of
+//! a prompt, for an answer, for an agent. It owns the call's [`AuthSession`], which alone can raise a
+//! level. After each [`FlowRun::handle`], [`FlowRun::poll`] is called until it gives
+//! [`Output::Timeout`].
+//!
+//! ```text
+//!            ┌────────────── steps ─────────────┐
+//!  Start ──▶ Ready ──▶ Saying / Asking / Identifying / Proving / LookingUp / HandedOff ──▶ Ready …
+//!                │ hang-up, by either side: `when_hangup` runs, no step of it may need a caller
+//!                └──▶ Over (Output::Finished)
+//! ```
+//!
+//! Every wait has a bound: input steps have their timers, questions their deadline, and the whole call a
+//! budget of steps and of time (the time spent with an agent is not counted).
 
+mod asking;
 pub mod collect;
+mod ending;
+mod eval;
+mod exit;
+mod handing;
 mod io;
+mod keys;
+mod looking;
+mod proving;
+mod saying;
+mod steps;
 pub mod values;
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::auth::{AuthSession, LevelName};
+use crate::flow::document::{Application, BlockId, FlowId, LanguageId, Step};
+use crate::units::{AskId, Epoch, PlayId};
+
+use asking::Asking;
+use eval::Scope;
+use exit::Exit;
+use handing::HandedOff;
+use keys::TypeAhead;
+use looking::LookingUp;
+use saying::Saying;
+use values::Value;
+
 pub use io::{
-    Answer, CallFacts, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output, Pass,
-    Question, TraceEvent,
+    Answer, CallFacts, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output, Pass, Question,
+    TraceEvent,
 };
+
+/// One caller's way through an application.
+pub struct FlowRun {
+    app: Arc<Application>,
+    facts: CallFacts,
+    epoch: Epoch,
+    auth: AuthSession,
+    outputs: VecDeque<Output>,
+    drained: bool,
+    frames: Vec<Frame>,
+    slots: Vec<Value>,
+    language: LanguageId,
+    state: State,
+    life: Life,
+    answered: bool,
+    secure: bool,
+    playing: Option<PlayId>,
+    keys: TypeAhead,
+    /// Questions of `auth` under way, and when each is given up.
+    auth_asks: Vec<(AskId, Instant)>,
+    next_id: u64,
+    /// What the last `require` demanded.
+    required: Option<(LevelName, Option<Duration>)>,
+    traced_level: Option<String>,
+    place: Option<u32>,
+    budget: Budget,
+}
+
+/// Where a flow or sub-flow stands.
+struct Frame {
+    flow: FlowId,
+    block: BlockId,
+    index: usize,
+    /// From the block's step to the one that runs: the exits whose arms are steps themselves.
+    path: Vec<Exit>,
+}
+
+/// What the run waits for.
+enum State {
+    /// Nothing: the next step can run.
+    Ready,
+    /// For [`Input::Start`].
+    NotStarted,
+    /// For [`Input::Answered`]; the step stays the same.
+    Answering,
+    /// For a prompt's end.
+    Saying(Saying),
+    /// For keys.
+    Asking(Box<Asking>),
+    /// For the vault: who is it?
+    Identifying { ask: AskId, deadline: Instant, same_reply: bool },
+    /// For the vault: `auth` has a question under way.
+    Proving,
+    /// For a service.
+    LookingUp(Box<LookingUp>),
+    /// For an agent, or for the end of the talk with one.
+    HandedOff(HandedOff),
+    /// For nothing, for ever.
+    Over,
+}
+
+/// Whether there is a caller.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Caller,
+    /// The call is over; `when_hangup` may still run.
+    Gone(HangupCause),
+}
+
+/// What a run may still use up.
+struct Budget {
+    steps: u32,
+    until: Instant,
+    errors: u32,
+    exhausted: bool,
+}
+
+impl FlowRun {
+    /// A run that waits for [`Input::Start`].
+    #[must_use]
+    pub fn new(app: Arc<Application>, facts: CallFacts, now: Instant, epoch: Epoch) -> Self {
+        let auth = AuthSession::new(Arc::clone(&app.policy), facts.call);
+        Self {
+            slots: vec![Value::Nothing; app.vars.len()],
+            language: app.default_language,
+            app,
+            facts,
+            epoch,
+            auth,
+            outputs: VecDeque::new(),
+            drained: true,
+            frames: Vec::new(),
+            state: State::NotStarted,
+            life: Life::Caller,
+            answered: false,
+            secure: false,
+            playing: None,
+            keys: TypeAhead::default(),
+            auth_asks: Vec::new(),
+            next_id: 0,
+            required: None,
+            traced_level: None,
+            place: None,
+            budget: Budget { steps: STEPS, until: now + TIME, errors: ERRORS, exhausted: false },
+        }
+    }
+
+    /// Takes one input. One that does not fit what the run waits for changes nothing.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        debug_assert!(self.drained, "law 2: outputs are drained before the next input");
+        self.drained = false;
+        match input {
+            Input::Start => self.start(now),
+            Input::Answered => {
+                if matches!(self.state, State::Answering) {
+                    self.answered = true;
+                    self.state = State::Ready;
+                }
+            }
+            Input::Digit(digit) => self.digit(now, digit),
+            Input::PlayFinished(play) => self.play_finished(now, play),
+            Input::Answer(ask, answer) => self.answer(now, ask, answer),
+            Input::HandOff(progress) => self.hand_off(now, progress),
+            Input::HungUp => self.hung_up(now),
+            Input::Timeout => self.timeout(now),
+        }
+        self.advance(now);
+    }
+
+    /// The next order; [`Output::Timeout`] when there is none for now.
+    pub fn poll(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| {
+            self.drained = true;
+            Output::Timeout(self.deadline())
+        })
+    }
+
+    /// What is proved about the caller.
+    #[must_use]
+    pub const fn auth(&self) -> &AuthSession {
+        &self.auth
+    }
+
+    /// The language that the call is in, by its tag.
+    #[must_use]
+    pub fn language(&self) -> &str {
+        self.app.language(self.language).unwrap_or_default()
+    }
+
+    /// Whether [`Output::Finished`] was given.
+    #[must_use]
+    pub const fn finished(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// The calendar's reading at the start of the call and the clock that goes with it.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn start(&mut self, now: Instant) {
+        if !matches!(self.state, State::NotStarted) {
+            return;
+        }
+        let app = Arc::clone(&self.app);
+        self.state = State::Ready;
+        match app.flow(FlowId::MAIN) {
+            Some(flow) => self.jump(now, flow.entry),
+            None => self.end(now, HangupCause::Fault),
+        }
+    }
+
+    fn answer(&mut self, now: Instant, ask: AskId, answer: Answer) {
+        if AuthSession::asked(ask) {
+            if let Answer::Auth(answer) = answer {
+                self.auth_answered(now, ask, answer);
+            }
+            return;
+        }
+        match (&self.state, answer) {
+            (State::Identifying { ask: expected, same_reply, .. }, Answer::Auth(answer)) if *expected == ask => {
+                let same_reply = *same_reply;
+                self.identified(now, answer, same_reply);
+            }
+            (State::LookingUp(looking), Answer::Lookup(reply)) if looking.ask == ask => self.looked_up(now, reply),
+            _ => {}
+        }
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        self.give_up_auth_asks(now);
+        match &self.state {
+            State::Asking(_) => self.input_timeout(now),
+            State::Identifying { deadline, same_reply, .. } if *deadline <= now => {
+                let same_reply = *same_reply;
+                self.identified(now, crate::auth::Answer::Unavailable, same_reply);
+            }
+            State::LookingUp(_) => self.lookup_timeout(now),
+            State::HandedOff(_) => self.hand_off_timeout(now),
+            _ => {}
+        }
+        if self.clock_runs() && self.budget.until <= now {
+            self.out_of_budget(now);
+        }
+    }
+
+    /// When to be woken: the earliest of what is waited for.
+    fn deadline(&self) -> Option<Instant> {
+        let own = match &self.state {
+            State::Over | State::NotStarted => return None,
+            State::Asking(asking) => asking.deadline(),
+            State::Identifying { deadline, .. } => Some(*deadline),
+            State::LookingUp(looking) => looking.timeout_at(),
+            State::HandedOff(handed) => handed.deadline(),
+            State::Ready | State::Answering | State::Saying(_) | State::Proving => None,
+        };
+        let budget = self.clock_runs().then_some(self.budget.until);
+        let asks = self.auth_asks.iter().map(|(_, until)| *until).min();
+        [own, budget, asks].into_iter().flatten().min()
+    }
+
+    /// Time spent with an agent is the agent's, not the flow's.
+    const fn clock_runs(&self) -> bool {
+        !matches!(&self.state, State::HandedOff(handed) if handed.connected())
+    }
+
+    fn scope(&self, now: Instant) -> Scope<'_> {
+        Scope {
+            app: &self.app,
+            slots: &self.slots,
+            facts: &self.facts,
+            auth: &self.auth,
+            now,
+            language: self.language,
+            place: self.place,
+            tries_left: None,
+            answer: None,
+        }
+    }
+
+    fn emit(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    fn trace(&mut self, event: TraceEvent) {
+        self.outputs.push_back(Output::Trace(event));
+    }
+
+    fn ask(&mut self, question: Question) -> AskId {
+        let ask = AskId(self.next());
+        self.emit(Output::Ask(ask, question));
+        ask
+    }
+
+    const fn next(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Orders whether keys are a secret now; says so only when it changes.
+    fn set_secure(&mut self, secure: bool) {
+        if self.secure != secure {
+            self.secure = secure;
+            self.emit(Output::Secure(secure));
+        }
+    }
+}
+
+impl Frame {
+    const fn at(flow: FlowId, block: BlockId) -> Self {
+        Self { flow, block, index: 0, path: Vec::new() }
+    }
+
+    /// The step that runs.
+    fn step<'a>(&self, app: &'a Application) -> Option<&'a Step> {
+        let mut step = app.block(self.block)?.steps.get(self.index)?;
+        for exit in &self.path {
+            match exit.arm(&step.kind)? {
+                crate::flow::document::Arm::Step(inner) => step = inner,
+                _ => return None,
+            }
+        }
+        Some(step)
+    }
+}
+
+/// Far more steps than any conversation takes; a flow that needs them turns in circles.
+const STEPS: u32 = 10_000;
+/// Longer than any conversation with a machine.
+const TIME: Duration = Duration::from_hours(1);
+/// How often `when_error` is tried in one call.
+const ERRORS: u32 = 8;

@@ -1,46 +1,16 @@
 //! Typed values of a running flow.
 //!
-//! Every value carries its [`Class`]: public may go anywhere, personal to agents, services and prompts of
-//! the caller's own call, secret nowhere but into an authentication step. A secret is a [`Secret`], and no
-//! value shows its contents in `Debug`.
+//! A variable's class says where its value may travel; the checks before a call hold every flow to it. What
+//! a caller typed into a variable of class secret is a [`Secret`] here besides: it has no text, equals
+//! nothing and has no order. No value shows its contents in `Debug`.
 
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use crate::flow::expr::{Literal, Type};
 use crate::secret::Secret;
-
-pub use crate::flow::document::Class;
-
-/// A value and where it may travel.
-#[derive(Clone)]
-pub struct Classed {
-    /// Where it may travel.
-    pub class: Class,
-    /// What it is.
-    pub value: Value,
-}
-
-impl Classed {
-    /// A value that may go anywhere.
-    #[must_use]
-    pub const fn public(value: Value) -> Self {
-        Self { class: Class::Public, value }
-    }
-
-    /// A value about the caller.
-    #[must_use]
-    pub const fn personal(value: Value) -> Self {
-        Self { class: Class::Personal, value }
-    }
-}
-
-impl fmt::Debug for Classed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.class, self.value.kind())
-    }
-}
 
 /// A value. Comparison is [`Value::equals`]: a secret equals nothing.
 #[derive(Clone)]
@@ -68,6 +38,28 @@ impl Value {
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Text(Arc::from(text))
+    }
+
+    /// What a value of a reply or of an expression is in a slot of that type; `None` when it can't be
+    /// one. Nothing stays nothing.
+    #[must_use]
+    pub fn into_type(self, ty: &Type) -> Option<Self> {
+        match (ty, self) {
+            (_, value @ (Self::Nothing | Self::Secret(_))) => Some(value),
+            (Type::Money, value) => value.as_money().map(Self::Money),
+            (Type::Number, value) => value.as_number().map(Self::Number),
+            (Type::Date, value) => value.as_date().map(Self::Date),
+            (Type::Flag, Self::Text(text)) => text.parse().ok().map(Self::Truth),
+            (Type::Flag, value) => matches!(value, Self::Truth(_)).then_some(value),
+            (Type::List, value) => matches!(value, Self::List(_)).then_some(value),
+            (Type::Digits, value) => {
+                let digits = value.as_text()?;
+                digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| Self::text(&digits))
+            }
+            (Type::Text | Type::Enum(_) | Type::Level | Type::Language, value) => {
+                value.as_text().map(|text| Self::text(&text))
+            }
+        }
     }
 
     /// The kind's name, for messages.
@@ -168,6 +160,16 @@ impl Value {
             (Self::Date(_), _) | (_, Self::Date(_)) => Some(self.as_date()?.cmp(&other.as_date()?)),
             (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
             _ => None,
+        }
+    }
+}
+
+impl From<&Literal> for Value {
+    fn from(literal: &Literal) -> Self {
+        match literal {
+            Literal::Text(text) => Self::Text(Arc::clone(text)),
+            Literal::Number(number) => Self::Number(*number),
+            Literal::Flag(flag) => Self::Truth(*flag),
         }
     }
 }
@@ -281,10 +283,10 @@ mod tests {
 
     #[test]
     fn no_value_shows_what_it_is() {
-        let account = Classed::personal(Value::text("44110021"));
+        let account = Value::text("44110021");
         let pin = Value::Secret(Secret::new(String::from("804215")));
         let money = Value::Money(Money { minor: 120_450, currency: Currency::Eur });
-        assert_eq!(format!("{account:?} {pin:?} {money:?}"), "Personal text secret money");
+        assert_eq!(format!("{account:?} {pin:?} {money:?}"), "text secret money");
     }
 
     #[test]

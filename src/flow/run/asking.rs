@@ -1,0 +1,464 @@
+//! The steps that wait for keys: `choose_language`, `ask`, `menu`, `confirm`, and the challenges of
+//! `authenticate`. All share one course: prompt, [`Collect`], retry with the ladder's next rung, give up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::auth::Challenge;
+use crate::flow::document::{
+    Always, Application, Ask, Authenticate, Check, Class, Confirm, Input, Interrupt, Menu, Readback, StepKind,
+};
+use crate::secret::Secret;
+use crate::units::Digit;
+
+use super::collect::{Collect, Expect, Heard, Miss, Next, Rules};
+use super::exit::Exit;
+use super::io::{Name, TraceEvent};
+use super::values::Value;
+use super::{FlowRun, State};
+
+/// An input step under way.
+pub(super) struct Asking {
+    what: What,
+    collect: Collect,
+    /// The answer that is read back, and the keys that judge it.
+    reading: Option<(Secret<String>, Collect)>,
+    prompting: bool,
+    interrupt: bool,
+    always: bool,
+    secret: bool,
+    end: Option<Digit>,
+    between: Duration,
+    yes_no: Rules,
+}
+
+/// What is asked for.
+enum What {
+    Language,
+    Digits,
+    /// The options on offer, as indices.
+    Choice(Vec<usize>),
+    /// How many of the keys mean yes.
+    YesNo { yes: usize },
+    Factor { challenge: Challenge, rejected: Option<u32> },
+}
+
+/// What is said.
+#[derive(Clone, Copy)]
+pub(super) enum Line {
+    Question,
+    After(Miss, usize),
+    Readback,
+}
+
+impl Asking {
+    fn new(what: What, expect: Expect, input: &Input, secret: bool) -> Self {
+        let end = match &expect {
+            Expect::Digits { end, .. } => *end,
+            Expect::Keys(_) => None,
+        };
+        let rules = Rules {
+            expect,
+            first: input.first,
+            between: input.between,
+            total: input.total,
+            tries: u32::from(input.tries),
+        };
+        let keep_or_again = vec![key('1'), key('2')];
+        let yes_no = Rules { expect: Expect::Keys(keep_or_again), ..rules.clone() };
+        Self {
+            what,
+            collect: Collect::new(rules),
+            reading: None,
+            prompting: false,
+            interrupt: input.interrupt == Interrupt::Keys,
+            always: input.always,
+            secret,
+            end,
+            between: input.between,
+            yes_no,
+        }
+    }
+
+    /// Whether a key is for this step now; while a prompt that nothing interrupts plays, it is not.
+    pub(super) const fn hears(&self) -> bool {
+        !self.prompting || self.interrupt
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.reading.as_ref().map_or(&self.collect, |(_, collect)| collect).deadline()
+    }
+
+    fn active(&mut self) -> &mut Collect {
+        self.reading.as_mut().map_or(&mut self.collect, |(_, collect)| collect)
+    }
+}
+
+impl FlowRun {
+    pub(super) fn begin_asking(&mut self, now: Instant, step: &StepKind) {
+        let asking = match step {
+            StepKind::ChooseLanguage(step) => {
+                let keys = step.keys.iter().map(|(key, _)| vec![*key]).collect();
+                Asking::new(What::Language, Expect::Keys(keys), &step.input, false)
+            }
+            StepKind::Ask(step) => {
+                let (min, max) = (usize::from(step.digits.min), usize::from(step.digits.max));
+                let expect = Expect::Digits { min, max, end: step.digits.end };
+                Asking::new(What::Digits, expect, &step.input, step.class >= Class::Secret)
+            }
+            StepKind::Menu(step) => self.offer(now, step),
+            StepKind::Confirm(Confirm { yes_keys, no_keys, input, .. }) => {
+                let keys = yes_keys.iter().chain(no_keys).map(|key| vec![*key]).collect();
+                Asking::new(What::YesNo { yes: yes_keys.len() }, Expect::Keys(keys), input, false)
+            }
+            _ => return self.fail(now, "a step that asks nothing"),
+        };
+        self.start_asking(now, asking);
+    }
+
+    /// The choices whose conditions hold now.
+    fn offer(&self, now: Instant, step: &Menu) -> Asking {
+        let scope = self.scope(now);
+        let offered = |(_, option): &(usize, &crate::flow::document::MenuOption)| {
+            option.when.as_ref().is_none_or(|condition| scope.holds(condition))
+        };
+        let (options, keys) =
+            step.options.iter().enumerate().filter(offered).map(|(at, option)| (at, option.keys.clone())).unzip();
+        Asking::new(What::Choice(options), Expect::Keys(keys), &step.input, false)
+    }
+
+    pub(super) fn ask_factor(
+        &mut self,
+        now: Instant,
+        step: &Authenticate,
+        challenge: &Challenge,
+        rejected: Option<u32>,
+    ) {
+        let (min, max) = (usize::from(*challenge.digits.start()), usize::from(*challenge.digits.end()));
+        let expect = Expect::Digits { min, max, end: Some(Digit::HASH) };
+        let what = What::Factor { challenge: challenge.clone(), rejected };
+        self.start_asking(now, Asking::new(what, expect, &step.input, true));
+    }
+
+    fn start_asking(&mut self, now: Instant, asking: Asking) {
+        if asking.secret {
+            // What was typed before nobody asked for a secret is no secret.
+            self.keys.clear();
+            self.set_secure(true);
+        }
+        self.state = State::Asking(Box::new(asking));
+        self.prompt(now, Line::Question);
+    }
+
+    /// Says a line and listens; keys typed ahead stand for having heard it.
+    fn prompt(&mut self, now: Instant, line: Line) {
+        let ahead = !self.keys.is_empty();
+        let (clips, prompts) = self.line(now, line);
+        let State::Asking(asking) = &mut self.state else { return };
+        asking.active().prompting();
+        if let What::Factor { rejected, .. } = &mut asking.what {
+            *rejected = None; // said once
+        }
+        let skip = ahead && asking.interrupt;
+        asking.prompting = !skip && !clips.is_empty();
+        if !asking.prompting {
+            asking.active().listening(now);
+            if skip {
+                self.trace(TraceEvent::Interrupted);
+            }
+            return self.feed(now);
+        }
+        for prompt in prompts {
+            self.trace(TraceEvent::Prompt { prompt });
+        }
+        self.start_playing(clips, false);
+    }
+
+    pub(super) fn prompt_finished(&mut self, now: Instant) {
+        if let State::Asking(asking) = &mut self.state {
+            asking.prompting = false;
+            asking.active().listening(now);
+        }
+        self.feed(now);
+    }
+
+    /// Hands over the keys that were typed ahead.
+    fn feed(&mut self, now: Instant) {
+        while matches!(&self.state, State::Asking(asking) if asking.hears()) {
+            let Some(key) = self.keys.pop(now) else { return };
+            self.asked_key(now, key);
+        }
+    }
+
+    /// A key for the step under way, or an `always` key. In a number a digit is always part of the number.
+    pub(super) fn asked_key(&mut self, now: Instant, key: Digit) {
+        let app = Arc::clone(&self.app);
+        let State::Asking(asking) = &mut self.state else { return };
+        let always = asking.always && !asking.active().wants(key);
+        let interrupts = std::mem::take(&mut asking.prompting);
+        if interrupts {
+            self.stop_playing();
+            self.trace(TraceEvent::Interrupted);
+        }
+        if let Some(found) = app.always.iter().find(|found| always && found.key == key) {
+            return self.always(now, found.does);
+        }
+        let State::Asking(asking) = &mut self.state else { return };
+        let heard = asking.active().key(now, key);
+        self.heard(now, heard);
+    }
+
+    fn always(&mut self, now: Instant, does: Always) {
+        match does {
+            Always::Repeat => {
+                self.keys.clear();
+                let reading = matches!(&self.state, State::Asking(asking) if asking.reading.is_some());
+                self.prompt(now, if reading { Line::Readback } else { Line::Question });
+            }
+            Always::Goto(block) => {
+                self.leave(now);
+                self.jump(now, block);
+            }
+        }
+    }
+
+    pub(super) fn input_timeout(&mut self, now: Instant) {
+        let State::Asking(asking) = &mut self.state else { return };
+        let heard = asking.active().timeout(now);
+        self.heard(now, heard);
+    }
+
+    fn heard(&mut self, now: Instant, heard: Heard) {
+        match heard {
+            Heard::More => {}
+            Heard::Filled { by_end } => self.filled(now, by_end),
+            Heard::Chosen(choice) => self.chosen(now, choice),
+            Heard::NoInput => self.miss(now, Miss::NoInput),
+            Heard::NoMatch => self.miss(now, Miss::NoMatch),
+        }
+    }
+
+    fn filled(&mut self, now: Instant, by_end: bool) {
+        let app = Arc::clone(&self.app);
+        let State::Asking(asking) = &mut self.state else { return };
+        if !by_end {
+            self.keys.expect_stray(asking.end.unwrap_or(Digit::HASH), now + asking.between);
+        }
+        let typed = asking.collect.take();
+        if matches!(asking.what, What::Factor { .. }) {
+            return self.respond(now, typed);
+        }
+        let yes_no = asking.yes_no.clone();
+        let Some(StepKind::Ask(step)) = self.current(&app) else { return };
+        if step.check.is_some_and(|check| !passes(check, typed.expose())) {
+            return self.miss(now, Miss::NoMatch);
+        }
+        match &step.confirm {
+            Readback::None => self.keep(now, step, typed),
+            Readback::ReadBack(_) => {
+                if let State::Asking(asking) = &mut self.state {
+                    asking.reading = Some((typed, Collect::new(yes_no)));
+                }
+                self.prompt(now, Line::Readback);
+            }
+        }
+    }
+
+    fn keep(&mut self, now: Instant, step: &Ask, typed: Secret<String>) {
+        if step.class.max(self.class_of(step.into)) >= Class::Secret {
+            self.store(step.into, Value::Secret(typed));
+        } else {
+            self.assign(step.into, Value::text(typed.expose()));
+        }
+        self.set_secure(false);
+        self.take(now, Exit::Filled);
+    }
+
+    fn chosen(&mut self, now: Instant, choice: usize) {
+        let app = Arc::clone(&self.app);
+        let State::Asking(asking) = &mut self.state else { return };
+        let reading = asking.reading.take();
+        match (self.current(&app), reading) {
+            (Some(StepKind::Ask(step)), Some((answer, _))) if choice == 0 => self.keep(now, step, answer),
+            // "No, that is not it": the question again, and one try less.
+            (Some(StepKind::Ask(_)), Some(_)) => self.again(now, Miss::NoMatch, true),
+            (Some(StepKind::Menu(step)), None) => self.chosen_option(now, step, choice),
+            (Some(StepKind::Confirm(_)), None) => {
+                let State::Asking(asking) = &self.state else { return };
+                let yes = matches!(asking.what, What::YesNo { yes } if choice < yes);
+                self.take(now, if yes { Exit::Yes } else { Exit::No });
+            }
+            (Some(StepKind::ChooseLanguage(step)), None) => {
+                if let Some((_, language)) = step.keys.get(choice) {
+                    self.speak(*language);
+                }
+                self.next_step();
+            }
+            _ => self.fail(now, "a choice that nobody asked for"),
+        }
+    }
+
+    fn chosen_option(&mut self, now: Instant, step: &Menu, choice: usize) {
+        let State::Asking(asking) = &self.state else { return };
+        let What::Choice(options) = &asking.what else { return };
+        let Some(at) = options.get(choice).copied() else { return };
+        if let (Some(into), Some(value)) = (step.into, step.options.get(at).and_then(|option| option.value.as_ref())) {
+            self.assign(into, Value::from(value));
+        }
+        self.take(now, Exit::Chosen(at));
+    }
+
+    fn speak(&mut self, language: crate::flow::document::LanguageId) {
+        if let Some(tag) = self.app.language(language).map(Name::from) {
+            self.language = language;
+            self.trace(TraceEvent::Language { language: tag });
+        }
+    }
+
+    fn miss(&mut self, now: Instant, miss: Miss) {
+        self.again(now, miss, false);
+    }
+
+    /// Counts a failure and tries again. `plain` repeats the question in place of the ladder's rung.
+    fn again(&mut self, now: Instant, miss: Miss, plain: bool) {
+        let app = Arc::clone(&self.app);
+        self.keys.clear();
+        let verb = self.current(&app).map_or("", StepKind::verb);
+        let State::Asking(asking) = &mut self.state else { return };
+        let next = asking.active().fail(miss);
+        let failures = asking.active().failures();
+        let reading = asking.reading.is_some();
+        let why = match miss {
+            Miss::NoInput => "no_input",
+            Miss::NoMatch => "no_match",
+        };
+        self.trace(TraceEvent::Retry { verb, why, failures });
+        match next {
+            Next::GiveUp => self.give_up(now),
+            Next::Again(_) if reading => self.prompt(now, Line::Readback),
+            Next::Again(_) if plain => self.prompt(now, Line::Question),
+            Next::Again(rung) => self.prompt(now, Line::After(miss, rung)),
+        }
+    }
+
+    fn give_up(&mut self, now: Instant) {
+        let app = Arc::clone(&self.app);
+        self.set_secure(false);
+        match self.current(&app) {
+            Some(StepKind::Authenticate(_)) => self.abandon(now),
+            Some(StepKind::ChooseLanguage(step)) => {
+                self.speak(step.give_up);
+                self.next_step();
+            }
+            _ => self.take(now, Exit::GiveUp),
+        }
+    }
+
+    /// What to play for a line, and which prompts that are.
+    fn line(&self, now: Instant, line: Line) -> (Vec<crate::flow::ClipKey>, Vec<Name>) {
+        let app = Arc::clone(&self.app);
+        let (State::Asking(asking), Some(step)) = (&self.state, self.current(&app)) else {
+            return (Vec::new(), Vec::new());
+        };
+        let mut scope = self.scope(now);
+        scope.answer = asking.reading.as_ref().map(|(answer, _)| answer.expose().as_str());
+        if let What::Factor { rejected, .. } = &asking.what {
+            scope.tries_left = *rejected;
+        }
+        let mut clips = Vec::new();
+        let mut names = Vec::new();
+        for (language, prompt) in prompts(&app, step, &asking.what, line) {
+            scope.language = language.unwrap_or(self.language);
+            clips.extend(scope.render(prompt));
+            names.push(Name::from(&prompt.key));
+        }
+        (clips, names)
+    }
+}
+
+type Said<'a> = (Option<crate::flow::document::LanguageId>, &'a crate::flow::document::Prompt);
+
+/// The prompts of a line, each in its own language where it has one.
+fn prompts<'a>(app: &'a Application, step: &'a StepKind, what: &What, line: Line) -> Vec<Said<'a>> {
+    let input = match step {
+        StepKind::ChooseLanguage(step) => &step.input,
+        StepKind::Ask(step) => &step.input,
+        StepKind::Menu(step) => &step.input,
+        StepKind::Confirm(step) => &step.input,
+        StepKind::Authenticate(step) => return challenge(step, what, line),
+        _ => return Vec::new(),
+    };
+    let ladder = match line {
+        Line::After(Miss::NoInput, rung) => input.no_input.get(rung).or_else(|| input.no_input.last()),
+        Line::After(Miss::NoMatch, rung) => input.no_match.get(rung).or_else(|| input.no_match.last()),
+        Line::Question | Line::Readback => None,
+    };
+    match (ladder, step, line) {
+        (Some(prompt), _, _) => vec![(None, prompt)],
+        (_, StepKind::Ask(Ask { confirm: Readback::ReadBack(prompt), .. }), Line::Readback) => vec![(None, prompt)],
+        (_, StepKind::ChooseLanguage(step), _) => {
+            let known = |id: &crate::flow::document::LanguageId| app.language(*id).is_some();
+            step.prompts.iter().filter(|(id, _)| known(id)).map(|(id, prompt)| (Some(*id), prompt)).collect()
+        }
+        (_, StepKind::Ask(Ask { prompt, .. }), _)
+        | (_, StepKind::Menu(Menu { prompt, .. }), _)
+        | (_, StepKind::Confirm(Confirm { prompt, .. }), _) => vec![(None, prompt)],
+        _ => Vec::new(),
+    }
+}
+
+/// What is said for a factor: first that the last response was wrong, in words that do not tell why.
+fn challenge<'a>(step: &'a Authenticate, what: &What, line: Line) -> Vec<Said<'a>> {
+    let What::Factor { challenge, rejected } = what else { return Vec::new() };
+    let mut said: Vec<Said<'a>> = Vec::new();
+    match (line, &step.silent) {
+        (Line::After(Miss::NoInput, _), Some(silent)) => return vec![(None, silent)],
+        _ => {
+            if let Some(tries_left) = rejected {
+                let last = step.failed_last.as_ref().filter(|_| *tries_left == 1);
+                said.push((None, last.unwrap_or(&step.failed)));
+            }
+        }
+    }
+    let own = step.challenge.iter().find(|(factor, _)| *factor == challenge.factor);
+    said.extend(own.map(|(_, prompt)| (None, prompt)));
+    said
+}
+
+fn key(c: char) -> Vec<Digit> {
+    Digit::from_char(c).into_iter().collect()
+}
+
+/// ISO/IEC 7812-1 Annex B: from the right every second digit counts double, its own digits added; the sum
+/// ends in 0.
+fn passes(check: Check, typed: &str) -> bool {
+    match check {
+        Check::Luhn => {
+            let sum: u32 = typed
+                .bytes()
+                .rev()
+                .enumerate()
+                .map(|(at, byte)| {
+                    let digit = u32::from(byte.wrapping_sub(b'0'));
+                    let counted = if at % 2 == 1 { 2 * digit } else { digit };
+                    counted / 10 + counted % 10
+                })
+                .sum();
+            !typed.is_empty() && sum.is_multiple_of(10)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_check_digit_finds_a_wrong_digit_and_a_swap() {
+        for (typed, right) in
+            [("79927398713", true), ("79927398710", false), ("4111111111111111", true), ("4111111111111112", false), ("97927398713", false), ("", false), ("0", true)]
+        {
+            assert_eq!(passes(Check::Luhn, typed), right, "{typed}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What an expression is worth at a moment of a call.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::auth::{AuthSession, LevelName};
+use crate::flow::ClipKey;
+use crate::flow::document::{Application, LanguageId, LevelRef, Passed, Prompt};
+use crate::flow::expr::{CompareOp, Expr, Field, Order};
+use crate::flow::prompt::render;
+
+use super::io::{CallFacts, Pass};
+use super::values::Value;
+
+/// Everything that an expression may look at.
+pub(super) struct Scope<'a> {
+    pub(super) app: &'a Application,
+    pub(super) slots: &'a [Value],
+    pub(super) facts: &'a CallFacts,
+    pub(super) auth: &'a AuthSession,
+    pub(super) now: Instant,
+    pub(super) language: LanguageId,
+    pub(super) place: Option<u32>,
+    pub(super) tries_left: Option<u32>,
+    pub(super) answer: Option<&'a str>,
+}
+
+impl Scope<'_> {
+    /// The value of an expression.
+    pub(super) fn value(&self, expr: &Expr) -> Value {
+        match expr {
+            Expr::Literal(literal) => Value::from(literal),
+            Expr::Var(var) => self.slots.get(var.index()).cloned().unwrap_or(Value::Nothing),
+            Expr::Field(field) => self.field(*field),
+            Expr::Not(inner) => Value::Truth(!self.holds(inner)),
+            Expr::And(left, right) => Value::Truth(self.holds(left) && self.holds(right)),
+            Expr::Or(left, right) => Value::Truth(self.holds(left) || self.holds(right)),
+            Expr::Compare { op, by, left, right } => {
+                Value::Truth(self.compare(*op, *by, &self.value(left), &self.value(right)))
+            }
+            Expr::In { item, list } => {
+                let item = self.value(item);
+                Value::Truth(list.iter().any(|literal| item.equals(&Value::from(literal))))
+            }
+        }
+    }
+
+    /// Whether a condition holds.
+    pub(super) fn holds(&self, expr: &Expr) -> bool {
+        self.value(expr).holds()
+    }
+
+    /// The recordings that say a prompt in the caller's language.
+    pub(super) fn render(&self, prompt: &Prompt) -> Vec<ClipKey> {
+        let tag = self.app.language(self.language).unwrap_or_default();
+        render(prompt, self.language, tag, |expr| self.value(expr))
+    }
+
+    /// The level that a step names; `None` when an expression gives none.
+    pub(super) fn level(&self, level: &LevelRef) -> Option<LevelName> {
+        match level {
+            LevelRef::Named(name) => Some(name.clone()),
+            LevelRef::From(expr) => Some(LevelName::from(self.value(expr).as_text()?.as_str())),
+        }
+    }
+
+    /// What an agent or the audit log is told. What is not set is left out, and so is a secret.
+    pub(super) fn pass(&self, passed: &[Passed]) -> Pass {
+        let told = |passed: &Passed| Some((passed.name.clone(), self.value(&passed.expr).as_text()?));
+        Pass { values: passed.iter().filter_map(told).collect() }
+    }
+
+    fn field(&self, field: Field) -> Value {
+        let number = |number: Option<u32>| number.map_or(Value::Nothing, |n| Value::Number(i64::from(n)));
+        let text = |text: Option<&str>| text.map_or(Value::Nothing, Value::text);
+        match field {
+            Field::CallId => Value::text(&self.facts.call.to_string()),
+            Field::CallFrom => text(self.facts.from.as_deref()),
+            Field::CallTo => Value::text(&self.facts.to),
+            Field::CallAnonymous => Value::Truth(self.facts.from.is_none()),
+            Field::Language => text(self.app.language(self.language)),
+            Field::AuthLevel => Value::text(&self.auth.level(self.now).to_string()),
+            Field::AuthFactors => {
+                Value::List(self.auth.factors().iter().map(|(factor, _)| Arc::from(factor.name())).collect())
+            }
+            Field::AuthAge => self
+                .auth
+                .age(self.now)
+                .and_then(|age| i64::try_from(age.as_secs()).ok())
+                .map_or(Value::Nothing, Value::Number),
+            Field::CustomerId => text(self.auth.subject().map(crate::auth::SubjectRef::id)),
+            Field::TriesLeft => number(self.tries_left),
+            Field::Answer => text(self.answer),
+            Field::QueuePlace => number(self.place),
+        }
+    }
+
+    fn compare(&self, op: CompareOp, by: Order, left: &Value, right: &Value) -> bool {
+        if matches!(left, Value::Nothing) || matches!(right, Value::Nothing) {
+            return op == CompareOp::NotEqual;
+        }
+        let order = match by {
+            Order::Level => Some(self.rank(left).cmp(&self.rank(right))),
+            Order::Value => left.order(right),
+        };
+        match op {
+            CompareOp::Equal => left.equals(right),
+            CompareOp::NotEqual => !left.equals(right),
+            CompareOp::Less => order.is_some_and(std::cmp::Ordering::is_lt),
+            CompareOp::LessOrEqual => order.is_some_and(std::cmp::Ordering::is_le),
+            CompareOp::Greater => order.is_some_and(std::cmp::Ordering::is_gt),
+            CompareOp::GreaterOrEqual => order.is_some_and(std::cmp::Ordering::is_ge),
+        }
+    }
+
+    /// The place of a level in the policy; `None`, which is below all, for `none`.
+    fn rank(&self, level: &Value) -> Option<usize> {
+        self.app.policy.rank(&LevelName::from(level.as_text()?.as_str()))
+    }
+}

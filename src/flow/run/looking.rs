@@ -1,0 +1,150 @@
+//! `lookup`: asking a service, with something to hear when it takes long.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::auth::LevelName;
+use crate::flow::document;
+use crate::units::AskId;
+
+use super::exit::Exit;
+use super::io::{Lookup, LookupReply, Name, Question, TraceEvent};
+use super::values::Value;
+use super::{FlowRun, Life, State};
+
+/// A question to a service under way.
+pub(super) struct LookingUp {
+    pub(super) ask: AskId,
+    deadline: Instant,
+    /// When to say that it takes a moment.
+    say_at: Option<Instant>,
+    /// The answer, kept until that is said.
+    reply: Option<LookupReply>,
+}
+
+impl LookingUp {
+    pub(super) fn timeout_at(&self) -> Option<Instant> {
+        match self.reply {
+            Some(_) => None,
+            None => Some(self.say_at.map_or(self.deadline, |say| say.min(self.deadline))),
+        }
+    }
+}
+
+impl FlowRun {
+    pub(super) fn look_up(&mut self, now: Instant, step: &document::Lookup) {
+        let grant = match &step.level {
+            None => None,
+            Some(level) => match self.auth.grant(now, level, self.max_age_of(level)) {
+                Some(grant) => Some(grant),
+                None => {
+                    // The checks before a call let no path come here without the level; but it may have
+                    // grown too old since, and the machine does not rely on the checks.
+                    self.trace(TraceEvent::Protected { level: Name::from(level.as_str()) });
+                    return self.take(now, Exit::Unavailable);
+                }
+            },
+        };
+        let scope = self.scope(now);
+        let mut arguments = Vec::with_capacity(step.give.len());
+        for (name, expr) in &step.give {
+            match scope.value(expr).as_text() {
+                Some(text) => arguments.push((name.clone(), text)),
+                None => return self.take(now, Exit::Unavailable),
+            }
+        }
+        let lookup = Lookup {
+            service: step.service.clone(),
+            call: step.call.clone(),
+            arguments,
+            grant,
+            timeout: step.timeout,
+        };
+        let ask = self.ask(Question::Lookup(lookup));
+        let speaks = step.while_waiting.is_some() && self.life == Life::Caller && self.answered;
+        self.state = State::LookingUp(Box::new(LookingUp {
+            ask,
+            deadline: now + step.timeout,
+            say_at: speaks.then(|| now + A_MOMENT),
+            reply: None,
+        }));
+    }
+
+    /// How old a level may be: what the `require` before it has said.
+    fn max_age_of(&self, level: &LevelName) -> Option<Duration> {
+        self.required.as_ref().filter(|(required, _)| required == level).and_then(|(_, max_age)| *max_age)
+    }
+
+    pub(super) fn looked_up(&mut self, now: Instant, reply: LookupReply) {
+        match &mut self.state {
+            // Let "one moment please" end: a word cut in the middle sounds like a fault.
+            State::LookingUp(looking) if self.playing.is_some() => looking.reply = Some(reply),
+            _ => self.use_reply(now, reply),
+        }
+    }
+
+    pub(super) fn waiting_said(&mut self, now: Instant) {
+        let State::LookingUp(looking) = &mut self.state else { return };
+        if let Some(reply) = looking.reply.take() {
+            self.use_reply(now, reply);
+        }
+    }
+
+    pub(super) fn lookup_timeout(&mut self, now: Instant) {
+        let app = Arc::clone(&self.app);
+        let State::LookingUp(looking) = &mut self.state else { return };
+        if looking.reply.is_some() {
+            return;
+        }
+        if looking.deadline <= now {
+            self.stop_playing();
+            return self.use_reply(now, LookupReply::Unavailable);
+        }
+        if looking.say_at.is_none_or(|say| say > now) {
+            return;
+        }
+        looking.say_at = None;
+        if let Some(document::StepKind::Lookup(step)) = self.current(&app)
+            && let Some(prompt) = &step.while_waiting
+        {
+            let clips = self.announce(now, std::slice::from_ref(prompt));
+            self.start_playing(clips, false);
+        }
+    }
+
+    fn use_reply(&mut self, now: Instant, reply: LookupReply) {
+        let app = Arc::clone(&self.app);
+        let Some(document::StepKind::Lookup(step)) = self.current(&app) else { return };
+        if let Some(frame) = self.frames.last() {
+            self.clear_results(frame.flow);
+        }
+        let exit = match reply {
+            LookupReply::Found(fields) => self.keep_reply(step, &fields),
+            LookupReply::NotFound => Exit::NotFound,
+            LookupReply::Unavailable => Exit::Unavailable,
+        };
+        self.take(now, exit);
+    }
+
+    /// Stores the fields. A field that lacks, or is not what the service declares, makes the whole reply
+    /// useless: a balance that can't be read must not be spoken as nothing.
+    fn keep_reply(&mut self, step: &document::Lookup, fields: &[(String, String)]) -> Exit {
+        let mut values = Vec::with_capacity(step.reply.len());
+        for (name, var) in &step.reply {
+            let text = fields.iter().find(|(field, _)| field == name).map(|(_, text)| text);
+            let variable = self.app.var(*var);
+            let value = text.zip(variable).and_then(|(text, variable)| Value::text(text).into_type(&variable.ty));
+            match value {
+                Some(value) => values.push((*var, value)),
+                None => return Exit::Unavailable,
+            }
+        }
+        for (var, value) in values {
+            self.store(var, value);
+        }
+        Exit::Ok
+    }
+}
+
+/// Shorter than a caller takes for a fault, longer than most answers take.
+const A_MOMENT: Duration = Duration::from_millis(600);

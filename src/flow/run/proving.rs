@@ -1,0 +1,182 @@
+//! `identify`, `authenticate` and `require`: from a claim to a level.
+//!
+//! The run collects what a challenge asks for and hands it to the [`AuthSession`](crate::auth::AuthSession);
+//! it never learns whether a subject exists, and can't raise a level itself. While a factor is typed keys
+//! are a secret: [`Output::Secure`](super::Output::Secure).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::auth::{self, Challenge, Claim, Identified, Outcome};
+use crate::flow::document::{Authenticate, Identify, IdentifyBy, Require, StepKind};
+use crate::secret::Secret;
+use crate::units::AskId;
+
+use super::exit::Exit;
+use super::io::{Name, Output, Question, TraceEvent};
+use super::{FlowRun, State};
+
+impl FlowRun {
+    pub(super) fn identify(&mut self, now: Instant, step: &Identify) {
+        let claim = match step.by {
+            IdentifyBy::CallerId => self.facts.from.clone().map(|number| Claim::CallerNumber(Secret::new(number))),
+            IdentifyBy::Account(var) => {
+                let typed = self.slots.get(var.index()).and_then(super::values::Value::as_text);
+                typed.map(|account| Claim::Account(Secret::new(account)))
+            }
+        };
+        let Some(claim) = claim else { return self.take(now, Exit::None) };
+        let ask = self.ask(Question::Auth(auth::Question::Identify { claim }));
+        let deadline = now + VAULT_TIME;
+        self.state = State::Identifying { ask, deadline, same_reply: step.same_reply };
+    }
+
+    pub(super) fn identified(&mut self, now: Instant, answer: auth::Answer, same_reply: bool) {
+        let exit = match answer {
+            auth::Answer::Identified(Identified::One(subject)) => {
+                self.claimed(now, subject);
+                Exit::One
+            }
+            auth::Answer::Identified(Identified::None(ghost)) => {
+                // A ghost goes on as a subject would. Without `same_reply` it only replaces an earlier
+                // claim, so that what was claimed last is what counts.
+                if same_reply || self.auth.subject().is_some() {
+                    self.claimed(now, ghost);
+                }
+                Exit::None
+            }
+            auth::Answer::Identified(Identified::Many) => Exit::Many,
+            _ => Exit::Unavailable,
+        };
+        self.take(now, exit);
+    }
+
+    fn claimed(&mut self, now: Instant, subject: auth::SubjectRef) {
+        self.auth.claimed(subject);
+        while !matches!(self.auth.poll(), auth::Output::Idle) {}
+        self.required = None;
+        self.trace_level(now);
+    }
+
+    pub(super) fn authenticate(&mut self, now: Instant, step: &Authenticate) {
+        let Some(level) = self.scope(now).level(&step.level) else {
+            return self.fail(now, "no level to authenticate to");
+        };
+        self.keys.clear();
+        self.state = State::Proving;
+        self.auth.handle(now, auth::Input::Begin { level, offer: step.offer.clone() });
+        self.follow_auth(now);
+    }
+
+    /// Carries out what the authentication orders, until it waits.
+    fn follow_auth(&mut self, now: Instant) {
+        let mut rejected = None;
+        let mut challenge: Option<Challenge> = None;
+        let mut done = None;
+        loop {
+            match self.auth.poll() {
+                auth::Output::Ask(ask, question) => {
+                    self.auth_asks.push((ask, now + VAULT_TIME));
+                    self.emit(Output::Ask(ask, Question::Auth(question)));
+                }
+                auth::Output::Rejected { tries_left } => rejected = Some(tries_left),
+                auth::Output::Challenge(next) => challenge = Some(next),
+                auth::Output::Done(outcome) => done = Some(outcome),
+                auth::Output::Idle => break,
+            }
+        }
+        self.trace_level(now);
+        if let Some(outcome) = done {
+            self.set_secure(false);
+            self.take(now, exit_of(outcome));
+        } else if let Some(challenge) = challenge {
+            self.begin_challenge(now, challenge, rejected);
+        }
+    }
+
+    /// What the caller typed goes to the judge.
+    pub(super) fn respond(&mut self, now: Instant, response: Secret<String>) {
+        self.set_secure(false);
+        self.state = State::Proving;
+        self.auth.handle(now, auth::Input::Response(response));
+        self.follow_auth(now);
+    }
+
+    /// The caller gives no response.
+    pub(super) fn abandon(&mut self, now: Instant) {
+        self.state = State::Proving;
+        self.auth.handle(now, auth::Input::Abandon);
+        self.follow_auth(now);
+    }
+
+    /// The run goes elsewhere: the authentication under way ends, and nobody listens to how.
+    pub(super) fn abandon_auth(&mut self, now: Instant) {
+        self.auth_asks.clear();
+        self.auth.handle(now, auth::Input::Abandon);
+        while !matches!(self.auth.poll(), auth::Output::Idle) {}
+    }
+
+    pub(super) fn auth_answered(&mut self, now: Instant, ask: AskId, answer: auth::Answer) {
+        let Some(at) = self.auth_asks.iter().position(|(asked, _)| *asked == ask) else { return };
+        self.auth_asks.swap_remove(at);
+        self.auth.handle(now, auth::Input::Answer(ask, answer));
+        self.follow_auth(now);
+    }
+
+    /// A vault that does not answer in time is unavailable, which raises no level (law 4).
+    pub(super) fn give_up_auth_asks(&mut self, now: Instant) {
+        while let Some((ask, _)) = self.auth_asks.iter().find(|(_, until)| *until <= now).copied() {
+            self.auth_answered(now, ask, auth::Answer::Unavailable);
+        }
+    }
+
+    pub(super) fn require(&mut self, now: Instant, step: &Require) {
+        let level = self.scope(now).level(&step.level);
+        match level.filter(|level| self.auth.grant(now, level, step.max_age).is_some()) {
+            Some(level) => {
+                self.required = Some((level, step.max_age));
+                self.next_step();
+            }
+            None if step.otherwise.is_some() => self.take(now, Exit::Lacking),
+            None => self.fail(now, "the level that a step requires is not held"),
+        }
+    }
+
+    fn trace_level(&mut self, now: Instant) {
+        let level = self.auth.level(now).to_string();
+        if self.traced_level.as_deref().unwrap_or("none") != level {
+            let factors = self.auth.factors().iter().map(|(factor, _)| Name::from(factor.name())).collect();
+            self.trace(TraceEvent::Level { level: Name::from(level.as_str()), factors });
+            self.traced_level = Some(level);
+        }
+    }
+
+    /// The step under way, if it is an `authenticate`.
+    pub(super) fn authenticating<'a>(&self, app: &'a crate::flow::document::Application) -> Option<&'a Authenticate> {
+        match self.current(app)? {
+            StepKind::Authenticate(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    fn begin_challenge(&mut self, now: Instant, challenge: Challenge, rejected: Option<u32>) {
+        let app = Arc::clone(&self.app);
+        match self.authenticating(&app) {
+            Some(step) => self.ask_factor(now, step, &challenge, rejected),
+            None => self.fail(now, "a challenge without a step that wants it"),
+        }
+    }
+}
+
+const fn exit_of(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Reached => Exit::Reached,
+        Outcome::Insufficient => Exit::Insufficient,
+        Outcome::NotEnrolled => Exit::NotEnrolled,
+        Outcome::Locked => Exit::Locked,
+        Outcome::Unavailable => Exit::Unavailable,
+    }
+}
+
+/// Hashing takes a tenth of a second; a vault that takes this long is out of order.
+const VAULT_TIME: Duration = Duration::from_secs(10);
