@@ -96,14 +96,15 @@ impl FromStr for Network {
     }
 }
 
-/// The leading `prefix` bits of the address.
+/// The address with all but its leading `prefix` bits cleared.
 fn masked(address: IpAddr, prefix: u8) -> u128 {
     let (bits, width) = match address {
         IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
         IpAddr::V6(address) => (Ipv6Addr::to_bits(address), 128),
     };
+    let rest = width - u32::from(prefix);
     // A shift by the whole width leaves nothing: prefix 0 holds every address.
-    bits.checked_shr(width - u32::from(prefix)).unwrap_or(0)
+    bits.checked_shr(rest).and_then(|kept| kept.checked_shl(rest)).unwrap_or(0)
 }
 
 impl AccessList {

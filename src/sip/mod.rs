@@ -3,6 +3,7 @@
 pub mod access;
 pub mod body;
 pub mod dialog;
+pub mod digest;
 pub mod endpoint;
 pub mod header;
 pub mod header_name;
