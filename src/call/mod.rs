@@ -1,1 +1,24 @@
 //! One call: its legs, its flow run, its media and its record.
+//!
+//! [`Call`] is the conductor. It owns leg A (the caller), the [`FlowRun`](crate::flow::run::FlowRun) that
+//! decides what happens, at times a leg B (an agent or a transfer target), and a media session for each. It
+//! translates between them and decides nothing that a flow could decide. Its end is always the same: both
+//! legs and the flow over, ports given back, one [`CallRecord`] (law 8).
+//!
+//! It does no SIP itself: orders to the endpoint leave as [`SipOrder`], and come back as [`SessionEvent`].
+
+mod callee;
+mod caller;
+mod conductor;
+mod handoff;
+mod io;
+mod leg;
+mod orders;
+mod press;
+mod record;
+mod settle;
+mod stream;
+
+pub use conductor::Call;
+pub use io::{CallLimits, CallSettings, ClipSource, Input, NewCall, Output, SessionEvent, SipOrder};
+pub use record::{CallEvent, CallRecord, Direction, EndCause, Happened, MediaReport, What};

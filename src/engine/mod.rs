@@ -1,1 +1,17 @@
-//! All calls of a shard: demultiplexing, timers, limits.
+//! All calls of one shard: who may call, which packet belongs to whom, what is due when.
+//!
+//! [`Engine`] owns the SIP endpoint and every [`Call`](crate::call::Call), maps sessions and media ports to
+//! calls, and keeps one deadline per call. Nothing here grows with the number of calls but the tables
+//! themselves: a packet touches its own call and no other.
+
+mod counters;
+mod io;
+mod limits;
+mod machine;
+mod timers;
+
+pub use counters::Counters;
+pub use io::{Input, Output};
+pub use limits::{Limits, Refusal};
+pub use machine::{Active, Engine, EngineConfig};
+pub use timers::Timers;

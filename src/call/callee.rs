@@ -1,0 +1,308 @@
+//! Leg B: calling an agent or a transfer target, whispering to them, joining the two, and their end.
+
+use super::conductor::{Call, FlowState};
+use super::handoff::{self, Brief, HandOffState, NotReached, Party};
+use super::io::{Output, SessionEvent, SipOrder};
+use super::leg::{Callee, CalleeState};
+use super::orders::OWN_PLAY;
+use super::record::CallEvent;
+use super::stream::Stream;
+use crate::flow::run::{self, HandOff};
+use crate::media;
+use crate::routing::{AgentName, Contact, DeskEvent, DeskRequest, OfferResult};
+use crate::sip::{NameAddr, OutgoingInvite, SessionId};
+use crate::units::{LegSide, MediaAddress};
+
+use bytes::Bytes;
+use std::time::Instant;
+
+impl Call {
+    /// Word from the switchboard. What comes after the call left the queue is late and means nothing: the
+    /// desk has our `Leave`.
+    pub(super) fn on_desk(&mut self, event: DeskEvent) {
+        if !matches!(self.handoff, HandOffState::Queue { .. }) || self.is_answered() {
+            return;
+        }
+        match event {
+            DeskEvent::Offer { agent, contact } => self.offered(agent, &contact),
+            DeskEvent::Place(place) => self.tell_flow(run::Input::HandOff(HandOff::Waiting { place })),
+            DeskEvent::Full => {
+                self.handoff = HandOffState::None;
+                self.tell_flow(run::Input::HandOff(HandOff::Full));
+            }
+        }
+    }
+
+    fn offered(&mut self, agent: AgentName, contact: &Contact) {
+        let party = Party::agent(agent.clone(), contact, &self.settings, &self.caller.path);
+        match party {
+            Some(party) if self.callee.is_none() => {
+                let until = self.now + self.settings.limits.ring;
+                self.place(party, until);
+            }
+            _ => self.offer_result(agent, OfferResult::Failed),
+        }
+    }
+
+    /// Starts a leg B: ports first.
+    pub(super) fn place(&mut self, party: Party, ring_until: Instant) {
+        self.note(CallEvent::Calling { who: party.name.clone() });
+        self.out.push_back(Output::OpenMedia { leg: LegSide::B, local: party.path.local.ip() });
+        self.callee = Some(Callee { party, state: CalleeState::Opening, stream: None, ring_until, rings: false });
+    }
+
+    /// The ports for leg B are open, or there are none: the INVITE.
+    pub(super) fn callee_opened(&mut self, opened: Option<MediaAddress>) {
+        if self.stale_opens > 0 || self.callee.is_none() {
+            self.stale_opens = self.stale_opens.saturating_sub(1);
+            self.out.extend(opened.map(|address| Output::CloseMedia(address.port)));
+            return;
+        }
+        let Some(address) = opened else {
+            self.not_reached(NotReached::Failed);
+            return;
+        };
+        let (silence, epoch) = (self.settings.limits.media_silence, self.settings.epoch);
+        let stream = Stream::new(self.now, &address, silence, epoch, &mut self.entropy);
+        let offer = stream.offer();
+        let invite = self.callee.as_ref().map(|callee| self.invite(&callee.party, offer));
+        if let (Some(callee), Some(invite)) = (&mut self.callee, invite) {
+            callee.stream = Some(stream);
+            callee.state = CalleeState::Placing;
+            self.out.push_back(Output::Sip(SipOrder::Invite(Box::new(invite))));
+        }
+    }
+
+    fn invite(&self, party: &Party, sdp: Bytes) -> OutgoingInvite {
+        let auth = match &self.flow {
+            FlowState::Running(run) => Some(run.auth()),
+            FlowState::Waiting(_) | FlowState::Over => None,
+        };
+        let headers = self
+            .brief()
+            .map(|brief| handoff::headers(auth, brief, party, self.id, self.now, &self.settings))
+            .unwrap_or_default();
+        OutgoingInvite {
+            path: party.path,
+            request_uri: party.uri.clone().for_request(),
+            from: handoff::from(auth, self.now, &party.path),
+            to: NameAddr::new(party.uri.clone().for_request()),
+            contact_user: Some("countersign".to_owned()),
+            headers,
+            sdp,
+            credentials: None,
+        }
+    }
+
+    fn brief(&self) -> Option<&Brief> {
+        match &self.handoff {
+            HandOffState::None => None,
+            HandOffState::Queue { brief, .. } | HandOffState::Transfer { brief } => Some(brief),
+        }
+    }
+
+    /// What leg B's SIP session says.
+    pub(super) fn on_callee(&mut self, session: SessionId, event: SessionEvent) {
+        match event {
+            SessionEvent::Progress => self.rings(),
+            SessionEvent::Answered { sdp } => self.callee_answered(session, sdp),
+            SessionEvent::Failed(status) => {
+                self.former.push(session);
+                self.not_reached(NotReached::of(status.code()));
+            }
+            SessionEvent::Offered(offer) => {
+                let reply = self.answer_again(LegSide::B, offer);
+                self.out.push_back(Output::Sip(SipOrder::AnswerOffer(session, reply)));
+            }
+            SessionEvent::OfferAnswered(answer) => self.reoffer_answered(LegSide::B, answer),
+            SessionEvent::Ended(_) if self.is_answered() => self.parted(),
+            SessionEvent::Ended(_) => self.not_reached(NotReached::Failed),
+            // The agent's keys go nowhere; nobody waits for an ACK from them.
+            SessionEvent::Digit(_) | SessionEvent::Acked { .. } => {}
+        }
+    }
+
+    /// The first provisional response; the others say nothing new.
+    fn rings(&mut self) {
+        let Some(callee) = &mut self.callee else { return };
+        if !std::mem::replace(&mut callee.rings, true) {
+            self.tell_flow(run::Input::HandOff(HandOff::Ringing));
+        }
+    }
+
+    /// What a session says that was given up: only its end matters. A 200 that crossed our CANCEL is hung up.
+    pub(super) fn on_former(&mut self, session: SessionId, event: &SessionEvent) {
+        match event {
+            SessionEvent::Ended(_) => self.former.retain(|other| *other != session),
+            SessionEvent::Answered { .. } => self.out.push_back(Output::Sip(SipOrder::Bye(session))),
+            _ => {}
+        }
+    }
+
+    fn callee_answered(&mut self, session: SessionId, sdp: Option<Bytes>) {
+        let now = self.now;
+        let connected = match (sdp, self.stream(LegSide::B)) {
+            (Some(sdp), Some(stream)) => stream.answered(now, &sdp).is_ok(),
+            _ => false,
+        };
+        if !connected {
+            self.give_up_session(session, true);
+            self.not_reached(NotReached::Failed);
+            return;
+        }
+        self.reached();
+        let whisper = self.brief().map(|brief| brief.whisper.clone()).unwrap_or_default();
+        let clips = self.clips(&whisper);
+        let Some(callee) = &mut self.callee else { return };
+        callee.state = CalleeState::Whispering(session);
+        match &mut callee.stream {
+            Some(stream) if !clips.is_empty() => stream.session.play(now, OWN_PLAY, clips, false),
+            _ => self.join(),
+        }
+    }
+
+    /// Somebody picked up: the desk, the flow and the record hear of it before the two are joined.
+    fn reached(&mut self) {
+        let Some(callee) = &self.callee else { return };
+        let (name, agent) = (callee.party.name.clone(), callee.party.agent.clone());
+        self.note_queue_wait();
+        if let Some(draft) = &mut self.draft
+            && draft.record.agents.len() < MOST_AGENTS
+        {
+            draft.record.agents.push(name.clone());
+        }
+        if let Some(agent) = agent {
+            self.offer_result(agent, OfferResult::Answered);
+        }
+        self.tell_flow(run::Input::HandOff(HandOff::Connected { agent: name }));
+    }
+
+    pub(super) fn on_callee_media(&mut self, event: media::Event) {
+        let whispering =
+            self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Whispering(_)));
+        if whispering && event == media::Event::PlayFinished(OWN_PLAY) {
+            self.join();
+        }
+    }
+
+    /// From now on the two hear each other.
+    fn join(&mut self) {
+        let (Some(callee), Some(stream)) = (&mut self.callee, &mut self.caller.stream) else { return };
+        let CalleeState::Whispering(session) = callee.state else { return };
+        callee.state = CalleeState::Joined(session);
+        stream.session.stop();
+        stream.session.listen(true);
+        if let Some(stream) = &mut callee.stream {
+            stream.session.listen(true);
+        }
+        let who = callee.party.name.clone();
+        self.note(CallEvent::Joined { who });
+    }
+
+    /// Nobody took leg B. A queued caller waits on for the next agent; a transfer's outcome is the flow's.
+    pub(super) fn not_reached(&mut self, why: NotReached) {
+        let Some(callee) = self.callee.take() else { return };
+        self.close_callee_stream(callee.stream, false);
+        self.note(CallEvent::NotReached { who: callee.party.name, why: why.name() });
+        if let Some(agent) = callee.party.agent {
+            self.offer_result(
+                agent,
+                match why {
+                    NotReached::Busy | NotReached::Refused => OfferResult::Busy,
+                    NotReached::NoAnswer => OfferResult::NoAnswer,
+                    NotReached::Failed => OfferResult::Failed,
+                },
+            );
+            return;
+        }
+        self.handoff = HandOffState::None;
+        self.tell_flow(run::Input::HandOff(match why {
+            NotReached::Busy => HandOff::Busy,
+            NotReached::NoAnswer => HandOff::NoAnswer,
+            NotReached::Refused => HandOff::Refused,
+            NotReached::Failed => HandOff::Failed,
+        }));
+    }
+
+    /// It rang long enough.
+    pub(super) fn rang_out(&mut self) {
+        self.give_up_callee_session();
+        self.not_reached(NotReached::NoAnswer);
+    }
+
+    pub(super) fn ring_until(&self) -> Option<Instant> {
+        self.callee.as_ref().filter(|callee| !callee.state.is_answered()).map(|callee| callee.ring_until)
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.callee.as_ref().is_some_and(|callee| callee.state.is_answered())
+    }
+
+    /// The other side hung up; the caller is still there and goes back to the flow.
+    fn parted(&mut self) {
+        let Some(callee) = self.callee.take() else { return };
+        self.unjoin(callee);
+        self.handoff = HandOffState::None;
+        self.note(CallEvent::Parted);
+        self.tell_flow(run::Input::HandOff(HandOff::Finished));
+    }
+
+    /// Takes apart what was answered: ports, bridge, the agent.
+    fn unjoin(&mut self, callee: Callee) {
+        self.close_callee_stream(callee.stream, true);
+        if let Some(stream) = &mut self.caller.stream {
+            stream.session.stop();
+            stream.session.listen(false);
+        }
+        if let Some(agent) = callee.party.agent {
+            self.out.push_back(Output::Desk(DeskRequest::Released { call: self.id, agent }));
+        }
+    }
+
+    /// Ends whatever hand-off is going on, at the flow's wish or since the caller is gone.
+    pub(super) fn abandon_hand_off(&mut self) {
+        let answered = self.is_answered();
+        self.give_up_callee_session();
+        if let Some(callee) = self.callee.take() {
+            if answered {
+                self.unjoin(callee);
+            } else {
+                self.close_callee_stream(callee.stream, false);
+            }
+        }
+        let handoff = std::mem::replace(&mut self.handoff, HandOffState::None);
+        if let HandOffState::Queue { since, .. } = handoff
+            && !answered
+        {
+            self.add_queue_wait(since);
+            self.out.push_back(Output::Desk(DeskRequest::Leave { call: self.id }));
+        }
+    }
+
+    fn give_up_callee_session(&mut self) {
+        let Some(callee) = &self.callee else { return };
+        match callee.state {
+            CalleeState::Opening => self.stale_opens = self.stale_opens.saturating_add(1),
+            CalleeState::Placing => {}
+            CalleeState::Calling(session) => self.give_up_session(session, false),
+            CalleeState::Whispering(session) | CalleeState::Joined(session) => {
+                self.give_up_session(session, true);
+            }
+        }
+    }
+
+    /// Ends a session of leg B; the call lasts until its end has come.
+    pub(super) fn give_up_session(&mut self, session: SessionId, answered: bool) {
+        self.former.push(session);
+        let order = if answered { SipOrder::Bye(session) } else { SipOrder::Cancel(session) };
+        self.out.push_back(Output::Sip(order));
+    }
+
+    fn offer_result(&mut self, agent: AgentName, result: OfferResult) {
+        let result = DeskRequest::OfferResult { call: self.id, agent, result };
+        self.out.push_back(Output::Desk(result));
+    }
+}
+
+/// Agents that a record names at most: a flow could send a caller round for hours.
+const MOST_AGENTS: usize = 16;

@@ -1,0 +1,338 @@
+//! The call itself: takes what happened, polls its parts in a fixed order, hands on their orders.
+//!
+//! The order is: orders already made, the flow, leg A's media, leg B's media. A part is given an input only
+//! when it has been polled dry (law 2); the flow's inputs wait in a short queue for that.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::handoff::HandOffState;
+use super::io::{CallSettings, Input, NewCall, Output, SessionEvent};
+use super::leg::{Callee, CalleeState, Caller, CallerState};
+use super::press::{Presses, Way};
+use super::record::{Draft, EndCause};
+use super::stream::Stream;
+use crate::flow::run::{self, CallFacts, FlowRun};
+use crate::media;
+use crate::secret::Secret;
+use crate::sip::SessionId;
+use crate::units::{CallId, Digit, Entropy, LegSide};
+
+/// One call.
+pub struct Call {
+    pub(super) id: CallId,
+    pub(super) settings: Arc<CallSettings>,
+    pub(super) entropy: Entropy,
+    pub(super) now: Instant,
+    pub(super) out: VecDeque<Output>,
+    pub(super) flow: FlowState,
+    pub(super) flow_inputs: VecDeque<run::Input>,
+    flow_due: Option<Instant>,
+    pub(super) caller: Caller,
+    pub(super) callee: Option<Callee>,
+    /// Ports asked for by legs B that were given up before the ports came.
+    pub(super) stale_opens: u32,
+    /// Sessions of former legs B whose end has not come.
+    pub(super) former: Vec<SessionId>,
+    /// Sessions are no longer waited for.
+    pub(super) gave_up: bool,
+    pub(super) handoff: HandOffState,
+    /// A secret is being typed.
+    pub(super) secure: bool,
+    presses: Presses,
+    /// Why the call ends, from the moment it does.
+    pub(super) cause: Option<EndCause>,
+    pub(super) deadlines: Deadlines,
+    pub(super) draft: Option<Draft>,
+    pub(super) number: Option<Secret<String>>,
+}
+
+/// The flow, before, while and after it runs.
+pub(super) enum FlowState {
+    /// The caller's media is not agreed yet.
+    Waiting(CallFacts),
+    /// It runs.
+    Running(Box<FlowRun>),
+    /// It hung up, or never ran.
+    Over,
+}
+
+/// The call's own deadlines.
+pub(super) struct Deadlines {
+    /// The longest a call may last.
+    pub(super) longest: Instant,
+    /// A flow without a caller must be done by then.
+    pub(super) tidy: Option<Instant>,
+    /// Both legs must have ended by then.
+    pub(super) farewell: Option<Instant>,
+}
+
+/// What came of polling one part.
+#[expect(clippy::large_enum_variant, reason = "lives from one poll to its match; a box would cost each packet")]
+enum Step {
+    /// Hand this on.
+    Order(Output),
+    /// The part had something; poll again from the top.
+    Again,
+    /// The part has nothing.
+    Idle,
+}
+
+impl Call {
+    /// A caller at the door: asks for media ports first.
+    #[must_use]
+    pub fn new(now: Instant, new: NewCall, settings: Arc<CallSettings>, entropy: Entropy) -> Self {
+        let NewCall { call, session, path, trunk, from, to, offer } = new;
+        let hash = Arc::clone(&settings.application_hash);
+        let draft = Draft::new(call, now, settings.epoch, trunk, hash, &to);
+        let facts = CallFacts { call, from: from.as_ref().map(|number| number.expose().clone()), to };
+        let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
+        Self {
+            id: call,
+            entropy,
+            now,
+            out: VecDeque::from([open]),
+            flow: FlowState::Waiting(facts),
+            flow_inputs: VecDeque::new(),
+            flow_due: None,
+            caller: Caller { session, path, state: CallerState::Opening { offer }, stream: None },
+            callee: None,
+            stale_opens: 0,
+            former: Vec::new(),
+            gave_up: false,
+            handoff: HandOffState::None,
+            secure: false,
+            presses: Presses::default(),
+            cause: None,
+            deadlines: Deadlines { longest: now + settings.limits.max_duration, tidy: None, farewell: None },
+            draft: Some(draft),
+            number: from,
+            settings,
+        }
+    }
+
+    /// Takes what happened. Poll until [`Output::Timeout`] before the next.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        debug_assert!(self.out.is_empty(), "law 2: outputs are drained before the next input");
+        self.now = now;
+        match input {
+            Input::Sip(session, event) => self.on_session(session, event),
+            Input::Rtp { leg, from, bytes } => {
+                if let Some(stream) = self.stream(leg) {
+                    stream.session.handle(now, media::Input::Rtp { from, bytes });
+                }
+            }
+            Input::Rtcp { leg, from, bytes } => {
+                if let Some(stream) = self.stream(leg) {
+                    stream.session.handle(now, media::Input::Rtcp { from, bytes });
+                }
+            }
+            Input::MediaOpened(LegSide::A, opened) => self.caller_opened(opened),
+            Input::MediaOpened(LegSide::B, opened) => self.callee_opened(opened),
+            Input::Answer(ask, answer) => self.tell_flow(run::Input::Answer(ask, answer)),
+            Input::Desk(event) => self.on_desk(event),
+            Input::End(cause) => self.end(cause),
+            Input::Timeout => self.on_timeout(),
+        }
+    }
+
+    /// The next order.
+    pub fn poll(&mut self) -> Output {
+        loop {
+            if let Some(order) = self.out.pop_front() {
+                return order;
+            }
+            let step = match self.poll_flow() {
+                Step::Idle => match self.poll_stream(LegSide::A) {
+                    Step::Idle => self.poll_stream(LegSide::B),
+                    step => step,
+                },
+                step => step,
+            };
+            match step {
+                Step::Order(order) => return order,
+                Step::Again => {}
+                Step::Idle => return self.done().unwrap_or_else(|| Output::Timeout(self.due())),
+            }
+        }
+    }
+
+    /// The session that the endpoint made of the last [`super::SipOrder::Invite`].
+    pub fn placed(&mut self, session: SessionId) {
+        match &mut self.callee {
+            Some(callee) if matches!(callee.state, CalleeState::Placing) => {
+                callee.state = CalleeState::Calling(session);
+            }
+            _ => self.give_up_session(session, false),
+        }
+    }
+
+    /// Its sessions that may not have ended; for whoever drops the call.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.former.iter().copied().chain([self.caller.session])
+    }
+
+    fn on_session(&mut self, session: SessionId, event: SessionEvent) {
+        if session == self.caller.session {
+            self.on_caller(event);
+        } else if self.callee.as_ref().and_then(|callee| callee.state.session()) == Some(session) {
+            self.on_callee(session, event);
+        } else {
+            self.on_former(session, &event);
+        }
+    }
+
+    fn poll_flow(&mut self) -> Step {
+        let FlowState::Running(flow) = &mut self.flow else {
+            self.flow_inputs.clear();
+            return Step::Idle;
+        };
+        match flow.poll() {
+            run::Output::Timeout(at) => self.flow_due = at,
+            order => {
+                self.on_flow(order);
+                return Step::Again;
+            }
+        }
+        match self.flow_inputs.pop_front() {
+            Some(input) => {
+                flow.handle(self.now, input);
+                Step::Again
+            }
+            None => Step::Idle,
+        }
+    }
+
+    fn poll_stream(&mut self, leg: LegSide) -> Step {
+        let Some(stream) = self.stream(leg) else { return Step::Idle };
+        match stream.session.poll() {
+            media::Output::Rtp { to, bytes } => Step::Order(Output::Rtp { port: stream.port, to, bytes }),
+            media::Output::Rtcp { to, bytes } => Step::Order(Output::Rtcp { port: stream.port, to, bytes }),
+            media::Output::Event(event) => {
+                match leg {
+                    LegSide::A => self.on_caller_media(event),
+                    LegSide::B => self.on_callee_media(event),
+                }
+                Step::Again
+            }
+            media::Output::Frame(frame) => {
+                self.bridge(leg, frame);
+                Step::Again
+            }
+            media::Output::Timeout(at) => {
+                stream.due = at;
+                Step::Idle
+            }
+        }
+    }
+
+    /// What one side says goes to the other, while they are joined.
+    fn bridge(&mut self, from: LegSide, frame: media::Frame) {
+        let joined = self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Joined(_)));
+        let to = match from {
+            LegSide::A => LegSide::B,
+            LegSide::B => LegSide::A,
+        };
+        if joined && let Some(stream) = self.stream(to) {
+            stream.session.push(frame);
+        }
+    }
+
+    pub(super) fn stream(&mut self, leg: LegSide) -> Option<&mut Stream> {
+        match leg {
+            LegSide::A => self.caller.stream.as_mut(),
+            LegSide::B => self.callee.as_mut()?.stream.as_mut(),
+        }
+    }
+
+    /// A key of the caller's.
+    pub(super) fn on_key(&mut self, way: Way, digit: Digit) {
+        if !self.presses.is_new(self.now, way, digit) {
+            return;
+        }
+        let (now, secure) = (self.now, self.secure);
+        match &mut self.callee {
+            Some(Callee { state, stream: Some(stream), .. }) if keys_go_to_b(state, secure) => {
+                stream.session.send_digits(now, &[digit]);
+            }
+            _ => self.tell_flow(run::Input::Digit(digit)),
+        }
+    }
+
+    /// Queues an input for the flow until it is polled dry.
+    pub(super) fn tell_flow(&mut self, input: run::Input) {
+        if matches!(self.flow, FlowState::Running(_)) {
+            self.flow_inputs.push_back(input);
+        }
+    }
+
+    fn on_timeout(&mut self) {
+        let now = self.now;
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        for leg in [LegSide::A, LegSide::B] {
+            if let Some(stream) = self.stream(leg)
+                && is_due(stream.due)
+            {
+                stream.due = None;
+                stream.session.handle(now, media::Input::Timeout);
+            }
+        }
+        if is_due(self.flow_due) {
+            self.flow_due = None;
+            self.tell_flow(run::Input::Timeout);
+        }
+        if is_due(self.ring_until()) {
+            self.rang_out();
+        }
+        if self.cause.is_none() && self.deadlines.longest <= now {
+            self.end(EndCause::MaxDuration);
+        }
+        if is_due(self.deadlines.tidy) {
+            self.flow_over();
+        }
+        if is_due(self.deadlines.farewell) {
+            self.give_up_farewells();
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let streams = [self.caller.stream.as_ref(), self.callee.as_ref().and_then(|b| b.stream.as_ref())];
+        let longest = self.cause.is_none().then_some(self.deadlines.longest);
+        let over = self.draft.is_none();
+        streams
+            .into_iter()
+            .map(|stream| stream.and_then(|stream| stream.due))
+            .chain([self.flow_due, self.ring_until(), longest, self.deadlines.tidy, self.deadlines.farewell])
+            .flatten()
+            .min()
+            .filter(|_| !over)
+    }
+}
+
+/// Whether keys of the caller go to the other side instead of the flow: while the two are joined, and never
+/// while a secret is being typed.
+const fn keys_go_to_b(state: &CalleeState, secure: bool) -> bool {
+    matches!(state, CalleeState::Joined(_)) && !secure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_do_not_reach_leg_b_in_secure_steps() {
+        let session = SessionId(1);
+        for state in [
+            CalleeState::Opening,
+            CalleeState::Placing,
+            CalleeState::Calling(session),
+            CalleeState::Whispering(session),
+            CalleeState::Joined(session),
+        ] {
+            assert!(!keys_go_to_b(&state, true));
+        }
+        assert!(keys_go_to_b(&CalleeState::Joined(session), false), "outside of them they do");
+        assert!(!keys_go_to_b(&CalleeState::Whispering(session), false));
+    }
+}

@@ -1,0 +1,250 @@
+//! A hand-off: what the flow asked for, whom to call for it, and what their phone is told.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::io::CallSettings;
+use crate::auth::AuthSession;
+use crate::auth::token::{self, Claims};
+use crate::flow::ClipKey;
+use crate::flow::run::Pass;
+use crate::routing::{AgentName, Contact};
+use crate::sip::{Host, NameAddr, Path, Transport, Uri};
+use crate::units::CallId;
+
+/// What the flow wants done with the caller.
+pub(super) enum HandOffState {
+    /// Nothing: the flow has the caller.
+    None,
+    /// In a queue, or with the agent that came of it.
+    Queue {
+        brief: Brief,
+        since: Instant,
+    },
+    /// Being put through to a target of the flow's.
+    Transfer {
+        brief: Brief,
+    },
+}
+
+/// What the other side is told.
+#[derive(Clone)]
+pub(super) struct Brief {
+    pub(super) pass: Pass,
+    pub(super) whisper: Vec<ClipKey>,
+}
+
+/// Whom leg B leads to.
+pub(super) struct Party {
+    /// The agent, when the switchboard offered one.
+    pub(super) agent: Option<AgentName>,
+    /// The name for the record, the flow and the token.
+    pub(super) name: String,
+    pub(super) uri: Uri,
+    pub(super) path: Path,
+}
+
+impl Party {
+    /// The agent that the switchboard offered; `None` when the contact can't be called.
+    pub(super) fn agent(agent: AgentName, contact: &Contact, settings: &CallSettings, caller: &Path) -> Option<Self> {
+        let name = agent.as_str().to_owned();
+        Self::at(Some(agent), name, contact, settings, caller)
+    }
+
+    /// A target as the flow names it: a name of the configuration, or a SIP URI.
+    pub(super) fn target(target: &str, settings: &CallSettings, caller: &Path) -> Option<Self> {
+        let contact = match settings.targets.get(target) {
+            Some(contact) => contact.clone(),
+            None => Contact::new(target.to_owned(), None),
+        };
+        Self::at(None, target.to_owned(), &contact, settings, caller)
+    }
+
+    fn at(
+        agent: Option<AgentName>,
+        name: String,
+        contact: &Contact,
+        settings: &CallSettings,
+        caller: &Path,
+    ) -> Option<Self> {
+        let uri = Uri::parse(contact.uri.as_bytes())?;
+        let path = match contact.path {
+            Some(path) => path,
+            None => path_to(&uri, settings.listen, caller)?,
+        };
+        Some(Self { agent, name, uri, path })
+    }
+}
+
+/// The way to a URI that names an address. A host name has no way: names are resolved by the driver, when the
+/// configuration is read.
+fn path_to(uri: &Uri, listen: SocketAddr, caller: &Path) -> Option<Path> {
+    let sip = uri.as_sip()?;
+    let ip = sip.host.ip()?;
+    let transport = match uri.param("transport") {
+        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+        Some(name) if !name.eq_ignore_ascii_case("udp") => return None,
+        _ => Transport::Udp,
+    };
+    let remote = SocketAddr::new(ip, sip.port.unwrap_or(SIP_PORT));
+    let local = SocketAddr::new(local_for(ip, listen.ip(), caller.local.ip())?, listen.port());
+    Some(Path { transport, local, remote, connection: None })
+}
+
+/// RFC 3261 §19.1.2: the port of a SIP URI without one.
+const SIP_PORT: u16 = 5060;
+
+/// Which of our addresses the peer can answer to.
+fn local_for(remote: IpAddr, listen: IpAddr, caller_side: IpAddr) -> Option<IpAddr> {
+    if remote.is_ipv4() != listen.is_ipv4() {
+        return None;
+    }
+    if !listen.is_unspecified() {
+        return Some(listen);
+    }
+    // Bound to every address: on the same machine the loopback address, else the one the caller's side uses.
+    if remote.is_loopback() {
+        return Some(remote);
+    }
+    (caller_side.is_ipv4() == remote.is_ipv4() && !caller_side.is_unspecified()).then_some(caller_side)
+}
+
+/// What the phone of leg B is told: readable headers, and the same signed.
+pub(super) fn headers(
+    auth: Option<&AuthSession>,
+    brief: &Brief,
+    party: &Party,
+    call: CallId,
+    now: Instant,
+    settings: &CallSettings,
+) -> Vec<(String, String)> {
+    let mut headers = vec![("X-Countersign-Call".to_owned(), call.to_string())];
+    if let Some(auth) = auth {
+        let claims = Claims::of(auth, call, now, settings.epoch.unix_at(now), &party.name);
+        headers.push(("X-Countersign-Level".to_owned(), claims.level.clone()));
+        headers.push(("X-Countersign-Factors".to_owned(), claims.factors.join(", ")));
+        headers.push(("X-Countersign-Age".to_owned(), claims.age.to_string()));
+        headers.push(("X-Countersign-Token".to_owned(), token::sign(&settings.signer, &claims)));
+    }
+    for (name, value) in brief.pass.values.iter().take(MAX_PASSED) {
+        let name = header_name(name);
+        if !headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
+            headers.push((name, header_value(value)));
+        }
+    }
+    headers
+}
+
+/// Values of a flow that are put into headers at most; a datagram has an end.
+const MAX_PASSED: usize = 16;
+/// Characters of one value.
+const MAX_VALUE: usize = 128;
+
+/// A value's name of the flow as a header name: `customer.segment` is `X-Countersign-Customer-Segment`.
+fn header_name(name: &str) -> String {
+    let mut header = String::from("X-Countersign");
+    for word in name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        header.push('-');
+        let mut letters = word.chars();
+        header.extend(letters.next().map(|c| c.to_ascii_uppercase()));
+        header.extend(letters);
+    }
+    header
+}
+
+/// RFC 3261 §25.1: no control character may stand in a header value; a line break would start another header.
+fn header_value(value: &str) -> String {
+    value.chars().filter(|c| !c.is_control()).take(MAX_VALUE).collect()
+}
+
+/// Who calls, as the agent's display shows it: the result of authentication in words, no number.
+pub(super) fn from(auth: Option<&AuthSession>, now: Instant, path: &Path) -> NameAddr {
+    let level = auth.map(|auth| auth.level(now).to_string()).unwrap_or_default();
+    let display = match level.as_str() {
+        "" | "none" => "Caller, not verified".to_owned(),
+        level => format!("Caller, verified {level}"),
+    };
+    let uri = Uri::sip(Some("countersign"), Host::from(path.local.ip()), None);
+    NameAddr::new(uri).with_display(&display)
+}
+
+/// The outcome of a call to somebody, by the final status (RFC 3261 §21).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotReached {
+    Busy,
+    NoAnswer,
+    Refused,
+    Failed,
+}
+
+impl NotReached {
+    pub(super) const fn of(status: u16) -> Self {
+        match status {
+            486 | 600 => Self::Busy,
+            408 | 480 | 487 => Self::NoAnswer,
+            401 | 403 | 407 | 603 => Self::Refused,
+            _ => Self::Failed,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A transfer may ring this long at most, whatever the flow says (RFC 3261 timer C: three minutes).
+pub(super) const LONGEST_RING: Duration = Duration::from_secs(180);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(local: &str) -> Path {
+        let local = local.parse().expect("an address");
+        Path { transport: Transport::Udp, local, remote: local, connection: None }
+    }
+
+    #[test]
+    fn a_way_is_found_to_every_uri_with_an_address() {
+        let caller = path("192.0.2.1:5060");
+        let any: SocketAddr = "0.0.0.0:5070".parse().expect("an address");
+        let way = |uri: &str| path_to(&Uri::parse(uri.as_bytes()).expect("a uri"), any, &caller);
+        let udp = way("sip:ann@198.51.100.7").expect("a way");
+        assert_eq!((udp.remote.port(), udp.transport), (5060, Transport::Udp));
+        assert_eq!(udp.local, "192.0.2.1:5070".parse().expect("an address"));
+        let tcp = way("sip:ann@127.0.0.1:5062;transport=tcp").expect("a way");
+        assert_eq!((tcp.transport, tcp.local.ip().is_loopback()), (Transport::Tcp, true));
+        assert!(way("sip:ann@phones.example").is_none());
+        assert!(way("sip:ann@[2001:db8::1]").is_none());
+        assert!(way("sip:ann@198.51.100.7;transport=tls").is_none());
+    }
+
+    #[test]
+    fn a_value_cannot_start_another_header() {
+        assert_eq!(header_value("a\r\nX-Countersign-Level: strong"), "aX-Countersign-Level: strong");
+        assert_eq!(header_name("customer.segment"), "X-Countersign-Customer-Segment");
+        assert_eq!(header_name("x: y\r\nz"), "X-Countersign-X-Y-Z");
+    }
+
+    #[test]
+    fn final_statuses_become_the_outcomes_of_a_transfer() {
+        for (status, outcome) in [
+            (486, NotReached::Busy),
+            (600, NotReached::Busy),
+            (480, NotReached::NoAnswer),
+            (408, NotReached::NoAnswer),
+            (603, NotReached::Refused),
+            (403, NotReached::Refused),
+            (404, NotReached::Failed),
+            (503, NotReached::Failed),
+            (302, NotReached::Failed),
+        ] {
+            assert_eq!(NotReached::of(status), outcome, "{status}");
+        }
+    }
+}

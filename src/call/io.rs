@@ -1,0 +1,220 @@
+//! What a call is told and what it orders: the words between [`super::Call`] and the engine that owns it.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+
+use super::record::{CallRecord, EndCause};
+use crate::audio::Clip;
+use crate::flow::ClipKey;
+use crate::flow::document::Application;
+use crate::flow::run::{Answer, Question};
+use crate::media::Packet;
+use crate::routing::{Contact, DeskEvent, DeskRequest};
+use crate::secret::Secret;
+use crate::sip::{self, OutgoingInvite, Path, SessionId, StatusCode};
+use crate::units::{AskId, CallId, Epoch, LegSide, MediaAddress, MediaPort};
+
+/// Where recordings come from.
+pub trait ClipSource: Send + Sync {
+    /// The recording of that name.
+    fn clip(&self, key: &ClipKey) -> Option<Arc<Clip>>;
+}
+
+impl ClipSource for HashMap<ClipKey, Arc<Clip>> {
+    fn clip(&self, key: &ClipKey) -> Option<Arc<Clip>> {
+        self.get(key).cloned()
+    }
+}
+
+/// What all calls of a shard share; never changed while a call uses it.
+pub struct CallSettings {
+    /// The flows.
+    pub application: Arc<Application>,
+    /// The hash of the application's files, for the record.
+    pub application_hash: Arc<str>,
+    /// The recordings.
+    pub clips: Arc<dyn ClipSource>,
+    /// Where the names that a flow transfers to lead.
+    pub targets: HashMap<String, Contact>,
+    /// Signs what agents are told (`X-Countersign-Token`).
+    pub signer: SigningKey,
+    /// Calendar time.
+    pub epoch: Epoch,
+    /// Where we listen for SIP; the way out to whoever did not register.
+    pub listen: SocketAddr,
+    /// How long things may take.
+    pub limits: CallLimits,
+}
+
+/// How long the parts of a call may take.
+#[derive(Clone, Copy, Debug)]
+pub struct CallLimits {
+    /// An agent's phone may ring this long.
+    pub ring: Duration,
+    /// A call may last this long.
+    pub max_duration: Duration,
+    /// A caller in the flow who sends no media for this long is gone.
+    pub media_silence: Duration,
+    /// A flow whose caller is gone may tidy up for this long.
+    pub tidy: Duration,
+    /// Both legs' farewells may take this long; SIP gives up after 32 s (64 × T1) by itself.
+    pub farewell: Duration,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            ring: Duration::from_secs(20),
+            max_duration: Duration::from_secs(4 * 3600),
+            media_silence: Duration::from_secs(60),
+            // A flow gives itself a minute for it.
+            tidy: Duration::from_secs(65),
+            farewell: Duration::from_secs(70),
+        }
+    }
+}
+
+/// A caller at the door.
+pub struct NewCall {
+    /// Our name for the call.
+    pub call: CallId,
+    /// The session of the INVITE.
+    pub session: SessionId,
+    /// How it came.
+    pub path: Path,
+    /// The trunk it came by.
+    pub trunk: Arc<str>,
+    /// The caller's number (class personal).
+    pub from: Option<Secret<String>>,
+    /// The number that was dialled.
+    pub to: String,
+    /// The caller's offer; `None` when we are to offer.
+    pub offer: Option<Bytes>,
+}
+
+/// Something that happened to a call.
+pub enum Input<'a> {
+    /// One of its SIP sessions moved on.
+    Sip(SessionId, SessionEvent),
+    /// RTP came for a leg.
+    Rtp {
+        /// Which.
+        leg: LegSide,
+        /// From where.
+        from: SocketAddr,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// RTCP came for a leg.
+    Rtcp {
+        /// Which.
+        leg: LegSide,
+        /// From where.
+        from: SocketAddr,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// The ports that [`Output::OpenMedia`] asked for; `None` when there are none.
+    MediaOpened(LegSide, Option<MediaAddress>),
+    /// A question was answered.
+    Answer(AskId, Answer),
+    /// Word from the switchboard.
+    Desk(DeskEvent),
+    /// End it.
+    End(EndCause),
+    /// The time asked for has come.
+    Timeout,
+}
+
+/// What can happen to the SIP session of a leg: [`sip::Event`] without its session.
+pub enum SessionEvent {
+    /// The caller confirmed our answer.
+    Acked {
+        /// The answer to our late offer.
+        answer: Option<Bytes>,
+    },
+    /// The other phone rings.
+    Progress,
+    /// The other phone was answered.
+    Answered {
+        /// The answer to our offer.
+        sdp: Option<Bytes>,
+    },
+    /// The other phone said no.
+    Failed(StatusCode),
+    /// The peer offers again: hold, resume, a change of address.
+    Offered(Option<Bytes>),
+    /// The peer answered our later offer.
+    OfferAnswered(Result<Bytes, StatusCode>),
+    /// A key came by SIP INFO.
+    Digit(crate::units::Digit),
+    /// The session is over. Always last, once.
+    Ended(sip::EndCause),
+}
+
+/// An order to the SIP endpoint.
+pub enum SipOrder {
+    /// Answer the caller.
+    Accept(SessionId, Bytes),
+    /// Refuse the caller.
+    Reject(SessionId, StatusCode),
+    /// Call somebody for leg B; the engine reports the session by [`super::Call::placed`].
+    Invite(Box<OutgoingInvite>),
+    /// Stop ringing.
+    Cancel(SessionId),
+    /// Hang up.
+    Bye(SessionId),
+    /// Answer a later offer.
+    AnswerOffer(SessionId, Result<Bytes, StatusCode>),
+}
+
+/// What a call orders.
+pub enum Output {
+    /// For the SIP endpoint.
+    Sip(SipOrder),
+    /// Send RTP.
+    Rtp {
+        /// From this port.
+        port: MediaPort,
+        /// To there.
+        to: SocketAddr,
+        /// What.
+        bytes: Packet,
+    },
+    /// Send RTCP.
+    Rtcp {
+        /// From this port.
+        port: MediaPort,
+        /// To there.
+        to: SocketAddr,
+        /// What.
+        bytes: Packet,
+    },
+    /// Open a pair of ports for a leg.
+    OpenMedia {
+        /// For which leg.
+        leg: LegSide,
+        /// Our address as the leg's peer sees it.
+        local: IpAddr,
+    },
+    /// Close a pair of ports.
+    CloseMedia(MediaPort),
+    /// Ask the outside.
+    Ask(AskId, Question),
+    /// Tell the switchboard.
+    Desk(DeskRequest),
+    /// The call is over: nothing follows, and it may be dropped.
+    Done {
+        /// The record.
+        record: Box<CallRecord>,
+        /// The caller's number, to be sealed.
+        caller: Option<Secret<String>>,
+    },
+    /// Nothing to do until then.
+    Timeout(Option<std::time::Instant>),
+}

@@ -1,0 +1,89 @@
+//! The media of one leg as the call sees it: the port, the session on it, and our half of its description.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::media::sdp::{self, Layout, LocalMedia, Negotiated, SdpError};
+use crate::media::{MediaConfig, MediaSession};
+use crate::units::{Entropy, Epoch, MediaAddress, MediaPort};
+
+/// An open pair of ports with its media session.
+pub(super) struct Stream {
+    pub(super) port: MediaPort,
+    pub(super) session: MediaSession,
+    /// When the session wants to be woken.
+    pub(super) due: Option<Instant>,
+    /// Whether the peer holds us: we may not send.
+    pub(super) held: bool,
+    local: LocalMedia,
+    layout: Option<Layout>,
+}
+
+impl Stream {
+    pub(super) fn new(
+        now: Instant,
+        address: &MediaAddress,
+        silence: std::time::Duration,
+        epoch: Epoch,
+        entropy: &mut Entropy,
+    ) -> Self {
+        // RFC 8866 §5.2: a numeric session id; 63 bits, since some parsers keep it signed.
+        let local = LocalMedia::new(address.rtp, entropy.next_u64() >> 1);
+        let config = MediaConfig { silence_timeout: silence, ..MediaConfig::from_entropy(entropy, epoch) };
+        Self {
+            port: address.port,
+            session: MediaSession::new(now, config),
+            due: None,
+            held: false,
+            local,
+            layout: None,
+        }
+    }
+
+    /// Our first offer.
+    pub(super) fn offer(&self) -> Bytes {
+        sdp::offer(&self.local)
+    }
+
+    /// Our answer to the first offer; nothing flows yet.
+    pub(super) fn prepare(&mut self, offer: &[u8]) -> Result<Negotiated, SdpError> {
+        let negotiated = sdp::answer(offer, &self.local)?;
+        self.layout = Some(negotiated.layout.clone());
+        Ok(negotiated)
+    }
+
+    /// Takes the peer's answer to our offer: media flows from here on.
+    pub(super) fn answered(&mut self, now: Instant, answer: &[u8]) -> Result<(), SdpError> {
+        let negotiated = sdp::accept_answer(answer, &self.local)?;
+        self.connect(now, &negotiated);
+        Ok(())
+    }
+
+    /// Answers a later offer of the peer: hold, resume, a new address.
+    pub(super) fn answer_again(&mut self, now: Instant, offer: &[u8]) -> Result<Bytes, SdpError> {
+        // RFC 3264 §8: the version counts up whenever the description differs. It is bumped on a copy, so
+        // that a refused offer leaves no trace.
+        let mut local = self.local.clone();
+        local.bump();
+        let negotiated = sdp::answer(offer, &local)?;
+        self.local = local;
+        self.connect(now, &negotiated);
+        Ok(negotiated.body)
+    }
+
+    /// Our offer in answer to a re-INVITE without one.
+    pub(super) fn offer_again(&mut self) -> Bytes {
+        self.local.bump();
+        match &self.layout {
+            Some(layout) => sdp::reoffer(&self.local, layout),
+            None => sdp::offer(&self.local),
+        }
+    }
+
+    pub(super) fn connect(&mut self, now: Instant, negotiated: &Negotiated) {
+        self.layout = Some(negotiated.layout.clone());
+        self.held = !negotiated.remote.direction.sends();
+        self.session.connect(now, &negotiated.remote);
+    }
+}

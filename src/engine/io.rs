@@ -1,0 +1,135 @@
+//! What an engine is told and what it orders.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::call::CallRecord;
+use crate::flow::run::{Answer, Question};
+use crate::media::Packet;
+use crate::routing::{DeskEvent, DeskRequest};
+use crate::secret::Secret;
+use crate::sip::Path;
+use crate::units::{AskId, CallId, LegSide, MediaAddress, MediaPort};
+
+/// Something that happened to a shard.
+pub enum Input<'a> {
+    /// A SIP message came.
+    Sip {
+        /// How.
+        path: Path,
+        /// What.
+        bytes: Bytes,
+    },
+    /// A stream broke, or could not be opened.
+    TransportFailed(Path),
+    /// A datagram came to an RTP port.
+    Rtp {
+        /// Which.
+        port: MediaPort,
+        /// From where.
+        from: SocketAddr,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// A datagram came to an RTCP port.
+    Rtcp {
+        /// Which.
+        port: MediaPort,
+        /// From where.
+        from: SocketAddr,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// The ports that [`Output::OpenMedia`] asked for. May be told while outputs are being drained: it is
+    /// taken up when they are.
+    MediaOpened {
+        /// For which call.
+        call: CallId,
+        /// For which leg.
+        leg: LegSide,
+        /// The ports; `None` when there are none.
+        opened: Option<MediaAddress>,
+    },
+    /// A question was answered.
+    Answer {
+        /// The call that asked.
+        call: CallId,
+        /// Which question.
+        ask: AskId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Word from the switchboard.
+    Desk(CallId, DeskEvent),
+    /// Take no new calls.
+    Drain,
+    /// Take no new calls and end those that run.
+    Stop,
+    /// The time asked for has come.
+    Timeout,
+}
+
+/// What a shard orders.
+pub enum Output {
+    /// Send a SIP message.
+    Sip {
+        /// How.
+        path: Path,
+        /// What.
+        bytes: Bytes,
+    },
+    /// Send from an RTP port.
+    Rtp {
+        /// Which.
+        port: MediaPort,
+        /// To where.
+        to: SocketAddr,
+        /// What.
+        bytes: Packet,
+    },
+    /// Send from an RTCP port.
+    Rtcp {
+        /// Which.
+        port: MediaPort,
+        /// To where.
+        to: SocketAddr,
+        /// What.
+        bytes: Packet,
+    },
+    /// Open a pair of ports; [`Input::MediaOpened`] is expected.
+    OpenMedia {
+        /// For which call.
+        call: CallId,
+        /// For which leg.
+        leg: LegSide,
+        /// Our address as that leg's peer sees it: what its SDP should name.
+        local: IpAddr,
+    },
+    /// Close a pair of ports.
+    CloseMedia {
+        /// Which.
+        port: MediaPort,
+    },
+    /// Ask something slow.
+    Ask {
+        /// Who asks.
+        call: CallId,
+        /// Comes back in [`Input::Answer`].
+        ask: AskId,
+        /// What.
+        question: Question,
+    },
+    /// Tell the switchboard.
+    Desk(DeskRequest),
+    /// A call is over: keep its record.
+    Record {
+        /// The record.
+        record: Box<CallRecord>,
+        /// The caller's number, to be sealed beside it.
+        caller: Option<Secret<String>>,
+    },
+    /// Nothing to do until then.
+    Timeout(Option<Instant>),
+}

@@ -1,0 +1,370 @@
+//! The machine: inputs to the call or the endpoint they belong to, orders out.
+//!
+//! Polling has a fixed order: orders already made, calls that were touched, the endpoint, ports that came
+//! while outputs were drained. So a call is always dry before the endpoint or a port gives it the next input
+//! (law 2), and a call that was not touched is not looked at.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::counters::Counters;
+use super::io::{Input, Output};
+use super::limits::Limits;
+use super::timers::Timers;
+use crate::call::{self, Call, CallSettings, EndCause, NewCall, SessionEvent, SipOrder};
+use crate::secret::Secret;
+use crate::sip::{self, AccessList, Endpoint, EndpointConfig, Incoming, Path, SessionId};
+use crate::units::{CallId, Entropy, LegSide, MediaAddress, MediaPort};
+
+/// What an engine needs to start.
+pub struct EngineConfig {
+    /// The endpoint's part.
+    pub endpoint: EndpointConfig,
+    /// The calls' part.
+    pub calls: Arc<CallSettings>,
+    /// Who may call.
+    pub trunks: AccessList,
+    /// How many.
+    pub limits: Limits,
+}
+
+/// The calls of one shard.
+pub struct Engine {
+    settings: Arc<CallSettings>,
+    trunks: AccessList,
+    limits: Limits,
+    entropy: Entropy,
+    now: Option<Instant>,
+    endpoint: Endpoint,
+    endpoint_due: Option<Instant>,
+    /// The endpoint was given something since it was polled dry.
+    endpoint_touched: bool,
+    calls: HashMap<CallId, Call>,
+    sessions: HashMap<SessionId, CallId>,
+    ports: HashMap<MediaPort, (CallId, LegSide)>,
+    timers: Timers<CallId>,
+    /// Calls with something to poll, in the order they were touched.
+    touched: VecDeque<CallId>,
+    in_touched: HashSet<CallId>,
+    opened: VecDeque<(CallId, LegSide, Option<MediaAddress>)>,
+    out: VecDeque<Output>,
+    draining: bool,
+    counters: Counters,
+}
+
+/// What is held at a moment: all zero when nothing is left of any call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Active {
+    /// Calls.
+    pub calls: usize,
+    /// SIP sessions of calls.
+    pub sessions: usize,
+    /// Media ports.
+    pub ports: usize,
+    /// Deadlines of calls.
+    pub timers: usize,
+}
+
+impl Engine {
+    /// An engine without calls. `entropy` is the shard's own.
+    #[must_use]
+    pub fn new(config: EngineConfig, mut entropy: Entropy) -> Self {
+        let endpoint = Endpoint::new(config.endpoint, entropy.fork());
+        Self {
+            settings: config.calls,
+            trunks: config.trunks,
+            limits: config.limits,
+            entropy,
+            now: None,
+            endpoint,
+            endpoint_due: None,
+            endpoint_touched: false,
+            calls: HashMap::new(),
+            sessions: HashMap::new(),
+            ports: HashMap::new(),
+            timers: Timers::default(),
+            touched: VecDeque::new(),
+            in_touched: HashSet::new(),
+            opened: VecDeque::new(),
+            out: VecDeque::new(),
+            draining: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes what happened. Poll until [`Output::Timeout`] before the next; only [`Input::MediaOpened`] may
+    /// come in between, as the immediate reply to [`Output::OpenMedia`].
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        self.now = Some(now);
+        if let Input::MediaOpened { call, leg, opened } = input {
+            self.opened.push_back((call, leg, opened));
+            return;
+        }
+        debug_assert!(
+            self.out.is_empty() && self.touched.is_empty() && self.opened.is_empty(),
+            "law 2: outputs are drained before the next input"
+        );
+        match input {
+            Input::Sip { path, bytes } => self.signal(now, sip::Input::Received { path, message: bytes }),
+            Input::TransportFailed(path) => self.signal(now, sip::Input::TransportFailed(path)),
+            Input::Rtp { port, from, bytes } => {
+                self.media(now, port, |leg| call::Input::Rtp { leg, from, bytes });
+            }
+            Input::Rtcp { port, from, bytes } => {
+                self.media(now, port, |leg| call::Input::Rtcp { leg, from, bytes });
+            }
+            Input::Answer { call, ask, answer } => self.tell(now, call, call::Input::Answer(ask, answer)),
+            Input::Desk(call, event) => self.tell(now, call, call::Input::Desk(event)),
+            Input::Drain => self.draining = true,
+            Input::Stop => self.stop(now),
+            Input::MediaOpened { .. } => {}
+            Input::Timeout => self.on_timeout(now),
+        }
+    }
+
+    /// The next order.
+    pub fn poll(&mut self) -> Output {
+        loop {
+            if let Some(order) = self.out.pop_front() {
+                return order;
+            }
+            // Before the first input there is nothing to poll.
+            let Some(now) = self.now else { return Output::Timeout(None) };
+            if let Some(&id) = self.touched.front() {
+                self.poll_call(now, id);
+                continue;
+            }
+            if self.endpoint_touched {
+                match self.endpoint.poll() {
+                    sip::Output::Transmit { path, bytes } => return Output::Sip { path, bytes },
+                    sip::Output::Event(event) => self.on_sip(now, event),
+                    sip::Output::Timeout(at) => {
+                        self.endpoint_due = at;
+                        self.endpoint_touched = false;
+                    }
+                }
+                continue;
+            }
+            match self.opened.pop_front() {
+                Some((call, leg, opened)) => self.on_opened(now, call, leg, opened),
+                None => return Output::Timeout(self.timers.earliest().into_iter().chain(self.endpoint_due).min()),
+            }
+        }
+    }
+
+    /// What is held now.
+    #[must_use]
+    pub fn active(&self) -> Active {
+        Active {
+            calls: self.calls.len(),
+            sessions: self.sessions.len(),
+            ports: self.ports.len(),
+            timers: self.timers.len(),
+        }
+    }
+
+    /// What the endpoint holds now, absorbing transactions included.
+    #[must_use]
+    pub fn endpoint_active(&self) -> sip::Active {
+        self.endpoint.active()
+    }
+
+    /// The figures since the start.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Calls that come from now on use these; those that run keep theirs.
+    pub fn install(&mut self, settings: Arc<CallSettings>) {
+        self.settings = settings;
+    }
+
+    fn stop(&mut self, now: Instant) {
+        self.draining = true;
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in calls {
+            self.tell(now, call, call::Input::End(EndCause::Shutdown));
+        }
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
+        if self.endpoint_due.is_some_and(|at| at <= now) {
+            self.endpoint_due = None;
+            self.signal(now, sip::Input::Timeout);
+        }
+        while let Some(call) = self.timers.pop_due(now) {
+            self.tell(now, call, call::Input::Timeout);
+        }
+    }
+
+    fn signal(&mut self, now: Instant, input: sip::Input) {
+        self.endpoint.handle(now, input);
+        self.endpoint_touched = true;
+    }
+
+    /// Gives an input to a call; counts it when the call is gone.
+    fn tell(&mut self, now: Instant, id: CallId, input: call::Input<'_>) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.handle(now, input);
+            self.touch(id);
+        } else {
+            self.counters.late = self.counters.late.saturating_add(1);
+        }
+    }
+
+    fn media<'a>(&mut self, now: Instant, port: MediaPort, input: impl FnOnce(LegSide) -> call::Input<'a>) {
+        match self.ports.get(&port) {
+            Some(&(call, leg)) => self.tell(now, call, input(leg)),
+            None => self.counters.stray_media = self.counters.stray_media.saturating_add(1),
+        }
+    }
+
+    fn touch(&mut self, id: CallId) {
+        if self.in_touched.insert(id) {
+            self.touched.push_back(id);
+        }
+    }
+
+    fn on_opened(&mut self, now: Instant, id: CallId, leg: LegSide, opened: Option<MediaAddress>) {
+        if !self.calls.contains_key(&id) {
+            self.counters.late_ports = self.counters.late_ports.saturating_add(1);
+            self.out.extend(opened.map(|address| Output::CloseMedia { port: address.port }));
+            return;
+        }
+        if let Some(address) = &opened {
+            self.ports.insert(address.port, (id, leg));
+        }
+        self.tell(now, id, call::Input::MediaOpened(leg, opened));
+    }
+
+    /// Takes one order of a touched call; when it has none left, it is no longer touched.
+    fn poll_call(&mut self, now: Instant, id: CallId) {
+        let order = self.calls.get_mut(&id).map_or(call::Output::Timeout(None), Call::poll);
+        match order {
+            call::Output::Sip(order) => self.carry_out(now, id, order),
+            call::Output::Rtp { port, to, bytes } => self.out.push_back(Output::Rtp { port, to, bytes }),
+            call::Output::Rtcp { port, to, bytes } => self.out.push_back(Output::Rtcp { port, to, bytes }),
+            call::Output::OpenMedia { leg, local } => {
+                self.out.push_back(Output::OpenMedia { call: id, leg, local });
+            }
+            call::Output::CloseMedia(port) => {
+                self.ports.remove(&port);
+                self.out.push_back(Output::CloseMedia { port });
+            }
+            call::Output::Ask(ask, question) => self.out.push_back(Output::Ask { call: id, ask, question }),
+            call::Output::Desk(request) => self.out.push_back(Output::Desk(request)),
+            call::Output::Done { record, caller } => {
+                self.forget(id);
+                self.out.push_back(Output::Record { record, caller });
+            }
+            call::Output::Timeout(at) => {
+                self.touched.pop_front();
+                self.in_touched.remove(&id);
+                self.timers.set(id, at);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, id: CallId, order: SipOrder) {
+        self.endpoint_touched = true;
+        match order {
+            SipOrder::Accept(session, sdp) => self.endpoint.accept(now, session, sdp),
+            SipOrder::Reject(session, status) => self.endpoint.reject(now, session, status, None),
+            SipOrder::Cancel(session) => self.endpoint.cancel(now, session),
+            SipOrder::Bye(session) => self.endpoint.bye(now, session, None),
+            SipOrder::AnswerOffer(session, answer) => self.endpoint.answer_offer(now, session, answer),
+            SipOrder::Invite(invite) => {
+                let session = self.endpoint.invite(now, *invite);
+                self.sessions.insert(session, id);
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.placed(session);
+                }
+            }
+        }
+    }
+
+    /// Drops a call that is over. Its ports are closed by then; a session that never ended goes here.
+    fn forget(&mut self, id: CallId) {
+        if let Some(call) = self.calls.remove(&id) {
+            for session in call.sessions() {
+                self.sessions.remove(&session);
+            }
+        }
+        self.timers.set(id, None);
+        self.counters.ended = self.counters.ended.saturating_add(1);
+        tracing::info!(call = %id, "call over");
+    }
+
+    fn on_sip(&mut self, now: Instant, event: sip::Event) {
+        let (session, event) = match event {
+            sip::Event::Incoming { session, path, invite } => {
+                self.incoming(now, session, path, *invite);
+                return;
+            }
+            sip::Event::Acked { session, answer } => (session, SessionEvent::Acked { answer }),
+            sip::Event::Progress { session, .. } => (session, SessionEvent::Progress),
+            sip::Event::Answered { session, sdp, .. } => (session, SessionEvent::Answered { sdp }),
+            sip::Event::Failed { session, status } => (session, SessionEvent::Failed(status)),
+            sip::Event::Offered { session, sdp } => (session, SessionEvent::Offered(sdp)),
+            sip::Event::OfferAnswered { session, sdp } => (session, SessionEvent::OfferAnswered(sdp)),
+            sip::Event::Digit { session, digit } => (session, SessionEvent::Digit(digit)),
+            sip::Event::Ended { session, cause } => (session, SessionEvent::Ended(cause)),
+            // The engine sends no request of its own outside a session.
+            sip::Event::Response { .. } => return,
+        };
+        let ended = matches!(event, SessionEvent::Ended(_));
+        let call = if ended { self.sessions.remove(&session) } else { self.sessions.get(&session).copied() };
+        // A session without a call was refused at the door; nobody waits for its end.
+        if let Some(call) = call {
+            self.tell(now, call, call::Input::Sip(session, event));
+        }
+    }
+
+    /// A caller at the door.
+    fn incoming(&mut self, now: Instant, session: SessionId, path: Path, invite: Incoming) {
+        let trunk: Option<Arc<str>> = self.trunks.trunk(path.remote.ip()).map(Arc::from);
+        if let Err(why) = self.limits.admit(self.calls.len(), self.draining, trunk.is_some()) {
+            self.counters.refused(why);
+            self.endpoint.reject(now, session, why.status(), Some(self.limits.retry_after));
+            return;
+        }
+        let Some(trunk) = trunk else { return };
+        let id = self.new_id();
+        let new = NewCall {
+            call: id,
+            session,
+            path,
+            trunk: Arc::clone(&trunk),
+            from: caller_number(&invite).map(Secret::new),
+            to: invite.request_uri.user_without_params().unwrap_or_default(),
+            offer: invite.offer,
+        };
+        tracing::info!(call = %id, %trunk, "call begins");
+        let call = Call::new(now, new, Arc::clone(&self.settings), self.entropy.fork());
+        self.calls.insert(id, call);
+        self.sessions.insert(session, id);
+        self.counters.admitted = self.counters.admitted.saturating_add(1);
+        self.touch(id);
+    }
+
+    fn new_id(&mut self) -> CallId {
+        loop {
+            let id = CallId(self.entropy.next_u64());
+            if !self.calls.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+}
+
+/// The caller's number. The trunk is one of ours, so its asserted identity counts before the From that the
+/// caller's phone wrote (RFC 3325 §9); an anonymous caller has none (RFC 3323 §4.1).
+fn caller_number(invite: &Incoming) -> Option<String> {
+    let asserted = invite.headers.asserted_identities().unwrap_or_default();
+    let identity = asserted.first().unwrap_or(&invite.from);
+    let user = identity.uri.user_without_params()?;
+    let hidden = user.is_empty() || user.eq_ignore_ascii_case("anonymous");
+    (!hidden).then_some(user)
+}
