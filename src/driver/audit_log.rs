@@ -300,6 +300,5 @@ fn parse(line: &[u8]) -> Option<(&str, &str, u64)> {
 }
 
 fn rfc3339(at: UnixTime) -> String {
-    jiff::Timestamp::from_millisecond(at.0)
-        .map_or_else(|_| at.0.to_string(), |stamp| format!("{stamp:.3}"))
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |stamp| format!("{stamp:.3}"))
 }

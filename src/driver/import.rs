@@ -24,7 +24,9 @@ pub enum LineProblem {
     #[error("the header has no column `{0}`; it needs subject,account,phone,name,language and may have pin")]
     NoColumn(&'static str),
     /// The header has one that nobody knows.
-    #[error("the header has a column `{0}` that is not known; it needs subject,account,phone,name,language and may have pin")]
+    #[error(
+        "the header has a column `{0}` that is not known; it needs subject,account,phone,name,language and may have pin"
+    )]
     UnknownColumn(String),
     /// Too many or too few fields.
     #[error("{found} fields, but the header has {wanted}")]

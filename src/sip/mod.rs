@@ -15,6 +15,7 @@ pub mod message;
 pub mod method;
 pub mod parse;
 pub mod path;
+pub mod registrar;
 pub mod route_key;
 pub mod status;
 pub mod stream;

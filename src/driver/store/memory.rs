@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{
-    Append, CallRow, Change, EnrolmentRow, Identifier, Reservation, Store, StoreError, SubjectRow,
-};
+use super::{Append, CallRow, Change, EnrolmentRow, Identifier, Reservation, Store, StoreError, SubjectRow};
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, Lockout, SubjectKey};
 use crate::driver::audit_log::{AuditError, Head};

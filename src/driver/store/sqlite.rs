@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{
-    Append, CallRow, Change, EnrolmentRow, Identifier, Reservation, Store, StoreError, SubjectRow,
-};
+use super::{Append, CallRow, Change, EnrolmentRow, Identifier, Reservation, Store, StoreError, SubjectRow};
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, Lockout, SubjectKey};
 use crate::driver::audit_log::{AuditError, Head};
@@ -53,8 +51,7 @@ impl SqliteStore {
     /// # Errors
     /// When the file is damaged, of a newer version, or can't be opened.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let unreadable =
-            |cause: String| StoreError::Unreadable { path: path.to_owned(), cause };
+        let unreadable = |cause: String| StoreError::Unreadable { path: path.to_owned(), cause };
         // SQLite gives the log and the index beside it the database's own mode.
         let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
         made.map_err(|error| unreadable(error.to_string()))?;
@@ -102,7 +99,10 @@ impl SqliteStore {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&transaction)?;
@@ -113,7 +113,10 @@ impl SqliteStore {
 
 fn head_of(connection: &Connection) -> Result<Head, StoreError> {
     let stored = meta_of(connection, HEAD)?;
-    stored.map_or_else(|| Ok(Head::default()), |json| serde_json::from_slice(&json).map_err(|_| StoreError::Row))
+    stored.map_or_else(
+        || Ok(Head::default()),
+        |json| serde_json::from_slice(&json).map_err(|_| StoreError::Row),
+    )
 }
 
 fn set_head(connection: &Connection, head: &Head) -> Result<(), StoreError> {
@@ -132,7 +135,10 @@ fn throttle_of(connection: &Connection, subject: SubjectKey) -> Result<Throttle,
     let mut statement = connection.prepare_cached("SELECT state FROM throttles WHERE subject = ?1")?;
     let state: Option<String> = statement.query_row([subject.0], |row| row.get(0)).optional()?;
     // A counter that can't be read must not count as none.
-    state.map_or_else(|| Ok(Throttle::default()), |json| serde_json::from_str(&json).map_err(|_| StoreError::Row))
+    state.map_or_else(
+        || Ok(Throttle::default()),
+        |json| serde_json::from_str(&json).map_err(|_| StoreError::Row),
+    )
 }
 
 fn set_throttle(
@@ -151,7 +157,8 @@ fn set_throttle(
 fn add_subject(connection: &Connection, row: &SubjectRow) -> Result<(), StoreError> {
     let unique = row.identifiers.iter().filter(|(kind, _)| *kind != Identifier::Phone);
     for (kind, hash) in unique {
-        let mut taken = connection.prepare_cached("SELECT 1 FROM identifiers WHERE kind = ?1 AND hash = ?2")?;
+        let mut taken =
+            connection.prepare_cached("SELECT 1 FROM identifiers WHERE kind = ?1 AND hash = ?2")?;
         if taken.exists(params![kind.name(), hash])? {
             return Err(StoreError::Taken(*kind));
         }
@@ -233,11 +240,13 @@ impl Store for SqliteStore {
 
     fn subject(&self, key: SubjectKey) -> Result<Option<SubjectRow>, StoreError> {
         let connection = self.connection();
-        let mut statement = connection.prepare_cached("SELECT wrapped_key, profile FROM subjects WHERE key = ?1")?;
+        let mut statement =
+            connection.prepare_cached("SELECT wrapped_key, profile FROM subjects WHERE key = ?1")?;
         let found: Option<(Vec<u8>, Vec<u8>)> =
             statement.query_row([key.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((wrapped_key, profile)) = found else { return Ok(None) };
-        let mut statement = connection.prepare_cached("SELECT kind, hash FROM identifiers WHERE subject = ?1")?;
+        let mut statement =
+            connection.prepare_cached("SELECT kind, hash FROM identifiers WHERE subject = ?1")?;
         let rows = statement.query_map([key.0], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
         let mut identifiers = Vec::new();
         for row in rows {
@@ -312,7 +321,8 @@ impl Store for SqliteStore {
         limits: &Lockout,
     ) -> Result<Reservation, StoreError> {
         self.write(|transaction| {
-            let sql = "DELETE FROM throttles WHERE updated < ?1 AND subject NOT IN (SELECT key FROM subjects)";
+            let sql =
+                "DELETE FROM throttles WHERE updated < ?1 AND subject NOT IN (SELECT key FROM subjects)";
             transaction.prepare_cached(sql)?.execute([now.0.saturating_sub(GHOSTS_KEPT_MILLIS)])?;
             let before = throttle_of(transaction, subject)?;
             let mut throttle = before.clone();

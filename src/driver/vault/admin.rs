@@ -127,9 +127,9 @@ impl Vault {
         }
         let event = |subject, kind| AuditEvent { call: None, subject: Some(subject), kind };
         let stored = rows.iter().map(|row| event(row.key, AuditKind::SubjectStored));
-        let enrolled = enrolments.iter().map(|row: &EnrolmentRow| {
-            event(row.subject, AuditKind::Enrolled { factor: row.factor })
-        });
+        let enrolled = enrolments
+            .iter()
+            .map(|row: &EnrolmentRow| event(row.subject, AuditKind::Enrolled { factor: row.factor }));
         let events: Vec<AuditEvent> = stored.chain(enrolled).collect();
         let change = Change::AddSubjects { subjects: &rows, enrolments: &enrolments };
         self.audited(now, change, &events).map_err(|error| vec![at(0)(error.into())])?;
@@ -218,7 +218,8 @@ impl Vault {
         let parameters = Parameters::of(&policy);
         let seed = Secret::new(random::<{ totp::SEED_BYTES }>()?.to_vec());
         let data = totp::encode(parameters, &seed)?;
-        let data = seal::seal(&self.own_key(&row)?, enrolment_label(&row.key, FactorId::Totp), data.expose())?;
+        let data =
+            seal::seal(&self.own_key(&row)?, enrolment_label(&row.key, FactorId::Totp), data.expose())?;
         let (subject, key_id) = (row.key, self.pepper_id.clone());
         self.enrol(now, &EnrolmentRow { subject, factor: FactorId::Totp, data, key_id, last_step: None })?;
         Ok((parameters, seed))

@@ -312,9 +312,8 @@ impl Vault {
         let real = row.is_some() && enrolment.is_some();
         let own = row.as_ref().zip(enrolment.as_ref());
         let stand_in = || self.stand_in.enrolments.iter().find(|e| e.factor == factor);
-        let (row, enrolment) = own
-            .or_else(|| Some((&self.stand_in.row, stand_in()?)))
-            .ok_or(VaultError::NoFactor(factor))?;
+        let (row, enrolment) =
+            own.or_else(|| Some((&self.stand_in.row, stand_in()?))).ok_or(VaultError::NoFactor(factor))?;
         if enrolment.key_id != self.pepper_id {
             // A row of another pepper can't be judged with this one, and must not count as wrong.
             return Err(VaultError::Judge(JudgeError));
@@ -349,12 +348,7 @@ impl Vault {
         Ok(seal::seal(&self.own_key(&row)?, enrolment_label(&subject, factor), data.expose())?)
     }
 
-    fn audited(
-        &self,
-        now: UnixTime,
-        change: Change<'_>,
-        events: &[AuditEvent],
-    ) -> Result<bool, StoreError> {
+    fn audited(&self, now: UnixTime, change: Change<'_>, events: &[AuditEvent]) -> Result<bool, StoreError> {
         self.store.audited(change, &mut |head, _| self.audit.append(head, now, events))
     }
 
@@ -389,7 +383,13 @@ impl StandIn {
         let totp = totp::encode(Parameters::of(&totp_policy), &Secret::new(seed.to_vec()))?;
         let enrolment = |factor: FactorId, data: &[u8]| {
             let data = seal::seal(&own, enrolment_label(&key, factor), data)?;
-            Ok::<_, SealError>(EnrolmentRow { subject: key, factor, data, key_id: pepper.id.clone(), last_step: None })
+            Ok::<_, SealError>(EnrolmentRow {
+                subject: key,
+                factor,
+                data,
+                key_id: pepper.id.clone(),
+                last_step: None,
+            })
         };
         let enrolments = vec![
             enrolment(FactorId::Pin, hash.encode().as_bytes())?,

@@ -47,7 +47,9 @@ impl Vault {
     ) -> Result<(), VaultError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-            return Err(VaultError::Field("an agent's name has 1 to 64 letters, digits, dots, hyphens or underscores"));
+            return Err(VaultError::Field(
+                "an agent's name has 1 to 64 letters, digits, dots, hyphens or underscores",
+            ));
         }
         let text = Secret::new(format!("{name}:{REALM}:{}", password.expose()));
         let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);

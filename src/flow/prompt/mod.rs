@@ -12,7 +12,12 @@ use speak::Speaker;
 /// The recordings that say `prompt` in the language with that index and tag; `value` evaluates what is
 /// spoken. A value that is not set, or not what its format says, is passed over in silence.
 #[must_use]
-pub fn render(prompt: &Prompt, language: LanguageId, tag: &str, value: impl Fn(&Expr) -> Value) -> Vec<ClipKey> {
+pub fn render(
+    prompt: &Prompt,
+    language: LanguageId,
+    tag: &str,
+    value: impl Fn(&Expr) -> Value,
+) -> Vec<ClipKey> {
     let speaker = Speaker::new(tag);
     let mut clips = Vec::new();
     for piece in prompt.in_language(language) {
@@ -75,7 +80,11 @@ mod tests {
             (Format::Number, Value::Number(21), "numbers/21"),
             (Format::Number, Value::text("21"), "numbers/21"),
             (Format::Count, factors.clone(), "numbers/2"),
-            (Format::Money, Value::text("2.05 GBP"), "numbers/2 money/pounds money/and numbers/5 money/pence"),
+            (
+                Format::Money,
+                Value::text("2.05 GBP"),
+                "numbers/2 money/pounds money/and numbers/5 money/pence",
+            ),
             (Format::Word, Value::text("strong"), "words/strong"),
             (Format::Word, factors, "words/pin words/totp"),
         ];

@@ -39,8 +39,13 @@ enum What {
     /// The options on offer, as indices.
     Choice(Vec<usize>),
     /// How many of the keys mean yes.
-    YesNo { yes: usize },
-    Factor { challenge: Challenge, rejected: Option<u32> },
+    YesNo {
+        yes: usize,
+    },
+    Factor {
+        challenge: Challenge,
+        rejected: Option<u32>,
+    },
 }
 
 /// What is said.
@@ -122,8 +127,13 @@ impl FlowRun {
         let offered = |(_, option): &(usize, &crate::flow::document::MenuOption)| {
             option.when.as_ref().is_none_or(|condition| scope.holds(condition))
         };
-        let (options, keys) =
-            step.options.iter().enumerate().filter(offered).map(|(at, option)| (at, option.keys.clone())).unzip();
+        let (options, keys) = step
+            .options
+            .iter()
+            .enumerate()
+            .filter(offered)
+            .map(|(at, option)| (at, option.keys.clone()))
+            .unzip();
         Asking::new(What::Choice(options), Expect::Keys(keys), &step.input, false)
     }
 
@@ -302,7 +312,9 @@ impl FlowRun {
         let State::Asking(asking) = &self.state else { return };
         let What::Choice(options) = &asking.what else { return };
         let Some(at) = options.get(choice).copied() else { return };
-        if let (Some(into), Some(value)) = (step.into, step.options.get(at).and_then(|option| option.value.as_ref())) {
+        if let (Some(into), Some(value)) =
+            (step.into, step.options.get(at).and_then(|option| option.value.as_ref()))
+        {
             self.assign(into, Value::from(value));
         }
         self.take(now, Exit::Chosen(at));
@@ -395,7 +407,9 @@ fn prompts<'a>(app: &'a Application, step: &'a StepKind, what: &What, line: Line
     };
     match (ladder, step, line) {
         (Some(prompt), _, _) => vec![(None, prompt)],
-        (_, StepKind::Ask(Ask { confirm: Readback::ReadBack(prompt), .. }), Line::Readback) => vec![(None, prompt)],
+        (_, StepKind::Ask(Ask { confirm: Readback::ReadBack(prompt), .. }), Line::Readback) => {
+            vec![(None, prompt)]
+        }
         (_, StepKind::ChooseLanguage(step), _) => {
             let known = |id: &crate::flow::document::LanguageId| app.language(*id).is_some();
             step.prompts.iter().filter(|(id, _)| known(id)).map(|(id, prompt)| (Some(*id), prompt)).collect()
@@ -455,9 +469,15 @@ mod tests {
 
     #[test]
     fn the_check_digit_finds_a_wrong_digit_and_a_swap() {
-        for (typed, right) in
-            [("79927398713", true), ("79927398710", false), ("4111111111111111", true), ("4111111111111112", false), ("97927398713", false), ("", false), ("0", true)]
-        {
+        for (typed, right) in [
+            ("79927398713", true),
+            ("79927398710", false),
+            ("4111111111111111", true),
+            ("4111111111111112", false),
+            ("97927398713", false),
+            ("", false),
+            ("0", true),
+        ] {
             assert_eq!(passes(Check::Luhn, typed), right, "{typed}");
         }
     }

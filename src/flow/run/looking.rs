@@ -133,7 +133,8 @@ impl FlowRun {
         for (name, var) in &step.reply {
             let text = fields.iter().find(|(field, _)| field == name).map(|(_, text)| text);
             let variable = self.app.var(*var);
-            let value = text.zip(variable).and_then(|(text, variable)| Value::text(text).into_type(&variable.ty));
+            let value =
+                text.zip(variable).and_then(|(text, variable)| Value::text(text).into_type(&variable.ty));
             match value {
                 Some(value) => values.push((*var, value)),
                 None => return Exit::Unavailable,

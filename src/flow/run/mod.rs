@@ -47,8 +47,8 @@ use saying::Saying;
 use values::Value;
 
 pub use io::{
-    Answer, CallFacts, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output, Pass, Question,
-    TraceEvent,
+    Answer, CallFacts, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output, Pass,
+    Question, TraceEvent,
 };
 
 /// One caller's way through an application.
@@ -231,11 +231,15 @@ impl FlowRun {
             return;
         }
         match (&self.state, answer) {
-            (State::Identifying { ask: expected, same_reply, .. }, Answer::Auth(answer)) if *expected == ask => {
+            (State::Identifying { ask: expected, same_reply, .. }, Answer::Auth(answer))
+                if *expected == ask =>
+            {
                 let same_reply = *same_reply;
                 self.identified(now, answer, same_reply);
             }
-            (State::LookingUp(looking), Answer::Lookup(reply)) if looking.ask == ask => self.looked_up(now, reply),
+            (State::LookingUp(looking), Answer::Lookup(reply)) if looking.ask == ask => {
+                self.looked_up(now, reply)
+            }
             _ => {}
         }
     }

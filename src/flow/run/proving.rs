@@ -19,7 +19,9 @@ use super::{FlowRun, State};
 impl FlowRun {
     pub(super) fn identify(&mut self, now: Instant, step: &Identify) {
         let claim = match step.by {
-            IdentifyBy::CallerId => self.facts.from.clone().map(|number| Claim::CallerNumber(Secret::new(number))),
+            IdentifyBy::CallerId => {
+                self.facts.from.clone().map(|number| Claim::CallerNumber(Secret::new(number)))
+            }
             IdentifyBy::Account(var) => {
                 let typed = self.slots.get(var.index()).and_then(super::values::Value::as_text);
                 typed.map(|account| Claim::Account(Secret::new(account)))
@@ -152,7 +154,10 @@ impl FlowRun {
     }
 
     /// The step under way, if it is an `authenticate`.
-    pub(super) fn authenticating<'a>(&self, app: &'a crate::flow::document::Application) -> Option<&'a Authenticate> {
+    pub(super) fn authenticating<'a>(
+        &self,
+        app: &'a crate::flow::document::Application,
+    ) -> Option<&'a Authenticate> {
         match self.current(app)? {
             StepKind::Authenticate(step) => Some(step),
             _ => None,

@@ -48,7 +48,8 @@ impl FlowRun {
 
     pub(super) fn notice(&mut self, now: Instant, step: &Notice) {
         let clips = self.announce(now, std::slice::from_ref(&step.prompt));
-        let then = Then::Noted { prompt: Name::from(&step.prompt.key), version: Name::from(step.version.as_str()) };
+        let then =
+            Then::Noted { prompt: Name::from(&step.prompt.key), version: Name::from(step.version.as_str()) };
         self.start_saying(clips, step.interrupt == Interrupt::Keys, then);
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::auth::{AuditEvent, AuditKind};
-use crate::flow::document::{Arm, Audit, BlockId, Cause, Class, FlowId, Hangup, Return, Run, StepKind, VarId};
+use crate::flow::document::{
+    Arm, Audit, BlockId, Cause, Class, FlowId, Hangup, Return, Run, StepKind, VarId,
+};
 use crate::flow::expr::Expr;
 
 use super::exit::{Exit, faces_caller};
@@ -141,7 +143,8 @@ impl FlowRun {
             return self.fail(now, "sub-flows too deep");
         }
         let scope = self.scope(now);
-        let given: Vec<(VarId, Value)> = step.with.iter().map(|(var, expr)| (*var, scope.value(expr))).collect();
+        let given: Vec<(VarId, Value)> =
+            step.with.iter().map(|(var, expr)| (*var, scope.value(expr))).collect();
         for var in &flow.vars {
             self.store(*var, Value::Nothing);
         }
@@ -157,7 +160,8 @@ impl FlowRun {
     pub(super) fn return_from(&mut self, now: Instant, step: &Return) {
         let app = Arc::clone(&self.app);
         let scope = self.scope(now);
-        let given: Vec<(VarId, Value)> = step.give.iter().map(|(var, expr)| (*var, scope.value(expr))).collect();
+        let given: Vec<(VarId, Value)> =
+            step.give.iter().map(|(var, expr)| (*var, scope.value(expr))).collect();
         for (var, value) in given {
             self.assign(var, value);
         }
@@ -172,7 +176,9 @@ impl FlowRun {
             let value = self.slots.get(from.index()).cloned().unwrap_or(Value::Nothing);
             self.assign(*into, value);
         }
-        if let Some(name) = app.flow(left.flow).and_then(|flow| flow.outcomes.get(usize::from(step.outcome.0))) {
+        if let Some(name) =
+            app.flow(left.flow).and_then(|flow| flow.outcomes.get(usize::from(step.outcome.0)))
+        {
             self.trace(TraceEvent::Outcome { verb: "run", outcome: Name::from(name) });
         }
         if let Some(block) = app.block(block) {
@@ -183,7 +189,8 @@ impl FlowRun {
 
     fn set(&mut self, now: Instant, values: &[(VarId, Expr)]) {
         let scope = self.scope(now);
-        let values: Vec<(VarId, Value)> = values.iter().map(|(var, expr)| (*var, scope.value(expr))).collect();
+        let values: Vec<(VarId, Value)> =
+            values.iter().map(|(var, expr)| (*var, scope.value(expr))).collect();
         for (var, value) in values {
             self.assign(var, value);
         }
@@ -239,7 +246,9 @@ impl FlowRun {
             Cause::Rejected => HangupCause::Rejected,
         };
         match &step.say {
-            Some(prompt) if self.life == Life::Caller && self.answered => self.say_goodbye(now, prompt, cause),
+            Some(prompt) if self.life == Life::Caller && self.answered => {
+                self.say_goodbye(now, prompt, cause)
+            }
             _ => self.end(now, cause),
         }
     }
