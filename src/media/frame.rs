@@ -29,3 +29,75 @@ impl fmt::Debug for Frame {
         write!(f, "Frame({} bytes)", self.payload.len())
     }
 }
+
+/// From one law to the other, octet by octet.
+pub(crate) struct Transcoder {
+    from: Codec,
+    to: Codec,
+    table: Box<[u8; 256]>,
+}
+
+impl Transcoder {
+    /// The table for a pair of codecs.
+    pub(crate) fn new(from: Codec, to: Codec) -> Self {
+        let mut table = Box::new([0; 256]);
+        for (octet, entry) in (0..=u8::MAX).zip(table.iter_mut()) {
+            *entry = to.encode_sample(from.decode_sample(octet));
+        }
+        Self { from, to, table }
+    }
+
+    /// Is this the table for that pair?
+    pub(crate) fn is_for(&self, from: Codec, to: Codec) -> bool {
+        self.from == from && self.to == to
+    }
+
+    /// One octet in the other law.
+    pub(crate) fn convert(&self, octet: u8) -> u8 {
+        self.table[usize::from(octet)]
+    }
+}
+
+/// Takes 6 dB off.
+pub(crate) fn soften(frame: &mut Frame) {
+    let codec = frame.codec;
+    for octet in &mut frame.payload {
+        *octet = codec.encode_sample(codec.decode_sample(*octet) / 2);
+    }
+}
+
+/// Nothing in it that a listener would miss: no sample above −42 dBFS.
+pub(crate) fn is_quiet(codec: Codec, octets: &[u8]) -> bool {
+    octets.iter().all(|&octet| codec.decode_sample(octet).unsigned_abs() <= QUIET)
+}
+
+/// −42 dB below full scale: line noise, not speech.
+const QUIET: u16 = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back_between_the_laws_changes_little() {
+        let there = Transcoder::new(Codec::Pcmu, Codec::Pcma);
+        let back = Transcoder::new(Codec::Pcma, Codec::Pcmu);
+        assert!(there.is_for(Codec::Pcmu, Codec::Pcma) && !back.is_for(Codec::Pcmu, Codec::Pcma));
+        for octet in 0..=u8::MAX {
+            let [before, after] =
+                [octet, back.convert(there.convert(octet))].map(|o| i32::from(Codec::Pcmu.decode_sample(o)));
+            assert!((before - after).abs() <= before.abs() / 16 + 16, "{before} became {after}");
+        }
+    }
+
+    #[test]
+    fn softer_is_half() {
+        let mut frame = Frame::new(Codec::Pcma, &[Codec::Pcma.encode_sample(8000); 160]);
+        assert!(!is_quiet(frame.codec, &frame.payload));
+        for _ in 0..6 {
+            soften(&mut frame);
+        }
+        assert!(is_quiet(frame.codec, &frame.payload));
+        assert_eq!(format!("{frame:?}"), "Frame(160 bytes)");
+    }
+}

@@ -1,1 +1,282 @@
-//! inbound
+//! What comes in: each datagram is checked, counted and turned into a key or into audio for a listener.
+//!
+//! ```text
+//! datagram → RTP? → payload type agreed? → source the peer's? → SSRC → sequence number
+//!          → telephone-event → Digit      (once a press)
+//!          → audio → jitter buffer → Frame (only while someone listens)
+//! ```
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::frame::Frame;
+use super::latch::{Latch, LatchPolicy, Verdict};
+use super::rtp::jitter::{JitterBuffer, JitterConfig};
+use super::rtp::packet::{self, Header};
+use super::rtp::reception::{Arrival, Block, Reception};
+use super::rtp::telephone_event_receive::{EventReceiver, Payload};
+use super::sdp::Remote;
+use super::session::Event;
+use super::stats::MediaStats;
+use crate::audio::Codec;
+use crate::units::{PayloadType, Ssrc};
+
+/// The receiving half of a session.
+pub struct Inbound {
+    policy: LatchPolicy,
+    latch: Option<Latch>,
+    agreed: Agreed,
+    reception: Option<Reception>,
+    /// The SSRC before the present one, and since when: its stragglers do not bring it back.
+    former: Option<(Ssrc, Instant)>,
+    keys: EventReceiver,
+    jitter: JitterBuffer,
+    listening: bool,
+    muting: bool,
+    silence: Silence,
+    has_heard: bool,
+    counted: MediaStats,
+}
+
+/// What payload types mean.
+#[derive(Default)]
+struct Agreed {
+    codec: Option<(PayloadType, Codec)>,
+    events: [Option<PayloadType>; 2],
+    open: bool,
+}
+
+enum Kind {
+    Audio(Codec),
+    Event,
+    /// Comfort noise (RFC 3389), which some send unasked: a sign of life.
+    Noise,
+}
+
+/// Watches for a peer that has gone quiet.
+struct Silence {
+    timeout: Duration,
+    last: Option<Instant>,
+    reported: bool,
+}
+
+impl Inbound {
+    /// Takes nothing before [`Inbound::connect`].
+    #[must_use]
+    pub fn new(policy: LatchPolicy, jitter: JitterConfig, silence_timeout: Duration) -> Self {
+        Self {
+            policy,
+            latch: None,
+            agreed: Agreed::default(),
+            reception: None,
+            former: None,
+            keys: EventReceiver::default(),
+            jitter: JitterBuffer::new(jitter),
+            listening: false,
+            muting: false,
+            silence: Silence { timeout: silence_timeout, last: None, reported: false },
+            has_heard: false,
+            counted: MediaStats::default(),
+        }
+    }
+
+    /// Takes what was negotiated. A peer that moved is looked for anew.
+    pub fn connect(&mut self, now: Instant, remote: &Remote) {
+        let moved = self.latch.as_ref().is_none_or(|latch| latch.signalled() != remote.rtp);
+        // The unspecified address of an old-style hold is no move.
+        if self.latch.is_none() || (moved && !remote.rtp.ip().is_unspecified()) {
+            self.latch = Some(Latch::new(now, self.policy, remote.rtp));
+        }
+        self.agreed = Agreed {
+            codec: Some((remote.payload_type, remote.codec)),
+            events: [remote.receive_event, remote.telephone_event],
+            open: remote.direction.receives(),
+        };
+        self.silence.last = self.agreed.open.then_some(now);
+        self.silence.reported = false;
+    }
+
+    /// Takes a datagram from the RTP port. At most two events come of it.
+    pub fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> [Option<Event>; 3] {
+        let Some((header, payload)) = packet::read(datagram) else {
+            self.counted.malformed += 1;
+            return [None; 3];
+        };
+        let Some(kind) = self.agreed.kind(header.payload_type) else {
+            self.counted.unknown_payload += 1;
+            return [None; 3];
+        };
+        let verdict =
+            self.latch.as_mut().map_or(Verdict::Foreign, |latch| latch.judge(now, from, header.ssrc));
+        if verdict == Verdict::Foreign || self.is_straggler(now, header.ssrc) {
+            self.counted.foreign += 1;
+            return [None; 3];
+        }
+        let latched = (verdict == Verdict::Latched).then_some(Event::Latched(from));
+        let first = (!std::mem::replace(&mut self.has_heard, true)).then_some(Event::FirstPacket);
+        if self.agreed.open {
+            self.silence.last = Some(now);
+            self.silence.reported = false;
+        }
+        let arrival = self.arrive(now, &header);
+        let digit = match kind {
+            Kind::Event => self.key(&header, payload),
+            Kind::Audio(codec) => {
+                self.audio(now, &header, arrival, codec, payload);
+                None
+            }
+            Kind::Noise => None,
+        };
+        [latched, first, digit]
+    }
+
+    /// Whether frames are wanted.
+    pub fn listen(&mut self, on: bool) {
+        if !on {
+            self.jitter.reset();
+        }
+        self.listening = on;
+    }
+
+    /// Whether somebody listens.
+    #[must_use]
+    pub const fn is_listening(&self) -> bool {
+        self.listening
+    }
+
+    /// Whether frames must not carry the sound of keys. Audio is then held until the events that belong to it
+    /// have come, as far as that can be foreseen.
+    pub fn mute_keys(&mut self, on: bool) {
+        self.muting = on;
+        self.jitter.hold_at_least(if on { EVENT_LEAD } else { Duration::ZERO });
+    }
+
+    /// The next 20 ms for the listener.
+    pub fn frame(&mut self, now: Instant) -> Option<Frame> {
+        let (mut frame, timestamp) = self.jitter.take(now)?;
+        if self.muting && self.keys.sounds_within(timestamp, FRAME_SAMPLES) {
+            let silence = frame.codec.silence_byte();
+            frame.payload.fill(silence);
+        }
+        Some(frame)
+    }
+
+    /// When silence has lasted too long.
+    #[must_use]
+    pub fn silent_at(&self) -> Option<Instant> {
+        let last = self.silence.last.filter(|_| !self.silence.reported)?;
+        Some(last + self.silence.timeout)
+    }
+
+    /// Says so, once.
+    pub fn report_silence(&mut self, now: Instant) -> Option<Event> {
+        let is_silent = self.silent_at().is_some_and(|at| at <= now);
+        self.silence.reported |= is_silent;
+        is_silent.then_some(Event::Silent)
+    }
+
+    /// The peer's source, once known.
+    #[must_use]
+    pub fn source(&self) -> Option<SocketAddr> {
+        self.latch.as_ref().and_then(Latch::source)
+    }
+
+    /// May RTCP come from there? Counts it as foreign when not.
+    pub fn admits_report(&mut self, from: SocketAddr) -> bool {
+        let admitted = self.latch.as_ref().is_some_and(|latch| latch.is_host(from));
+        self.counted.foreign += u64::from(!admitted);
+        admitted
+    }
+
+    /// Counts a datagram that is not what it should be.
+    pub fn count_malformed(&mut self) {
+        self.counted.malformed += 1;
+    }
+
+    /// The block for a report.
+    pub fn block(&mut self) -> Option<Block> {
+        self.reception.as_mut().map(Reception::report)
+    }
+
+    /// Figures until now; what is sent is not among them.
+    #[must_use]
+    pub fn stats(&self) -> MediaStats {
+        let mut stats = self.counted.clone();
+        if let Some(reception) = &self.reception {
+            add_reception(&mut stats, reception);
+        }
+        stats.late = self.jitter.late;
+        stats.concealed = self.jitter.concealed;
+        stats
+    }
+
+    fn is_straggler(&self, now: Instant, ssrc: Ssrc) -> bool {
+        self.former.is_some_and(|(former, since)| {
+            former == ssrc && now.saturating_duration_since(since) < STRAGGLERS
+        })
+    }
+
+    /// Counts a packet in its stream, which may be a new one.
+    fn arrive(&mut self, now: Instant, header: &Header) -> Arrival {
+        if let Some(reception) = self.reception.as_mut().filter(|known| known.ssrc == header.ssrc) {
+            return reception.count(header.seq);
+        }
+        let fresh = Reception::new(now, header.ssrc, header.seq);
+        if let Some(old) = self.reception.replace(fresh) {
+            add_reception(&mut self.counted, &old);
+            self.counted.source_changes += 1;
+            self.former = Some((old.ssrc, now));
+            self.keys.source_changed();
+            self.jitter.reset();
+        }
+        Arrival::Advance
+    }
+
+    fn key(&mut self, header: &Header, payload: &[u8]) -> Option<Event> {
+        let payload = Payload::read(payload)?;
+        let digit = self.keys.receive(header.seq, header.timestamp, payload)?;
+        self.counted.keys += 1;
+        Some(Event::Digit(digit))
+    }
+
+    fn audio(&mut self, now: Instant, header: &Header, arrival: Arrival, codec: Codec, payload: &[u8]) {
+        if let Some(reception) = &mut self.reception {
+            reception.time(now, header.timestamp);
+        }
+        if self.listening && !matches!(arrival, Arrival::Duplicate | Arrival::Doubtful) {
+            self.jitter.insert(now, header.timestamp, header.marker, codec, payload);
+        }
+    }
+}
+
+impl Agreed {
+    fn kind(&self, payload_type: PayloadType) -> Option<Kind> {
+        if self.events.contains(&Some(payload_type)) {
+            return Some(Kind::Event);
+        }
+        match self.codec {
+            Some((agreed, codec)) if agreed == payload_type => Some(Kind::Audio(codec)),
+            // Static numbers mean the same to everyone; an answer may leave the choice to the sender.
+            Some(_) if payload_type == COMFORT_NOISE => Some(Kind::Noise),
+            Some(_) => Codec::from_payload_type(payload_type).map(Kind::Audio),
+            None => None,
+        }
+    }
+}
+
+fn add_reception(stats: &mut MediaStats, reception: &Reception) {
+    stats.packets_received += reception.received();
+    stats.packets_lost += reception.lost();
+    stats.duplicates += reception.duplicates();
+    stats.reordered += reception.reordered();
+    stats.jitter = reception.jitter();
+}
+
+/// RFC 3389 §4: the static payload type of comfort noise.
+const COMFORT_NOISE: PayloadType = PayloadType(13);
+/// How long packets of a stream that has been replaced may still be under way.
+const STRAGGLERS: Duration = Duration::from_secs(1);
+/// Samples of a frame.
+const FRAME_SAMPLES: i32 = 160;
+/// 60 ms: an event's first packet follows its tone by a packet time, and two may be lost.
+const EVENT_LEAD: Duration = Duration::from_millis(60);

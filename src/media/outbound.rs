@@ -1,1 +1,382 @@
-//! outbound
+//! What goes out: one slot of time after another, each filled by the first who has something for it.
+//!
+//! ```text
+//! keys being sent  >  a play  >  bridged frames  >  silence
+//! ```
+//!
+//! The next slot is the last one plus the packet time: lateness never accumulates. Slots that were missed are
+//! caught up with, but only a few at once; the rest is skipped, and the timestamps say so. A play that finds
+//! nothing playing uses its slot before time: audio starts at once and the slots stay where they are.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::frame::{Frame, Transcoder};
+use super::player::Player;
+use super::rtp::packet::{self, Header};
+use super::rtp::reception::samples;
+use super::rtp::rtcp::Sent;
+use super::rtp::seq::SeqNo;
+use super::rtp::telephone_event_send::{self, EventSender, Slot};
+use super::sdp::Remote;
+use super::session::Packet;
+use crate::audio::{Clip, Codec};
+use crate::units::{Digit, PayloadType, PlayId, RtpTimestamp, Ssrc};
+
+/// The sending half of a session.
+pub struct Outbound {
+    ssrc: Ssrc,
+    seq: SeqNo,
+    comfort: bool,
+    stream: Option<Stream>,
+    /// The timestamp of the next slot.
+    timestamp: RtpTimestamp,
+    /// The next packet is the first of a talkspurt.
+    marker: bool,
+    /// Slots filled since the last input.
+    burst: u32,
+    player: Option<Player>,
+    bridge: Bridge,
+    keys: EventSender,
+    packets: u64,
+    octets: u64,
+}
+
+/// How to send, once that is known.
+struct Stream {
+    codec: Codec,
+    payload_type: PayloadType,
+    telephone_event: Option<PayloadType>,
+    ptime: Duration,
+    /// We may send now.
+    open: bool,
+    /// The time of the next slot.
+    next: Instant,
+    /// Slots follow each other; else the stream rests and the next slot is whenever there is something.
+    running: bool,
+    /// Use the next slot before its time, at this one.
+    early: Option<Instant>,
+}
+
+/// What a slot gave.
+pub struct Sending {
+    /// The packet, if one is to be sent.
+    pub packet: Option<Packet>,
+    /// The play whose last packet this was.
+    pub finished: Option<PlayId>,
+}
+
+impl Outbound {
+    /// Sends nothing before [`Outbound::connect`].
+    #[must_use]
+    pub fn new(ssrc: Ssrc, first_seq: u16, first_timestamp: RtpTimestamp, comfort: bool) -> Self {
+        Self {
+            ssrc,
+            seq: SeqNo(first_seq),
+            comfort,
+            stream: None,
+            timestamp: first_timestamp,
+            marker: true,
+            burst: 0,
+            player: None,
+            bridge: Bridge::default(),
+            keys: EventSender::default(),
+            packets: 0,
+            octets: 0,
+        }
+    }
+
+    /// Takes what was negotiated. Slots that run go on; a held stream rests, and with it what plays.
+    pub fn connect(&mut self, now: Instant, remote: &Remote) {
+        let open = remote.direction.sends() && !remote.rtp.ip().is_unspecified() && remote.rtp.port() != 0;
+        let before = self.stream.as_ref();
+        // The first slot is for silence, unless something better comes before: see `begin_stream`.
+        let next = before.map_or(now + remote.ptime, |stream| stream.next);
+        let running = open && before.is_some_and(|stream| stream.running);
+        if remote.telephone_event.is_none() {
+            self.keys.clear();
+        }
+        self.stream = Some(Stream {
+            codec: remote.codec,
+            payload_type: remote.payload_type,
+            telephone_event: remote.telephone_event,
+            ptime: remote.ptime,
+            open,
+            next,
+            running,
+            early: None,
+        });
+        self.wake(now);
+        if self.has_content() {
+            self.begin_stream(now);
+        }
+    }
+
+    /// A new input has come: slots may be caught up with again.
+    pub fn begin(&mut self) {
+        self.burst = 0;
+    }
+
+    /// Plays these clips in place of what plays; `true` when there is nothing in them.
+    pub fn play(&mut self, now: Instant, id: PlayId, clips: Vec<Arc<Clip>>, repeat: bool) -> bool {
+        let is_idle = self.player.is_none() && !self.keys.is_busy();
+        let player = Player::new(id, clips, repeat);
+        self.player = None;
+        if player.is_finished() {
+            return true;
+        }
+        self.player = Some(player);
+        self.wake(now);
+        self.begin_stream(now);
+        if let Some(stream) = self.stream.as_mut().filter(|stream| is_idle && stream.next > now) {
+            // At most one slot ahead of time, however often plays start and stop.
+            stream.early = (stream.next - now <= stream.ptime).then_some(now);
+        }
+        false
+    }
+
+    /// Plays nothing any more.
+    pub fn stop(&mut self) {
+        self.player = None;
+    }
+
+    /// Sends these keys after those that wait. A peer without telephone-events gets none.
+    pub fn send_keys(&mut self, now: Instant, digits: &[Digit]) {
+        if self.stream.as_ref().is_none_or(|stream| stream.telephone_event.is_some()) {
+            for &digit in digits {
+                self.keys.push(digit);
+            }
+            self.wake(now);
+            self.begin_stream(now);
+        }
+    }
+
+    /// Bridged audio for the next slots.
+    pub fn push(&mut self, now: Instant, frame: &Frame) {
+        if let Some(stream) = &self.stream
+            && stream.open
+            && self.player.is_none()
+        {
+            self.bridge.push(frame, stream.codec);
+            self.wake(now);
+            self.begin_stream(now);
+        }
+    }
+
+    /// When the next slot is to be filled; `None` while there is nothing to send.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        let stream = self.stream.as_ref().filter(|stream| stream.open)?;
+        if let Some(at) = stream.early.filter(|_| self.player.is_some()) {
+            return Some(at);
+        }
+        (self.comfort || self.has_content()).then_some(stream.next)
+    }
+
+    /// Fills the next slot when its time has come.
+    pub fn fill(&mut self, now: Instant) -> Option<Sending> {
+        if self.due().is_none_or(|due| due > now) {
+            self.rest_when_idle();
+            return None;
+        }
+        self.stream.as_mut()?.early = None;
+        if self.burst >= MAX_BURST {
+            self.skip_missed(now);
+            return None;
+        }
+        self.burst += 1;
+        if self.keys.is_busy() {
+            return Some(self.fill_with_key());
+        }
+        Some(self.fill_with_audio())
+    }
+
+    /// Figures for a report at `now`.
+    #[must_use]
+    pub fn sent(&self, now: Instant) -> Sent {
+        let timestamp = match &self.stream {
+            // The slot to come has `timestamp`; the moment may lie before or after it.
+            Some(stream) => {
+                let ahead = samples(stream.next.saturating_duration_since(now));
+                let behind = samples(now.saturating_duration_since(stream.next));
+                advanced(self.timestamp, behind - ahead)
+            }
+            None => self.timestamp,
+        };
+        Sent { packets: self.packets, octets: self.octets, timestamp }
+    }
+
+    fn has_content(&self) -> bool {
+        self.keys.is_busy() || self.player.is_some() || self.bridge.is_ready()
+    }
+
+    /// A stream that rested starts its slots now; its timestamps account for the rest (RFC 3550 §5.1).
+    fn wake(&mut self, now: Instant) {
+        let Some(stream) = self.stream.as_mut().filter(|stream| stream.open && !stream.running) else {
+            return;
+        };
+        stream.running = true;
+        self.marker = true;
+        if now > stream.next {
+            let rested = samples(now - stream.next);
+            stream.next = now;
+            self.timestamp = advanced(self.timestamp, rested);
+        }
+    }
+
+    /// The very first packet waits for no slot.
+    fn begin_stream(&mut self, now: Instant) {
+        if let Some(stream) = self.stream.as_mut().filter(|_| self.packets == 0) {
+            stream.next = stream.next.min(now);
+        }
+    }
+
+    fn rest_when_idle(&mut self) {
+        let is_idle = !self.comfort && !self.has_content();
+        if let Some(stream) = self.stream.as_mut().filter(|_| is_idle) {
+            stream.running = false;
+        }
+    }
+
+    /// Gives up the slots that are too many to catch up with.
+    fn skip_missed(&mut self, now: Instant) {
+        let Some(stream) = self.stream.as_mut().filter(|stream| stream.next <= now) else { return };
+        let late = (now - stream.next).as_nanos();
+        let missed = u32::try_from(late / stream.ptime.as_nanos().max(1)).unwrap_or(u32::MAX - 1) + 1;
+        let skipped = stream.ptime * missed;
+        stream.next += skipped;
+        self.timestamp = advanced(self.timestamp, samples(skipped));
+        self.marker = true;
+    }
+
+    fn fill_with_key(&mut self) -> Sending {
+        let slot = self.keys.next(self.timestamp);
+        let payload_type = self.stream.as_ref().and_then(|stream| stream.telephone_event);
+        let packet = match (slot, payload_type) {
+            (Some(Slot::Packet { timestamp, marker, payload }), Some(payload_type)) => {
+                let mut packet = packet::begin();
+                packet.extend_from_slice(&payload);
+                Some(self.seal(packet, payload_type, timestamp, marker))
+            }
+            _ => None,
+        };
+        // Audio takes up again as a new talkspurt.
+        self.marker = true;
+        self.bridge.clear();
+        self.pass_slot(telephone_event_send::SAMPLES.into(), telephone_event_send::INTERVAL);
+        Sending { packet, finished: None }
+    }
+
+    fn fill_with_audio(&mut self) -> Sending {
+        let Some(stream) = &self.stream else { return Sending { packet: None, finished: None } };
+        let (codec, payload_type, ptime) = (stream.codec, stream.payload_type, stream.ptime);
+        let wanted = usize::try_from(samples(ptime)).unwrap_or(0);
+        let mut packet = packet::begin();
+        let mut finished = None;
+        if let Some(player) = &mut self.player {
+            player.take(codec, wanted, &mut packet);
+            if player.is_finished() {
+                finished = Some(player.id());
+                self.player = None;
+            }
+            self.bridge.clear();
+        } else if !self.bridge.take(wanted, &mut packet) {
+            let end = packet.len() + wanted;
+            packet.resize(end, codec.silence_byte());
+        }
+        let marker = std::mem::take(&mut self.marker);
+        let packet = self.seal(packet, payload_type, self.timestamp, marker);
+        self.pass_slot(samples(ptime), ptime);
+        Sending { packet: Some(packet), finished }
+    }
+
+    fn seal(
+        &mut self,
+        mut packet: Packet,
+        payload_type: PayloadType,
+        timestamp: RtpTimestamp,
+        marker: bool,
+    ) -> Packet {
+        let header = Header { payload_type, marker, seq: self.seq, timestamp, ssrc: self.ssrc };
+        packet::seal(&mut packet, &header);
+        self.seq = self.seq.next();
+        self.packets += 1;
+        self.octets += u64::try_from(packet.len()).unwrap_or(0).saturating_sub(12);
+        packet
+    }
+
+    fn pass_slot(&mut self, count: i64, length: Duration) {
+        self.timestamp = advanced(self.timestamp, count);
+        if let Some(stream) = &mut self.stream {
+            stream.next += length;
+        }
+    }
+}
+
+/// Octets on their way from the other leg: its frames are 20 ms, our packets may be anything.
+#[derive(Default)]
+struct Bridge {
+    octets: VecDeque<u8>,
+    transcoder: Option<Transcoder>,
+    /// Enough has been gathered to begin.
+    primed: bool,
+    /// How much the last packet took.
+    wanted: usize,
+}
+
+impl Bridge {
+    fn push(&mut self, frame: &Frame, codec: Codec) {
+        if frame.codec == codec {
+            self.octets.extend(frame.payload.iter());
+        } else {
+            if self.transcoder.as_ref().is_none_or(|table| !table.is_for(frame.codec, codec)) {
+                self.transcoder = Some(Transcoder::new(frame.codec, codec));
+            }
+            if let Some(table) = &self.transcoder {
+                self.octets.extend(frame.payload.iter().map(|&octet| table.convert(octet)));
+            }
+        }
+        while self.octets.len() > MAX_BRIDGED {
+            self.octets.drain(..OCTETS_OF_FRAME.min(self.octets.len()));
+        }
+        // A packet that is no whole number of frames needs one frame in hand.
+        let in_hand = if self.wanted.is_multiple_of(OCTETS_OF_FRAME) { 0 } else { OCTETS_OF_FRAME };
+        self.primed |= self.octets.len() >= self.wanted + in_hand;
+    }
+
+    fn is_ready(&self) -> bool {
+        self.primed && !self.octets.is_empty()
+    }
+
+    fn take(&mut self, wanted: usize, packet: &mut Packet) -> bool {
+        self.wanted = wanted;
+        if !self.primed || self.octets.len() < wanted {
+            self.primed = false;
+            return false;
+        }
+        packet.extend(self.octets.drain(..wanted));
+        true
+    }
+
+    fn clear(&mut self) {
+        self.octets.clear();
+        self.primed = false;
+    }
+}
+
+fn advanced(timestamp: RtpTimestamp, by: i64) -> RtpTimestamp {
+    let by = u32::try_from(by.rem_euclid(1 << 32)).unwrap_or(0);
+    RtpTimestamp(timestamp.0.wrapping_add(by))
+}
+
+/// Packets sent at once after a stall: 100 ms, what most receivers' buffers take.
+const MAX_BURST: u32 = 5;
+/// 80 ms of bridged audio; more is delay that never goes away.
+const MAX_BRIDGED: usize = 640;
+/// 20 ms.
+const OCTETS_OF_FRAME: usize = 160;
+
+#[cfg(test)]
+#[path = "outbound_tests.rs"]
+mod tests;

@@ -13,8 +13,12 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::frame::Frame;
+use super::inbound::Inbound;
 use super::latch::LatchPolicy;
+use super::outbound::Outbound;
 use super::rtp::jitter::JitterConfig;
+use super::rtp::packet;
+use super::rtp::rtcp::Reporter;
 use super::sdp::Remote;
 use super::stats::MediaStats;
 use crate::audio::Clip;
@@ -132,55 +136,259 @@ pub enum Event {
 
 /// The media of one leg.
 pub struct MediaSession {
-    config: MediaConfig,
+    /// The time of the last input; outputs are of that moment.
+    now: Instant,
+    inbound: Inbound,
+    outbound: Outbound,
+    reporter: Reporter,
+    remote: Option<Remote>,
+    /// Where the peer's RTCP came from, when that is not what the SDP says.
+    rtcp_source: Option<SocketAddr>,
+    /// When the listener's next frame is due.
+    listen_at: Option<Instant>,
+    /// Frames handed out since the last input.
+    listen_burst: u32,
     events: VecDeque<Event>,
+    goodbye: Option<Output>,
+    closed: bool,
 }
 
 impl MediaSession {
     /// A session that knows no peer yet.
     #[must_use]
-    pub fn new(_now: Instant, config: MediaConfig) -> Self {
-        Self { config, events: VecDeque::new() }
+    pub fn new(now: Instant, config: MediaConfig) -> Self {
+        let MediaConfig { ssrc, first_seq, first_timestamp, comfort, .. } = config;
+        Self {
+            now,
+            inbound: Inbound::new(config.latch, config.jitter, config.silence_timeout),
+            outbound: Outbound::new(ssrc, first_seq, first_timestamp, comfort),
+            reporter: Reporter::new(ssrc, config.cname, config.epoch, config.entropy),
+            remote: None,
+            rtcp_source: None,
+            listen_at: None,
+            listen_burst: 0,
+            events: VecDeque::new(),
+            goodbye: None,
+            closed: false,
+        }
     }
 
     /// Takes what was negotiated, first and again after every later offer.
-    pub fn connect(&mut self, _now: Instant, _remote: &Remote) {
-        let _ = &self.config;
+    pub fn connect(&mut self, now: Instant, remote: &Remote) {
+        if self.closed {
+            return;
+        }
+        self.begin(now);
+        self.inbound.connect(now, remote);
+        self.outbound.connect(now, remote);
+        if remote.rtcp.is_some() {
+            self.reporter.start(now);
+        } else {
+            self.reporter.stop();
+        }
+        self.remote = Some(remote.clone());
     }
 
     /// Takes a datagram or the passing of time.
-    pub fn handle(&mut self, _now: Instant, _input: Input<'_>) {}
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        self.begin(now);
+        match input {
+            _ if self.closed || self.remote.is_none() => {}
+            Input::Rtp { from, bytes } if packet::is_rtcp(bytes) => self.report_came(from, bytes),
+            Input::Rtp { from, bytes } => {
+                let events = self.inbound.receive(now, from, bytes);
+                self.events.extend(events.into_iter().flatten());
+            }
+            Input::Rtcp { from, bytes } => self.report_came(from, bytes),
+            Input::Timeout => {}
+        }
+    }
 
     /// The next thing to do. Call it until it gives [`Output::Timeout`] before the next `handle` (law 2).
     pub fn poll(&mut self) -> Output {
-        self.events.pop_front().map_or(Output::Timeout(None), Output::Event)
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
+        }
+        if let Some(goodbye) = self.goodbye.take() {
+            return goodbye;
+        }
+        if self.closed {
+            return Output::Timeout(None);
+        }
+        while let Some(sending) = self.outbound.fill(self.now) {
+            self.events.extend(sending.finished.map(Event::PlayFinished));
+            if let Some((bytes, to)) = sending.packet.zip(self.rtp_target()) {
+                return Output::Rtp { to, bytes };
+            }
+        }
+        if let Some(event) = self.events.pop_front().or_else(|| self.inbound.report_silence(self.now)) {
+            return Output::Event(event);
+        }
+        if let Some(frame) = self.frame() {
+            return Output::Frame(frame);
+        }
+        if let Some(report) = self.report() {
+            return report;
+        }
+        Output::Timeout(self.next_timeout())
     }
 
     /// Plays the clips one after another, in place of what plays. The first packet leaves at once when
-    /// nothing plays. `repeat` starts over at the end, until [`MediaSession::stop`].
-    pub fn play(&mut self, _now: Instant, _id: PlayId, _clips: Vec<Arc<Clip>>, _repeat: bool) {}
+    /// nothing plays. `repeat` starts over at the end, until [`MediaSession::stop`]. Nothing to play is
+    /// finished at once. While the peer holds us the play waits.
+    pub fn play(&mut self, now: Instant, id: PlayId, clips: Vec<Arc<Clip>>, repeat: bool) {
+        if self.closed {
+            return;
+        }
+        self.begin(now);
+        if self.outbound.play(now, id, clips, repeat) {
+            self.events.push_back(Event::PlayFinished(id));
+        }
+    }
 
     /// Stops playing. A stopped play reports no [`Event::PlayFinished`].
-    pub fn stop(&mut self) {}
+    pub fn stop(&mut self) {
+        self.outbound.stop();
+    }
 
-    /// Sends keys as telephone-events, after those still being sent.
-    pub fn send_digits(&mut self, _now: Instant, _digits: &[Digit]) {}
+    /// Sends keys as telephone-events, after those still being sent. Audio waits meanwhile.
+    pub fn send_digits(&mut self, now: Instant, digits: &[Digit]) {
+        self.begin(now);
+        self.outbound.send_keys(now, digits);
+    }
 
-    /// Whether to deliver what the peer says as [`Output::Frame`].
-    pub fn listen(&mut self, _on: bool) {}
+    /// Whether to deliver what the peer says as [`Output::Frame`], 20 ms at a time.
+    pub fn listen(&mut self, on: bool) {
+        self.inbound.listen(on);
+        if on {
+            self.listen_at.get_or_insert(self.now);
+        } else {
+            self.listen_at = None;
+        }
+    }
 
-    /// Sends this frame in the next slots. The queue is short: what is not sent in time is dropped.
-    pub fn push(&mut self, _frame: Frame) {}
+    /// Sends this frame in the next slots. The queue is short: what is not sent in time is dropped. While
+    /// something plays, frames are dropped.
+    pub fn push(&mut self, frame: Frame) {
+        self.outbound.push(self.now, &frame);
+    }
 
     /// Whether frames must not carry the sound of keys. Keys are still reported as events.
-    pub fn mute_inbound_keys(&mut self, _on: bool) {}
+    pub fn mute_inbound_keys(&mut self, on: bool) {
+        self.inbound.mute_keys(on);
+    }
 
     /// Says goodbye by RTCP and does nothing more after it.
-    pub fn close(&mut self, _now: Instant) {}
+    pub fn close(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        self.now = self.now.max(now);
+        self.events.clear();
+        if self.reporter.due().is_some() {
+            let (sent, block) = (self.outbound.sent(self.now), self.inbound.block());
+            let bytes = self.reporter.goodbye(self.now, sent, block);
+            self.goodbye = self.rtcp_output(bytes);
+        }
+    }
 
     /// The figures until now.
     #[must_use]
     pub fn stats(&self) -> MediaStats {
-        MediaStats::default()
+        let sent = self.outbound.sent(self.now);
+        let heard = self.reporter.heard();
+        MediaStats {
+            packets_sent: sent.packets,
+            octets_sent: sent.octets,
+            remote_loss: heard.loss,
+            remote_jitter: heard.jitter,
+            round_trip: heard.round_trip,
+            ..self.inbound.stats()
+        }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        // A clock that is read in several places may seem to step back by a little.
+        self.now = self.now.max(now);
+        self.outbound.begin();
+        self.listen_burst = 0;
+    }
+
+    fn report_came(&mut self, from: SocketAddr, bytes: &[u8]) {
+        if !self.inbound.admits_report(from) {
+            return;
+        }
+        if self.reporter.receive(self.now, bytes) {
+            self.rtcp_source = Some(from);
+        } else {
+            self.inbound.count_malformed();
+        }
+    }
+
+    /// The listener's next frame. After a stall a few are caught up with, the others left to the jitter buffer.
+    fn frame(&mut self) -> Option<Frame> {
+        while let Some(at) = self.listen_at.filter(|&at| at <= self.now) {
+            self.listen_at = Some(at + FRAME_TIME);
+            self.listen_burst += 1;
+            if self.listen_burst > MAX_BURST {
+                self.listen_at = Some(self.now + FRAME_TIME);
+                return None;
+            }
+            let frame = self.inbound.frame(at);
+            if frame.is_some() {
+                return frame;
+            }
+        }
+        None
+    }
+
+    fn report(&mut self) -> Option<Output> {
+        if self.reporter.due().is_none_or(|due| due > self.now) {
+            return None;
+        }
+        let (sent, block) = (self.outbound.sent(self.now), self.inbound.block());
+        let bytes = self.reporter.report(self.now, sent, block);
+        self.rtcp_output(bytes)
+    }
+
+    fn rtcp_output(&self, bytes: Packet) -> Option<Output> {
+        let remote = self.remote.as_ref()?;
+        let to = self.rtcp_target()?;
+        Some(if remote.rtcp_mux { Output::Rtp { to, bytes } } else { Output::Rtcp { to, bytes } })
+    }
+
+    /// The source once it is known (RFC 4961), else the signalled address.
+    fn rtp_target(&self) -> Option<SocketAddr> {
+        self.inbound.source().or_else(|| self.remote.as_ref().map(|remote| remote.rtp))
+    }
+
+    /// As for RTP; behind NAT the source of the peer's own reports, else the port next to the RTP source.
+    fn rtcp_target(&self) -> Option<SocketAddr> {
+        let remote = self.remote.as_ref()?;
+        let signalled = remote.rtcp?;
+        let target = match self.inbound.source() {
+            Some(source) if remote.rtcp_mux => source,
+            Some(source) if source != remote.rtp => self
+                .rtcp_source
+                .unwrap_or_else(|| SocketAddr::new(source.ip(), source.port().saturating_add(1))),
+            _ => signalled,
+        };
+        (!target.ip().is_unspecified()).then_some(target)
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        [self.outbound.due(), self.listen_at, self.inbound.silent_at(), self.reporter.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
+
+/// What a listener gets at a time.
+const FRAME_TIME: Duration = Duration::from_millis(20);
+/// Frames handed out at once after a stall.
+const MAX_BURST: u32 = 5;
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
