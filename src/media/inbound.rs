@@ -157,6 +157,7 @@ impl Inbound {
         if self.muting && self.keys.sounds_within(timestamp, FRAME_SAMPLES) {
             let silence = frame.codec.silence_byte();
             frame.payload.fill(silence);
+            self.jitter.forget_last();
         }
         Some(frame)
     }
@@ -278,5 +279,5 @@ const COMFORT_NOISE: PayloadType = PayloadType(13);
 const STRAGGLERS: Duration = Duration::from_secs(1);
 /// Samples of a frame.
 const FRAME_SAMPLES: i32 = 160;
-/// 60 ms: an event's first packet follows its tone by a packet time, and two may be lost.
-const EVENT_LEAD: Duration = Duration::from_millis(60);
+/// 80 ms: an event's first packet follows the onset of its tone by a packet time, and two may be lost.
+const EVENT_LEAD: Duration = Duration::from_millis(80);

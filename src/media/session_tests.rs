@@ -160,8 +160,8 @@ fn muted_keys_leave_no_tone_in_the_frames_but_are_reported() {
         seq += 1;
         let audio = datagram(0, seq, ms * 8, 7, &[sound; 160]);
         digits += hear_all(&mut session, now, &audio, &mut heard);
-        // The event's packets come 40 ms after their tone, the first two are lost.
-        if (1080..1200).contains(&ms) {
+        // The event's packets begin 20 ms after their tone, the first two are lost.
+        if (1060..1200).contains(&ms) {
             seq += 1;
             let duration = u16::try_from((ms - 1040) * 8).expect("short").min(800).to_be_bytes();
             let end = if ms >= 1140 { 0x8A } else { 0x0A };

@@ -61,8 +61,8 @@ struct Stream {
     /// Least transit of the last whole window and of the running one.
     least: [i64; 2],
     window_end: Instant,
-    /// What packets lately needed above the least transit.
-    peak: i64,
+    /// What packets lately needed above the least transit, in 256ths of a sample so that it falls smoothly.
+    peak_q8: i64,
     late_in_a_row: u32,
     empty_takes: u32,
     takes_since_drop: u32,
@@ -136,7 +136,7 @@ impl JitterBuffer {
     pub fn take(&mut self, now: Instant) -> Option<(Frame, RtpTimestamp)> {
         let (least, most) = (samples(self.config.min).max(self.floor), samples(self.config.max));
         let stream = self.stream.as_mut()?;
-        let target = (stream.peak + FRAME).clamp(least, most.max(least));
+        let target = ((stream.peak_q8 >> 8) + FRAME).clamp(least, most.max(least));
         let due = samples(now.saturating_duration_since(stream.origin)) - stream.least_transit() - target;
         let play = match stream.play {
             Some(play) => play,
@@ -151,6 +151,14 @@ impl JitterBuffer {
         stream.play = Some(play + FRAME);
         let frame = self.compose(play)?;
         Some((frame, wrap(play)))
+    }
+
+    /// Nothing of the last frame may be heard again.
+    pub fn forget_last(&mut self) {
+        if let Some(last) = &mut self.last {
+            let silence = last.frame.codec.silence_byte();
+            last.frame.payload.fill(silence);
+        }
     }
 
     /// The frame that starts at `play`, its holes filled.
@@ -216,7 +224,7 @@ impl Stream {
             play: None,
             least: [transit; 2],
             window_end: now + WINDOW,
-            peak: peak.max(0),
+            peak_q8: peak.max(0) << 8,
             late_in_a_row: 0,
             empty_takes: 0,
             takes_since_drop: 0,
@@ -248,9 +256,9 @@ impl Stream {
             self.window_end = now + WINDOW;
         }
         self.least[1] = self.least[1].min(transit);
-        let excess = transit - self.least_transit();
+        let excess_q8 = (transit - self.least_transit()) << 8;
         // Rises at once; falls by half in about 3.5 s of packets.
-        self.peak = excess.max(self.peak - (self.peak - excess) / 256);
+        self.peak_q8 = excess_q8.max(self.peak_q8 - (self.peak_q8 - excess_q8) / 256);
     }
 
     fn store(&mut self, stored: Stored) {

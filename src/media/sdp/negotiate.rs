@@ -250,3 +250,7 @@ const MAX_MEDIA_LINES: usize = 32;
 const MAX_OCTETS: usize = 16 * 1024;
 /// There are 128 payload types.
 const MAX_FORMATS: usize = 128;
+
+#[cfg(test)]
+#[path = "negotiate_tests.rs"]
+mod tests;
