@@ -61,7 +61,8 @@ fn recordings() -> Vec<Recording> {
         .map(|path| {
             let bytes = fs::read(&path).expect("a file");
             assert_telephone_wav(&bytes, &path);
-            let pcm = decode_file(&bytes, "wav").unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let pcm =
+                decode_file(&bytes, "wav").unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             assert_eq!(pcm.rate, SampleRate::TELEPHONE, "{}", path.display());
             Recording { name: name_of(&path), samples: pcm.samples }
         })
@@ -173,10 +174,17 @@ fn literals(text: &str) -> Vec<&str> {
 #[test]
 fn every_word_that_a_value_is_spoken_with_is_recorded() {
     let there: BTreeSet<String> = recordings().into_iter().map(|recording| recording.name).collect();
-    let mut wanted: Vec<String> =
-        ["tones/beep", "tones/ringback", "tones/busy", "tones/error", "music/hold", "pause/short", "pause/long"]
-            .map(String::from)
-            .to_vec();
+    let mut wanted: Vec<String> = [
+        "tones/beep",
+        "tones/ringback",
+        "tones/busy",
+        "tones/error",
+        "music/hold",
+        "pause/short",
+        "pause/long",
+    ]
+    .map(String::from)
+    .to_vec();
     for language in LANGUAGES {
         wanted.extend(words(language).into_iter().map(|word| format!("{language}/{word}")));
     }

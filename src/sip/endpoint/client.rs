@@ -7,7 +7,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::digest_pending as digest;
 use super::{Credentials, Endpoint, Event, OutgoingRequest, RequestId, SessionId, Waiter};
 use crate::sip::dialog::Dialog;
 use crate::sip::invite_session::{ClientId, Purpose, Sent, ack_of_failure, cancel_of, contact};
@@ -16,7 +15,7 @@ use crate::sip::transaction::key::ClientKey;
 use crate::sip::transaction::{
     Class, ClientInvite, ClientInviteInput, ClientNonInvite, ClientNonInviteInput, Failure, Output,
 };
-use crate::sip::{CSeq, Headers, Method, Name, Path, Request, Response, StatusCode, Via};
+use crate::sip::{CSeq, Headers, Method, Name, Path, Request, Response, StatusCode, Via, digest};
 
 /// One request of ours.
 #[derive(Debug)]
@@ -366,7 +365,9 @@ impl Endpoint {
         };
         let Some(credentials) = credentials else { return false };
         let cnonce = self.entropy.hex(8);
-        let Some((name, value)) = digest::respond(response, &request, credentials, &cnonce) else {
+        let Some((name, value)) =
+            digest::respond(response, &request, &credentials.user, &credentials.password, &cnonce)
+        else {
             return false;
         };
         let number = self.next_cseq(&request, &owner);

@@ -10,7 +10,6 @@
 
 mod api;
 mod client;
-mod digest_pending;
 mod receive;
 mod server;
 

@@ -69,7 +69,13 @@ impl InviteSession {
 
     /// Sends 200: with the answer, or with an offer when the INVITE had none.
     pub(crate) fn accept(&mut self, cx: &mut Context<'_>, sdp: Bytes) {
-        let Phase::Incoming(call) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let call = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Incoming(call) => call,
+            other => {
+                self.phase = other;
+                return;
+            }
+        };
         let response =
             self.reply(cx, &call.invite, StatusCode::OK).with_to_tag(&call.local_tag).with_body(SDP, sdp);
         let offered = call.invite.sdp().is_none();
@@ -133,7 +139,13 @@ impl InviteSession {
         retry_after: Option<Duration>,
         cause: EndCause,
     ) {
-        let Phase::Incoming(call) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let call = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Incoming(call) => call,
+            other => {
+                self.phase = other;
+                return;
+            }
+        };
         let mut response = self.reply(cx, &call.invite, status).with_to_tag(&call.local_tag);
         if let Some(wait) = retry_after {
             response.headers.set(Name::RetryAfter, wait.as_secs().max(1).to_string());

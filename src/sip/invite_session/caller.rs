@@ -128,7 +128,13 @@ impl InviteSession {
     }
 
     fn answered(&mut self, cx: &mut Context<'_>, of: &Sent<'_>, response: &Response, path: Path) {
-        let Phase::Calling(call) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let call = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Calling(call) => call,
+            other => {
+                self.phase = other;
+                return;
+            }
+        };
         let Ok(dialog) = Dialog::of_response(of.request, response, path) else {
             // A 200 whose Contact or Record-Route cannot be read makes no dialog that could be ended.
             self.raise(Event::Failed { session: self.id, status: StatusCode::SERVER_INTERNAL_ERROR });

@@ -129,9 +129,14 @@ impl InviteSession {
 
     pub(super) fn say_bye(&mut self, cx: &mut Context<'_>, reason: Option<&str>) {
         self.refuse_remote_offer(cx, StatusCode::REQUEST_TERMINATED);
-        let Phase::Established(established) = std::mem::replace(&mut self.phase, Phase::Over) else {
-            return;
+        let established = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Established(established) => established,
+            other => {
+                self.phase = other;
+                return;
+            }
         };
+        let offer = established.local.sent();
         let mut dialog = Box::new(established.dialog);
         let bye = cx.client_id();
         let (mut request, path) = dialog.request(Method::Bye, &cx.branch());
@@ -143,7 +148,7 @@ impl InviteSession {
         }
         let request = Box::new(request);
         self.orders.push_back(Order::Request { id: bye, request, path, purpose: Purpose::Bye });
-        self.phase = Phase::Closing { dialog, bye };
+        self.phase = Phase::Closing { dialog, bye, offer };
     }
 
     /// The peer hangs up. A BYE that crosses ours is answered, and ours waits on.
@@ -155,7 +160,8 @@ impl InviteSession {
                 self.refuse_call(cx, status, None, EndCause::Bye);
             }
             Phase::Calling(_) => self.early_bye(cx),
-            Phase::Established(_) => {
+            Phase::Established(established) => {
+                self.orders.extend(established.local.sent().map(Order::Abandon));
                 self.refuse_remote_offer(cx, StatusCode::REQUEST_TERMINATED);
                 self.phase = Phase::Over;
                 self.end(EndCause::Bye);

@@ -70,7 +70,7 @@ pub(crate) enum Order {
     Ack { of: ClientId, request: Box<Request>, path: Path },
     /// Send a CANCEL for this INVITE.
     Cancel(ClientId),
-    /// Forget this INVITE: it was cancelled and nobody answers.
+    /// Forget this INVITE: it was cancelled and nobody answers, or its session has ended since.
     Abandon(ClientId),
     /// Tell the layer above.
     Event(Event),
@@ -126,10 +126,11 @@ enum Phase {
         give_up: Option<Instant>,
     },
     Established(Box<Established>),
-    /// Our BYE is on the way.
+    /// Our BYE is on the way, and perhaps an offer of ours that it overtook.
     Closing {
         dialog: Box<Dialog>,
         bye: ClientId,
+        offer: Option<ClientId>,
     },
     Over,
 }
@@ -328,12 +329,15 @@ impl InviteSession {
             Phase::Cancelling { invite, .. } if *invite == old => *invite = new,
             Phase::Established(established) => established.retried(old, new, cseq),
             Phase::Closing { bye, .. } if *bye == old => *bye = new,
+            Phase::Closing { offer: Some(offer), .. } if *offer == old => *offer = new,
             _ => {}
         }
     }
 
     fn closed(&mut self, id: ClientId) {
-        if matches!(&self.phase, Phase::Closing { bye, .. } if *bye == id) {
+        let Phase::Closing { bye, offer, .. } = &self.phase else { return };
+        if *bye == id {
+            self.orders.extend(offer.map(Order::Abandon));
             self.phase = Phase::Over;
         }
     }

@@ -24,7 +24,7 @@ pub(super) enum LocalOffer {
     /// None is under way.
     None,
     /// The re-INVITE is sent.
-    Sent { id: ClientId, sdp: Bytes, glares: u32 },
+    Sent { id: ClientId, sdp: Bytes, glares: u32, expiry: Instant },
     /// Held back until the peer's is done (`at` is `None`), or after a glare until `at`.
     Waiting { at: Option<Instant>, sdp: Bytes, glares: u32 },
 }
@@ -33,7 +33,16 @@ impl LocalOffer {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Waiting { at, .. } => *at,
-            Self::None | Self::Sent { .. } => None,
+            Self::Sent { expiry, .. } => Some(*expiry),
+            Self::None => None,
+        }
+    }
+
+    /// The transaction of the re-INVITE, when it is sent.
+    pub(super) const fn sent(&self) -> Option<ClientId> {
+        match self {
+            Self::Sent { id, .. } => Some(*id),
+            Self::None | Self::Waiting { .. } => None,
         }
     }
 
@@ -175,10 +184,14 @@ impl InviteSession {
             self.refuse_remote_offer(cx, StatusCode::SERVER_INTERNAL_ERROR);
         }
         let Phase::Established(established) = &mut self.phase else { return };
-        if let LocalOffer::Waiting { at, .. } = &mut established.local
-            && at.is_some_and(|at| cx.now >= at)
-        {
-            *at = None;
+        match &mut established.local {
+            LocalOffer::Waiting { at, .. } if at.is_some_and(|at| cx.now >= at) => *at = None,
+            LocalOffer::Sent { id, expiry, .. } if cx.now >= *expiry => {
+                let id = *id;
+                self.orders.push_back(Order::Abandon(id));
+                return self.offer_failed(cx, id, StatusCode::REQUEST_TIMEOUT);
+            }
+            _ => {}
         }
         self.send_waiting_offer(cx);
     }
@@ -193,7 +206,9 @@ impl InviteSession {
         let (sdp, glares) = (sdp.clone(), *glares);
         let id = cx.client_id();
         let (mut request, path) = established.dialog.request(Method::Invite, &cx.branch());
-        established.local = LocalOffer::Sent { id, sdp: sdp.clone(), glares };
+        // Nobody waits for a human to answer a re-INVITE: after a 1xx, twice the time of timer B must do.
+        let expiry = cx.now + cx.config.timers.give_up() * 2;
+        established.local = LocalOffer::Sent { id, sdp: sdp.clone(), glares, expiry };
         request.headers.push(Name::Contact, contact(&self.contact_user, path));
         request.headers.push(Name::Allow, allow(cx.config));
         let request = Box::new(request.with_body(SDP, sdp));
@@ -247,7 +262,7 @@ impl InviteSession {
         let Phase::Established(established) = &mut self.phase else { return false };
         let caller = established.caller;
         match &mut established.local {
-            LocalOffer::Sent { id: own, sdp, glares } if *own == id && *glares < MAX_GLARES => {
+            LocalOffer::Sent { id: own, sdp, glares, .. } if *own == id && *glares < MAX_GLARES => {
                 let units = if caller { 210 + cx.entropy.below(191) } else { cx.entropy.below(201) };
                 let at = Some(cx.now + Duration::from_millis(units * 10));
                 established.local = LocalOffer::Waiting { at, sdp: sdp.clone(), glares: *glares + 1 };
