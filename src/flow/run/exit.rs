@@ -1,6 +1,6 @@
 //! The exits of steps: every outcome of every verb, and the arm that each takes.
 
-use crate::flow::document::{Arm, OutcomeId, StepKind};
+use crate::flow::document::{Arm, Class, OutcomeId, StepKind};
 
 /// How a step was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,11 +129,18 @@ pub(super) const fn faces_caller(step: &StepKind) -> bool {
     )
 }
 
-/// Whether a step takes keys that were typed ahead.
-pub(super) fn takes_keys(step: &StepKind) -> bool {
+/// Whether a step takes keys that were typed ahead (`true`), forgets them (`false`), or is indifferent.
+pub(super) fn takes_keys(step: &StepKind) -> Option<bool> {
     match step {
-        StepKind::Ask(ask) => ask.class < crate::flow::document::Class::Secret,
-        StepKind::Menu(_) | StepKind::Confirm(_) | StepKind::ChooseLanguage(_) => true,
-        _ => false,
+        StepKind::Ask(ask) => Some(ask.class < Class::Secret),
+        StepKind::Menu(_) | StepKind::Confirm(_) | StepKind::ChooseLanguage(_) => Some(true),
+        StepKind::Authenticate(_)
+        | StepKind::Goto(_)
+        | StepKind::Run(_)
+        | StepKind::Return(_)
+        | StepKind::Queue(_)
+        | StepKind::Transfer(_)
+        | StepKind::Hangup(_) => Some(false),
+        _ => None,
     }
 }

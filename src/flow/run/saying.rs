@@ -137,11 +137,11 @@ impl FlowRun {
         }
     }
 
-    /// Whether a later step of this block takes keys that are typed ahead.
+    /// Whether a later step of this block takes keys that are typed ahead, before one that forgets them.
     fn question_follows(&self) -> bool {
         let app = Arc::clone(&self.app);
         let Some(frame) = self.frames.last() else { return false };
         let Some(block) = app.block(frame.block) else { return false };
-        block.steps.iter().skip(frame.index + 1).any(|step| takes_keys(&step.kind))
+        block.steps.iter().skip(frame.index + 1).find_map(|step| takes_keys(&step.kind)).unwrap_or(false)
     }
 }

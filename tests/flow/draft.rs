@@ -1,0 +1,324 @@
+//! Applications written in Rust: what the loader would make of a few lines of YAML.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::auth::{FactorId, LevelName, Policy};
+use countersign::diagnostic::{Place, Source};
+use countersign::flow::ClipKey;
+use countersign::flow::document::*;
+use countersign::flow::expr::{CompareOp, Expr, Field, Literal, Order, Type};
+use countersign::units::Digit;
+
+pub const MAIN: BlockId = BlockId(0);
+pub const AGENT: BlockId = BlockId(1);
+pub const OOPS: BlockId = BlockId(2);
+pub const TIDY: BlockId = BlockId(3);
+pub const SECOND: BlockId = BlockId(4);
+pub const SUB: BlockId = BlockId(5);
+
+pub const ACCOUNT: VarId = VarId(0);
+pub const TOPIC: VarId = VarId(1);
+pub const BALANCE: VarId = VarId(2);
+pub const AMOUNT: VarId = VarId(3);
+pub const CODE: VarId = VarId(4);
+pub const TAKEN: VarId = VarId(5);
+pub const GIVEN: VarId = VarId(6);
+
+/// An application whose main block has these steps and then hangs up.
+pub fn app(steps: Vec<StepKind>) -> Application {
+    with(steps, Vec::new(), Vec::new())
+}
+
+/// The same with a second block and a sub-flow's block.
+pub fn with(main: Vec<StepKind>, second: Vec<StepKind>, sub: Vec<StepKind>) -> Application {
+    let closed = |mut steps: Vec<StepKind>| {
+        steps.push(hangup());
+        steps
+    };
+    let blocks = vec![
+        block("main", 0, closed(main)),
+        block("agent", 0, closed(vec![say("agent")])),
+        block("oops", 0, closed(vec![say("oops")])),
+        block(
+            "tidy",
+            0,
+            vec![audit("tidied"), StepKind::Return(Return { outcome: OutcomeId(0), give: vec![] })],
+        ),
+        block("second", 0, closed(second)),
+        block("start", 1, closed(sub)),
+    ];
+    Application {
+        id: String::from("test"),
+        title: String::new(),
+        flows: vec![
+            flow("test", MAIN, vec![], vec![]),
+            flow("sub", SUB, vec![Arc::from("good"), Arc::from("bad")], vec![TAKEN, GIVEN]),
+        ],
+        blocks,
+        vars: vec![
+            var("account", Type::Digits, Class::Personal),
+            var("topic", Type::Text, Class::Public),
+            var("result.balance", Type::Money, Class::Personal),
+            var("amount", Type::Number, Class::Public),
+            var("code", Type::Digits, Class::Secret),
+            var("taken", Type::Number, Class::Public),
+            var("given", Type::Number, Class::Public),
+        ],
+        languages: vec![Language { tag: String::from("en-GB") }, Language { tag: String::from("es-ES") }],
+        default_language: LanguageId(0),
+        policy: Arc::new(Policy::default()),
+        services: Services::default(),
+        always: vec![
+            AlwaysKey { key: Digit::STAR, does: Always::Repeat },
+            AlwaysKey { key: key('0'), does: Always::Goto(AGENT) },
+        ],
+        when_error: Some(OOPS),
+        when_hangup: Some(TIDY),
+    }
+}
+
+fn flow(name: &str, entry: BlockId, outcomes: Vec<Arc<str>>, vars: Vec<VarId>) -> Flow {
+    let main = outcomes.is_empty();
+    Flow {
+        name: Arc::from(name),
+        entry,
+        takes: if main { vec![] } else { vec![TAKEN] },
+        outcomes,
+        gives: if main { vec![] } else { vec![GIVEN] },
+        results: if main { vec![BALANCE] } else { vec![] },
+        vars,
+    }
+}
+
+fn var(name: &str, ty: Type, class: Class) -> Variable {
+    Variable { name: Arc::from(name), ty, class }
+}
+
+fn block(name: &str, flow: u32, steps: Vec<StepKind>) -> Block {
+    Block {
+        name: Arc::from(name),
+        flow: FlowId(flow),
+        steps: steps.into_iter().map(step).collect(),
+        place: place(),
+    }
+}
+
+pub fn step(kind: StepKind) -> Step {
+    Step { kind, when: None, place: place() }
+}
+
+fn place() -> Place {
+    let source = Source { path: String::from("test.flow.yaml"), text: String::new() };
+    Place { source: Arc::new(source), span: 0..0 }
+}
+
+pub fn key(c: char) -> Digit {
+    Digit::from_char(c).expect("a key")
+}
+
+pub fn prompt(name: &str) -> Prompt {
+    let clip = |language: &str| vec![Piece::Clip(ClipKey::new(format!("{language}/{name}")))];
+    Prompt { key: Arc::from(name), pieces: vec![clip("en-GB"), clip("es-ES")] }
+}
+
+pub fn prompt_with(name: &str, expr: Expr, format: Format) -> Prompt {
+    let mut prompt = prompt(name);
+    for pieces in &mut prompt.pieces {
+        pieces.push(Piece::Value { expr: expr.clone(), format });
+    }
+    prompt
+}
+
+/// 6 s, 4 s, 20 s, three tries, ladders of two and one.
+pub fn input() -> Input {
+    Input {
+        first: Duration::from_secs(6),
+        between: Duration::from_secs(4),
+        total: Duration::from_secs(20),
+        tries: 3,
+        interrupt: Interrupt::Keys,
+        no_input: vec![prompt("silent"), prompt("silent_2")],
+        no_match: vec![prompt("wrong")],
+        always: true,
+    }
+}
+
+/// An arm that says its own name and goes on.
+pub fn arm(name: &str) -> Arm {
+    Arm::Step(Box::new(step(say(name))))
+}
+
+pub fn say(name: &str) -> StepKind {
+    StepKind::Say(Say { prompts: vec![prompt(name)], interrupt: Interrupt::Keys })
+}
+
+pub fn say_firmly(name: &str) -> StepKind {
+    StepKind::Say(Say { prompts: vec![prompt(name)], interrupt: Interrupt::Never })
+}
+
+pub fn hangup() -> StepKind {
+    StepKind::Hangup(Hangup { cause: Cause::Normal, say: None })
+}
+
+pub fn audit(event: &str) -> StepKind {
+    StepKind::Audit(Audit { event: String::from(event), facts: vec![passed("auth.level", Field::AuthLevel)] })
+}
+
+pub fn passed(name: &str, field: Field) -> Passed {
+    Passed { name: String::from(name), expr: Expr::Field(field) }
+}
+
+pub fn ask() -> Ask {
+    Ask {
+        prompt: prompt("account_number"),
+        into: ACCOUNT,
+        class: Class::Personal,
+        digits: Digits { min: 4, max: 8, end: Some(Digit::HASH) },
+        check: None,
+        confirm: Readback::None,
+        input: input(),
+        filled: arm("filled"),
+        give_up: arm("give_up"),
+    }
+}
+
+pub fn menu() -> Menu {
+    let option = |key_: char, value: &str| MenuOption {
+        keys: vec![key(key_)],
+        value: Some(Literal::Text(Arc::from(value))),
+        when: None,
+        arm: None,
+    };
+    Menu {
+        prompt: prompt("main_menu"),
+        into: Some(TOPIC),
+        options: vec![option('1', "balance"), option('2', "card")],
+        input: input(),
+        chosen: arm("chosen"),
+        give_up: arm("give_up"),
+    }
+}
+
+pub fn confirm() -> Confirm {
+    Confirm {
+        prompt: prompt("sure"),
+        yes_keys: vec![key('1')],
+        no_keys: vec![key('2'), key('3')],
+        input: input(),
+        yes: arm("yes"),
+        no: arm("no"),
+        give_up: arm("give_up"),
+    }
+}
+
+pub fn choose_language() -> ChooseLanguage {
+    ChooseLanguage {
+        prompts: vec![(LanguageId(0), prompt("choose")), (LanguageId(1), prompt("choose"))],
+        keys: vec![(key('1'), LanguageId(0)), (key('2'), LanguageId(1))],
+        input: input(),
+        give_up: LanguageId(0),
+    }
+}
+
+pub fn identify(same_reply: bool) -> Identify {
+    Identify {
+        subject: String::from("customer"),
+        by: IdentifyBy::CallerId,
+        same_reply,
+        one: arm("one"),
+        none: arm("none"),
+        many: arm("many"),
+        unavailable: arm("unavailable"),
+    }
+}
+
+/// An identification that says nothing.
+pub fn claim() -> StepKind {
+    let on = || Arm::Continue;
+    StepKind::Identify(Identify { one: on(), none: on(), many: on(), unavailable: on(), ..identify(true) })
+}
+
+pub fn authenticate(level: &str) -> Authenticate {
+    Authenticate {
+        subject: String::from("customer"),
+        level: LevelRef::Named(LevelName::from(level)),
+        offer: vec![FactorId::Pin, FactorId::Totp],
+        challenge: vec![(FactorId::Pin, prompt("pin")), (FactorId::Totp, prompt("code"))],
+        failed: prompt_with("failed", Expr::Field(Field::TriesLeft), Format::Number),
+        failed_last: Some(prompt("failed_last")),
+        silent: Some(prompt("pin_silent")),
+        input: input(),
+        reached: arm("reached"),
+        insufficient: arm("insufficient"),
+        not_enrolled: arm("not_enrolled"),
+        locked: arm("locked"),
+        unavailable: arm("unavailable"),
+    }
+}
+
+pub fn require(level: &str, otherwise: Option<Arm>) -> StepKind {
+    StepKind::Require(Require { level: LevelRef::Named(LevelName::from(level)), max_age: None, otherwise })
+}
+
+pub fn lookup(level: Option<&str>) -> Lookup {
+    Lookup {
+        service: String::from("crm"),
+        call: String::from("balance"),
+        give: vec![(String::from("customer"), Expr::Field(Field::CustomerId))],
+        level: level.map(LevelName::from),
+        timeout: Duration::from_secs(3),
+        while_waiting: Some(prompt("one_moment")),
+        reply: vec![(String::from("balance"), BALANCE)],
+        ok: Arm::Step(Box::new(step(StepKind::Say(Say {
+            prompts: vec![prompt_with("your_balance", Expr::Var(BALANCE), Format::Money)],
+            interrupt: Interrupt::Keys,
+        })))),
+        not_found: Some(arm("not_found")),
+        unavailable: arm("unavailable"),
+    }
+}
+
+pub fn queue() -> Queue {
+    Queue {
+        name: String::from("general"),
+        priority: vec![(None, 1), (Some(LevelName::from("basic")), 3), (Some(LevelName::from("strong")), 5)],
+        pass: vec![passed("auth.level", Field::AuthLevel), passed("call.from", Field::CallFrom)],
+        whisper: Some(prompt_with("whisper", Expr::Field(Field::AuthLevel), Format::Word)),
+        music: ClipKey::new("music/hold"),
+        announce_place: Some(prompt_with("place", Expr::Field(Field::QueuePlace), Format::Number)),
+        max_wait: Duration::from_mins(2),
+        joined: arm("joined"),
+        timeout: arm("timeout"),
+        full: arm("full"),
+    }
+}
+
+pub fn transfer() -> Transfer {
+    Transfer {
+        name: String::from("branch"),
+        uri: String::from("sip:branch@192.0.2.7"),
+        ring: Duration::from_secs(20),
+        pass: vec![passed("auth.level", Field::AuthLevel)],
+        whisper: None,
+        done: arm("done"),
+        busy: arm("busy"),
+        no_answer: arm("no_answer"),
+        refused: arm("refused"),
+        failed: arm("failed"),
+    }
+}
+
+/// `var == text`
+pub fn is(var: VarId, text: &str) -> Expr {
+    Expr::Compare {
+        op: CompareOp::Equal,
+        by: Order::Value,
+        left: Box::new(Expr::Var(var)),
+        right: Box::new(Expr::Literal(Literal::Text(Arc::from(text)))),
+    }
+}
+
+pub fn number(number: i64) -> Expr {
+    Expr::Literal(Literal::Number(number))
+}

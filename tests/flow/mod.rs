@@ -1,0 +1,327 @@
+//! A stage for flows: virtual time, a caller who presses keys, answers that are made up.
+//!
+//! [`Scene`] drives a [`FlowRun`] as a call would: prompts take a second per recording, answers come after
+//! their delay, timers fire at their time. What happens is written down like a play.
+
+#![allow(dead_code, reason = "two test programs share this; neither uses all of it")]
+
+pub mod draft;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign::auth::{self, FactorId, Identified, Refused, SubjectKey, SubjectRef, Verdict};
+use countersign::flow::document::Application;
+use countersign::flow::run::{
+    Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, Output, Question, TraceEvent,
+};
+use countersign::units::{AskId, CallId, Digit, Epoch, PlayId, UnixTime};
+
+/// The first moment; all others are offsets from it.
+#[expect(clippy::disallowed_methods, reason = "a test needs some first instant")]
+pub fn first_instant() -> Instant {
+    Instant::now()
+}
+
+/// What the world outside the flow answers.
+#[derive(Clone)]
+pub struct World {
+    pub identified: fn(SubjectRef) -> Identified,
+    pub enrolled: Result<Vec<FactorId>, Refused>,
+    pub pin: &'static str,
+    pub totp: &'static str,
+    /// What a right response gets; wrong ones are rejected.
+    pub verdict: Verdict,
+    pub locked: bool,
+    pub reply: fn() -> LookupReply,
+    /// How long services take.
+    pub slow: Duration,
+    /// Whether the vault answers at all.
+    pub vault: bool,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            identified: Identified::One,
+            enrolled: Ok(vec![FactorId::Pin, FactorId::Totp]),
+            pin: "80421537",
+            totp: "287082",
+            verdict: Verdict::Accept,
+            locked: false,
+            reply: || LookupReply::Found(vec![(String::from("balance"), String::from("1204.50 GBP"))]),
+            slow: Duration::from_millis(100),
+            vault: true,
+        }
+    }
+}
+
+/// A call in virtual time.
+pub struct Scene {
+    pub run: FlowRun,
+    world: World,
+    start: Instant,
+    now: Instant,
+    wake: Option<Instant>,
+    playing: Option<(PlayId, Option<Instant>)>,
+    answers: Vec<(Instant, AskId, Answer)>,
+    script: String,
+    pub traces: Vec<TraceEvent>,
+    pub hand_off: Option<HandOffRequest>,
+    pub asked: Vec<String>,
+    pub finished: bool,
+    pub secure: bool,
+    pub granted: Vec<Option<String>>,
+}
+
+impl Scene {
+    /// A call from a known number that has just come in.
+    pub fn new(app: Application, world: World) -> Self {
+        Self::from(Arc::new(app), world, Some("+441632960001"))
+    }
+
+    /// A call from some number, or from nobody knows where.
+    pub fn from(app: Arc<Application>, world: World, from: Option<&str>) -> Self {
+        let start = first_instant();
+        let facts =
+            CallFacts { call: CallId(7), from: from.map(String::from), to: String::from("+441632960000") };
+        let epoch = Epoch { instant: start, unix: UnixTime(1_772_445_600_000) };
+        let mut scene = Self {
+            run: FlowRun::new(app, facts, start, epoch),
+            world,
+            start,
+            now: start,
+            wake: None,
+            playing: None,
+            answers: Vec::new(),
+            script: String::new(),
+            traces: Vec::new(),
+            hand_off: None,
+            asked: Vec::new(),
+            finished: false,
+            secure: false,
+            granted: Vec::new(),
+        };
+        scene.feed(Input::Start);
+        scene
+    }
+
+    /// Presses keys, a tenth of a second apart.
+    pub fn press(&mut self, keys: &str) -> &mut Self {
+        for c in keys.chars() {
+            self.line("caller", &format!("presses {c}"));
+            self.feed(Input::Digit(Digit::from_char(c).expect("a key")));
+            self.wait(100);
+        }
+        self
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, ms: u64) -> &mut Self {
+        let until = self.now + Duration::from_millis(ms);
+        while let Some(next) = self.next_event().filter(|next| *next <= until) {
+            self.now = next.max(self.now);
+            self.fire();
+        }
+        self.now = until;
+        self
+    }
+
+    /// Lets time pass until a prompt begins.
+    pub fn until(&mut self, prompt: &str) -> &mut Self {
+        for _ in 0..10_000 {
+            let heard = self
+                .traces
+                .iter()
+                .any(|event| matches!(event, TraceEvent::Prompt { prompt: p } if p.as_str() == prompt));
+            if heard {
+                return self;
+            }
+            let Some(next) = self.next_event() else { break };
+            self.now = next.max(self.now);
+            self.fire();
+        }
+        panic!("never heard {prompt}:\n{}", self.script);
+    }
+
+    /// Lets everything happen that happens without the caller.
+    pub fn settle(&mut self) -> &mut Self {
+        for _ in 0..100_000 {
+            let Some(next) = self.next_event() else { return self };
+            self.now = next.max(self.now);
+            self.fire();
+        }
+        panic!("no end:\n{}", self.script);
+    }
+
+    pub fn hang_up(&mut self) -> &mut Self {
+        self.line("caller", "hangs up");
+        self.feed(Input::HungUp);
+        self
+    }
+
+    pub fn hand_off(&mut self, progress: HandOff) -> &mut Self {
+        self.line("world", &format!("{progress:?}"));
+        self.feed(Input::HandOff(progress));
+        self
+    }
+
+    /// The play so far.
+    pub fn script(&self) -> &str {
+        &self.script
+    }
+
+    /// The outcomes taken, in order.
+    pub fn outcomes(&self) -> Vec<String> {
+        let outcome = |event: &TraceEvent| match event {
+            TraceEvent::Outcome { outcome, .. } => Some(outcome.to_string()),
+            _ => None,
+        };
+        self.traces.iter().filter_map(outcome).collect()
+    }
+
+    /// The prompts heard, in order.
+    pub fn prompts(&self) -> Vec<String> {
+        let prompt = |event: &TraceEvent| match event {
+            TraceEvent::Prompt { prompt } => Some(prompt.to_string()),
+            _ => None,
+        };
+        self.traces.iter().filter_map(prompt).collect()
+    }
+
+    /// Milliseconds since the call came.
+    pub fn elapsed(&self) -> u128 {
+        (self.now - self.start).as_millis()
+    }
+
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    pub fn feed(&mut self, input: Input) {
+        self.run.handle(self.now, input);
+        loop {
+            match self.run.poll() {
+                Output::Timeout(at) => {
+                    self.wake = at;
+                    return;
+                }
+                output => self.order(output),
+            }
+        }
+    }
+
+    fn order(&mut self, output: Output) {
+        assert!(!self.finished, "an order after the end");
+        match output {
+            Output::Answer => {
+                self.line("flow", "answers");
+                self.answers.push((self.now, AskId(u64::MAX), Answer::Lookup(LookupReply::Unavailable)));
+            }
+            Output::Play { id, clips, repeat } => {
+                let names: Vec<&str> = clips.iter().map(|clip| clip.as_str()).collect();
+                self.line(
+                    "flow",
+                    &format!("plays {}{}", names.join(" "), if repeat { " for ever" } else { "" }),
+                );
+                let seconds = u64::try_from(clips.len()).expect("few");
+                self.playing = Some((id, (!repeat).then(|| self.now + Duration::from_secs(seconds))));
+            }
+            Output::StopPlaying => {
+                self.line("flow", "stops playing");
+                self.playing = None;
+            }
+            Output::Secure(on) => {
+                assert_ne!(self.secure, on, "secure is told when it changes");
+                self.secure = on;
+                self.line("flow", if on { "keys are secret" } else { "keys are no secret" });
+            }
+            Output::Ask(ask, question) => self.question(ask, question),
+            Output::HandOff(request) => {
+                self.line("flow", &format!("{request:?}"));
+                self.hand_off = Some(request);
+            }
+            Output::Trace(event) => {
+                if let TraceEvent::Outcome { verb, outcome } = &event {
+                    self.line("flow", &format!("{verb}: {outcome}"));
+                }
+                self.traces.push(event);
+            }
+            Output::Hangup(cause) => self.line("flow", &format!("hangs up, {cause:?}")),
+            Output::Finished => {
+                self.finished = true;
+                self.line("flow", "is over");
+            }
+            Output::Timeout(_) => unreachable!("handled by the caller"),
+        }
+    }
+
+    fn question(&mut self, ask: AskId, question: Question) {
+        let world = &self.world;
+        let (asked, answer) = match question {
+            Question::Auth(question) => {
+                let answer = match &question {
+                    auth::Question::Identify { .. } => {
+                        let subject = SubjectRef::new(SubjectKey([7; 16]), "C77");
+                        auth::Answer::Identified((world.identified)(subject))
+                    }
+                    auth::Question::Enrolled { .. } => auth::Answer::Enrolled(world.enrolled.clone()),
+                    auth::Question::Verify { factor, response, .. } => {
+                        let right = match factor {
+                            FactorId::Pin => world.pin,
+                            FactorId::Totp => world.totp,
+                        };
+                        let right = response.matches(right.as_bytes());
+                        let verdict = if right { world.verdict } else { Verdict::Reject };
+                        auth::Answer::Verdict { verdict, locked: world.locked }
+                    }
+                    auth::Question::Audit(_) => auth::Answer::Audited(true),
+                };
+                (
+                    format!("{question:?}"),
+                    world.vault.then_some((Duration::from_millis(50), Answer::Auth(answer))),
+                )
+            }
+            Question::Lookup(lookup) => {
+                self.granted.push(lookup.grant.as_ref().map(|grant| grant.level().to_string()));
+                let asked =
+                    format!("{}.{} with {} argument(s)", lookup.service, lookup.call, lookup.arguments.len());
+                (asked, Some((world.slow, Answer::Lookup((world.reply)()))))
+            }
+        };
+        self.line("flow", &format!("asks {asked}"));
+        self.asked.push(asked);
+        if let Some((delay, answer)) = answer {
+            self.answers.push((self.now + delay, ask, answer));
+        }
+    }
+
+    fn next_event(&self) -> Option<Instant> {
+        let played = self.playing.and_then(|(_, end)| end);
+        let answer = self.answers.iter().map(|(at, ..)| *at).min();
+        [self.wake, played, answer].into_iter().flatten().min()
+    }
+
+    fn fire(&mut self) {
+        if let Some((id, _)) = self.playing.filter(|(_, end)| end.is_some_and(|end| end <= self.now)) {
+            self.playing = None;
+            return self.feed(Input::PlayFinished(id));
+        }
+        if let Some(at) = self.answers.iter().position(|(at, ..)| *at <= self.now) {
+            let (_, ask, answer) = self.answers.remove(at);
+            // The order to answer the call has no number of its own.
+            return self.feed(if ask == AskId(u64::MAX) {
+                Input::Answered
+            } else {
+                Input::Answer(ask, answer)
+            });
+        }
+        self.feed(Input::Timeout);
+    }
+
+    fn line(&mut self, who: &str, what: &str) {
+        let ms = self.elapsed();
+        let _ = writeln!(self.script, "{:>3}.{} {who:<6} {what}", ms / 1000, ms % 1000 / 100);
+    }
+}
