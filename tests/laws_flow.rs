@@ -400,7 +400,7 @@ fn law_4_every_error_timeout_or_full_queue_leaves_the_level_unchanged() {
         );
         match how {
             Some(how) => watched.act(&Act::Reply { ask: 0, how }),
-            None => watched.pass(Duration::from_mins(1)),
+            None => watched.pass(Duration::from_secs(60)),
         }
         assert_eq!(watched.rank(), None, "{how:?}");
         watched.end();

@@ -10,28 +10,28 @@ use countersign::flow::document::*;
 use countersign::flow::expr::{CompareOp, Expr, Field, Literal, Order, Type};
 use countersign::units::Digit;
 
-pub const MAIN: BlockId = BlockId(0);
-pub const AGENT: BlockId = BlockId(1);
-pub const OOPS: BlockId = BlockId(2);
-pub const TIDY: BlockId = BlockId(3);
-pub const SECOND: BlockId = BlockId(4);
-pub const SUB: BlockId = BlockId(5);
+pub(crate) const MAIN: BlockId = BlockId(0);
+pub(crate) const AGENT: BlockId = BlockId(1);
+pub(crate) const OOPS: BlockId = BlockId(2);
+pub(crate) const TIDY: BlockId = BlockId(3);
+pub(crate) const SECOND: BlockId = BlockId(4);
+pub(crate) const SUB: BlockId = BlockId(5);
 
-pub const ACCOUNT: VarId = VarId(0);
-pub const TOPIC: VarId = VarId(1);
-pub const BALANCE: VarId = VarId(2);
-pub const AMOUNT: VarId = VarId(3);
-pub const CODE: VarId = VarId(4);
-pub const TAKEN: VarId = VarId(5);
-pub const GIVEN: VarId = VarId(6);
+pub(crate) const ACCOUNT: VarId = VarId(0);
+pub(crate) const TOPIC: VarId = VarId(1);
+pub(crate) const BALANCE: VarId = VarId(2);
+pub(crate) const AMOUNT: VarId = VarId(3);
+pub(crate) const CODE: VarId = VarId(4);
+pub(crate) const TAKEN: VarId = VarId(5);
+pub(crate) const GIVEN: VarId = VarId(6);
 
 /// An application whose main block has these steps and then hangs up.
-pub fn app(steps: Vec<StepKind>) -> Application {
+pub(crate) fn app(steps: Vec<StepKind>) -> Application {
     with(steps, Vec::new(), Vec::new())
 }
 
 /// The same with a second block and a sub-flow's block.
-pub fn with(main: Vec<StepKind>, second: Vec<StepKind>, sub: Vec<StepKind>) -> Application {
+pub(crate) fn with(main: Vec<StepKind>, second: Vec<StepKind>, sub: Vec<StepKind>) -> Application {
     let closed = |mut steps: Vec<StepKind>| {
         steps.push(hangup());
         steps
@@ -104,7 +104,7 @@ fn block(name: &str, flow: u32, steps: Vec<StepKind>) -> Block {
     }
 }
 
-pub fn step(kind: StepKind) -> Step {
+pub(crate) fn step(kind: StepKind) -> Step {
     Step { kind, when: None, place: place() }
 }
 
@@ -113,16 +113,16 @@ fn place() -> Place {
     Place { source: Arc::new(source), span: 0..0 }
 }
 
-pub fn key(c: char) -> Digit {
+pub(crate) fn key(c: char) -> Digit {
     Digit::from_char(c).expect("a key")
 }
 
-pub fn prompt(name: &str) -> Prompt {
+pub(crate) fn prompt(name: &str) -> Prompt {
     let clip = |language: &str| vec![Piece::Clip(ClipKey::new(format!("{language}/{name}")))];
     Prompt { key: Arc::from(name), pieces: vec![clip("en-GB"), clip("es-ES")] }
 }
 
-pub fn prompt_with(name: &str, expr: Expr, format: Format) -> Prompt {
+pub(crate) fn prompt_with(name: &str, expr: Expr, format: Format) -> Prompt {
     let mut prompt = prompt(name);
     for pieces in &mut prompt.pieces {
         pieces.push(Piece::Value { expr: expr.clone(), format });
@@ -131,7 +131,7 @@ pub fn prompt_with(name: &str, expr: Expr, format: Format) -> Prompt {
 }
 
 /// 6 s, 4 s, 20 s, three tries, ladders of two and one.
-pub fn input() -> Input {
+pub(crate) fn input() -> Input {
     Input {
         first: Duration::from_secs(6),
         between: Duration::from_secs(4),
@@ -145,31 +145,31 @@ pub fn input() -> Input {
 }
 
 /// An arm that says its own name and goes on.
-pub fn arm(name: &str) -> Arm {
+pub(crate) fn arm(name: &str) -> Arm {
     Arm::Step(Box::new(step(say(name))))
 }
 
-pub fn say(name: &str) -> StepKind {
+pub(crate) fn say(name: &str) -> StepKind {
     StepKind::Say(Say { prompts: vec![prompt(name)], interrupt: Interrupt::Keys })
 }
 
-pub fn say_firmly(name: &str) -> StepKind {
+pub(crate) fn say_firmly(name: &str) -> StepKind {
     StepKind::Say(Say { prompts: vec![prompt(name)], interrupt: Interrupt::Never })
 }
 
-pub fn hangup() -> StepKind {
+pub(crate) fn hangup() -> StepKind {
     StepKind::Hangup(Hangup { cause: Cause::Normal, say: None })
 }
 
-pub fn audit(event: &str) -> StepKind {
+pub(crate) fn audit(event: &str) -> StepKind {
     StepKind::Audit(Audit { event: String::from(event), facts: vec![passed("auth.level", Field::AuthLevel)] })
 }
 
-pub fn passed(name: &str, field: Field) -> Passed {
+pub(crate) fn passed(name: &str, field: Field) -> Passed {
     Passed { name: String::from(name), expr: Expr::Field(field) }
 }
 
-pub fn ask() -> Ask {
+pub(crate) fn ask() -> Ask {
     Ask {
         prompt: prompt("account_number"),
         into: ACCOUNT,
@@ -183,7 +183,7 @@ pub fn ask() -> Ask {
     }
 }
 
-pub fn menu() -> Menu {
+pub(crate) fn menu() -> Menu {
     let option = |key_: char, value: &str| MenuOption {
         keys: vec![key(key_)],
         value: Some(Literal::Text(Arc::from(value))),
@@ -200,7 +200,7 @@ pub fn menu() -> Menu {
     }
 }
 
-pub fn confirm() -> Confirm {
+pub(crate) fn confirm() -> Confirm {
     Confirm {
         prompt: prompt("sure"),
         yes_keys: vec![key('1')],
@@ -212,7 +212,7 @@ pub fn confirm() -> Confirm {
     }
 }
 
-pub fn choose_language() -> ChooseLanguage {
+pub(crate) fn choose_language() -> ChooseLanguage {
     ChooseLanguage {
         prompts: vec![(LanguageId(0), prompt("choose")), (LanguageId(1), prompt("choose"))],
         keys: vec![(key('1'), LanguageId(0)), (key('2'), LanguageId(1))],
@@ -221,7 +221,7 @@ pub fn choose_language() -> ChooseLanguage {
     }
 }
 
-pub fn identify(same_reply: bool) -> Identify {
+pub(crate) fn identify(same_reply: bool) -> Identify {
     Identify {
         subject: String::from("customer"),
         by: IdentifyBy::CallerId,
@@ -234,12 +234,12 @@ pub fn identify(same_reply: bool) -> Identify {
 }
 
 /// An identification that says nothing.
-pub fn claim() -> StepKind {
+pub(crate) fn claim() -> StepKind {
     let on = || Arm::Continue;
     StepKind::Identify(Identify { one: on(), none: on(), many: on(), unavailable: on(), ..identify(true) })
 }
 
-pub fn authenticate(level: &str) -> Authenticate {
+pub(crate) fn authenticate(level: &str) -> Authenticate {
     Authenticate {
         subject: String::from("customer"),
         level: LevelRef::Named(LevelName::from(level)),
@@ -257,11 +257,11 @@ pub fn authenticate(level: &str) -> Authenticate {
     }
 }
 
-pub fn require(level: &str, otherwise: Option<Arm>) -> StepKind {
+pub(crate) fn require(level: &str, otherwise: Option<Arm>) -> StepKind {
     StepKind::Require(Require { level: LevelRef::Named(LevelName::from(level)), max_age: None, otherwise })
 }
 
-pub fn lookup(level: Option<&str>) -> Lookup {
+pub(crate) fn lookup(level: Option<&str>) -> Lookup {
     Lookup {
         service: String::from("crm"),
         call: String::from("balance"),
@@ -279,7 +279,7 @@ pub fn lookup(level: Option<&str>) -> Lookup {
     }
 }
 
-pub fn queue() -> Queue {
+pub(crate) fn queue() -> Queue {
     Queue {
         name: String::from("general"),
         priority: vec![(None, 1), (Some(LevelName::from("basic")), 3), (Some(LevelName::from("strong")), 5)],
@@ -287,14 +287,14 @@ pub fn queue() -> Queue {
         whisper: Some(prompt_with("whisper", Expr::Field(Field::AuthLevel), Format::Word)),
         music: ClipKey::new("music/hold"),
         announce_place: Some(prompt_with("place", Expr::Field(Field::QueuePlace), Format::Number)),
-        max_wait: Duration::from_mins(2),
+        max_wait: Duration::from_secs(2 * 60),
         joined: arm("joined"),
         timeout: arm("timeout"),
         full: arm("full"),
     }
 }
 
-pub fn transfer() -> Transfer {
+pub(crate) fn transfer() -> Transfer {
     Transfer {
         name: String::from("branch"),
         uri: String::from("sip:branch@192.0.2.7"),
@@ -310,7 +310,7 @@ pub fn transfer() -> Transfer {
 }
 
 /// `var == text`
-pub fn is(var: VarId, text: &str) -> Expr {
+pub(crate) fn is(var: VarId, text: &str) -> Expr {
     Expr::Compare {
         op: CompareOp::Equal,
         by: Order::Value,
@@ -319,6 +319,6 @@ pub fn is(var: VarId, text: &str) -> Expr {
     }
 }
 
-pub fn number(number: i64) -> Expr {
+pub(crate) fn number(number: i64) -> Expr {
     Expr::Literal(Literal::Number(number))
 }

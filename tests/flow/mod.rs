@@ -5,7 +5,7 @@
 
 #![allow(dead_code, reason = "two test programs share this; neither uses all of it")]
 
-pub mod draft;
+pub(crate) mod draft;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -20,25 +20,25 @@ use countersign::units::{AskId, CallId, Digit, Epoch, PlayId, UnixTime};
 
 /// The first moment; all others are offsets from it.
 #[expect(clippy::disallowed_methods, reason = "a test needs some first instant")]
-pub fn first_instant() -> Instant {
+pub(crate) fn first_instant() -> Instant {
     Instant::now()
 }
 
 /// What the world outside the flow answers.
 #[derive(Clone)]
-pub struct World {
-    pub identified: fn(SubjectRef) -> Identified,
-    pub enrolled: Result<Vec<FactorId>, Refused>,
-    pub pin: &'static str,
-    pub totp: &'static str,
+pub(crate) struct World {
+    pub(crate) identified: fn(SubjectRef) -> Identified,
+    pub(crate) enrolled: Result<Vec<FactorId>, Refused>,
+    pub(crate) pin: &'static str,
+    pub(crate) totp: &'static str,
     /// What a right response gets; wrong ones are rejected.
-    pub verdict: Verdict,
-    pub locked: bool,
-    pub reply: fn() -> LookupReply,
+    pub(crate) verdict: Verdict,
+    pub(crate) locked: bool,
+    pub(crate) reply: fn() -> LookupReply,
     /// How long services take.
-    pub slow: Duration,
+    pub(crate) slow: Duration,
     /// Whether the vault answers at all.
-    pub vault: bool,
+    pub(crate) vault: bool,
 }
 
 impl Default for World {
@@ -58,8 +58,8 @@ impl Default for World {
 }
 
 /// A call in virtual time.
-pub struct Scene {
-    pub run: FlowRun,
+pub(crate) struct Scene {
+    pub(crate) run: FlowRun,
     world: World,
     start: Instant,
     now: Instant,
@@ -67,22 +67,22 @@ pub struct Scene {
     playing: Option<(PlayId, Option<Instant>)>,
     answers: Vec<(Instant, AskId, Answer)>,
     script: String,
-    pub traces: Vec<TraceEvent>,
-    pub hand_off: Option<HandOffRequest>,
-    pub asked: Vec<String>,
-    pub finished: bool,
-    pub secure: bool,
-    pub granted: Vec<Option<String>>,
+    pub(crate) traces: Vec<TraceEvent>,
+    pub(crate) hand_off: Option<HandOffRequest>,
+    pub(crate) asked: Vec<String>,
+    pub(crate) finished: bool,
+    pub(crate) secure: bool,
+    pub(crate) granted: Vec<Option<String>>,
 }
 
 impl Scene {
     /// A call from a known number that has just come in.
-    pub fn new(app: Application, world: World) -> Self {
+    pub(crate) fn new(app: Application, world: World) -> Self {
         Self::from(Arc::new(app), world, Some("+441632960001"))
     }
 
     /// A call from some number, or from nobody knows where.
-    pub fn from(app: Arc<Application>, world: World, from: Option<&str>) -> Self {
+    pub(crate) fn from(app: Arc<Application>, world: World, from: Option<&str>) -> Self {
         let start = first_instant();
         let facts =
             CallFacts { call: CallId(7), from: from.map(String::from), to: String::from("+441632960000") };
@@ -108,7 +108,7 @@ impl Scene {
     }
 
     /// Presses keys, a tenth of a second apart.
-    pub fn press(&mut self, keys: &str) -> &mut Self {
+    pub(crate) fn press(&mut self, keys: &str) -> &mut Self {
         for c in keys.chars() {
             self.line("caller", &format!("presses {c}"));
             self.feed(Input::Digit(Digit::from_char(c).expect("a key")));
@@ -118,7 +118,7 @@ impl Scene {
     }
 
     /// Lets time pass.
-    pub fn wait(&mut self, ms: u64) -> &mut Self {
+    pub(crate) fn wait(&mut self, ms: u64) -> &mut Self {
         let until = self.now + Duration::from_millis(ms);
         while let Some(next) = self.next_event().filter(|next| *next <= until) {
             self.now = next.max(self.now);
@@ -129,7 +129,7 @@ impl Scene {
     }
 
     /// Lets time pass until a prompt begins.
-    pub fn until(&mut self, prompt: &str) -> &mut Self {
+    pub(crate) fn until(&mut self, prompt: &str) -> &mut Self {
         for _ in 0..10_000 {
             let heard = self
                 .traces
@@ -146,7 +146,7 @@ impl Scene {
     }
 
     /// Lets everything happen that happens without the caller.
-    pub fn settle(&mut self) -> &mut Self {
+    pub(crate) fn settle(&mut self) -> &mut Self {
         for _ in 0..100_000 {
             let Some(next) = self.next_event() else { return self };
             self.now = next.max(self.now);
@@ -155,25 +155,25 @@ impl Scene {
         panic!("no end:\n{}", self.script);
     }
 
-    pub fn hang_up(&mut self) -> &mut Self {
+    pub(crate) fn hang_up(&mut self) -> &mut Self {
         self.line("caller", "hangs up");
         self.feed(Input::HungUp);
         self
     }
 
-    pub fn hand_off(&mut self, progress: HandOff) -> &mut Self {
+    pub(crate) fn hand_off(&mut self, progress: HandOff) -> &mut Self {
         self.line("world", &format!("{progress:?}"));
         self.feed(Input::HandOff(progress));
         self
     }
 
     /// The play so far.
-    pub fn script(&self) -> &str {
+    pub(crate) fn script(&self) -> &str {
         &self.script
     }
 
     /// The outcomes taken, in order.
-    pub fn outcomes(&self) -> Vec<String> {
+    pub(crate) fn outcomes(&self) -> Vec<String> {
         let outcome = |event: &TraceEvent| match event {
             TraceEvent::Outcome { outcome, .. } => Some(outcome.to_string()),
             _ => None,
@@ -182,7 +182,7 @@ impl Scene {
     }
 
     /// The prompts heard, in order.
-    pub fn prompts(&self) -> Vec<String> {
+    pub(crate) fn prompts(&self) -> Vec<String> {
         let prompt = |event: &TraceEvent| match event {
             TraceEvent::Prompt { prompt } => Some(prompt.to_string()),
             _ => None,
@@ -191,15 +191,15 @@ impl Scene {
     }
 
     /// Milliseconds since the call came.
-    pub fn elapsed(&self) -> u128 {
+    pub(crate) fn elapsed(&self) -> u128 {
         (self.now - self.start).as_millis()
     }
 
-    pub fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.now
     }
 
-    pub fn feed(&mut self, input: Input) {
+    pub(crate) fn feed(&mut self, input: Input) {
         self.run.handle(self.now, input);
         loop {
             match self.run.poll() {

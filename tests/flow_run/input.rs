@@ -9,7 +9,8 @@ use crate::scene;
 
 #[test]
 fn every_outcome_of_ask_is_reached_by_its_own_keys() {
-    let cases: [(&str, &[(u64, &str)], &[&str]); 7] = [
+    type Case<'a> = (&'a str, &'a [(u64, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 7] = [
         ("typed and ended", &[(2_000, "1234#")], &["account_number", "filled"]),
         (
             "typed to its full length, with a stray hash",

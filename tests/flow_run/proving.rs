@@ -12,7 +12,8 @@ use crate::scene;
 
 #[test]
 fn every_outcome_of_identify_is_reached() {
-    let cases: [(fn(countersign::auth::SubjectRef) -> Identified, bool, &str); 5] = [
+    type Answer = fn(countersign::auth::SubjectRef) -> Identified;
+    let cases: [(Answer, bool, &str); 5] = [
         (Identified::One, true, "one"),
         (Identified::None, true, "none"),
         (|_| Identified::Many, true, "many"),
@@ -50,7 +51,8 @@ fn every_outcome_of_authenticate_is_reached() {
     let enrolled = |enrolled| World { enrolled, ..World::default() };
     let judged = |verdict| World { verdict, ..World::default() };
     let right = "80421537#";
-    let cases: [(&str, &str, World, &[&str], &[&str], &str); 13] = [
+    type Case<'a> = (&'a str, &'a str, World, &'a [&'a str], &'a [&'a str], &'a str);
+    let cases: [Case<'_>; 13] = [
         ("a right PIN", "basic", normal(), &[right], &["pin"], "reached"),
         ("two factors", "strong", normal(), &[right, "287082"], &["pin", "code"], "reached"),
         ("a wrong one first", "basic", normal(), &["11111111#", right], &["pin", "failed", "pin"], "reached"),

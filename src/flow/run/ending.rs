@@ -105,6 +105,6 @@ impl FlowRun {
 /// Enough to apologise and to find an agent.
 const LAST_STEPS: u32 = 1_000;
 /// As long as a caller may wait for that agent.
-const LAST_TIME: Duration = Duration::from_mins(30);
+const LAST_TIME: Duration = Duration::from_secs(30 * 60);
 /// What runs after a hang-up must not keep a finished call alive for long.
-const TIDY_TIME: Duration = Duration::from_mins(1);
+const TIDY_TIME: Duration = Duration::from_secs(60);

@@ -344,6 +344,6 @@ impl Frame {
 /// Far more steps than any conversation takes; a flow that needs them turns in circles.
 const STEPS: u32 = 10_000;
 /// Longer than any conversation with a machine.
-const TIME: Duration = Duration::from_hours(1);
+const TIME: Duration = Duration::from_secs(60 * 60);
 /// How often `when_error` is tried in one call.
 const ERRORS: u32 = 8;

@@ -134,7 +134,7 @@ impl<'a> Speaker<'a> {
 
     fn amount(&self, phrase: &mut Phrase, count: u64, unit: CurrencyUnit) {
         self.cardinal(phrase, count, unit.noun);
-        if self.grammar == Grammar::Spanish && count >= 1_000_000 && count % 1_000_000 == 0 {
+        if self.grammar == Grammar::Spanish && count >= 1_000_000 && count.is_multiple_of(1_000_000) {
             phrase.say("money/of"); // "un millón de euros"
         }
         phrase.say(if count == 1 { unit.one } else { unit.many });
@@ -200,7 +200,7 @@ fn letter(c: char) -> Option<String> {
 
 /// How many digits to say in one breath: fours when they come out even, else threes.
 const fn group_size(length: usize) -> usize {
-    if length <= 4 || length % 4 == 0 { 4 } else { 3 }
+    if length <= 4 || length.is_multiple_of(4) { 4 } else { 3 }
 }
 
 /// Numbers from here on are not read as numbers.
