@@ -48,7 +48,8 @@ impl Call {
     pub(super) fn place(&mut self, party: Party, ring_until: Instant) {
         self.note(CallEvent::Calling { who: party.name.clone() });
         self.out.push_back(Output::OpenMedia { leg: LegSide::B, local: party.path.local.ip() });
-        self.callee = Some(Callee { party, state: CalleeState::Opening, stream: None, ring_until, rings: false });
+        self.callee =
+            Some(Callee { party, state: CalleeState::Opening, stream: None, ring_until, rings: false });
     }
 
     /// The ports for leg B are open, or there are none: the INVITE.

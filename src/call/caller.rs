@@ -29,8 +29,7 @@ impl Call {
             return;
         };
         let (limits, epoch) = (self.settings.limits, self.settings.epoch);
-        let mut stream =
-            Stream::new(self.now, &address, limits.media_silence, epoch, &mut self.entropy);
+        let mut stream = Stream::new(self.now, &address, limits.media_silence, epoch, &mut self.entropy);
         let agreed = match offer.map(|offer| stream.prepare(&offer)) {
             Some(Ok(negotiated)) => Agreed::Answer(Box::new(negotiated)),
             None => Agreed::LateOffer,

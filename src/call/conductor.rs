@@ -69,7 +69,10 @@ pub(super) struct Deadlines {
 }
 
 /// What came of polling one part.
-#[expect(clippy::large_enum_variant, reason = "lives from one poll to its match; a box would cost each packet")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives from one poll to its match; a box would cost each packet"
+)]
 enum Step {
     /// Hand this on.
     Order(Output),
@@ -229,7 +232,8 @@ impl Call {
 
     /// What one side says goes to the other, while they are joined.
     fn bridge(&mut self, from: LegSide, frame: media::Frame) {
-        let joined = self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Joined(_)));
+        let joined =
+            self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Joined(_)));
         let to = match from {
             LegSide::A => LegSide::B,
             LegSide::B => LegSide::A,

@@ -17,14 +17,9 @@ pub(super) enum HandOffState {
     /// Nothing: the flow has the caller.
     None,
     /// In a queue, or with the agent that came of it.
-    Queue {
-        brief: Brief,
-        since: Instant,
-    },
+    Queue { brief: Brief, since: Instant },
     /// Being put through to a target of the flow's.
-    Transfer {
-        brief: Brief,
-    },
+    Transfer { brief: Brief },
 }
 
 /// What the other side is told.
@@ -46,7 +41,12 @@ pub(super) struct Party {
 
 impl Party {
     /// The agent that the switchboard offered; `None` when the contact can't be called.
-    pub(super) fn agent(agent: AgentName, contact: &Contact, settings: &CallSettings, caller: &Path) -> Option<Self> {
+    pub(super) fn agent(
+        agent: AgentName,
+        contact: &Contact,
+        settings: &CallSettings,
+        caller: &Path,
+    ) -> Option<Self> {
         let name = agent.as_str().to_owned();
         Self::at(Some(agent), name, contact, settings, caller)
     }

@@ -148,7 +148,11 @@ impl Engine {
             }
             match self.opened.pop_front() {
                 Some((call, leg, opened)) => self.on_opened(now, call, leg, opened),
-                None => return Output::Timeout(self.timers.earliest().into_iter().chain(self.endpoint_due).min()),
+                None => {
+                    return Output::Timeout(
+                        self.timers.earliest().into_iter().chain(self.endpoint_due).min(),
+                    );
+                }
             }
         }
     }

@@ -43,8 +43,10 @@ fn in_parts(kind: &MediaType, body: &Bytes) -> Option<Bytes> {
     let mut starts = boundaries(body, mark.as_bytes());
     let mut from = starts.next()?;
     for next in starts.take(MAX_PARTS) {
-        if let Some(found) = sdp_part(&body.slice(from.1..next.0)) {
-            return Some(found);
+        // Two boundary lines with nothing between them hold no part.
+        let found = body.get(from.1..next.0).and_then(|part| sdp_part(&body.slice_ref(part)));
+        if found.is_some() {
+            return found;
         }
         from = next;
     }
@@ -115,6 +117,7 @@ mod tests {
             Description::Sdp(Bytes::from_static(b"v=0\r\ns=-\r\n"))
         );
         assert_eq!(find("multipart/mixed;boundary=other", body), Description::Unsupported);
+        assert_eq!(find("multipart/mixed;boundary=x", b"--x\r\n--x\r\n--x--"), Description::Unsupported);
         assert_eq!(find("multipart/mixed", body), Description::Unsupported);
     }
 

@@ -66,10 +66,11 @@ fn check_addresses(request: &Request) -> Result<(), Response> {
     match contacts {
         Contacts::All if !registering => return Err(bad(request, "Malformed Contact")),
         // RFC 3261 §12.1.1: the remote target is one URI, of a scheme that can be called.
-        Contacts::List(list) if request.method == Method::Invite => {
-            if list.len() > 1 || list.iter().any(|contact| contact.uri.as_sip().is_none()) {
-                return Err(bad(request, "Contact must be one SIP URI"));
-            }
+        Contacts::List(list)
+            if request.method == Method::Invite
+                && (list.len() > 1 || list.iter().any(|contact| contact.uri.as_sip().is_none())) =>
+        {
+            return Err(bad(request, "Contact must be one SIP URI"));
         }
         _ => {}
     }
