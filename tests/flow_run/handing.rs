@@ -49,6 +49,19 @@ fn a_wait_that_is_given_up_leaves_the_queue() {
 }
 
 #[test]
+fn music_without_a_recording_is_not_started_again_and_again() {
+    let mut scene = scene(vec![StepKind::Queue(queue())]);
+    scene.wait(100);
+    for _ in 0..3 {
+        // What a call reports at once for a recording that lacks.
+        for id in 0..10 {
+            scene.feed(countersign::flow::run::Input::PlayFinished(countersign::units::PlayId(id)));
+        }
+    }
+    assert_eq!(scene.script().matches("plays music/hold").count(), 1, "{}", scene.script());
+}
+
+#[test]
 fn the_talk_with_an_agent_is_not_counted_as_the_flows_time() {
     let mut scene = scene(vec![StepKind::Queue(queue()), StepKind::Menu(menu())]);
     scene.wait(100).hand_off(HandOff::Connected { agent: String::from("ada") });

@@ -118,8 +118,7 @@ fn a_ghost_hears_what_a_subject_with_a_wrong_pin_hears() {
         for _ in 0..3 {
             scene.wait(4_000).press("11111111#");
         }
-        let script = scene.settle().script().replace("identify: one", "").replace("identify: none", "");
-        script
+        scene.settle().script().replace("identify: one", "").replace("identify: none", "")
     };
     assert_eq!(plays(Identified::One), plays(Identified::None));
 }

@@ -86,6 +86,8 @@ pub enum Next {
 /// One input step under way.
 pub struct Collect {
     rules: Rules,
+    /// As many keys as an entry can have, so that what is typed never moves and leaves a copy behind.
+    room: usize,
     typed: Secret<String>,
     listening: Option<Instant>,
     keyed: Option<Keyed>,
@@ -104,13 +106,12 @@ impl Collect {
     /// Waits for a prompt to be played, its timers stopped.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        // Room for the longest entry, so that growing it leaves no copy behind.
         let room = match &rules.expect {
             Expect::Digits { max, .. } => max + 1,
             Expect::Keys(sequences) => sequences.iter().map(Vec::len).max().unwrap_or(0) + 1,
         };
         let typed = Secret::new(String::with_capacity(room));
-        Self { rules, typed, listening: None, keyed: None, no_input: 0, no_match: 0 }
+        Self { rules, room, typed, listening: None, keyed: None, no_input: 0, no_match: 0 }
     }
 
     /// A prompt begins (again): timers stop, what was typed is forgotten.
@@ -213,7 +214,7 @@ impl Collect {
     /// What was typed. The collector is empty afterwards.
     #[must_use]
     pub fn take(&mut self) -> Secret<String> {
-        std::mem::replace(&mut self.typed, Secret::new(String::new()))
+        std::mem::replace(&mut self.typed, Secret::new(String::with_capacity(self.room)))
     }
 
     fn complete(&mut self, by_end: bool) -> Heard {
@@ -240,8 +241,7 @@ impl Collect {
     }
 
     fn forget(&mut self) {
-        let room = self.typed.expose().capacity();
-        self.typed = Secret::new(String::with_capacity(room));
+        self.typed = Secret::new(String::with_capacity(self.room));
     }
 }
 

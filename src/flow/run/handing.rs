@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::auth::AuditKind;
 use crate::flow::ClipKey;
 use crate::flow::document::{Prompt, Queue, StepKind, Transfer};
+use crate::units::PlayId;
 
 use super::eval::Scope;
 use super::exit::Exit;
@@ -20,6 +21,8 @@ pub(super) struct HandedOff {
     stage: Stage,
     /// How long to try.
     until: Instant,
+    /// The announcement of a place that plays in front of the music.
+    announcing: Option<PlayId>,
 }
 
 /// How far it got.
@@ -75,7 +78,7 @@ impl FlowRun {
         self.keys.clear();
         self.place = None;
         self.emit(Output::HandOff(request));
-        self.state = State::HandedOff(HandedOff { stage: Stage::Trying, until });
+        self.state = State::HandedOff(HandedOff { stage: Stage::Trying, until, announcing: None });
     }
 
     /// By the highest level held that the step names.
@@ -175,13 +178,21 @@ impl FlowRun {
         }
         if let StepKind::Queue(Queue { announce_place: Some(prompt), .. }) = step {
             let clips = self.announce(now, std::slice::from_ref(prompt));
-            self.start_playing(clips, false);
+            let play = self.start_playing(clips, false);
+            if let State::HandedOff(handed) = &mut self.state {
+                handed.announcing = Some(play);
+            }
         }
     }
 
-    /// The place was said: back to the music.
-    pub(super) fn place_said(&mut self) {
+    /// A place was said: back to the music. Music itself never ends; where it does (its recording lacks),
+    /// it is not started again.
+    pub(super) fn place_said(&mut self, play: PlayId) {
         let app = Arc::clone(&self.app);
+        let State::HandedOff(handed) = &mut self.state else { return };
+        if handed.announcing.take_if(|announcing| *announcing == play).is_none() || handed.connected() {
+            return;
+        }
         if let Some(StepKind::Queue(step)) = self.current(&app) {
             self.start_playing(vec![step.music.clone()], true);
         }

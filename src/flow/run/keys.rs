@@ -10,10 +10,16 @@ use std::time::Instant;
 use crate::units::Digit;
 
 /// Keys waiting for an input step.
-#[derive(Default)]
 pub(super) struct TypeAhead {
     keys: VecDeque<Digit>,
     stray: Option<(Digit, Instant)>,
+}
+
+impl Default for TypeAhead {
+    fn default() -> Self {
+        // All the room there will ever be: keys never move and leave copies behind.
+        Self { keys: VecDeque::with_capacity(LONGEST), stray: None }
+    }
 }
 
 impl TypeAhead {
@@ -35,8 +41,10 @@ impl TypeAhead {
         if self.is_stray(now, key) { self.keys.pop_front() } else { Some(key) }
     }
 
-    /// Forgets all keys that wait. A stray may still come.
+    /// Forgets all keys that wait, and wipes them: they may have been a PIN typed too early. A stray may
+    /// still come.
     pub(super) fn clear(&mut self) {
+        self.keys.iter_mut().for_each(|key| *key = Digit::STAR);
         self.keys.clear();
     }
 

@@ -95,7 +95,7 @@ impl FlowRun {
             State::Saying(saying) if saying.play == play => self.said(now),
             State::Asking(_) => self.prompt_finished(now),
             State::LookingUp(_) => self.waiting_said(now),
-            State::HandedOff(_) => self.place_said(),
+            State::HandedOff(_) => self.place_said(play),
             _ => {}
         }
     }
