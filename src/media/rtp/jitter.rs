@@ -295,7 +295,9 @@ impl Stream {
     fn is_quiet(&self, play: i64) -> bool {
         self.packets
             .iter()
-            .filter(|stored| stored.start < play + FRAME && stored.start + length(stored.payload.len()) > play)
+            .filter(|stored| {
+                stored.start < play + FRAME && stored.start + length(stored.payload.len()) > play
+            })
             .all(|stored| frame::is_quiet(stored.codec, &stored.payload))
     }
 }

@@ -64,15 +64,15 @@ fn reordered_and_doubled_packets_come_out_in_order_and_once() {
     let mut buffer = buffer(60);
     let heard = run(&mut buffer, 7, &doubled, 160, 1080);
     assert_eq!(heard[..49 * 160], payload(0, 49 * 160)[..]);
-    assert_eq!((buffer.late, heard.len() / 160), (0, buffer.concealed as usize + 50));
+    let frames = u64::try_from(heard.len() / 160).expect("few");
+    assert_eq!((buffer.late, frames), (0, buffer.concealed + 50));
 }
 
 #[test]
 fn packets_of_any_time_come_out_as_frames() {
     for (count, every) in [(80, 10), (240, 30), (320, 40), (480, 60)] {
-        let packets: Vec<_> = (0..30)
-            .map(|n| (u64::try_from(n).expect("positive") * every, n * count))
-            .collect();
+        let packets: Vec<_> =
+            (0..30).map(|n| (u64::try_from(n).expect("positive") * every, n * count)).collect();
         let heard = run(&mut buffer(80), 0, &packets, count, 30 * every + 60);
         let whole = usize::try_from(30 * count - 160).expect("positive");
         assert_eq!(heard[..whole], payload(0, 30 * count - 160)[..], "{every} ms");

@@ -124,8 +124,8 @@ impl Reception {
         self.received_before = self.received;
         let lost_now = expected_now.saturating_sub(received_now);
         let fraction = (lost_now * 256).checked_div(expected_now).unwrap_or(0);
-        let lost = i64::try_from(expected).unwrap_or(i64::MAX)
-            - i64::try_from(self.received).unwrap_or(i64::MAX);
+        let lost =
+            i64::try_from(expected).unwrap_or(i64::MAX) - i64::try_from(self.received).unwrap_or(i64::MAX);
         Block {
             ssrc: self.ssrc,
             fraction_lost: u8::try_from(fraction).unwrap_or(u8::MAX),
