@@ -1,0 +1,438 @@
+//! A world in virtual time: one engine, telephones, a network, a vault, a switchboard. An hour takes
+//! milliseconds, and every run with the same seed is the same run.
+
+#![allow(dead_code, reason = "each test uses another part of the world")]
+#![allow(unreachable_pub, reason = "shared by several test crates")]
+
+pub mod apps;
+pub mod net;
+pub mod phone;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use countersign::audio::Clip;
+use countersign::auth;
+use countersign::call::{CallLimits, CallRecord, CallSettings, ClipSource};
+use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
+use countersign::flow::ClipKey;
+use countersign::flow::document::Application;
+use countersign::flow::run::{Answer, LookupReply, Question};
+use countersign::routing::{self, Agent, AgentName, Contact, DeskEvent, DeskRequest, Queue, Switchboard};
+use countersign::sip::{AccessList, EndpointConfig, Path, Transport};
+use countersign::units::{AskId, CallId, Entropy, Epoch, MediaAddress, MediaPort, UnixTime};
+
+pub use net::Net;
+pub use phone::{Manner, Phone};
+
+/// The PIN that the vault takes.
+pub const PIN: &str = "80421537";
+
+/// The first instant of a world.
+#[expect(clippy::disallowed_methods, reason = "a test needs some first instant; all others are offsets from it")]
+pub fn first_instant() -> Instant {
+    Instant::now()
+}
+
+pub const ENGINE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060);
+
+pub struct World {
+    pub start: Instant,
+    pub now: Instant,
+    pub engine: Engine,
+    engine_wake: Option<Instant>,
+    pub net: Net,
+    pub phones: Vec<Phone>,
+    /// When each phone wants to be woken.
+    phone_wakes: Vec<Option<Instant>>,
+    desk: Switchboard,
+    desk_wake: Option<Instant>,
+    desk_mail: VecDeque<(CallId, DeskEvent)>,
+    /// How long the vault and the services take.
+    pub slowness: Duration,
+    answers: Vec<(Instant, CallId, AskId, Answer)>,
+    ports: HashMap<MediaPort, SocketAddr>,
+    next_port: u32,
+    /// No port is left from now on.
+    pub no_ports: bool,
+    pub records: Vec<CallRecord>,
+    /// Callers hide their numbers.
+    pub hidden_numbers: bool,
+    /// What came for [`STRANGER`], who is no phone: a test plays them by hand.
+    pub strange: Vec<Vec<u8>>,
+    pub seed: Entropy,
+}
+
+/// Every recording exists; each is a fifth of a second long, music two seconds.
+struct EveryClip(Arc<Clip>, Arc<Clip>);
+
+impl ClipSource for EveryClip {
+    fn clip(&self, key: &ClipKey) -> Option<Arc<Clip>> {
+        let long = key.as_str().starts_with("music/") || key.as_str().starts_with("tones/");
+        Some(Arc::clone(if long { &self.1 } else { &self.0 }))
+    }
+}
+
+impl World {
+    pub fn new(application: Arc<Application>, seed: u8) -> Self {
+        Self::with(application, seed, CallLimits::default(), Limits::default())
+    }
+
+    pub fn with(application: Arc<Application>, seed: u8, calls: CallLimits, limits: Limits) -> Self {
+        let start = first_instant();
+        let epoch = Epoch { instant: start, unix: UnixTime(1_700_000_000_000) };
+        let mut seed = Entropy::from_seed([seed; 32]);
+        let settings = CallSettings {
+            application,
+            application_hash: Arc::from("test"),
+            clips: Arc::new(EveryClip(
+                Arc::new(Clip::from_pcm(&vec![1000; 1600])),
+                Arc::new(Clip::from_pcm(&vec![500; 16000])),
+            )),
+            targets: HashMap::from([("branch".to_owned(), Contact::new(uri_of(agent_address(0)), None))]),
+            signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
+            epoch,
+            listen: ENGINE,
+            limits: calls,
+        };
+        let config = EngineConfig {
+            endpoint: EndpointConfig::default(),
+            calls: Arc::new(settings),
+            trunks: trunks(),
+            limits,
+        };
+        let engine = Engine::new(config, seed.fork());
+        let net = Net::new(seed.fork());
+        Self {
+            start,
+            now: start,
+            engine,
+            engine_wake: None,
+            net,
+            phones: Vec::new(),
+            phone_wakes: Vec::new(),
+            desk: Switchboard::new(routing::SwitchboardConfig::default(), Vec::new(), Vec::new()),
+            desk_wake: None,
+            desk_mail: VecDeque::new(),
+            slowness: Duration::from_millis(50),
+            answers: Vec::new(),
+            ports: HashMap::new(),
+            next_port: 0,
+            no_ports: false,
+            records: Vec::new(),
+            hidden_numbers: false,
+            strange: Vec::new(),
+            seed,
+        }
+    }
+
+    /// A caller's phone; returns its index.
+    pub fn caller(&mut self) -> usize {
+        let host = 100 + u8::try_from(self.phones.len()).expect("few phones");
+        self.phone(SocketAddr::from(([10, 0, 1, host], 5060)), Manner::Rings)
+    }
+
+    /// Agents, all of the queue `agents`; their phones have the indices returned.
+    pub fn agents(&mut self, manners: &[Manner]) -> Vec<usize> {
+        let queue = || routing::QueueName::from("agents");
+        let names: Vec<_> = (0..manners.len()).map(|n| AgentName::from(format!("agent{n}").as_str())).collect();
+        let agents = names.iter().map(|name| Agent::new(name.clone(), vec![queue()])).collect();
+        let config = routing::SwitchboardConfig::default();
+        self.desk = Switchboard::new(config, vec![Queue::new(queue(), 50)], agents);
+        let mut phones = Vec::new();
+        for (n, (name, manner)) in names.into_iter().zip(manners).enumerate() {
+            let address = agent_address(n);
+            phones.push(self.phone(address, manner.clone()));
+            let contact = Contact::new(uri_of(address), None);
+            self.desk.handle(self.now, routing::Input::AgentUp(name, contact));
+            self.drain_desk();
+        }
+        phones
+    }
+
+    fn phone(&mut self, address: SocketAddr, manner: Manner) -> usize {
+        let epoch = Epoch { instant: self.start, unix: UnixTime(1_700_000_000_000) };
+        self.phones.push(Phone::new(address, manner, self.seed.fork(), epoch));
+        self.phone_wakes.push(None);
+        self.phones.len() - 1
+    }
+
+    pub fn dial(&mut self, phone: usize) {
+        self.with_phone(phone, |phone, now| phone.dial(now, ENGINE, "0800"));
+    }
+
+    pub fn press(&mut self, phone: usize, keys: &str) {
+        self.with_phone(phone, |phone, now| phone.press(now, keys));
+    }
+
+    pub fn hang_up(&mut self, phone: usize) {
+        self.with_phone(phone, Phone::hang_up);
+    }
+
+    pub fn hold(&mut self, phone: usize, on: bool) {
+        self.with_phone(phone, |phone, now| phone.hold(now, on));
+    }
+
+    pub fn with_phone(&mut self, index: usize, deed: impl FnOnce(&mut Phone, Instant)) {
+        deed(&mut self.phones[index], self.now);
+        self.drain_phone(index);
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    /// Lets time pass until something is so; false when it is not so in time.
+    pub fn run_until(&mut self, at_most: Duration, so: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + at_most;
+        loop {
+            if so(self) {
+                return true;
+            }
+            match self.next().filter(|at| *at <= end) {
+                Some(at) => {
+                    self.now = self.now.max(at);
+                    self.turn();
+                }
+                None => {
+                    self.now = end;
+                    return so(self);
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let phones = self.phone_wakes.iter().copied();
+        let answers = self.answers.iter().map(|(at, ..)| Some(*at));
+        phones.chain(answers).chain([self.engine_wake, self.net.next(), self.desk_wake]).flatten().min()
+    }
+
+    fn turn(&mut self) {
+        while let Some(datagram) = self.net.arrived(self.now) {
+            self.deliver(&datagram);
+        }
+        if self.engine_wake.is_some_and(|at| at <= self.now) {
+            self.tell_engine(Input::Timeout);
+        }
+        for index in 0..self.phones.len() {
+            if self.phone_wakes[index].is_some_and(|at| at <= self.now) {
+                self.with_phone(index, Phone::timeout);
+            }
+        }
+        while let Some(at) = self.answers.iter().position(|(at, ..)| *at <= self.now) {
+            let (_, call, ask, answer) = self.answers.swap_remove(at);
+            self.tell_engine(Input::Answer { call, ask, answer });
+        }
+        if self.desk_wake.is_some_and(|at| at <= self.now) {
+            self.desk.handle(self.now, routing::Input::Timeout);
+            self.drain_desk();
+            self.read_desk_mail();
+        }
+    }
+
+    fn deliver(&mut self, datagram: &net::Datagram) {
+        let (from, to, bytes) = (datagram.from, datagram.to, &datagram.bytes);
+        if to == ENGINE {
+            let path = Path { transport: Transport::Udp, local: to, remote: from, connection: None };
+            self.tell_engine(Input::Sip { path, bytes: Bytes::copy_from_slice(bytes) });
+        } else if to.ip() == ENGINE.ip() {
+            let port = MediaPort(u32::from(to.port() - FIRST_PORT) / 2);
+            if to.port() % 2 == 0 {
+                self.tell_engine(Input::Rtp { port, from, bytes });
+            } else {
+                self.tell_engine(Input::Rtcp { port, from, bytes });
+            }
+        } else if let Some(index) = self.phones.iter().position(|phone| phone.address.ip() == to.ip()) {
+            self.phones[index].receive(self.now, from, to, bytes);
+            self.drain_phone(index);
+        } else if to.ip() == STRANGER.ip() {
+            self.strange.push(bytes.clone());
+        }
+    }
+
+    fn drain_phone(&mut self, index: usize) {
+        for sending in self.phones[index].drain(self.now) {
+            self.net.send(self.now, sending.from, sending.to, &sending.bytes);
+        }
+        self.phone_wakes[index] = self.phones[index].wake();
+    }
+
+    pub fn tell_engine(&mut self, input: Input<'_>) {
+        self.engine.handle(self.now, input);
+        loop {
+            match self.engine.poll() {
+                Output::Sip { path, bytes } => self.net.send(self.now, path.local, path.remote, &bytes),
+                Output::Rtp { port, to, bytes } => self.send_media(port, 0, to, &bytes),
+                Output::Rtcp { port, to, bytes } => self.send_media(port, 1, to, &bytes),
+                Output::OpenMedia { call, leg, .. } => {
+                    let opened = (!self.no_ports).then(|| self.open());
+                    self.engine.handle(self.now, Input::MediaOpened { call, leg, opened });
+                }
+                Output::CloseMedia { port } => {
+                    self.ports.remove(&port).expect("a port is closed once");
+                }
+                Output::Ask { call, ask, question } => {
+                    self.answers.push((self.now + self.slowness, call, ask, answer(question)));
+                }
+                Output::Desk(request) => {
+                    self.desk.handle(self.now, desk_input(request));
+                    self.drain_desk();
+                }
+                Output::Record { record, caller } => {
+                    assert!(caller.is_some() != self.hidden_numbers, "a number goes with the record");
+                    self.records.push(*record);
+                }
+                Output::Timeout(at) => {
+                    self.engine_wake = at;
+                    break;
+                }
+            }
+        }
+        self.read_desk_mail();
+    }
+
+    fn drain_desk(&mut self) {
+        loop {
+            match self.desk.poll() {
+                routing::Output::Offer { call, agent, contact } => {
+                    self.desk_mail.push_back((call, DeskEvent::Offer { agent, contact }));
+                }
+                routing::Output::Place(call, place) => {
+                    self.desk_mail.push_back((call, DeskEvent::Place(place)));
+                }
+                routing::Output::Full(call) => self.desk_mail.push_back((call, DeskEvent::Full)),
+                routing::Output::Timeout(at) => {
+                    self.desk_wake = at;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn read_desk_mail(&mut self) {
+        while let Some((call, event)) = self.desk_mail.pop_front() {
+            self.tell_engine(Input::Desk(call, event));
+        }
+    }
+
+    fn send_media(&mut self, port: MediaPort, channel: u16, to: SocketAddr, bytes: &[u8]) {
+        let from = self.ports.get(&port).expect("media is sent from open ports only");
+        let from = SocketAddr::new(from.ip(), from.port() + channel);
+        self.net.send(self.now, from, to, bytes);
+    }
+
+    fn open(&mut self) -> MediaAddress {
+        let port = MediaPort(self.next_port % 20_000);
+        self.next_port += 1;
+        let number = u16::try_from(u32::from(FIRST_PORT) + port.0 * 2).expect("a port number");
+        let rtp = SocketAddr::new(ENGINE.ip(), number);
+        assert!(self.ports.insert(port, rtp).is_none(), "a port is used again while it is open");
+        MediaAddress { port, rtp }
+    }
+
+    /// Ports that are open now.
+    pub fn open_ports(&self) -> usize {
+        self.ports.len()
+    }
+}
+
+/// A caller whose messages a test writes itself.
+pub const STRANGER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, 250)), 5060);
+
+const FIRST_PORT: u16 = 20_000;
+
+fn agent_address(n: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 2, u8::try_from(n + 1).expect("few agents")], 5060))
+}
+
+fn uri_of(address: SocketAddr) -> String {
+    format!("sip:agent@{address}")
+}
+
+fn desk_input(request: DeskRequest) -> routing::Input {
+    match request {
+        DeskRequest::Enqueue { call, queue, priority } => routing::Input::Enqueue { call, queue, priority },
+        DeskRequest::Leave { call } => routing::Input::Leave(call),
+        DeskRequest::OfferResult { call, agent, result } => {
+            routing::Input::OfferResult { call, agent, result }
+        }
+        DeskRequest::Released { call, agent } => routing::Input::Released { agent, call },
+    }
+}
+
+/// A vault with one customer, who has every factor and whose PIN is [`PIN`]; a service that always knows.
+fn answer(question: Question) -> Answer {
+    let subject = || auth::SubjectRef::new(auth::SubjectKey([1; 16]), "customer");
+    match question {
+        Question::Auth(auth::Question::Identify { .. }) => {
+            Answer::Auth(auth::Answer::Identified(auth::Identified::One(subject())))
+        }
+        Question::Auth(auth::Question::Enrolled { .. }) => {
+            Answer::Auth(auth::Answer::Enrolled(Ok(vec![auth::FactorId::Pin, auth::FactorId::Totp])))
+        }
+        Question::Auth(auth::Question::Verify { response, .. }) => {
+            let right = response.expose() == PIN;
+            let verdict = if right { auth::Verdict::Accept } else { auth::Verdict::Reject };
+            Answer::Auth(auth::Answer::Verdict { verdict, locked: false })
+        }
+        Question::Auth(auth::Question::Audit(_)) => Answer::Auth(auth::Answer::Audited(true)),
+        Question::Lookup(_) => {
+            Answer::Lookup(LookupReply::Found(vec![("balance".to_owned(), "120.50".to_owned())]))
+        }
+    }
+}
+
+/// Noise of some seconds, the same for the same seed: it correlates with nothing but itself.
+pub fn noise(seed: u8, seconds: usize) -> Arc<Clip> {
+    let mut entropy = Entropy::from_seed([seed; 32]);
+    let samples: Vec<i16> = (0..seconds * 8000)
+        .map(|_| i16::try_from(entropy.below(16_000)).expect("below 2^15") - 8000)
+        .collect();
+    Arc::new(Clip::from_pcm(&samples))
+}
+
+/// How well the best matching part of what was heard fits what was said: 1 is a copy.
+pub fn correlation(said: &Clip, heard: &[i16]) -> f64 {
+    let said = said.pcm();
+    let part = said.get(8000..24_000).unwrap_or_default();
+    countersign::audio::correlate(part, heard).map_or(0.0, |found| found.score)
+}
+
+impl World {
+    /// Whether some call has its two legs joined.
+    pub fn is_joined(&self) -> bool {
+        self.phones.iter().any(|phone| {
+            phone.lines.iter().any(|line| line.headers.is_some() && line.connected && line.ended.is_none())
+        }) && self.engine.active().ports > 1
+    }
+
+    /// Every phone gives up every call, one after the other.
+    pub fn hang_up_everywhere(&mut self) {
+        for phone in 0..self.phones.len() {
+            while self.phones[phone].current().is_some() {
+                self.hang_up(phone);
+                self.run_for(Duration::from_secs(40));
+            }
+        }
+    }
+
+    /// The events of all records, as JSON.
+    pub fn what_happened(&self) -> String {
+        self.records
+            .iter()
+            .map(|record| serde_json::to_string(record).expect("a record is JSON"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+fn trunks() -> AccessList {
+    let mut trunks = AccessList::new();
+    trunks.allow("10.0.1.0/24".parse().expect("a network"), "carrier");
+    trunks
+}
