@@ -92,8 +92,9 @@ def main(language, catalogue, model, vocabulary, voices, audio, *only):
         if (name not in only) if only else path.exists():
             continue
         sounds = phonemes(text, language)
-        wave = telephone.band(voice.say(sounds), VOICE_RATE)
-        wave = telephone.level(telephone.trim(wave, telephone.RATE))
+        # An "s" lies above the telephone band: silence is told from speech before the band is cut.
+        wave = telephone.trim(voice.say(sounds), VOICE_RATE)
+        wave = telephone.level(telephone.band(wave, VOICE_RATE))
         telephone.write(path, wave)
         print(f"{name}\t{len(wave) / telephone.RATE:.2f} s\t{text}\t{sounds}", flush=True)
 

@@ -12,11 +12,11 @@ PEAK = 30000.0
 
 
 def trim(wave, rate, pad_seconds=0.05):
-    """Cuts silence: what lies 42 dB below the loudest 10 ms, save for 50 ms at both ends."""
+    """Cuts silence: what lies 38 dB below the loudest 10 ms, save for 50 ms at both ends."""
     size = rate // 100
     frames = wave[: len(wave) // size * size].reshape(-1, size)
     level = np.sqrt((frames**2).mean(axis=1))
-    loud = np.where(level > level.max() * 10 ** (-42 / 20))[0]
+    loud = np.where(level > level.max() * 10 ** (-38 / 20))[0]
     pad = int(pad_seconds * rate)
     start, end = loud[0] * size, (loud[-1] + 1) * size
     head, tail = np.zeros(max(0, pad - start)), np.zeros(max(0, end + pad - len(wave)))
