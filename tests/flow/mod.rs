@@ -3,9 +3,10 @@
 //! [`Scene`] drives a [`FlowRun`] as a call would: prompts take a second per recording, answers come after
 //! their delay, timers fire at their time. What happens is written down like a play.
 
-#![allow(dead_code, reason = "two test programs share this; neither uses all of it")]
+#![allow(dead_code, reason = "several test programs share this; none uses all of it")]
 
 pub(crate) mod draft;
+pub(crate) mod watched;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
