@@ -266,18 +266,7 @@ impl World {
 
     fn note(&mut self, side: Side, event: Event) {
         let ms = self.ms();
-        let session = match &event {
-            Event::Incoming { session, .. }
-            | Event::Acked { session, .. }
-            | Event::Progress { session, .. }
-            | Event::Answered { session, .. }
-            | Event::Failed { session, .. }
-            | Event::Offered { session, .. }
-            | Event::OfferAnswered { session, .. }
-            | Event::Digit { session, .. }
-            | Event::Ended { session, .. } => *session,
-            Event::Response { .. } => return,
-        };
+        let Some(session) = event.session() else { return };
         let story = self.ends[side.index()].stories.entry(session).or_default();
         if story.ended > 0 {
             story.after_end += 1;

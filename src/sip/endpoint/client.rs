@@ -213,8 +213,7 @@ impl Endpoint {
     fn drain_client(&mut self, now: Instant, id: ClientId) -> bool {
         let mut deliver = false;
         let mut failed = None;
-        loop {
-            let Some(client) = self.clients.get_mut(&id) else { break };
+        while let Some(client) = self.clients.get_mut(&id) {
             let output = match &mut client.machine {
                 Machine::Invite(invite) => invite.poll(),
                 Machine::Other(other) => other.poll(),

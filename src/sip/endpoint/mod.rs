@@ -294,3 +294,6 @@ fn broken(path: super::Path, failed: super::Path) -> bool {
         && path.remote == failed.remote
         && (path.connection == failed.connection || path.connection.is_none())
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,8 +144,9 @@ impl ClientInvite {
                 self.orders.push(Output::Failed(Failure::TimedOut));
                 self.state = State::Terminated;
             }
-            State::Calling { again: Some(again), .. } => {
-                if again.fire(now) {
+            State::Calling { again, .. } => {
+                let due = again.as_mut().is_some_and(|again| again.fire(now));
+                if due {
                     self.orders.transmit(&self.request);
                 }
             }

@@ -107,8 +107,9 @@ impl ClientNonInvite {
                 self.orders.push(Output::Failed(Failure::TimedOut));
                 self.state = State::Terminated;
             }
-            State::Open { again: Some(again), .. } => {
-                if again.fire(now) {
+            State::Open { again, .. } => {
+                let due = again.as_mut().is_some_and(|again| again.fire(now));
+                if due {
                     self.orders.transmit(&self.request);
                 }
             }

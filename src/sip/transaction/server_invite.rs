@@ -150,8 +150,9 @@ impl ServerInvite {
                 self.orders.push(Output::Failed(Failure::TimedOut));
                 self.state = State::Terminated;
             }
-            State::Completed { response, again: Some(again), .. } => {
-                if again.fire(now) {
+            State::Completed { response, again, .. } => {
+                let due = again.as_mut().is_some_and(|again| again.fire(now));
+                if due {
                     self.orders.transmit(response);
                 }
             }
