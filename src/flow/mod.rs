@@ -1,9 +1,12 @@
 //! The flow language: its documents, its checks, its runtime.
 
+mod check;
 pub mod clip;
 pub mod document;
 pub mod expr;
 pub mod prompt;
 pub mod run;
+pub mod step;
 
 pub use clip::ClipKey;
+pub use document::{Application, Files, load};

@@ -4,13 +4,26 @@
 //! admin's typical mistakes (`0042`, `no`, an unquoted `*`) are gone once YAML has made values of them.
 
 mod ast;
+pub(crate) mod build;
+mod catalogue;
+mod declare;
+pub(crate) mod fields;
+pub(crate) mod findings;
+mod load;
+pub(crate) mod policy_file;
+pub(crate) mod scalar;
 pub mod services;
+pub(crate) mod services_file;
 mod step_kind;
+mod uses;
+pub(crate) mod yaml;
 
 pub use ast::{
     Always, AlwaysKey, Application, Arm, Block, BlockId, Class, Flow, FlowId, Format, Input, Interrupt,
     Language, LanguageId, LevelRef, MenuOption, OutcomeId, Piece, Prompt, Return, VarId, Variable,
 };
+pub(crate) use findings::suggestion;
+pub use load::{Files, load};
 pub use services::{ReplyField, Service, ServiceCall, Services, Table};
 pub use step_kind::{
     Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Decide, Digits, Hangup, Identify,

@@ -5,6 +5,7 @@
 //! ever runs it. [`parse`] gives what is written with its places, [`check`] what it means, [`eval`] its
 //! value.
 
+pub mod check;
 pub mod parse;
 mod types;
 

@@ -1,11 +1,14 @@
 //! From a prompt of the catalogue to the recordings that say it.
 
 pub mod speak;
+mod vocabulary;
 
 use crate::flow::ClipKey;
 use crate::flow::document::{Format, LanguageId, Piece, Prompt};
 use crate::flow::expr::Expr;
 use crate::flow::run::values::Value;
+
+pub use vocabulary::vocabulary;
 
 use speak::Speaker;
 

@@ -1,0 +1,274 @@
+//! Variables that a path reads before anything has set them.
+//!
+//! A forward analysis: what is set at the start of a block is what is set on every way to it. What an
+//! agent or the audit log is told may be unset; it is then left out.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{always_targets, hears_always, nested};
+use crate::diagnostic::Diagnostic;
+use crate::flow::document::findings::Findings;
+use crate::flow::document::{
+    Application, Arm, BlockId, FlowId, IdentifyBy, LevelRef, OutcomeId, Piece, Prompt, Step, StepKind, VarId,
+};
+use crate::flow::expr::Expr;
+
+type Set = BTreeSet<VarId>;
+
+/// Tells about reads of what may be unset.
+pub(super) fn check(app: &Application, findings: &mut Findings) {
+    let mut analysis = Analysis {
+        app,
+        at: BTreeMap::new(),
+        open: VecDeque::new(),
+        given: given(app),
+        found: BTreeMap::new(),
+    };
+    for (index, flow) in app.flows.iter().enumerate() {
+        let takes = flow.takes.iter().copied().collect();
+        if index == 0 || !flow.outcomes.is_empty() {
+            analysis.reach(flow.entry, &takes);
+        }
+    }
+    for handler in app.when_error.into_iter().chain(app.when_hangup) {
+        analysis.reach(handler, &Set::new());
+    }
+    while let Some(id) = analysis.open.pop_front() {
+        analysis.block(id);
+    }
+    // Only the last round of each block saw all ways to it.
+    analysis.found.clear();
+    for id in analysis.at.keys().copied().collect::<Vec<_>>() {
+        analysis.block(id);
+    }
+    for ((_, _), diagnostic) in analysis.found {
+        findings.push(diagnostic);
+    }
+}
+
+/// What every `return` of an outcome gives.
+fn given(app: &Application) -> BTreeMap<(FlowId, OutcomeId), Set> {
+    let mut out: BTreeMap<(FlowId, OutcomeId), Set> = BTreeMap::new();
+    for block in &app.blocks {
+        for step in block.steps.iter().flat_map(nested) {
+            let arms = step.kind.arms();
+            let inner = arms.iter().filter_map(|(_, arm)| match arm {
+                Arm::Return(leave) => Some(leave),
+                _ => None,
+            });
+            let own = match &step.kind {
+                StepKind::Return(leave) => Some(leave),
+                _ => None,
+            };
+            for leave in inner.chain(own) {
+                let gives: Set = leave.give.iter().map(|(var, _)| *var).collect();
+                out.entry((block.flow, leave.outcome))
+                    .and_modify(|set| set.retain(|var| gives.contains(var)))
+                    .or_insert(gives);
+            }
+        }
+    }
+    out
+}
+
+struct Analysis<'a> {
+    app: &'a Application,
+    /// What is set at the start of a block.
+    at: BTreeMap<BlockId, Set>,
+    open: VecDeque<BlockId>,
+    given: BTreeMap<(FlowId, OutcomeId), Set>,
+    found: BTreeMap<(usize, VarId), Diagnostic>,
+}
+
+impl Analysis<'_> {
+    fn reach(&mut self, block: BlockId, set: &Set) {
+        match self.at.get_mut(&block) {
+            None => {
+                self.at.insert(block, set.clone());
+                self.open.push_back(block);
+            }
+            Some(known) if !known.is_subset(set) => {
+                known.retain(|var| set.contains(var));
+                self.open.push_back(block);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn block(&mut self, id: BlockId) {
+        let (app, Some(mut set)) = (self.app, self.at.get(&id).cloned()) else { return };
+        let Some(block) = app.block(id) else { return };
+        for step in &block.steps {
+            match self.step(step, set) {
+                Some(after) => set = after,
+                None => return,
+            }
+        }
+    }
+
+    /// What is set after a step; `None` when the call never gets past it.
+    fn step(&mut self, step: &Step, before: Set) -> Option<Set> {
+        let app = self.app;
+        self.reads(step, &before);
+        if hears_always(app, step) {
+            for target in always_targets(app) {
+                let main = app.block(target).map(|block| block.flow);
+                let same = self.flow_of(&before, main);
+                self.reach(target, &same);
+            }
+        }
+        let mut after: Option<Set> = step.when.is_some().then(|| before.clone());
+        let mut join = |set: Option<Set>| {
+            after = match (after.take(), set) {
+                (Some(a), Some(b)) => Some(a.intersection(&b).copied().collect()),
+                (a, b) => a.or(b),
+            };
+        };
+        match &step.kind {
+            StepKind::Goto(block) => self.reach(*block, &before),
+            StepKind::Return(_) | StepKind::Hangup(_) => {}
+            StepKind::Set(values) => {
+                let mut set = before;
+                set.extend(values.iter().map(|(var, _)| *var));
+                join(Some(set));
+            }
+            kind => {
+                let arms = kind.arms();
+                if arms.is_empty() || matches!(kind, StepKind::Require(_)) {
+                    join(Some(before.clone()));
+                }
+                for (index, (outcome, arm)) in arms.into_iter().enumerate() {
+                    let set = self.outcome(step, index, &outcome, &before);
+                    join(self.arm(arm, set));
+                }
+            }
+        }
+        after
+    }
+
+    /// Variables are of one flow: from a sub-flow's step nothing is known about the main flow's.
+    fn flow_of(&self, before: &Set, flow: Option<FlowId>) -> Set {
+        let vars =
+            flow.and_then(|flow| self.app.flow(flow)).map(|flow| flow.vars.as_slice()).unwrap_or_default();
+        before.iter().copied().filter(|var| vars.contains(var)).collect()
+    }
+
+    fn arm(&mut self, arm: &Arm, set: Set) -> Option<Set> {
+        match arm {
+            Arm::Continue => Some(set),
+            Arm::Goto(block) => {
+                self.reach(*block, &set);
+                None
+            }
+            Arm::Return(_) => None,
+            Arm::Step(step) => self.step(step, set),
+        }
+    }
+
+    /// What is set on one outcome.
+    fn outcome(&self, step: &Step, index: usize, outcome: &str, before: &Set) -> Set {
+        let mut set = before.clone();
+        match &step.kind {
+            StepKind::Ask(ask) if outcome == "filled" => {
+                set.insert(ask.into);
+            }
+            StepKind::Menu(menu) => {
+                let valued = menu.options.get(index).is_some_and(|option| option.value.is_some());
+                set.extend(menu.into.filter(|_| valued));
+            }
+            StepKind::Lookup(lookup) => {
+                self.clear_results(step, &mut set);
+                if outcome == "ok" {
+                    set.extend(lookup.reply.iter().map(|(_, var)| *var));
+                }
+            }
+            StepKind::Run(run) => {
+                self.clear_results(step, &mut set);
+                let outcome = u16::try_from(index).map_or(OutcomeId(u16::MAX), OutcomeId);
+                let given = self.given.get(&(run.flow, outcome));
+                let sure = |callee: &VarId| given.is_some_and(|given| given.contains(callee));
+                set.extend(run.results.iter().filter(|(callee, _)| sure(callee)).map(|(_, ours)| *ours));
+            }
+            _ => {}
+        }
+        set
+    }
+
+    /// A look-up or a sub-flow forgets the results of the one before.
+    fn clear_results(&self, step: &Step, set: &mut Set) {
+        let own: Vec<VarId> = match &step.kind {
+            StepKind::Lookup(lookup) => lookup.reply.iter().map(|(_, var)| *var).collect(),
+            StepKind::Run(run) => run.results.iter().map(|(_, var)| *var).collect(),
+            _ => Vec::new(),
+        };
+        let flow = self.app.flows.iter().find(|flow| own.iter().any(|var| flow.results.contains(var)));
+        if let Some(flow) = flow {
+            set.retain(|var| !flow.results.contains(var));
+        }
+    }
+
+    fn reads(&mut self, step: &Step, set: &Set) {
+        let mut reads: Vec<VarId> = step.when.iter().flat_map(Expr::reads).collect();
+        for prompt in step.kind.prompts() {
+            // What an agent hears may name what is not known.
+            let whisper = match &step.kind {
+                StepKind::Queue(queue) => {
+                    queue.whisper.as_ref().is_some_and(|whisper| std::ptr::eq(whisper, prompt))
+                }
+                _ => false,
+            };
+            if !whisper {
+                reads.extend(prompt_reads(prompt));
+            }
+        }
+        match &step.kind {
+            StepKind::Set(values) => reads.extend(values.iter().flat_map(|(_, expr)| expr.reads())),
+            StepKind::Decide(decide) => reads.extend(decide.cases.iter().flat_map(|(expr, _)| expr.reads())),
+            StepKind::Menu(menu) => {
+                reads.extend(menu.options.iter().filter_map(|o| o.when.as_ref()).flat_map(Expr::reads))
+            }
+            StepKind::Run(run) => reads.extend(run.with.iter().flat_map(|(_, expr)| expr.reads())),
+            StepKind::Lookup(lookup) => reads.extend(lookup.give.iter().flat_map(|(_, expr)| expr.reads())),
+            StepKind::Return(leave) => reads.extend(leave.give.iter().flat_map(|(_, expr)| expr.reads())),
+            StepKind::Identify(identify) => {
+                if let IdentifyBy::Account(var) = identify.by {
+                    reads.push(var);
+                }
+            }
+            StepKind::Authenticate(step) => reads.extend(level_reads(&step.level)),
+            StepKind::Require(step) => reads.extend(level_reads(&step.level)),
+            _ => {}
+        }
+        for arm in step.kind.arms().into_iter().map(|(_, arm)| arm) {
+            // What is given back may come from this very step: only what is set on no outcome is told.
+            if let (Arm::Return(leave), StepKind::Decide(_) | StepKind::Confirm(_)) = (arm, &step.kind) {
+                reads.extend(leave.give.iter().flat_map(|(_, expr)| expr.reads()));
+            }
+        }
+        for var in reads.into_iter().filter(|var| !set.contains(var)) {
+            let name = self.app.var(var).map_or("", |var| &var.name);
+            let message = format!("`{name}` may not be set when this step runs");
+            let help = match name.starts_with("result.") {
+                true => "read it on the `ok` outcome of its `lookup`, before the next one",
+                false => "`set` it, or `ask` for it, on every way here",
+            };
+            let diagnostic = Diagnostic::error("E184", Some(step.place.clone()), message).help(help);
+            self.found.insert((step.place.span.start, var), diagnostic);
+        }
+    }
+}
+
+fn level_reads(level: &LevelRef) -> Vec<VarId> {
+    match level {
+        LevelRef::Named(_) => Vec::new(),
+        LevelRef::From(expr) => expr.reads(),
+    }
+}
+
+fn prompt_reads(prompt: &Prompt) -> Vec<VarId> {
+    let value = |piece: &Piece| match piece {
+        Piece::Value { expr, .. } => expr.reads(),
+        Piece::Clip(_) => Vec::new(),
+    };
+    prompt.pieces.iter().flatten().flat_map(value).collect()
+}

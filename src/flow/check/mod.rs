@@ -1,0 +1,87 @@
+//! What is wrong with an application although each step by itself is right: the paths through it.
+//!
+//! [`graph`] looks at jumps (missing ends, loops without a caller, blocks that nothing reaches),
+//! [`assigned`] at variables read before anything set them, [`proof`] at look-ups that a path reaches
+//! below their level.
+
+mod assigned;
+mod graph;
+mod proof;
+
+use crate::flow::document::findings::Findings;
+use crate::flow::document::{Application, Arm, BlockId, Step, StepKind};
+
+/// All checks over paths.
+pub(crate) fn run(app: &Application, findings: &mut Findings) {
+    if graph::recursion(app, findings) {
+        // Everything else follows sub-flows to their end.
+        return;
+    }
+    graph::check(app, findings);
+    assigned::check(app, findings);
+    proof::check(app, findings);
+}
+
+/// Whether a call can go on with the step after this one.
+fn continues(step: &Step) -> bool {
+    if step.when.is_some() {
+        return true;
+    }
+    match &step.kind {
+        StepKind::Goto(_) | StepKind::Return(_) | StepKind::Hangup(_) => false,
+        StepKind::Require(_) => true,
+        kind => {
+            let arms = kind.arms();
+            arms.is_empty() || arms.iter().any(|(_, arm)| arm_continues(arm))
+        }
+    }
+}
+
+fn arm_continues(arm: &Arm) -> bool {
+    match arm {
+        Arm::Continue => true,
+        Arm::Goto(_) | Arm::Return(_) => false,
+        Arm::Step(step) => continues(step),
+    }
+}
+
+/// The blocks that `always` keys jump to.
+fn always_targets(app: &Application) -> Vec<BlockId> {
+    let target = |key: &crate::flow::document::AlwaysKey| match key.does {
+        crate::flow::document::Always::Goto(block) => Some(block),
+        crate::flow::document::Always::Repeat => None,
+    };
+    app.always.iter().filter_map(target).collect()
+}
+
+/// Whether the `always` keys work in a step: it collects keys, or runs a sub-flow that does.
+fn hears_always(app: &Application, step: &Step) -> bool {
+    match &step.kind {
+        StepKind::ChooseLanguage(step) => step.input.always,
+        StepKind::Ask(step) => step.input.always,
+        StepKind::Menu(step) => step.input.always,
+        StepKind::Confirm(step) => step.input.always,
+        StepKind::Authenticate(step) => step.input.always,
+        StepKind::Run(run) => app
+            .blocks
+            .iter()
+            .filter(|block| block.flow == run.flow)
+            .flat_map(|block| &block.steps)
+            .any(|step| nested(step).into_iter().any(|step| hears_always(app, step))),
+        _ => false,
+    }
+}
+
+/// A step and those inside of its arms.
+fn nested(step: &Step) -> Vec<&Step> {
+    let mut out = Vec::new();
+    let mut open = vec![step];
+    while let Some(step) = open.pop() {
+        out.push(step);
+        open.extend(step.kind.arms().into_iter().filter_map(|(_, arm)| match arm {
+            Arm::Step(step) => Some(&**step),
+            _ => None,
+        }));
+    }
+    out
+}

@@ -1,0 +1,522 @@
+//! From the files of a folder to a checked application.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::ast::{Always, AlwaysKey, Application, Block, BlockId, Flow, FlowId, Language, LanguageId};
+use super::build::Build;
+use super::catalogue::{self, Catalogue};
+use super::declare::Shared;
+use super::fields::{self, Fields};
+use super::findings::{Findings, suggestion};
+use super::services::Services;
+use super::yaml::{self, Node};
+use super::{policy_file, scalar, services_file};
+use crate::auth::Policy;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::flow::check;
+
+/// The files of an application, by paths relative to its folder, `/` between their parts.
+pub trait Files {
+    /// A file's text; `None` when there is no such file or it is not UTF-8.
+    fn read(&self, path: &str) -> Option<String>;
+    /// The paths of the files in a folder (`""` is the application's own).
+    fn list(&self, folder: &str) -> Vec<String>;
+    /// The recordings there are, as clip keys; `None` when nobody knows, and nothing is said about them.
+    fn recordings(&self) -> Option<BTreeSet<String>> {
+        None
+    }
+}
+
+/// Loads an application, with the warnings that were found.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the files, warnings included.
+pub fn load(files: &dyn Files) -> Result<(Application, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut findings = Findings::default();
+    let application = Loader { files, findings: &mut findings }.load();
+    let broken = findings.errors() > 0;
+    let found = findings.into_sorted();
+    match application {
+        Some(application) if !broken => Ok((application, found)),
+        _ if broken => Err(found),
+        _ => Err(vec![Diagnostic::error("E100", None, "the application can't be read")]),
+    }
+}
+
+/// Sub-flow files in one application: a bound, not a goal.
+const MAX_FILES: usize = 64;
+
+struct Loader<'f> {
+    files: &'f dyn Files,
+    findings: &'f mut Findings,
+}
+
+/// One flow file.
+struct FlowFile {
+    path: String,
+    root: Node,
+}
+
+impl Loader<'_> {
+    fn load(&mut self) -> Option<Application> {
+        let flow_files = self.flow_files()?;
+        let main = self.main_file(&flow_files)?;
+        let fields = Fields::of(&main.root, "a flow", self.findings)?;
+        self.only_known(&fields, true);
+        let policy = self.policy(&fields);
+        let services = self.services(&fields, &policy);
+        let catalogues = self.catalogues(&fields);
+        let (languages, default_language) = self.languages(&fields, &catalogues);
+        let mut by_tag: BTreeMap<String, Catalogue> =
+            catalogues.into_iter().map(|catalogue| (catalogue.language.clone(), catalogue)).collect();
+        let catalogues: Vec<Catalogue> = languages.iter().filter_map(|tag| by_tag.remove(tag)).collect();
+        catalogue::compare(&catalogues, self.findings);
+        let defaults = self.defaults(&fields);
+        let targets = self.targets(&fields);
+        let mut shared = Shared {
+            languages,
+            default_language,
+            catalogues,
+            policy,
+            services,
+            flows: Vec::new(),
+            blocks: Vec::new(),
+            vars: Vec::new(),
+            targets,
+            defaults,
+        };
+        self.declare(&mut shared, main, &flow_files);
+        shared.declare_results(self.findings);
+        let application = self.build(&shared, &fields)?;
+        check::run(&application, self.findings);
+        self.recordings(&application);
+        Some(application)
+    }
+
+    /// Reads every `*.flow.yaml`.
+    fn flow_files(&mut self) -> Option<Vec<FlowFile>> {
+        let mut paths: Vec<String> =
+            self.files.list("").into_iter().filter(|path| path.ends_with(".flow.yaml")).collect();
+        paths.sort();
+        if paths.is_empty() {
+            let message = "this folder has no flow";
+            self.findings.push(
+                Diagnostic::error("E107", None, message).help("a flow is a file such as `bank.flow.yaml`"),
+            );
+            return None;
+        }
+        if paths.len() > MAX_FILES {
+            let message = format!("more than {MAX_FILES} flow files");
+            self.findings.push(Diagnostic::error("E106", None, message));
+            return None;
+        }
+        let read: Vec<FlowFile> = paths
+            .into_iter()
+            .filter_map(|path| {
+                let root = self.read(&path)?;
+                Some(FlowFile { path, root })
+            })
+            .collect();
+        (!read.is_empty()).then_some(read)
+    }
+
+    fn read(&mut self, path: &str) -> Option<Node> {
+        match self.files.read(path) {
+            Some(text) => yaml::read(path, &text, self.findings),
+            None => {
+                let message = format!("{path} is not there or is not text in UTF-8");
+                self.findings.push(Diagnostic::error("E107", None, message));
+                None
+            }
+        }
+    }
+
+    /// The file that a call enters: the only one, or the only one that declares no outcomes.
+    fn main_file<'a>(&mut self, files: &'a [FlowFile]) -> Option<&'a FlowFile> {
+        let candidates: Vec<&FlowFile> =
+            files.iter().filter(|file| file.root.get("outcomes").is_none()).collect();
+        match candidates.as_slice() {
+            [one] => Some(one),
+            [] => {
+                let message = "every flow here declares `outcomes`: which one does a call enter?";
+                self.findings
+                    .push(Diagnostic::error("E107", None, message).help("the main flow has no `outcomes`"));
+                None
+            }
+            [first, second, ..] => {
+                let message = format!("{} and {} could both be what a call enters", first.path, second.path);
+                let place = Some(second.root.place.clone());
+                self.findings.push(
+                    Diagnostic::error("E107", place, message).help("a sub-flow declares its `outcomes`"),
+                );
+                None
+            }
+        }
+    }
+
+    fn only_known(&mut self, fields: &Fields<'_>, main: bool) {
+        const BOTH: [&str; 12] = [
+            "callflow", "id", "title", "entry", "imports", "vars", "blocks", "takes", "outcomes", "gives",
+            "secure", "note",
+        ];
+        const MAIN: [&str; 7] =
+            ["languages", "defaults", "always", "when_error", "when_hangup", "subflows", "targets"];
+        let mut known: Vec<&str> = BOTH.to_vec();
+        if main {
+            known.extend(MAIN);
+        } else {
+            known.push("subflows");
+        }
+        fields.only(&known, "a flow", self.findings);
+        if let Some((key, _)) = fields.pairs.iter().find(|(key, _)| key.text() == "secure") {
+            fields::not_yet(&key.place, "`secure`", self.findings);
+        }
+        if let Some(node) = fields.need("callflow", "a flow", self.findings)
+            && node.text() != "1"
+        {
+            fields::wrong(node, "this version reads `callflow: 1`", "write `callflow: 1`", self.findings);
+        }
+    }
+
+    /// The path that `imports` names, or the usual one.
+    fn import(&mut self, main: &Fields<'_>, name: &str, usual: &str) -> String {
+        let node = main.get("imports").and_then(|imports| imports.get(name));
+        node.and_then(|node| fields::text(node, "a path", self.findings)).unwrap_or_else(|| usual.to_owned())
+    }
+
+    fn policy(&mut self, main: &Fields<'_>) -> Policy {
+        if let Some(imports) =
+            main.get("imports").and_then(|node| Fields::of(node, "`imports`", self.findings))
+        {
+            imports.only(&["policy", "services", "prompts"], "`imports`", self.findings);
+        }
+        let path = self.import(main, "policy", "policy.yaml");
+        match self.files.read(&path) {
+            Some(text) => match yaml::read(&path, &text, self.findings) {
+                Some(root) => policy_file::read(&root, self.findings),
+                None => Policy::default(),
+            },
+            None => {
+                let place = main.get("imports").and_then(|node| node.get("policy"));
+                if let Some(node) = place {
+                    let message = format!("there is no {path} in the application's folder");
+                    self.findings.push(Diagnostic::error("E107", Some(node.place.clone()), message));
+                }
+                Policy::default()
+            }
+        }
+    }
+
+    fn services(&mut self, main: &Fields<'_>, policy: &Policy) -> Services {
+        let path = self.import(main, "services", "services.yaml");
+        let Some(text) = self.files.read(&path) else {
+            if let Some(node) = main.get("imports").and_then(|node| node.get("services")) {
+                let message = format!("there is no {path} in the application's folder");
+                self.findings.push(Diagnostic::error("E107", Some(node.place.clone()), message));
+            }
+            return Services::default();
+        };
+        let files = self.files;
+        match yaml::read(&path, &text, self.findings) {
+            Some(root) => services_file::read(&root, policy, &|path| files.read(path), self.findings),
+            None => Services::default(),
+        }
+    }
+
+    fn catalogues(&mut self, main: &Fields<'_>) -> Vec<Catalogue> {
+        let folder = self.import(main, "prompts", "prompts/");
+        let folder = folder.trim_end_matches('/').to_owned();
+        let mut out = Vec::new();
+        let mut paths = self.files.list(&folder);
+        paths.sort();
+        for path in paths.into_iter().filter(|path| path.ends_with(".yaml")).take(MAX_FILES) {
+            let path = if path.contains('/') { path } else { format!("{folder}/{path}") };
+            let Some(root) = self.read(&path) else { continue };
+            let Some(catalogue) = catalogue::read(&root, self.findings) else { continue };
+            let stem = path.rsplit('/').next().and_then(|name| name.strip_suffix(".yaml")).unwrap_or(&path);
+            if stem != catalogue.language {
+                let message = format!("this catalogue says it is {}", catalogue.language);
+                let help = format!("name the file {}.yaml, or write `language: {stem}`", catalogue.language);
+                let place = root.get("language").map(|node| node.place.clone());
+                self.findings.push(Diagnostic::error("E107", place, message).help(help));
+            }
+            out.push(catalogue);
+        }
+        out
+    }
+
+    fn languages(&mut self, main: &Fields<'_>, catalogues: &[Catalogue]) -> (Vec<String>, LanguageId) {
+        let all: Vec<String> = catalogues.iter().map(|catalogue| catalogue.language.clone()).collect();
+        let Some(node) = main.get("languages") else { return (all, LanguageId(0)) };
+        let Some(languages) = Fields::of(node, "`languages`", self.findings) else {
+            return (all, LanguageId(0));
+        };
+        languages.only(&["default", "offer"], "`languages`", self.findings);
+        let mut offer = Vec::new();
+        for node in languages.get("offer").map(fields::items).unwrap_or_default() {
+            let Some(tag) = fields::text(node, "a language", self.findings) else { continue };
+            if all.contains(&tag) {
+                offer.push(tag);
+            } else {
+                let message = format!("there is no catalogue of prompts for `{tag}`");
+                let help = format!("add prompts/{tag}.yaml");
+                self.findings.push(Diagnostic::error("E170", Some(node.place.clone()), message).help(help));
+            }
+        }
+        let offer = if offer.is_empty() { all } else { offer };
+        let default = languages.get("default").and_then(|node| {
+            let tag = fields::text(node, "a language", self.findings)?;
+            let at = offer.iter().position(|language| *language == tag);
+            if at.is_none() {
+                let help = suggestion(&tag, offer.iter().map(String::as_str), "languages on offer");
+                fields::wrong(
+                    node,
+                    format!("the default language `{tag}` is not on offer"),
+                    help,
+                    self.findings,
+                );
+            }
+            u8::try_from(at?).ok()
+        });
+        (offer, LanguageId(default.unwrap_or(0)))
+    }
+
+    fn defaults<'n>(&mut self, main: &Fields<'n>) -> Option<&'n Node> {
+        let defaults = Fields::of(main.get("defaults")?, "`defaults`", self.findings)?;
+        defaults.only(&["input", "recording"], "`defaults`", self.findings);
+        if let Some((key, _)) = defaults.pairs.iter().find(|(key, _)| key.text() == "recording") {
+            fields::not_yet(&key.place, "`recording`", self.findings);
+        }
+        let node = defaults.get("input")?;
+        let input = Fields::of(node, "`input`", self.findings)?;
+        input.only(&["first", "between", "total", "tries", "interrupt"], "`input`", self.findings);
+        Some(node)
+    }
+
+    fn targets(&mut self, main: &Fields<'_>) -> BTreeMap<String, String> {
+        let mut out = BTreeMap::new();
+        let Some(node) = main.get("targets") else { return out };
+        for (key, value) in
+            Fields::of(node, "`targets`", self.findings).map(|fields| fields.pairs).unwrap_or_default()
+        {
+            let name = fields::name(key, "a target", self.findings);
+            let Some(uri) = fields::text(value, "a SIP address", self.findings) else { continue };
+            if !(uri.starts_with("sip:") && uri.len() > 4 && uri.bytes().all(|b| b.is_ascii_graphic())) {
+                fields::wrong(
+                    value,
+                    "a target is a SIP address",
+                    "write \"sip:100@pbx.example\"",
+                    self.findings,
+                );
+                continue;
+            }
+            out.extend(name.map(|name| (name, uri)));
+        }
+        out
+    }
+
+    /// Main flow first, then its sub-flows, then the other files that something may run.
+    fn declare<'n>(&mut self, shared: &mut Shared<'n>, main: &'n FlowFile, files: &'n [FlowFile]) {
+        let mut by_path: BTreeMap<String, FlowId> = BTreeMap::new();
+        let mut of_file: Vec<Vec<(String, FlowId)>> = Vec::new();
+        let mut owner: Vec<usize> = Vec::new();
+        let order = std::iter::once(main).chain(files.iter().filter(|file| !std::ptr::eq(*file, main)));
+        for (at, file) in order.enumerate() {
+            let Some(fields) = Fields::of(&file.root, "a flow", self.findings) else { continue };
+            if at > 0 {
+                self.only_known(&fields, false);
+            }
+            let name = fields
+                .need("id", "a flow", self.findings)
+                .and_then(|node| fields::name(node, "an id", self.findings));
+            let flow =
+                shared.declare(Arc::from(name.as_deref().unwrap_or(&file.path)), &fields, self.findings);
+            owner.push(of_file.len());
+            if at > 0 {
+                by_path.insert(file.path.clone(), flow);
+            }
+            let mut siblings = Vec::new();
+            let subflows =
+                fields.get("subflows").and_then(|node| Fields::of(node, "`subflows`", self.findings));
+            for (key, value) in subflows.map(|fields| fields.pairs).unwrap_or_default() {
+                let Some(name) = fields::name(key, "a sub-flow", self.findings) else { continue };
+                let Some(sub) = Fields::of(value, "a sub-flow", self.findings) else { continue };
+                sub.only(
+                    &["takes", "outcomes", "gives", "vars", "entry", "blocks", "note"],
+                    "a sub-flow",
+                    self.findings,
+                );
+                sub.need("outcomes", "a sub-flow", self.findings);
+                let sub = Fields { place: key.place.clone(), pairs: sub.pairs };
+                siblings.push((name.clone(), shared.declare(Arc::from(name), &sub, self.findings)));
+                owner.push(of_file.len());
+            }
+            of_file.push(siblings);
+        }
+        for (decl, file) in shared.flows.iter_mut().zip(owner) {
+            decl.callable.extend(by_path.iter().map(|(path, flow)| (path.clone(), *flow)));
+            decl.callable.extend(of_file.get(file).into_iter().flatten().cloned());
+        }
+    }
+
+    fn build(&mut self, shared: &Shared<'_>, main: &Fields<'_>) -> Option<Application> {
+        let mut used = BTreeSet::new();
+        let mut build = Build { shared, findings: self.findings, flow: FlowId::MAIN, used: &mut used };
+        let mut blocks = Vec::new();
+        for decl in &shared.blocks {
+            build.flow = decl.flow;
+            let steps = build.steps(decl.steps);
+            blocks.push(Block {
+                name: Arc::clone(&decl.name),
+                flow: decl.flow,
+                steps,
+                place: decl.place.clone(),
+            });
+        }
+        let mut flows = Vec::new();
+        for (index, decl) in shared.flows.iter().enumerate() {
+            build.flow = FlowId(u32::try_from(index).ok()?);
+            let entry = match decl.entry {
+                Some(node) => build.block(node),
+                None => first_block(shared, build.flow, &decl.place, build.findings),
+            };
+            let results: Vec<_> = decl.results.values().copied().collect();
+            let gives: Vec<_> = decl.gives.iter().map(|(_, var)| *var).collect();
+            let vars = decl
+                .scope
+                .values()
+                .copied()
+                .chain(results.iter().copied())
+                .chain(gives.iter().copied())
+                .collect();
+            flows.push(Flow {
+                name: Arc::clone(&decl.name),
+                entry: entry.unwrap_or(BlockId(u32::MAX)),
+                takes: decl.takes.iter().map(|(_, var)| *var).collect(),
+                outcomes: decl.outcomes.clone(),
+                gives,
+                results,
+                vars,
+            });
+        }
+        build.flow = FlowId::MAIN;
+        let always = always(&mut build, main);
+        let when_error =
+            main.get("when_error").and_then(|node| handler(&mut build, node, "goto", "when_error"));
+        let when_hangup =
+            main.get("when_hangup").and_then(|node| handler(&mut build, node, "run", "when_hangup"));
+        let id = main.get("id").map_or("", Node::text).to_owned();
+        let title = main.get("title").map_or("", Node::text).to_owned();
+        unused_prompts(shared, &used, self.findings);
+        let vars = shared.vars.iter().map(|var| super::ast::Variable {
+            name: Arc::clone(&var.name),
+            ty: var.ty.clone(),
+            class: var.class,
+        });
+        Some(Application {
+            id,
+            title,
+            flows,
+            blocks,
+            vars: vars.collect(),
+            languages: shared.languages.iter().map(|tag| Language { tag: tag.clone() }).collect(),
+            default_language: shared.default_language,
+            policy: Arc::new(shared.policy.clone()),
+            services: shared.services.clone(),
+            always,
+            when_error,
+            when_hangup,
+        })
+    }
+
+    /// Recordings that the application can play and that are not there.
+    fn recordings(&mut self, application: &Application) {
+        let Some(there) = self.files.recordings() else { return };
+        if self.findings.errors() > 0 {
+            return;
+        }
+        for clip in application.clips() {
+            if !there.contains(clip.as_str()) {
+                let message = format!("there is no recording {}", clip.as_str());
+                let help = format!("record it as audio/{}.wav", clip.as_str());
+                self.findings.push(Diagnostic::error("E173", None, message).help(help));
+            }
+        }
+    }
+}
+
+/// The block named `start`, or the only one.
+fn first_block(
+    shared: &Shared<'_>,
+    flow: FlowId,
+    place: &crate::diagnostic::Place,
+    findings: &mut Findings,
+) -> Option<BlockId> {
+    let decl = shared.flow(flow)?;
+    let first =
+        decl.blocks.get("start").or_else(|| decl.blocks.values().next().filter(|_| decl.blocks.len() == 1));
+    if first.is_none() && !decl.blocks.is_empty() {
+        let message = format!("where does `{}` begin?", decl.name);
+        let help = "add `entry: block`, or name a block `start`";
+        findings.push(Diagnostic::error("E114", Some(place.clone()), message).help(help));
+    }
+    first.copied()
+}
+
+fn always(build: &mut Build<'_, '_>, main: &Fields<'_>) -> Vec<AlwaysKey> {
+    let mut out = Vec::new();
+    let Some(fields) = main.get("always").and_then(|node| Fields::of(node, "`always`", build.findings))
+    else {
+        return out;
+    };
+    fields.only(&["keys"], "`always`", build.findings);
+    let Some(keys) = fields.get("keys").and_then(|node| Fields::of(node, "`keys`", build.findings)) else {
+        return out;
+    };
+    for (key, value) in keys.pairs {
+        let Some(digit) = fields::digit(key, build.findings) else { continue };
+        let Some(does) = Fields::of(value, "what an `always` key does", build.findings) else { continue };
+        does.only(&["do", "goto"], "what an `always` key does", build.findings);
+        let action = match (does.get("do"), does.get("goto")) {
+            (Some(node), None) => fields::choice(node, "do", &[("repeat", Always::Repeat)], build.findings),
+            (None, Some(node)) => build.block(node).map(Always::Goto),
+            _ => {
+                let name = scalar::digit_name(digit);
+                fields::wrong(
+                    value,
+                    format!("the key `{name}` does one thing"),
+                    "write `{do: repeat}` or `{goto: block}`",
+                    build.findings,
+                );
+                None
+            }
+        };
+        out.extend(action.map(|does| AlwaysKey { key: digit, does }));
+    }
+    out
+}
+
+/// `when_error: {goto: block}`, `when_hangup: {run: block}`.
+fn handler(build: &mut Build<'_, '_>, node: &Node, verb: &str, what: &str) -> Option<BlockId> {
+    let fields = Fields::of(node, &format!("`{what}`"), build.findings)?;
+    fields.only(&[verb], &format!("`{what}`"), build.findings);
+    let block = fields.need(verb, &format!("`{what}`"), build.findings)?;
+    build.block(block)
+}
+
+fn unused_prompts(shared: &Shared<'_>, used: &BTreeSet<String>, findings: &mut Findings) {
+    let errors = findings.errors();
+    let Some(catalogue) = shared.catalogues.first().filter(|_| errors == 0) else { return };
+    for (key, entry) in catalogue.prompts.iter().filter(|(key, _)| !used.contains(*key)) {
+        let message = format!("no flow says the prompt `{key}`");
+        let help = "remove it from each catalogue, or use it";
+        findings.push(
+            Diagnostic {
+                severity: Severity::Warning,
+                ..Diagnostic::error("W172", Some(entry.place.clone()), message)
+            }
+            .help(help),
+        );
+    }
+}

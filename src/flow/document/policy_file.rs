@@ -1,0 +1,277 @@
+//! `policy.yaml`: factors, levels and limits.
+
+use super::fields::{self, Fields};
+use super::findings::{Findings, suggestion};
+use super::yaml::Node;
+use crate::auth::policy::PolicyError;
+use crate::auth::{FactorId, FactorPolicy, LevelName, LevelPolicy, Lockout, Policy};
+use crate::diagnostic::{Diagnostic, Place};
+
+/// Reads the policy. With a finding anywhere the rest is filled from the defaults, so that a flow's own
+/// findings do not drown in what follows from a policy that is not there.
+pub(crate) fn read(root: &Node, findings: &mut Findings) -> Policy {
+    let before = findings.errors();
+    let mut policy = Policy::default();
+    let Some(file) = Fields::of(root, "a policy", findings) else { return policy };
+    file.only(&["authpolicy", "factors", "levels", "lockout", "risk"], "a policy", findings);
+    version(&file, findings);
+    if let Some((key, _)) = file.pairs.iter().find(|(key, _)| key.text() == "risk") {
+        fields::not_yet(&key.place, "`risk`", findings);
+    }
+    let mut places =
+        Places { whole: root.place.clone(), factors: Vec::new(), levels: Vec::new(), lockout: None };
+    if let Some(node) = file.need("factors", "a policy", findings) {
+        policy.factors = factors(node, &mut places, findings);
+    }
+    if let Some(node) = file.need("levels", "a policy", findings) {
+        policy.levels = levels(node, &mut places, findings);
+    }
+    if let Some(node) = file.get("lockout") {
+        places.lockout = Some(node.place.clone());
+        policy.lockout = lockout(node, findings);
+    }
+    if findings.errors() == before {
+        findings.extend(policy.problems().into_iter().map(|problem| places.diagnostic(&problem)));
+    }
+    if policy.levels.is_empty() {
+        policy.levels = Policy::default().levels;
+    }
+    policy
+}
+
+fn version(file: &Fields<'_>, findings: &mut Findings) {
+    if let Some(node) = file.need("authpolicy", "a policy", findings)
+        && node.text() != "1"
+    {
+        fields::wrong(node, "this version reads `authpolicy: 1`", "write `authpolicy: 1`", findings);
+    }
+}
+
+/// Where things are, for what is wrong with the whole.
+struct Places {
+    whole: Place,
+    factors: Vec<(FactorId, Place)>,
+    levels: Vec<(LevelName, Place)>,
+    lockout: Option<Place>,
+}
+
+impl Places {
+    fn diagnostic(&self, problem: &PolicyError) -> Diagnostic {
+        let factor = |wanted: FactorId| {
+            self.factors.iter().find(|(factor, _)| *factor == wanted).map(|(_, place)| place)
+        };
+        let (code, place, help) = match problem {
+            PolicyError::ShortPin { .. } => {
+                ("E283", factor(FactorId::Pin), "write 8 digits, or say why not: `short_because: \"…\"`")
+            }
+            PolicyError::Digits { factor: id, .. } => (
+                "E283",
+                factor(*id),
+                "`digits: 8` or `digits: {min: 6, max: 8}`; a one-time code has 6 to 8, always as many",
+            ),
+            PolicyError::Drift => {
+                ("E282", factor(FactorId::Totp), "`step: 30s, drift: 1` is what authenticator apps expect")
+            }
+            PolicyError::Unreachable { level } => {
+                let place = self.levels.iter().find(|(name, _)| name == level).map(|(_, place)| place);
+                ("E284", place, "ask for fewer factors, or add a factor of another kind")
+            }
+            PolicyError::Limits => ("E281", self.lockout.as_ref(), "remove the limit to get its default"),
+        };
+        let place = place.unwrap_or(&self.whole).clone();
+        Diagnostic::error(code, Some(place), problem.to_string()).help(help)
+    }
+}
+
+fn factors(node: &Node, places: &mut Places, findings: &mut Findings) -> Vec<FactorPolicy> {
+    let mut out = Vec::new();
+    for (key, value) in Fields::of(node, "`factors`", findings).map(|fields| fields.pairs).unwrap_or_default()
+    {
+        if let Some(id) = factor_id(key, findings) {
+            places.factors.push((id, key.place.clone()));
+            out.push(factor(id, value, findings));
+        }
+    }
+    out
+}
+
+/// Factors of the language that this version can't check.
+const LATER: [&str; 11] = [
+    "password",
+    "questions",
+    "otp_sms",
+    "otp_email",
+    "otp_call",
+    "push",
+    "hotp",
+    "recovery",
+    "number",
+    "voiceprint",
+    "passkey",
+];
+
+/// A factor by its name, or a finding.
+pub(crate) fn factor_id(node: &Node, findings: &mut Findings) -> Option<FactorId> {
+    let name = fields::text(node, "a factor", findings)?;
+    let found = FactorId::from_name(&name);
+    if found.is_none() && LATER.contains(&name.as_str()) {
+        fields::not_yet(&node.place, &format!("the factor `{name}`"), findings);
+    } else if found.is_none() {
+        let help = suggestion(&name, FactorId::ALL.iter().map(|factor| factor.name()), "factors");
+        let message = format!("there is no factor `{name}`");
+        findings.push(Diagnostic::error("E280", Some(node.place.clone()), message).help(help));
+    }
+    found
+}
+
+fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
+    let mut policy = id.defaults();
+    let Some(factor) = Fields::of(node, "a factor", findings) else { return policy };
+    let known: &[&str] = match id {
+        FactorId::Pin => &["kind", "digits", "short_because", "weak", "store", "refuse"],
+        FactorId::Totp => &["kind", "digits", "step", "drift", "weak", "algorithm", "single_use"],
+    };
+    factor.only(known, &format!("the factor `{id}`"), findings);
+    if let Some(node) = factor.get("kind") {
+        let kind = match id.kind() {
+            crate::auth::FactorKind::Knowledge => "knowledge",
+            crate::auth::FactorKind::Possession => "possession",
+            crate::auth::FactorKind::Inherence => "inherence",
+        };
+        fields::choice(node, "kind", &[(kind, ())], findings);
+    }
+    if let Some(node) = factor.get("digits") {
+        digits(node, &mut policy, findings);
+    }
+    if let Some(node) = factor.get("short_because") {
+        policy.short_because = fields::text(node, "`short_because`", findings);
+    }
+    if let Some(node) = factor.get("weak") {
+        policy.weak = fields::flag(node, "weak", findings).unwrap_or(policy.weak);
+    }
+    if let Some(node) = factor.get("step") {
+        policy.step = fields::duration(node, "step", findings).unwrap_or(policy.step);
+    }
+    if let Some(node) = factor.get("drift") {
+        policy.drift = fields::count(node, "drift", 0..=255, findings).unwrap_or(policy.drift);
+    }
+    if let Some(node) = factor.get("algorithm") {
+        use crate::auth::factor::totp::Algorithm;
+        let names = [("sha1", Algorithm::Sha1), ("sha256", Algorithm::Sha256), ("sha512", Algorithm::Sha512)];
+        policy.algorithm = fields::choice(node, "algorithm", &names, findings).unwrap_or(policy.algorithm);
+    }
+    if let Some(node) = factor.get("store") {
+        fields::choice(node, "store", &[("argon2id", ())], findings);
+    }
+    if let Some(node) = factor.get("single_use")
+        && fields::flag(node, "single_use", findings) == Some(false)
+    {
+        fields::wrong(node, "a code works once", "leave `single_use` out", findings);
+    }
+    // What is refused as a PIN is not a choice; the list is there for those who read the policy.
+    for node in factor.get("refuse").map(fields::items).unwrap_or_default() {
+        let names =
+            ["sequences", "repeats", "birth_date", "dates", "own_numbers", "common"].map(|name| (name, ()));
+        fields::choice(node, "refuse", &names, findings);
+    }
+    policy
+}
+
+fn digits(node: &Node, policy: &mut FactorPolicy, findings: &mut Findings) {
+    if node.mapping().is_none() {
+        if let Some(count) = fields::count(node, "digits", 1..=255, findings) {
+            policy.digits = count..=count;
+        }
+        return;
+    }
+    let Some(range) = Fields::of(node, "`digits`", findings) else { return };
+    range.only(&["min", "max"], "`digits`", findings);
+    let mut end = |name: &str| {
+        range.need(name, "`digits`", findings).and_then(|node| fields::count(node, name, 1..=255, findings))
+    };
+    if let (Some(min), Some(max)) = (end("min"), end("max")) {
+        policy.digits = min..=max;
+    }
+}
+
+fn levels(node: &Node, places: &mut Places, findings: &mut Findings) -> Vec<LevelPolicy> {
+    let mut out = Vec::new();
+    for (key, value) in Fields::of(node, "`levels`", findings).map(|fields| fields.pairs).unwrap_or_default()
+    {
+        let Some(name) = fields::name(key, "a level", findings) else { continue };
+        if name == "none" {
+            fields::wrong(
+                key,
+                "`none` is what a caller has before any proof",
+                "give this level another name",
+                findings,
+            );
+            continue;
+        }
+        let name = LevelName::from(name.as_str());
+        places.levels.push((name.clone(), key.place.clone()));
+        out.push(level(name, value, findings));
+    }
+    out
+}
+
+fn level(name: LevelName, node: &Node, findings: &mut Findings) -> LevelPolicy {
+    let mut policy =
+        LevelPolicy { name, factors: 1, different_kinds: false, not_only: Vec::new(), max_age: None };
+    let Some(level) = Fields::of(node, "a level", findings) else { return policy };
+    level.only(&["factors", "different_kinds", "not_only", "max_age"], "a level", findings);
+    if let Some(node) = level.need("factors", "a level", findings) {
+        policy.factors = fields::count(node, "factors", 1..=9, findings).unwrap_or(1);
+    }
+    if let Some(node) = level.get("different_kinds") {
+        policy.different_kinds = fields::flag(node, "different_kinds", findings).unwrap_or(false);
+    }
+    for node in level.get("not_only").map(fields::items).unwrap_or_default() {
+        policy.not_only.extend(factor_id(node, findings));
+    }
+    if let Some(node) = level.get("max_age") {
+        policy.max_age = fields::duration(node, "max_age", findings);
+    }
+    policy
+}
+
+fn lockout(node: &Node, findings: &mut Findings) -> Lockout {
+    let mut out = Lockout::default();
+    let Some(lockout) = Fields::of(node, "`lockout`", findings) else { return out };
+    let known = ["per_call", "per_subject", "per_customer", "hard_stop", "per_caller", "unlock"];
+    lockout.only(&known, "`lockout`", findings);
+    for name in ["per_caller", "unlock"] {
+        if let Some((key, _)) = lockout.pairs.iter().find(|(key, _)| key.text() == name) {
+            fields::not_yet(&key.place, &format!("`{name}`"), findings);
+        }
+    }
+    if let Some(limit) = lockout.get("per_call").and_then(|node| Fields::of(node, "`per_call`", findings)) {
+        limit.only(&["failures"], "`per_call`", findings);
+        let node = limit.need("failures", "`per_call`", findings);
+        out.per_call =
+            node.and_then(|node| fields::count(node, "failures", 0..=1000, findings)).unwrap_or(out.per_call);
+    }
+    let subject = lockout.get("per_subject").or_else(|| lockout.get("per_customer"));
+    if let Some(limit) = subject.and_then(|node| Fields::of(node, "`per_subject`", findings)) {
+        limit.only(&["failures", "within", "lock", "growing", "count"], "`per_subject`", findings);
+        let subject = &mut out.per_subject;
+        if let Some(node) = limit.get("failures") {
+            subject.failures =
+                fields::count(node, "failures", 0..=1000, findings).unwrap_or(subject.failures);
+        }
+        if let Some(node) = limit.get("within") {
+            subject.within = fields::duration(node, "within", findings).unwrap_or(subject.within);
+        }
+        if let Some(node) = limit.get("lock") {
+            subject.lock = fields::duration(node, "lock", findings).unwrap_or(subject.lock);
+        }
+        if let Some(node) = limit.get("growing") {
+            subject.growing = fields::flag(node, "growing", findings).unwrap_or(subject.growing);
+        }
+    }
+    if let Some(node) = lockout.get("hard_stop") {
+        // NIST SP 800-63B-4 §3.2.2: at most 100 consecutive failures.
+        out.hard_stop = fields::count(node, "hard_stop", 0..=100, findings).unwrap_or(out.hard_stop);
+    }
+    out
+}

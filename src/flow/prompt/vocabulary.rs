@@ -1,0 +1,55 @@
+//! What spoken values are made of: every recording that a format can need.
+
+use std::collections::BTreeSet;
+
+use jiff::ToSpan;
+use jiff::civil::date;
+
+use super::speak::Speaker;
+use crate::flow::ClipKey;
+use crate::flow::document::Format;
+use crate::flow::run::values::Money;
+
+/// Every recording of a language that a format can need. Found by speaking: all values up to where the
+/// grammar only repeats itself, so that it can't differ from what is spoken.
+#[must_use]
+pub fn vocabulary(tag: &str, format: Format) -> BTreeSet<ClipKey> {
+    let speaker = Speaker::new(tag);
+    let mut clips = BTreeSet::new();
+    match format {
+        Format::Spell { .. } => {
+            clips.extend(speaker.spell("0123456789"));
+            clips.insert(ClipKey::new("pause/short"));
+        }
+        Format::Number | Format::Count => {
+            clips.extend(numbers().flat_map(|number| speaker.number(number)));
+            clips.extend(speaker.number(-1));
+        }
+        Format::Money => {
+            for text in ["GBP", "EUR"] {
+                let amounts = numbers().map(|whole| format!("{whole}.00 {text}"));
+                let parts = (0..100).map(|part| format!("1.{part:02} {text}"));
+                let small = (1..100).map(|part| format!("0.{part:02} {text}"));
+                let money = amounts.chain(parts).chain(small).chain([format!("-1.00 {text}")]);
+                clips.extend(
+                    money.filter_map(|text| Money::parse(&text)).flat_map(|money| speaker.money(money)),
+                );
+            }
+        }
+        Format::Date => {
+            let first = date(2026, 1, 1);
+            let days = (0..365_i64).filter_map(|day| first.checked_add(day.days()).ok());
+            let years = (1900..2100_i16).map(|year| date(year, 1, 1));
+            clips.extend(days.chain(years).flat_map(|day| speaker.date(day)));
+        }
+        Format::Word => {}
+    }
+    clips
+}
+
+/// Below a thousand all, above it what shows every form: thousands and millions.
+fn numbers() -> impl Iterator<Item = i64> {
+    let thousands = (1..1000).map(|number| number * 1_000);
+    let millions = (1..1000).map(|number| number * 1_000_000);
+    (0..1_200).chain(thousands).chain(millions).chain([1_001, 2_301_001])
+}

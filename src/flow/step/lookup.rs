@@ -1,0 +1,98 @@
+//! `lookup`: ask a service.
+
+use std::time::Duration;
+
+use super::{Reader, Spec, next, suggestion};
+use crate::flow::document::fields::{self, Fields};
+use crate::flow::document::{Class, Lookup, ServiceCall, StepKind};
+use crate::flow::expr::{Expr, Type};
+
+pub(super) const SPEC: Spec = Spec {
+    verb: "lookup",
+    summary: "Asks a service; the fields of its reply are `result.…` from then on.",
+    fields: &[
+        ("give", "the arguments of the call"),
+        ("timeout", "how long it may take; 3s when left out"),
+        ("while_waiting", "a prompt said when it takes longer than a moment"),
+    ],
+    outcomes: &["ok", "not_found", "unavailable"],
+    needs_caller: false,
+    input: false,
+    read,
+};
+
+/// A longer wait in silence and callers hang up; measured on no one, the usual rule of the trade.
+const SILENCE: Duration = Duration::from_secs(2);
+
+fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
+    let written = fields::text(step.argument, "a call of a service", step.build.findings)?;
+    let shared = step.build.shared;
+    let Some((service_name, call_name)) = written.split_once('.') else {
+        step.error("E250", &step.argument.place.clone(), "a call is written `service.call`", "write `crm.balance`, for example");
+        return None;
+    };
+    let Some(service) = shared.services.service(service_name) else {
+        let names = shared.services.services.iter().map(|service| service.name.as_str());
+        let help = suggestion(service_name, names, "services");
+        step.error("E250", &step.argument.place.clone(), format!("there is no service `{service_name}`"), help);
+        return None;
+    };
+    if service.calls.is_empty() {
+        // Its kind is not available; told once, where the service is declared.
+        return None;
+    }
+    let Some(call) = service.call(call_name) else {
+        let help = suggestion(call_name, service.calls.iter().map(|call| call.name.as_str()), "its calls");
+        step.error("E250", &step.argument.place.clone(), format!("`{service_name}` has no call `{call_name}`"), help);
+        return None;
+    };
+    let give = give(step, call);
+    let timeout = match step.get("timeout") {
+        Some(node) => fields::duration(node, "timeout", step.build.findings)?,
+        None => Duration::from_secs(3),
+    };
+    let while_waiting = step.get("while_waiting").map(|node| step.build.prompt(node, &[]));
+    if while_waiting.is_none() && timeout > SILENCE && step.get("timeout").is_some() {
+        let place = step.place.clone();
+        step.build.warn("W254", &place, "callers may wait in silence", "add `while_waiting: one_moment`, or a shorter `timeout`");
+    }
+    let decl = shared.flow(step.build.flow)?;
+    let reply = call.reply.iter().filter_map(|field| Some((field.name.clone(), *decl.results.get(&field.name)?))).collect();
+    let required: &[&str] = if call.not_found { &["ok", "unavailable", "not_found"] } else { &["ok", "unavailable"] };
+    let mut arms = step.arms(required, &[])?.into_iter();
+    let (ok, unavailable) = (next(&mut arms), next(&mut arms));
+    let not_found = arms.next().flatten();
+    Some(StepKind::Lookup(Lookup {
+        service: service_name.to_owned(),
+        call: call_name.to_owned(),
+        give: give?,
+        level: call.level.clone(),
+        timeout,
+        while_waiting: while_waiting.flatten(),
+        reply,
+        ok,
+        not_found,
+        unavailable,
+    }))
+}
+
+fn give(step: &mut Reader<'_, '_, '_>, call: &ServiceCall) -> Option<Vec<(String, Expr)>> {
+    let fields = match step.get("give") {
+        Some(node) => Fields::of(node, "`give`", step.build.findings)?,
+        None => Fields { place: step.place.clone(), pairs: Vec::new() },
+    };
+    let mut out = Vec::new();
+    for (key, value) in &fields.pairs {
+        if key.text() != call.key {
+            let message = format!("`{}` takes no `{}`", call.name, key.text());
+            step.error("E251", &key.place, message, format!("it takes `{}`", call.key));
+        } else if let Some(expr) = step.build.value(value, Some(&Type::Text), Class::Personal, "a service") {
+            out.push((call.key.clone(), expr));
+        }
+    }
+    if fields.get(&call.key).is_none() {
+        let message = format!("`{}` needs `{}`", call.name, call.key);
+        step.error("E251", &fields.place.clone(), message, format!("add `give: {{{}: …}}`", call.key));
+    }
+    (out.len() == 1).then_some(out)
+}
