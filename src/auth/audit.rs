@@ -47,6 +47,8 @@ pub enum AuditKind {
     SubjectStored,
     /// A subject's key and rows were destroyed.
     SubjectErased,
+    /// An admin lifted a subject's lock.
+    SubjectUnlocked,
     /// A factor was enrolled, replacing an earlier one of its kind.
     Enrolled {
         /// Which factor.

@@ -380,3 +380,121 @@ impl AuthSession {
         self.outputs.push_back(Output::Done(outcome));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::SubjectKey;
+    use crate::units::test_start;
+
+    const STRONG: &str = "strong";
+
+    struct Desk {
+        session: AuthSession,
+        now: Instant,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let mut session = AuthSession::new(Arc::new(Policy::default()), CallId(1));
+            session.claimed(SubjectRef::new(SubjectKey([1; 16]), "C1001"));
+            Self { session, now: test_start() }
+        }
+
+        fn begin(&mut self, level: &str) -> Output {
+            self.give(Input::Begin { level: level.into(), offer: FactorId::ALL.to_vec() })
+        }
+
+        /// The first output of an input; the others are drained.
+        fn give(&mut self, input: Input) -> Output {
+            self.session.handle(self.now, input);
+            let first = self.session.poll();
+            while !matches!(self.session.poll(), Output::Idle) {}
+            first
+        }
+
+        fn enrolled(&mut self, ask: Output, factors: &[FactorId]) -> Output {
+            let Output::Ask(ask, _) = ask else { panic!("a question, not {ask:?}") };
+            self.give(Input::Answer(ask, Answer::Enrolled(Ok(factors.to_vec()))))
+        }
+
+        fn judged(&mut self, verdict: Verdict) -> Output {
+            let response = self.give(Input::Response(Secret::new("1".into())));
+            let Output::Ask(ask, _) = response else { panic!("a response is judged") };
+            self.give(Input::Answer(ask, Answer::Verdict { verdict, locked: false }))
+        }
+    }
+
+    fn is_done(output: &Output, outcome: Outcome) -> bool {
+        matches!(output, Output::Done(done) if *done == outcome)
+    }
+
+    #[test]
+    fn a_strong_level_takes_both_kinds_and_ages() {
+        let mut desk = Desk::new();
+        let ask = desk.begin(STRONG);
+        let first = desk.enrolled(ask, FactorId::ALL);
+        assert!(matches!(first, Output::Challenge(c) if c.factor == FactorId::Pin && c.digits == (8..=8)));
+        let second = desk.judged(Verdict::Accept);
+        assert!(matches!(second, Output::Challenge(c) if c.factor == FactorId::Totp && c.tries_left == 3));
+        assert_eq!(desk.session.level(desk.now).to_string(), "basic");
+        assert!(is_done(&desk.judged(Verdict::Accept), Outcome::Reached));
+        desk.now += Duration::from_secs(60);
+        assert_eq!(desk.session.level(desk.now).to_string(), STRONG);
+        assert_eq!(desk.session.age(desk.now), Some(Duration::from_secs(60)));
+        assert!(desk.session.grant(desk.now, &STRONG.into(), Some(Duration::from_secs(59))).is_none());
+        assert!(desk.session.grant(desk.now, &"basic".into(), None).is_some());
+        assert!(is_done(&desk.begin(STRONG), Outcome::Reached));
+        desk.now += Duration::from_secs(15 * 60);
+        assert_eq!(desk.session.level(desk.now).to_string(), "basic");
+        assert!(desk.session.grant(desk.now, &STRONG.into(), None).is_none());
+    }
+
+    #[test]
+    fn three_wrong_responses_end_every_attempt_of_the_call() {
+        let mut desk = Desk::new();
+        let ask = desk.begin(STRONG);
+        desk.enrolled(ask, FactorId::ALL);
+        assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 2 }));
+        assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 1 }));
+        assert!(is_done(&desk.judged(Verdict::Reject), Outcome::Insufficient));
+        assert!(is_done(&desk.begin("basic"), Outcome::Insufficient));
+        desk.session.claimed(SubjectRef::new(SubjectKey([2; 16]), "C1002"));
+        assert!(is_done(&desk.begin("basic"), Outcome::Insufficient), "another claim buys no tries");
+    }
+
+    #[test]
+    fn another_subject_starts_with_nothing_proved() {
+        let mut desk = Desk::new();
+        let ask = desk.begin("basic");
+        desk.enrolled(ask, FactorId::ALL);
+        assert!(is_done(&desk.judged(Verdict::Accept), Outcome::Reached));
+        desk.session.claimed(SubjectRef::new(SubjectKey([1; 16]), "C1001"));
+        assert_eq!(desk.session.level(desk.now).to_string(), "basic", "the same subject again");
+        desk.session.claimed(SubjectRef::new(SubjectKey([2; 16]), "C1002"));
+        assert!(desk.session.grant(desk.now, &"basic".into(), None).is_none());
+    }
+
+    #[test]
+    fn an_accept_that_comes_after_the_end_lifts_nothing() {
+        let mut desk = Desk::new();
+        let ask = desk.begin("basic");
+        desk.enrolled(ask, FactorId::ALL);
+        let response = desk.give(Input::Response(Secret::new("1".into())));
+        let Output::Ask(ask, _) = response else { panic!("a response is judged") };
+        assert!(is_done(&desk.give(Input::Abandon), Outcome::Insufficient));
+        let late = Answer::Verdict { verdict: Verdict::Accept, locked: false };
+        assert!(matches!(desk.give(Input::Answer(ask, late)), Output::Idle));
+        assert_eq!(desk.session.level(desk.now), AssuranceLevel::None);
+    }
+
+    #[test]
+    fn nobody_claimed_and_nothing_enrolled_look_alike() {
+        let mut desk = Desk::new();
+        desk.session = AuthSession::new(Arc::new(Policy::default()), CallId(1));
+        assert!(is_done(&desk.begin("basic"), Outcome::NotEnrolled));
+        desk = Desk::new();
+        let ask = desk.begin(STRONG);
+        assert!(is_done(&desk.enrolled(ask, &[FactorId::Pin]), Outcome::NotEnrolled));
+    }
+}

@@ -45,6 +45,12 @@ impl Throttle {
         self.run(factor) >= limits.hard_stop
     }
 
+    /// How many failures the window held at the last attempt.
+    #[must_use]
+    pub const fn failures(&self) -> usize {
+        self.failures.len()
+    }
+
     /// Counts an attempt as a failure, before it is judged.
     pub fn reserve(&mut self, now: UnixTime, factor: FactorId, limits: &Lockout) -> Admission {
         if self.locked(now) || self.stopped(factor, limits) {
@@ -78,11 +84,6 @@ impl Throttle {
     /// The factor was enrolled again.
     pub fn enrolled(&mut self, factor: FactorId) {
         self.set_run(factor, 0);
-    }
-
-    /// Lifts the lock and forgets the window: an admin's decision.
-    pub fn unlock(&mut self) {
-        *self = Self::default();
     }
 
     fn run(&self, factor: FactorId) -> u32 {

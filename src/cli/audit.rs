@@ -33,7 +33,10 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 
 fn verify(data: &Path) -> Result<(), String> {
     if !data.join(DATABASE_FILE).exists() {
-        return Err(format!("{} has no database, so there is no audit log to check", data.display()));
+        return Err(format!(
+            "{} has no Countersign data\n  help: name the data folder with --data",
+            data.display()
+        ));
     }
     let keys = Keys::open(data).map_err(super::text)?;
     let count = vault::verify_audit(data, &keys).map_err(super::text)?;

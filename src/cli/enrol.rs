@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use countersign::auth::factor::totp;
 use countersign::driver::os;
-use countersign::driver::vault::Vault;
 use countersign::secret::Secret;
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
@@ -30,9 +29,6 @@ enum Command {
         /// Make up a PIN and print it once.
         #[arg(long)]
         generate: bool,
-        /// The application whose policy says how long a PIN is; without it, 8 digits.
-        #[arg(long)]
-        application: Option<PathBuf>,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -44,9 +40,6 @@ enum Command {
         /// The name that the app shows.
         #[arg(long, default_value = "Countersign")]
         issuer: String,
-        /// The application whose policy says how codes are made; without it, 6 digits every 30 seconds.
-        #[arg(long)]
-        application: Option<PathBuf>,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -56,18 +49,13 @@ enum Command {
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     super::ended(match arguments.command {
-        Command::Pin { subject, generate, application, data } => {
-            pin(&data, &subject, generate, application.as_deref())
-        }
-        Command::Totp { subject, issuer, application, data } => {
-            authenticator(&data, &subject, &issuer, application.as_deref())
-        }
+        Command::Pin { subject, generate, data } => pin(&data, &subject, generate),
+        Command::Totp { subject, issuer, data } => authenticator(&data, &subject, &issuer),
     })
 }
 
-fn pin(data: &Path, id: &str, generate: bool, application: Option<&Path>) -> Result<(), String> {
-    let vault = Vault::open_data(data).map_err(super::text)?;
-    super::use_policy(&vault, application)?;
+fn pin(data: &Path, id: &str, generate: bool) -> Result<(), String> {
+    let vault = super::existing(data)?;
     let pin = if generate { vault.generate_pin(id).map_err(super::text)? } else { typed()? };
     vault.enrol_pin(os::unix_now(), id, &pin).map_err(super::text)?;
     if generate {
@@ -78,13 +66,20 @@ fn pin(data: &Path, id: &str, generate: bool, application: Option<&Path>) -> Res
     Ok(())
 }
 
-fn authenticator(data: &Path, id: &str, issuer: &str, application: Option<&Path>) -> Result<(), String> {
-    let vault = Vault::open_data(data).map_err(super::text)?;
-    super::use_policy(&vault, application)?;
+fn authenticator(data: &Path, id: &str, issuer: &str) -> Result<(), String> {
+    let vault = super::existing(data)?;
     let (parameters, seed) = vault.enrol_totp(os::unix_now(), id).map_err(super::text)?;
     let uri = parameters.uri(&seed, issuer, id);
     if let Ok(code) = QrCode::new(uri.expose().as_bytes()) {
-        println!("{}", Secret::new(code.render::<Dense1x2>().quiet_zone(true).build()).expose());
+        let drawn = Secret::new(code.render::<Dense1x2>().quiet_zone(true).build());
+        for line in drawn.expose().lines() {
+            // Cameras want dark on light, whatever the terminal's colours are.
+            if std::io::stdout().is_terminal() {
+                println!("\x1b[30;107m{line}\x1b[0m")
+            } else {
+                println!("{line}")
+            }
+        }
     }
     println!("Scan the code with an authenticator app, or type in the key. Neither is shown again.");
     println!("key: {}\n{}", totp::base32(&seed).expose(), uri.expose());

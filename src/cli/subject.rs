@@ -1,6 +1,6 @@
 //! `countersign subject`: customers in, shown, out.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
+#![expect(clippy::print_stdout, reason = "a command talks to its user")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,9 +43,6 @@ enum Command {
     Import {
         /// The file.
         file: PathBuf,
-        /// The application whose policy says how long a PIN is; without it, 8 digits.
-        #[arg(long)]
-        application: Option<PathBuf>,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -54,6 +51,14 @@ enum Command {
     Show {
         /// The identifier; without it, all.
         subject: Option<String>,
+        /// The data folder.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+    /// Lifts a customer's lock and forgets their failures. Make sure first that it is the customer who asks.
+    Unlock {
+        /// The identifier.
+        subject: String,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -74,8 +79,9 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Add { subject, account, phone, name, language, data } => {
             add(&data, Profile { id: subject, account, phone, name, language })
         }
-        Command::Import { file, application, data } => import(&data, &file, application.as_deref()),
+        Command::Import { file, data } => import(&data, &file),
         Command::Show { subject, data } => show(&data, subject.as_deref()),
+        Command::Unlock { subject, data } => unlock(&data, &subject),
         Command::Remove { subject, data } => remove(&data, &subject),
     };
     super::ended(done)
@@ -91,14 +97,12 @@ fn add(data: &Path, profile: Profile) -> Result<(), String> {
     Ok(())
 }
 
-fn import(data: &Path, file: &Path, application: Option<&Path>) -> Result<(), String> {
+fn import(data: &Path, file: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let named = |line: usize, why: String| format!("{}:{line}: {why}", file.display());
-    let rows = import::parse(Secret::new(text).expose()).map_err(|errors| {
-        lines(errors.iter().map(|error| named(error.line, error.problem.to_string())))
-    })?;
+    let rows = import::parse(Secret::new(text).expose())
+        .map_err(|errors| lines(errors.iter().map(|error| named(error.line, error.problem.to_string()))))?;
     let vault = Vault::open_data(data).map_err(super::text)?;
-    super::use_policy(&vault, application)?;
     let (numbers, subjects): (Vec<usize>, Vec<NewSubject>) = rows.into_iter().unzip();
     vault.add_subjects(os::unix_now(), &subjects).map_err(|errors| {
         let line = |index: usize| numbers.get(index).copied().unwrap_or_default();
@@ -110,7 +114,7 @@ fn import(data: &Path, file: &Path, application: Option<&Path>) -> Result<(), St
 }
 
 fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
-    let vault = Vault::open_data(data).map_err(super::text)?;
+    let vault = super::existing(data)?;
     let now = os::unix_now();
     let found = match id {
         Some(id) => {
@@ -119,17 +123,26 @@ fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
         }
         None => vault.all_shown(now).map_err(super::text)?,
     };
-    for Shown { id, pseudonym, account, phone, name, language, factors, locked } in found {
+    for Shown { id, pseudonym, account, phone, name, language, factors, failures, locked } in found {
         let factors: Vec<&str> = factors.iter().map(|factor| factor.name()).collect();
         let factors = if factors.is_empty() { "nothing enrolled".into() } else { factors.join(", ") };
-        let lock = if locked { "  LOCKED" } else { "" };
-        println!("{id}  account {account}  phone {phone}  {name}  {language}  {factors}{lock}  [{pseudonym}]");
+        let lock = if locked { ", LOCKED" } else { "" };
+        println!(
+            "{id}  account {account}  phone {phone}  {name}  {language}  {factors}  {failures} failed{lock}  [{pseudonym}]"
+        );
     }
     Ok(())
 }
 
+fn unlock(data: &Path, id: &str) -> Result<(), String> {
+    let vault = super::existing(data)?;
+    vault.unlock(os::unix_now(), id).map_err(super::text)?;
+    println!("{id} is unlocked");
+    Ok(())
+}
+
 fn remove(data: &Path, id: &str) -> Result<(), String> {
-    let vault = Vault::open_data(data).map_err(super::text)?;
+    let vault = super::existing(data)?;
     vault.erase(os::unix_now(), id).map_err(super::text)?;
     println!("{id} is removed: key, profile and factors are destroyed");
     Ok(())

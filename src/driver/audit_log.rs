@@ -108,6 +108,8 @@ struct Record<'a> {
     kind: &'a AuditKind,
 }
 
+/// Bytes that are checked at every start: some 250 records.
+const LOOK_BACK: u64 = 64 * 1024;
 const MAC_FIELD: &str = ",\"mac\":\"";
 const MAC_DIGITS: usize = 64;
 
@@ -212,24 +214,32 @@ impl AuditLog {
         Ok(Head { seq: walk.seq, mac: walk.mac, length: walk.length })
     }
 
-    /// The record that the head names must end where the head says: a cheap look at every start.
+    /// The last records up to the head must be right: a look of bounded cost at every start.
     fn check_last(&self, file: &mut File, head: &Head) -> Result<(), AuditError> {
-        let ending = format!("{MAC_FIELD}{}\"}}\n", head.mac);
-        let size = u64::try_from(ending.len()).unwrap_or(0);
         let length = file.metadata().map_err(|error| self.io(error))?.len();
-        if head.seq == 0 || length < head.length || head.length < size {
+        if length < head.length {
+            // `reconciled` tells of it.
             return Ok(());
         }
-        let mut last = vec![0; ending.len()];
-        file.seek(SeekFrom::Start(head.length - size)).map_err(|error| self.io(error))?;
-        file.read_exact(&mut last).map_err(|error| self.io(error))?;
-        if last == ending.as_bytes() {
+        let start = head.length.saturating_sub(LOOK_BACK);
+        let mut window = Vec::new();
+        file.seek(SeekFrom::Start(start)).map_err(|error| self.io(error))?;
+        file.take(head.length - start).read_to_end(&mut window).map_err(|error| self.io(error))?;
+        let mut lines = window.split_inclusive(|byte| *byte == b'\n');
+        let mut walk = Walk { log: self, seq: 0, mac: String::new(), length: 0 };
+        if start > 0 {
+            // The first line may be half of one; the second is where the chain is taken up.
+            let first = lines.nth(1).and_then(parse);
+            let (_, mac, seq) = first.ok_or_else(|| walk.wrong(BadBecause::Form))?;
+            (walk.seq, walk.mac) = (seq, mac.to_owned());
+        }
+        let walked = lines.try_for_each(|line| walk.step(line));
+        if walked.is_ok() && walk.seq == head.seq && walk.mac == head.mac {
             return Ok(());
         }
         // Something is wrong; the whole walk says what first.
         self.verify(head)?;
-        let record = BadRecord { line: head.seq, seq: head.seq, why: BadBecause::Mac };
-        Err(AuditError::Changed { path: self.path.clone(), record })
+        walked.and(Err(walk.wrong(BadBecause::Mac)))
     }
 
     fn file(&self) -> Result<File, AuditError> {

@@ -81,14 +81,14 @@ pub fn check(pin: &Secret<String>, policy: &FactorPolicy, own: &[&Secret<String>
     if !u8::try_from(pin.len()).is_ok_and(|length| policy.digits.contains(&length)) {
         return Err(Refusal::Length { min, max });
     }
-    let rules: [(fn(&str) -> bool, Refusal); 4] = [
-        (repeats, Refusal::Repeat),
-        (in_sequence, Refusal::Sequence),
-        (is_date, Refusal::Date),
-        (is_common, Refusal::Common),
+    let broken = [
+        repeats(pin).then_some(Refusal::Repeat),
+        in_sequence(pin).then_some(Refusal::Sequence),
+        is_date(pin).then_some(Refusal::Date),
+        is_common(pin).then_some(Refusal::Common),
     ];
-    if let Some((_, refusal)) = rules.iter().find(|(applies, _)| applies(pin)) {
-        return Err(*refusal);
+    if let Some(refusal) = broken.into_iter().flatten().next() {
+        return Err(refusal);
     }
     let inside = |number: &&Secret<String>| {
         let digits: String = number.expose().chars().filter(char::is_ascii_digit).collect();

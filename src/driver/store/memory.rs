@@ -57,6 +57,9 @@ impl Tables {
                 self.throttles.remove(&key);
                 return Ok(self.subjects.remove(&key).is_some());
             }
+            Change::Unlock(key) => {
+                self.throttles.remove(&key);
+            }
             Change::Enrol(row) => {
                 self.throttles.entry(row.subject).or_default().enrolled(row.factor);
                 self.enrolments.insert((row.subject, row.factor), row.clone());

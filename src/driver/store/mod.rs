@@ -119,6 +119,8 @@ pub enum Change<'a> {
     },
     /// A subject's key and rows go. Takes no effect when there is none.
     Erase(SubjectKey),
+    /// A subject's lock is lifted and its failures are forgotten.
+    Unlock(SubjectKey),
     /// A factor is enrolled, replacing what was.
     Enrol(&'a EnrolmentRow),
     /// An agent's sealed credentials.

@@ -218,6 +218,9 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
             connection.execute("DELETE FROM throttles WHERE subject = ?1", [key.0])?;
             return Ok(connection.execute("DELETE FROM subjects WHERE key = ?1", [key.0])? == 1);
         }
+        Change::Unlock(key) => {
+            connection.execute("DELETE FROM throttles WHERE subject = ?1", [key.0])?;
+        }
         Change::Enrol(row) => enrol(connection, row)?,
         Change::SetAgent { name, sealed } => {
             connection.execute("INSERT OR REPLACE INTO agents VALUES (?1, ?2)", params![name, sealed])?;

@@ -64,7 +64,9 @@ pub struct Shown {
     pub language: String,
     /// What is enrolled.
     pub factors: Vec<FactorId>,
-    /// Too many failures: locked now.
+    /// How many attempts failed lately.
+    pub failures: usize,
+    /// Too many of them: locked now.
     pub locked: bool,
 }
 
@@ -168,6 +170,17 @@ impl Vault {
         let event = AuditEvent { call: None, subject: Some(row.key), kind: AuditKind::SubjectErased };
         self.audited(now, Change::Erase(row.key), &[event])?;
         Ok(self.store.scrub()?)
+    }
+
+    /// Lifts a subject's lock and forgets its failures.
+    ///
+    /// # Errors
+    /// When there is no such subject, or the store or the audit log fails.
+    pub fn unlock(&self, now: UnixTime, id: &str) -> Result<(), VaultError> {
+        let row = self.required(id)?;
+        let event = AuditEvent { call: None, subject: Some(row.key), kind: AuditKind::SubjectUnlocked };
+        self.audited(now, Change::Unlock(row.key), &[event])?;
+        Ok(())
     }
 
     /// Lets a subject use this PIN, if the policy's rules let it be one.
@@ -316,6 +329,7 @@ impl Vault {
 
     fn shown_row(&self, now: UnixTime, row: &SubjectRow) -> Result<Shown, VaultError> {
         let profile = self.profile(row)?;
+        let throttle = self.store.throttle(row.key)?;
         Ok(Shown {
             id: profile.id.clone(),
             pseudonym: row.key.to_string(),
@@ -324,7 +338,8 @@ impl Vault {
             name: profile.name.chars().take(1).collect(),
             language: profile.language.clone(),
             factors: self.store.enrolled(row.key)?,
-            locked: self.store.throttle(row.key)?.locked(now),
+            failures: throttle.failures(),
+            locked: throttle.locked(now),
         })
     }
 }

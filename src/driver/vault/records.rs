@@ -1,28 +1,15 @@
 //! What the vault keeps beside people: agents' credentials and call records.
 
-use md5::{Digest, Md5};
-use serde::{Deserialize, Serialize};
-use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop};
-
-use super::{TENANT, Vault, VaultError};
+use super::{TENANT, Vault, VaultError, logged};
 use crate::auth::{AuditEvent, AuditKind};
 use crate::driver::seal::{self, Label, keyed_hash};
 use crate::driver::store::{CallRow, Change, StoreError};
 use crate::secret::Secret;
+use crate::sip::digest::StoredHa1;
 use crate::units::UnixTime;
 
 /// The realm that agents' telephones register in.
 pub const REALM: &str = "countersign";
-
-/// `H(user:realm:password)` of RFC 7616 §3.4.2, in both algorithms that telephones speak. Hexadecimal.
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-pub struct AgentCredentials {
-    /// With MD5.
-    pub md5: String,
-    /// With SHA-256.
-    pub sha256: String,
-}
 
 /// A call's record, read back.
 pub struct StoredCall {
@@ -51,13 +38,9 @@ impl Vault {
                 "an agent's name has 1 to 64 letters, digits, dots, hyphens or underscores",
             ));
         }
-        let text = Secret::new(format!("{name}:{REALM}:{}", password.expose()));
-        let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
-        let credentials = AgentCredentials {
-            md5: hex(&Md5::digest(text.expose())),
-            sha256: hex(&Sha256::digest(text.expose())),
-        };
-        let json = Secret::new(serde_json::to_vec(&credentials).map_err(|_| StoreError::Row)?);
+        let ha1 = StoredHa1::of(name, REALM, password);
+        let kept = [ha1.sha256.expose().as_str(), ha1.md5.expose().as_str()];
+        let json = Secret::new(serde_json::to_vec(&kept).map_err(|_| StoreError::Row)?);
         let sealed = seal::seal(&self.agents, agent_label(name), json.expose())?;
         let kind = AuditKind::AgentPassword { agent: name.to_owned() };
         let event = AuditEvent { call: None, subject: None, kind };
@@ -77,14 +60,18 @@ impl Vault {
         Ok(password)
     }
 
-    /// What an agent's telephone must know; `None` when there is no such agent.
-    ///
-    /// # Errors
-    /// When the store fails or the value does not open.
-    pub fn agent_credentials(&self, name: &str) -> Result<Option<AgentCredentials>, VaultError> {
+    /// What an agent's telephone proves to know; `None` when there is no such agent or the store fails.
+    #[must_use]
+    pub fn agent_ha1(&self, name: &str) -> Option<StoredHa1> {
+        logged("agent", self.read_agent(name)).ok().flatten()
+    }
+
+    fn read_agent(&self, name: &str) -> Result<Option<StoredHa1>, VaultError> {
         let Some(sealed) = self.store.agent(name)? else { return Ok(None) };
         let opened = seal::open(&self.agents, agent_label(name), &sealed)?;
-        Ok(Some(serde_json::from_slice(opened.expose()).map_err(|_| StoreError::Row)?))
+        let [sha256, md5]: [String; 2] =
+            serde_json::from_slice(opened.expose()).map_err(|_| StoreError::Row)?;
+        Ok(Some(StoredHa1 { sha256: Secret::new(sha256), md5: Secret::new(md5) }))
     }
 
     /// Keeps a call's record: the caller's number apart from it, as a keyed hash beside the sealed original.

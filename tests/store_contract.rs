@@ -1,0 +1,285 @@
+//! What every store promises, run over all of them.
+
+mod vault_world;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use countersign::auth::throttle::{Admission, Throttle};
+use countersign::auth::{FactorId, Lockout, SubjectKey};
+use countersign::driver::audit_log::{AuditError, Head};
+use countersign::driver::store::memory::MemoryStore;
+use countersign::driver::store::sqlite::SqliteStore;
+use countersign::driver::store::{CallRow, Change, EnrolmentRow, Identifier, Store, StoreError, SubjectRow};
+use countersign::units::UnixTime;
+use vault_world::{Folder, NOON};
+
+/// Runs every promise over every store.
+macro_rules! contract {
+    ($($promise:ident,)+) => {
+        mod memory {
+            $(#[test] fn $promise() { super::$promise(&super::MemoryStore::default()); })+
+        }
+        mod sqlite {
+            $(#[test] fn $promise() {
+                let folder = super::Folder::new();
+                super::$promise(&super::SqliteStore::open(&folder.file("store.db")).expect("opens"));
+            })+
+        }
+    };
+}
+
+contract! {
+    a_subject_is_found_by_what_it_has_until_it_is_erased,
+    subjects_are_added_all_or_none,
+    an_unwritten_audit_record_undoes_its_change,
+    a_step_moves_forward_only,
+    one_code_used_64_times_at_once_is_right_once,
+    a_reservation_is_a_failure_until_it_succeeds,
+    enrolling_again_replaces_and_forgives_the_run,
+    the_nearest_subject_is_found_around_the_end,
+    a_small_value_is_kept_once,
+    the_head_moves_with_each_record,
+    calls_come_back_newest_first,
+}
+
+fn row(number: u8, account: u8) -> SubjectRow {
+    SubjectRow {
+        key: SubjectKey([number; 16]),
+        wrapped_key: vec![number, 1],
+        profile: vec![number, 2],
+        identifiers: vec![
+            (Identifier::Id, [number; 32]),
+            (Identifier::Account, [account; 32]),
+            (Identifier::Phone, [99; 32]),
+        ],
+    }
+}
+
+fn enrolment(number: u8, factor: FactorId) -> EnrolmentRow {
+    let subject = SubjectKey([number; 16]);
+    EnrolmentRow { subject, factor, data: vec![7], key_id: "pepper".into(), last_step: None }
+}
+
+/// An audit log that counts.
+fn counted(head: &Head, _: bool) -> Result<Head, AuditError> {
+    Ok(Head { seq: head.seq + 1, ..head.clone() })
+}
+
+fn broken(_: &Head, _: bool) -> Result<Head, AuditError> {
+    Err(AuditError::Io { path: "audit.jsonl".into(), source: std::io::Error::other("disk full") })
+}
+
+fn change(store: &dyn Store, change: Change<'_>) -> bool {
+    store.audited(change, &mut counted).expect("takes the change")
+}
+
+fn add(store: &dyn Store, subjects: &[SubjectRow], enrolments: &[EnrolmentRow]) {
+    assert!(change(store, Change::AddSubjects { subjects, enrolments }));
+}
+
+fn a_subject_is_found_by_what_it_has_until_it_is_erased(store: &dyn Store) {
+    add(
+        store,
+        &[row(1, 1), row(2, 2), row(3, 3)],
+        &[enrolment(1, FactorId::Pin), enrolment(1, FactorId::Totp)],
+    );
+    let key = SubjectKey([1; 16]);
+    assert_eq!(store.find(Identifier::Account, &[1; 32]).expect("find"), [key]);
+    assert_eq!(store.find(Identifier::Id, &[1; 32]).expect("find"), [key]);
+    assert_eq!(store.find(Identifier::Phone, &[99; 32]).expect("find").len(), 2, "two are many");
+    assert_eq!(store.find(Identifier::Account, &[9; 32]).expect("find"), []);
+    assert_eq!(store.subject(key).expect("read"), Some(row(1, 1)));
+    assert_eq!(store.enrolled(key).expect("read"), [FactorId::Pin, FactorId::Totp]);
+    store.reserve(key, NOON, FactorId::Pin, &Lockout::default()).expect("reserve");
+    assert!(change(store, Change::Erase(key)));
+    assert!(!change(store, Change::Erase(key)), "it is gone");
+    store.scrub().expect("scrub");
+    assert_eq!(store.find(Identifier::Account, &[1; 32]).expect("find"), []);
+    assert_eq!(store.subject(key).expect("read"), None);
+    assert_eq!(store.enrolled(key).expect("read"), []);
+    assert_eq!(store.enrolment(key, FactorId::Pin).expect("read"), None);
+    assert_eq!(store.throttle(key).expect("read"), Throttle::default());
+    assert_eq!(store.subjects().expect("read"), [SubjectKey([2; 16]), SubjectKey([3; 16])]);
+}
+
+fn subjects_are_added_all_or_none(store: &dyn Store) {
+    add(store, &[row(1, 1)], &[]);
+    let clash = Change::AddSubjects { subjects: &[row(2, 2), row(3, 1)], enrolments: &[] };
+    let refused = store.audited(clash, &mut counted);
+    assert!(matches!(refused, Err(StoreError::Taken(Identifier::Account))));
+    assert_eq!(store.subjects().expect("read"), [SubjectKey([1; 16])]);
+}
+
+fn an_unwritten_audit_record_undoes_its_change(store: &dyn Store) {
+    add(store, &[row(1, 1)], &[enrolment(1, FactorId::Pin)]);
+    let key = SubjectKey([1; 16]);
+    let head = store.audit_head().expect("read");
+    let before = Throttle::default();
+    let step = Some(5);
+    for change in [
+        Change::Nothing,
+        Change::Erase(key),
+        Change::AddSubjects { subjects: &[row(2, 2)], enrolments: &[] },
+        Change::Enrol(&enrolment(1, FactorId::Totp)),
+        Change::SetAgent { name: "alice", sealed: b"x" },
+        Change::Succeed {
+            subject: key,
+            factor: FactorId::Pin,
+            before: &before,
+            step,
+            renewed: Some(vec![8]),
+        },
+    ] {
+        assert!(matches!(store.audited(change, &mut broken), Err(StoreError::Audit(_))));
+    }
+    assert_eq!(store.subjects().expect("read"), [key]);
+    assert_eq!(store.enrolled(key).expect("read"), [FactorId::Pin]);
+    assert_eq!(store.enrolment(key, FactorId::Pin).expect("read"), Some(enrolment(1, FactorId::Pin)));
+    assert_eq!(store.agent("alice").expect("read"), None);
+    assert_eq!(store.audit_head().expect("read"), head);
+}
+
+fn use_step(store: &dyn Store, step: Option<u64>) -> bool {
+    let (subject, factor) = (SubjectKey([1; 16]), FactorId::Totp);
+    change(store, Change::Succeed { subject, factor, before: &Throttle::default(), step, renewed: None })
+}
+
+fn a_step_moves_forward_only(store: &dyn Store) {
+    assert!(!use_step(store, Some(1)), "nothing is enrolled");
+    add(store, &[row(1, 1)], &[enrolment(1, FactorId::Totp)]);
+    assert!(use_step(store, Some(5)));
+    assert!(!use_step(store, Some(5)));
+    assert!(!use_step(store, Some(4)));
+    assert!(use_step(store, Some(6)));
+    let row = store.enrolment(SubjectKey([1; 16]), FactorId::Totp).expect("read");
+    assert_eq!(row.and_then(|row| row.last_step), Some(6));
+}
+
+fn one_code_used_64_times_at_once_is_right_once(store: &dyn Store) {
+    add(store, &[row(1, 1)], &[enrolment(1, FactorId::Totp)]);
+    let at_once = |step: Option<u64>| {
+        let right = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| right.fetch_add(u32::from(use_step(store, step)), Ordering::Relaxed));
+            }
+        });
+        right.into_inner()
+    };
+    // The control: without a step to compare, all would be right.
+    assert_eq!(at_once(None), 64);
+    for round in 1..=15 {
+        assert_eq!(at_once(Some(round)), 1, "round {round}");
+    }
+}
+
+fn a_reservation_is_a_failure_until_it_succeeds(store: &dyn Store) {
+    add(store, &[row(1, 1)], &[enrolment(1, FactorId::Pin)]);
+    let (subject, factor, limits) = (SubjectKey([1; 16]), FactorId::Pin, Lockout::default());
+    for failures in 1..=4 {
+        let reserved = store.reserve(subject, NOON, factor, &limits).expect("reserve");
+        assert_eq!((reserved.admission, reserved.locked), (Admission::Reserved, false));
+        assert_eq!(store.throttle(subject).expect("read").failures(), failures);
+    }
+    let fifth = store.reserve(subject, NOON, factor, &limits).expect("reserve");
+    assert_eq!((fifth.admission, fifth.locked), (Admission::Reserved, true));
+    let sixth = store.reserve(subject, NOON, factor, &limits).expect("reserve");
+    assert_eq!(sixth.admission, Admission::Refused);
+    assert!(store.throttle(subject).expect("read").locked(NOON));
+    let success =
+        Change::Succeed { subject, factor, before: &fifth.before, step: None, renewed: Some(vec![8]) };
+    assert!(change(store, success));
+    let throttle = store.throttle(subject).expect("read");
+    assert_eq!((throttle.failures(), throttle.locked(NOON)), (4, false));
+    let data = store.enrolment(subject, factor).expect("read").map(|row| row.data);
+    assert_eq!(data, Some(vec![8]), "renewed data is kept");
+    assert!(change(store, Change::Unlock(subject)));
+    assert_eq!(store.throttle(subject).expect("read"), Throttle::default());
+}
+
+fn enrolling_again_replaces_and_forgives_the_run(store: &dyn Store) {
+    add(store, &[row(1, 1)], &[enrolment(1, FactorId::Pin)]);
+    let (subject, factor) = (SubjectKey([1; 16]), FactorId::Pin);
+    let limits = Lockout { hard_stop: 2, ..Lockout::default() };
+    for day in 0..2 {
+        let at = NOON.plus(Duration::from_secs(day * 86_400));
+        store.reserve(subject, at, factor, &limits).expect("reserve");
+    }
+    assert!(store.throttle(subject).expect("read").stopped(factor, &limits));
+    let new = EnrolmentRow { data: vec![9], ..enrolment(1, factor) };
+    assert!(change(store, Change::Enrol(&new)));
+    assert!(!store.throttle(subject).expect("read").stopped(factor, &limits));
+    assert_eq!(store.enrolment(subject, factor).expect("read"), Some(new));
+}
+
+fn the_nearest_subject_is_found_around_the_end(store: &dyn Store) {
+    assert_eq!(store.nearest(SubjectKey([5; 16])).expect("read"), None);
+    add(store, &[row(2, 2), row(4, 4)], &[]);
+    for (from, nearest) in [(1, 2), (2, 2), (3, 4), (4, 4), (5, 2)] {
+        let found = store.nearest(SubjectKey([from; 16])).expect("read");
+        assert_eq!(found, Some(SubjectKey([nearest; 16])), "from {from}");
+    }
+}
+
+fn a_small_value_is_kept_once(store: &dyn Store) {
+    assert_eq!(store.meta("x").expect("read"), None);
+    assert_eq!(store.keep_meta("x", b"first").expect("keep"), b"first");
+    assert_eq!(store.keep_meta("x", b"second").expect("keep"), b"first");
+    assert_eq!(store.meta("x").expect("read"), Some(b"first".to_vec()));
+}
+
+fn the_head_moves_with_each_record(store: &dyn Store) {
+    assert_eq!(store.audit_head().expect("read"), Head::default());
+    change(store, Change::Nothing);
+    change(store, Change::SetAgent { name: "alice", sealed: b"x" });
+    assert_eq!(store.audit_head().expect("read").seq, 2);
+    assert_eq!(store.agent("alice").expect("read"), Some(b"x".to_vec()));
+    let corrected = store.correct_head(&mut |head| Ok(Head { seq: head.seq + 5, ..head }));
+    assert_eq!(corrected.expect("correct").seq, 7);
+    assert!(store.correct_head(&mut |head| broken(&head, true)).is_err());
+    assert_eq!(store.audit_head().expect("read").seq, 7);
+}
+
+fn calls_come_back_newest_first(store: &dyn Store) {
+    let call = |at, caller: Option<Vec<u8>>| CallRow {
+        at: UnixTime(at),
+        record: format!("{{\"at\":{at}}}"),
+        caller_hash: caller.as_ref().map(|_| [3; 32]),
+        caller,
+    };
+    for at in 1..=3 {
+        store.add_call(&call(at, (at > 1).then(|| vec![1]))).expect("add");
+    }
+    assert_eq!(store.calls(2).expect("read"), [call(3, Some(vec![1])), call(2, Some(vec![1]))]);
+    assert_eq!(store.calls(9).expect("read").len(), 3);
+}
+
+#[test]
+fn a_thousand_rounds_of_64_uses_have_one_success_each() {
+    let store = Arc::new(MemoryStore::default());
+    add(store.as_ref(), &[row(1, 1)], &[enrolment(1, FactorId::Totp)]);
+    let barrier = Arc::new(std::sync::Barrier::new(64));
+    let right: Vec<u32> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..64)
+            .map(|_| {
+                let (store, barrier) = (Arc::clone(&store), Arc::clone(&barrier));
+                scope.spawn(move || {
+                    let one_use = |round| {
+                        barrier.wait();
+                        u32::from(use_step(store.as_ref(), Some(round)))
+                    };
+                    (1..=1000).map(one_use).collect::<Vec<u32>>()
+                })
+            })
+            .collect();
+        let mut sums = vec![0; 1000];
+        for thread in threads {
+            let used = thread.join().expect("no panic");
+            sums.iter_mut().zip(used).for_each(|(sum, one)| *sum += one);
+        }
+        sums
+    });
+    assert!(right.iter().all(|successes| *successes == 1));
+}

@@ -1,0 +1,123 @@
+//! A data folder of its own for each test, and the customers in it.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use countersign::auth::factor::totp::Parameters;
+use countersign::auth::{Answer, Claim, FactorId, Identified, Policy, Question, SubjectRef, Verdict};
+use countersign::driver::vault::{NewSubject, Profile, Vault};
+use countersign::secret::Secret;
+use countersign::units::{CallId, UnixTime};
+
+/// 2026-01-01, at noon.
+pub(crate) const NOON: UnixTime = UnixTime(1_767_268_800_000);
+
+/// A folder that goes when the test ends.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("countersign-test-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a folder for the test");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn vault(&self) -> Vault {
+        Vault::open_data(&self.0).expect("the vault opens")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) const ACCOUNT: &str = "55230188";
+pub(crate) const PHONE: &str = "+441632960199";
+pub(crate) const PIN: &str = "80429517";
+pub(crate) const NAME: &str = "Philippa Quartermaine";
+
+pub(crate) fn customer(id: &str, account: &str) -> NewSubject {
+    NewSubject {
+        profile: Profile {
+            id: id.into(),
+            account: account.into(),
+            phone: PHONE.into(),
+            name: NAME.into(),
+            language: "en-GB".into(),
+        },
+        pin: None,
+    }
+}
+
+/// Adds C1 with [`ACCOUNT`], [`PIN`] and an authenticator; returns the latter.
+pub(crate) fn add_customer(vault: &Vault) -> (Parameters, Secret<Vec<u8>>) {
+    let mut new = customer("C1", ACCOUNT);
+    new.pin = Some(secret(PIN));
+    assert!(vault.add_subjects(NOON, &[new]).is_ok());
+    vault.enrol_totp(NOON, "C1").expect("enrolled")
+}
+
+pub(crate) fn secret(text: &str) -> Secret<String> {
+    Secret::new(text.to_owned())
+}
+
+pub(crate) fn claim(vault: &Vault, account: &str) -> Identified {
+    let claim = Claim::Account(secret(account));
+    match vault.answer(NOON, Question::Identify { claim }) {
+        Answer::Identified(identified) => identified,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The subject of an account, real or ghost.
+pub(crate) fn subject(vault: &Vault, account: &str) -> SubjectRef {
+    match claim(vault, account) {
+        Identified::One(subject) | Identified::None(subject) => subject,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn verify(
+    vault: &Vault,
+    now: UnixTime,
+    subject: &SubjectRef,
+    factor: FactorId,
+    response: &str,
+) -> (Verdict, bool) {
+    let question =
+        Question::Verify { subject: subject.clone(), factor, response: secret(response), call: CallId(7) };
+    match vault.answer(now, question) {
+        Answer::Verdict { verdict, locked } => (verdict, locked),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The shipped policy, with limits that no test reaches.
+pub(crate) fn boundless() -> Arc<Policy> {
+    let mut policy = Policy::default();
+    policy.lockout.per_subject.failures = u32::MAX;
+    policy.lockout.hard_stop = u32::MAX;
+    Arc::new(policy)
+}
+
+pub(crate) fn later(by: Duration) -> UnixTime {
+    NOON.plus(by)
+}
