@@ -1,0 +1,182 @@
+//! Calls to the bank that ships with Countersign, as plays in virtual time, and in any order of inputs.
+
+mod flow;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use countersign::auth::{Identified, Refused};
+use countersign::flow::document::Application;
+use countersign::flow::run::{HandOff, HandOffRequest, LookupReply};
+use countersign::flow::{Files, load};
+
+use flow::watched::{Watched, acts};
+use flow::{Scene, World};
+
+/// The folder as it is in the repository.
+struct Folder(PathBuf);
+
+impl Files for Folder {
+    fn read(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.0.join(path)).ok()
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.0.join(folder)) else { return Vec::new() };
+        let mut paths: Vec<String> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().is_file())
+            .filter_map(|entry| Some(Path::new(folder).join(entry.file_name()).to_str()?.to_owned()))
+            .collect();
+        paths.sort();
+        paths
+    }
+}
+
+fn bank() -> Arc<Application> {
+    let folder = Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("flows/bank"));
+    match load(&folder) {
+        Ok((application, _)) => Arc::new(application),
+        Err(found) => {
+            panic!("flows/bank: {}", found.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+fn call(world: World, from: Option<&str>) -> Scene {
+    Scene::from(bank(), world, from)
+}
+
+const NUMBER: Option<&str> = Some("+441632960001");
+
+#[test]
+fn a_known_caller_hears_the_balance_after_the_pin() {
+    let mut scene = call(World::default(), NUMBER);
+    scene.until("choose_language").press("1").until("main_menu").press("1");
+    scene.until("pin_please").press("80421537#").until("your_balance");
+    assert!(
+        scene.script().contains("en-GB/numbers/1 en-GB/numbers/thousand en-GB/numbers/2"),
+        "{}",
+        scene.script()
+    );
+    assert_eq!(scene.granted, [Some(String::from("basic"))]);
+    scene.hang_up().settle();
+    assert!(scene.finished);
+}
+
+#[test]
+fn a_balance_that_is_not_there_is_said_and_the_call_goes_on() {
+    for reply in [(|| LookupReply::NotFound) as fn() -> LookupReply, || LookupReply::Unavailable] {
+        let mut scene = call(World { reply, ..World::default() }, NUMBER);
+        scene.until("choose_language").press("1").until("main_menu").press("1");
+        scene.until("pin_please").press("80421537#").until("balance_unavailable").until("anything_else");
+    }
+}
+
+#[test]
+fn strong_steps_ask_for_the_second_factor_only() {
+    let mut scene = call(World::default(), NUMBER);
+    scene.until("choose_language").press("1").until("main_menu").press("1");
+    scene.until("pin_please").press("80421537#").until("anything_else").wait(3_000).press("2");
+    scene.until("totp_please").press("287082").until("connecting").wait(5_000);
+    assert_eq!(scene.prompts().iter().filter(|prompt| *prompt == "pin_please").count(), 1);
+    let Some(HandOffRequest::Queue { queue, priority, pass, .. }) = &scene.hand_off else {
+        panic!("no queue:\n{}", scene.script());
+    };
+    assert_eq!((queue.as_str(), *priority), ("payments", 5));
+    let passed =
+        |name: &str| pass.values.iter().find(|(passed, _)| passed == name).map(|(_, value)| value.as_str());
+    assert_eq!((passed("auth.level"), passed("auth.factors")), (Some("strong"), Some("pin, totp")));
+    scene.hand_off(HandOff::Connected { agent: String::from("ada") }).wait(60_000);
+    scene.hand_off(HandOff::Finished).until("goodbye").settle();
+    assert!(scene.finished);
+}
+
+#[test]
+fn three_wrong_pins_end_with_a_person_who_knows_that_nothing_is_proved() {
+    let mut scene = call(World::default(), NUMBER);
+    scene.until("choose_language").press("1").until("main_menu").press("1").until("pin_please");
+    for _ in 0..3 {
+        scene.wait(3_000).press("11111111#");
+    }
+    scene.until("queue_wait").wait(5_000);
+    let Some(HandOffRequest::Queue { queue, pass, .. }) = &scene.hand_off else {
+        panic!("no queue:\n{}", scene.script());
+    };
+    assert_eq!(queue, "general");
+    assert!(pass.values.contains(&(String::from("auth.level"), String::from("none"))));
+    assert!(scene.granted.is_empty());
+}
+
+#[test]
+fn a_locked_subject_is_told_nothing_but_that() {
+    let mut scene = call(World { enrolled: Err(Refused::Locked), ..World::default() }, NUMBER);
+    scene.until("choose_language").press("1").until("main_menu").press("1").until("locked_for_now").settle();
+    assert!(scene.finished);
+}
+
+#[test]
+fn an_unknown_account_sounds_and_takes_as_long_as_a_known_one_with_a_wrong_pin() {
+    let typed = |identified: fn(countersign::auth::SubjectRef) -> Identified| {
+        let mut scene = call(World { identified, ..World::default() }, None);
+        scene.until("choose_language").press("1").until("account_number").press("44110021#");
+        scene.until("account_heard").press("1").until("main_menu").press("1").until("pin_please");
+        for _ in 0..3 {
+            scene.wait(3_000).press("11111111#");
+        }
+        scene.until("queue_wait").settle();
+        scene.script().replace("identify: one", "identify:").replace("identify: none", "identify:")
+    };
+    assert_eq!(typed(Identified::One), typed(Identified::None));
+}
+
+#[test]
+fn a_silent_caller_reaches_a_person() {
+    let mut scene = call(World::default(), None);
+    scene.settle();
+    let heard = scene.prompts();
+    assert!(
+        heard.contains(&String::from("account_silent_2")) && heard.contains(&String::from("queue_wait")),
+        "{heard:?}"
+    );
+    assert!(heard.ends_with(&[String::from("nobody")]), "{heard:?}");
+}
+
+#[test]
+fn the_chosen_language_is_spoken_to_the_end() {
+    let mut scene = call(World::default(), NUMBER);
+    scene.until("choose_language").press("2").until("main_menu").press("1");
+    scene.until("pin_please").press("80421537#").until("your_balance");
+    assert!(
+        scene.script().contains("es-ES/your_balance-1 es-ES/numbers/thousand es-ES/numbers/200-f es-ES/numbers/4 es-ES/money/pounds"),
+        "{}",
+        scene.script()
+    );
+}
+
+#[test]
+fn a_hang_up_at_any_moment_is_tidied_up() {
+    for ms in (0..40_000).step_by(250) {
+        let mut scene = call(World::default(), NUMBER);
+        scene.wait(ms / 4).press("1").wait(ms / 4).press("1").wait(ms / 4).press("80421537#").wait(ms / 4);
+        scene.hang_up().settle();
+        assert!(scene.finished && !scene.secure, "{ms}");
+        let ended = scene.asked.iter().filter(|asked| asked.contains("call_ended")).count();
+        assert_eq!(ended, 1, "{ms}\n{}", scene.script());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_laws_hold_at_the_bank_in_any_order_of_inputs(acts in acts()) {
+        let mut watched = Watched::new(&bank(), |service, call| service == "accounts" && call == "balance");
+        for act in &acts {
+            watched.act(act);
+        }
+        watched.end();
+    }
+}
