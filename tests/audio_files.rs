@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use countersign::audio::{Clip, decode_file, level};
@@ -52,7 +53,18 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn recordings() -> Vec<Recording> {
+/// All of them, decoded once for all tests.
+fn recordings() -> &'static [Recording] {
+    static ALL: OnceLock<Vec<Recording>> = OnceLock::new();
+    ALL.get_or_init(read_all)
+}
+
+/// The names of all recordings.
+fn names() -> BTreeSet<&'static str> {
+    recordings().iter().map(|recording| recording.name.as_str()).collect()
+}
+
+fn read_all() -> Vec<Recording> {
     let mut paths = Vec::new();
     files_below(&root(), &mut paths);
     paths.sort();
@@ -121,11 +133,11 @@ fn all_recordings_together_stay_small_enough_for_the_binary() {
 
 #[test]
 fn every_prompt_of_the_bank_is_recorded_in_both_languages() {
-    let there: BTreeSet<String> = recordings().into_iter().map(|recording| recording.name).collect();
+    let there = names();
     let mut missing = Vec::new();
     for language in LANGUAGES {
         for key in prompts(language) {
-            if !there.contains(&format!("{language}/{key}")) {
+            if !there.contains(format!("{language}/{key}").as_str()) {
                 missing.push(format!("{language}/{key}"));
             }
         }
@@ -173,7 +185,7 @@ fn literals(text: &str) -> Vec<&str> {
 
 #[test]
 fn every_word_that_a_value_is_spoken_with_is_recorded() {
-    let there: BTreeSet<String> = recordings().into_iter().map(|recording| recording.name).collect();
+    let there = names();
     let mut wanted: Vec<String> = [
         "tones/beep",
         "tones/ringback",
@@ -188,13 +200,13 @@ fn every_word_that_a_value_is_spoken_with_is_recorded() {
     for language in LANGUAGES {
         wanted.extend(words(language).into_iter().map(|word| format!("{language}/{word}")));
     }
-    let missing: Vec<String> = wanted.into_iter().filter(|name| !there.contains(name)).collect();
+    let missing: Vec<String> = wanted.into_iter().filter(|name| !there.contains(name.as_str())).collect();
     assert!(missing.is_empty(), "not recorded: {missing:?}");
 }
 
 #[test]
 fn every_spoken_value_can_be_played() {
-    let there: BTreeSet<String> = recordings().into_iter().map(|recording| recording.name).collect();
+    let there = names();
     let mut missing = BTreeSet::new();
     for language in LANGUAGES {
         let speaker = Speaker::new(language);
@@ -216,7 +228,9 @@ fn every_spoken_value_can_be_played() {
             let (hour, minute) = (i8::try_from(minute / 60), i8::try_from(minute % 60));
             keys.extend(speaker.time(Time::constant(hour.expect("small"), minute.expect("small"), 0, 0)));
         }
-        missing.extend(keys.iter().map(|key| key.as_str().to_owned()).filter(|key| !there.contains(key)));
+        missing.extend(
+            keys.iter().map(|key| key.as_str().to_owned()).filter(|key| !there.contains(key.as_str())),
+        );
     }
     assert!(missing.is_empty(), "not recorded: {missing:?}");
 }

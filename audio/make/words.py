@@ -74,7 +74,7 @@ def english():
     words |= {f"dates/day-{day}": english_ordinal(day) for day in range(1, 32)}
     words |= {f"dates/{word}": word for word in ("the", "of", "oh")}
     words |= {"dates/oclock": "o'clock", "dates/am": "A M", "dates/pm": "P M", "digits/hash": "hash"}
-    words |= {"letters/n-tilde": "enyay"}
+    words |= {"letters/n-tilde": "en yay"}
     return words
 
 

@@ -1,7 +1,15 @@
 //! What the binary carries with it: the default application and its recordings, so that it answers a
 //! call without any file beside it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use include_dir::{Dir, DirEntry, include_dir};
+
+use super::prompts::{AudioLibrary, AudioSources};
+use crate::audio::Clip;
+use crate::audio::decode::EXTENSIONS;
+use crate::flow::ClipKey;
 
 /// The default application's folder below `flows/`.
 pub const DEFAULT_APPLICATION: &str = "bank";
@@ -19,6 +27,30 @@ pub const fn files() -> Embedded {
 #[must_use]
 pub const fn audio() -> Embedded {
     Embedded(&AUDIO)
+}
+
+/// One recording, decoded; `None` when there is none of that name.
+#[must_use]
+pub fn clip(key: &str) -> Option<Arc<Clip>> {
+    let key = ClipKey::new(key);
+    let sources = AudioSources { folders: Vec::new(), embedded: true };
+    AudioLibrary::load(&sources, &BTreeSet::from([key.clone()])).ok()?.get(&key).cloned()
+}
+
+/// The names of all recordings, as a [`ClipKey`] has them: `en-GB/greeting`.
+#[must_use]
+pub fn recordings() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut folders = vec![&AUDIO];
+    while let Some(folder) = folders.pop() {
+        folders.extend(folder.dirs());
+        for path in folder.files().map(include_dir::File::path) {
+            if path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known)) {
+                names.insert(path.with_extension("").to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+    names
 }
 
 /// A folder inside the binary. Paths are relative to it and use `/`.
@@ -65,6 +97,15 @@ mod tests {
         assert!(catalogue.contains("greeting:"));
         assert!(audio().bytes("tones/beep.wav").is_some_and(|bytes| bytes.starts_with(b"RIFF")));
         assert_eq!(audio().bytes("tones/none.wav"), None);
+    }
+
+    #[test]
+    fn every_recording_inside_can_be_named_and_heard() {
+        let names = recordings();
+        assert!(names.contains("en-GB/greeting") && names.contains("es-ES/numbers/100"));
+        assert!(names.iter().all(|name| !name.contains("make/")));
+        assert!(clip("en-GB/greeting").is_some_and(|clip| clip.len() > 8000));
+        assert!(clip("en-GB/none").is_none());
     }
 
     #[test]
