@@ -56,3 +56,31 @@ fn call_id_of(line: &[u8]) -> Option<&[u8]> {
     let is_call_id = name.eq_ignore_ascii_case(b"Call-ID") || name.eq_ignore_ascii_case(b"i");
     is_call_id.then(|| value.get(1..).unwrap_or_default().trim_ascii())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_read_in_every_spelling() {
+        for (text, register, invite, response, call_id) in [
+            ("INVITE sip:a SIP/2.0\r\nCall-ID: x@y\r\n\r\n", false, true, false, "x@y"),
+            ("REGISTER sip:a SIP/2.0\r\nCSeq: 1 REGISTER\r\ni:x\r\n", true, false, false, "x"),
+            ("SIP/2.0 200 OK\r\nCALL-id  :  x \r\n\r\n", false, false, true, "x"),
+            ("\r\n\r\nBYE sip:a SIP/2.0\nCall-ID:\n folded\n\n", false, false, false, "folded"),
+        ] {
+            let key = route_key(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(key.method_is_register, register, "{text}");
+            assert_eq!(key.method_is_invite, invite, "{text}");
+            assert_eq!(key.is_response, response, "{text}");
+            assert_eq!(key.call_id, call_id, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_call_id_in_the_body_is_none() {
+        assert_eq!(route_key(b"INVITE sip:a SIP/2.0\r\nTo: b\r\n\r\nCall-ID: x\r\n"), None);
+        assert_eq!(route_key(b"\r\n\r\n"), None);
+        assert_eq!(route_key(b""), None);
+    }
+}

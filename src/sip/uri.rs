@@ -392,3 +392,97 @@ impl From<IpAddr> for Host {
 
 /// RFC 1035 §2.3.4: a name has at most 255 octets.
 const MAX_NAME: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        Uri::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn users_are_read_with_escapes_and_semicolons() {
+        for (text, user) in [
+            ("sip:user;par=u%40example.net@example.com", Some("user;par=u@example.net")),
+            ("sip:sips%3Auser%40example.com@example.net", Some("sips:user@example.com")),
+            ("sip:null-%00-null@example.com", Some("null-\0-null")),
+            ("sip:example.com", None),
+            ("sip:+15551234;npdi:secret@example.com", Some("+15551234;npdi")),
+            ("sip:*98#@example.com", Some("*98#")),
+            ("tel:+15551234;phone-context=x", Some("+15551234")),
+        ] {
+            assert_eq!(uri(text).user().as_deref(), user, "{text}");
+        }
+        assert_eq!(uri("sip:+15551234;npdi@b").user_without_params().as_deref(), Some("+15551234"));
+    }
+
+    /// The lists of RFC 3261 §19.1.4.
+    #[test]
+    fn equivalence_is_that_of_the_rfc() {
+        for (one, other, same) in [
+            ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp", true),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5", true),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5", true),
+            (
+                "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+                "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+                true,
+            ),
+            (
+                "sip:alice@atlanta.com?subject=a&priority=b",
+                "sip:alice@atlanta.com?priority=b&subject=a",
+                true,
+            ),
+            ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP", false),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060", false),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp", false),
+            ("sip:bob@biloxi.com", "sips:bob@biloxi.com", false),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off", false),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next", false),
+            ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4", false),
+        ] {
+            assert_eq!(uri(one).equivalent(&uri(other)), same, "{one} {other}");
+            assert_eq!(uri(other).equivalent(&uri(one)), same, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_an_ipv6_reference_stands_outside_its_brackets() {
+        for (text, port) in [("sip:[2001:db8::10:5070]", None), ("sip:[2001:db8::10]:5070", Some(5070))] {
+            assert_eq!(uri(text).as_sip().and_then(|uri| uri.port), port, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_uri_is_refused() {
+        for text in [
+            "",
+            "sip:",
+            "sip",
+            ":a@b",
+            "sip:@b",
+            "sip:a@",
+            "sip:a@b@c",
+            "sip:a%4@b",
+            "sip:a%zz@b",
+            "sip:a@b:",
+            "sip:a@b:70000",
+            "sip:a@b;;lr",
+            "sip:a@b; lr",
+            "sip:a@b?",
+            "sip:2001:db8::10",
+            "sip:[2001:db8::10",
+            "<sip:a@b>",
+            "1sip:a@b",
+        ] {
+            assert_eq!(Uri::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_uri_has_no_headers_and_no_method() {
+        let made = uri("sip:a@b;method=INVITE;lr?Subject=x").for_request();
+        assert_eq!(made.to_string(), "sip:a@b;lr");
+    }
+}

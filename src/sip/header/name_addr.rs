@@ -85,10 +85,12 @@ fn quote_before_angle(rest: &[u8]) -> bool {
     rest.iter().position(|&byte| byte == b'"').is_some_and(|quote| quote < angle)
 }
 
-/// `*(token LWS)` before the angle bracket. Raw bytes above ASCII are let through: phones send names so.
+/// `*(token LWS)` before the angle bracket. Other characters that can't be mistaken for anything else are let
+/// through, and raw bytes above ASCII: carriers and phones send names so.
 fn unquoted_display(lexer: &mut Lexer<'_>) -> Option<Option<String>> {
     let raw = lexer.take_while(|byte| byte != b'<');
-    if !raw.iter().all(|&byte| lexer::is_token(byte) || lexer::is_space(byte) || byte >= 0x80) {
+    let refused = |byte: u8| matches!(byte, b',' | b';' | b'"' | b'\\' | b'>') || byte.is_ascii_control();
+    if raw.iter().any(|&byte| refused(byte) && !lexer::is_space(byte)) {
         return None;
     }
     let words: Vec<_> = raw.split(|&byte| lexer::is_space(byte)).filter(|word| !word.is_empty()).collect();
@@ -110,5 +112,49 @@ impl fmt::Display for NameAddr {
             write!(f, "{} ", lexer::quote(display))?;
         }
         write!(f, "<{}>{}", self.uri, self.params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_they_are_meant() {
+        for (text, display, uri, params) in [
+            ("<sip:a@b>", None, "sip:a@b", ""),
+            ("sip:a@b;tag=1", None, "sip:a@b", ";tag=1"),
+            ("<sip:a@b;lr>;tag=1", None, "sip:a@b;lr", ";tag=1"),
+            ("\"A \\\"B\\\" C\"<sip:a@b>", Some("A \"B\" C"), "sip:a@b", ""),
+            ("caller<sip:a@b>", Some("caller"), "sip:a@b", ""),
+            ("J.  Doe (sales) <sip:a@b>", Some("J. Doe (sales)"), "sip:a@b", ""),
+            ("\"\" <sip:a@b>", None, "sip:a@b", ""),
+            ("<tel:+15551234>", None, "tel:+15551234", ""),
+            ("sip:a@b ; tag = \"<x>\"", None, "sip:a@b", ";tag=\"<x>\""),
+        ] {
+            let read = NameAddr::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(read.display.as_deref(), display, "{text}");
+            assert_eq!((read.uri.to_string().as_str(), read.params.to_string().as_str()), (uri, params));
+        }
+        let latin = NameAddr::parse(b"\"J\xe9r\xf4me\" <sip:a@b>").expect("an address");
+        assert_eq!(latin.display.as_deref(), Some("Jérôme"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "\"unbalanced <sip:a@b>",
+            "Bell, Alexander <sip:a@b>",
+            "< sip:a@b >",
+            "<sip:a@b",
+            "sip:a@b?Route=x",
+            "sip:a@b;;tag=1",
+            "sip:a@b;tag=1;tag=2",
+            "<sip:a@b> trailing",
+            "\"name\" sip:a@b",
+        ] {
+            assert_eq!(NameAddr::parse(text.as_bytes()), None, "{text}");
+        }
     }
 }

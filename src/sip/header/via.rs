@@ -151,3 +151,71 @@ pub(crate) const MAGIC_COOKIE: &str = "z9hG4bK";
 
 /// RFC 3261 §19.1.2: the port of `sip:` without one.
 const DEFAULT_PORT: u16 = 5060;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn via(text: &str) -> Via {
+        Via::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn white_space_may_stand_between_the_parts() {
+        let read = via("SIP  / 2.0  / udp     192.0.2.2 : 5070  ;  branch  =   z9hG4bK9 ; rport");
+        assert_eq!(read.to_string(), "SIP/2.0/UDP 192.0.2.2:5070;branch=z9hG4bK9;rport");
+        assert_eq!(read.sent_by(), "192.0.2.2:5070");
+    }
+
+    #[test]
+    fn a_branch_that_is_no_more_than_the_cookie_names_no_transaction() {
+        assert_eq!(via("SIP/2.0/UDP a;branch=z9hG4bK").transaction_branch(), None);
+        assert_eq!(via("SIP/2.0/UDP a;branch=390skdjuw").transaction_branch(), None);
+        assert_eq!(via("SIP/2.0/UDP a;branch=z9hG4bKx").transaction_branch(), Some("z9hG4bKx"));
+    }
+
+    #[test]
+    fn the_source_is_noted_and_answered() {
+        let source = address("198.51.100.7:40000");
+        let mut asked = via("SIP/2.0/UDP 10.0.0.1:5060;rport;branch=z9hG4bKx");
+        assert!(asked.stamp(source));
+        assert_eq!((asked.received(), asked.rport()), (Some(source.ip()), Some(Some(40000))));
+        assert_eq!(asked.response_address(source), source);
+        let mut plain = via("SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKx");
+        assert!(plain.stamp(source));
+        assert_eq!(plain.response_address(source), address("198.51.100.7:5070"));
+        let mut same = via("SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKx");
+        assert!(!same.stamp(source));
+        assert_eq!(same.response_address(source), address("198.51.100.7:5060"));
+    }
+
+    #[test]
+    fn ipv6_is_read_with_and_without_brackets_in_received() {
+        for received in ["2001:db8::9:255", "[2001:db8::9:255]"] {
+            let read =
+                via(&format!("SIP/2.0/UDP [2001:db8::9:1]:5070;received={received};branch=z9hG4bKas3"));
+            assert_eq!(read.received(), "2001:db8::9:255".parse().ok());
+            assert_eq!(read.port, Some(5070));
+        }
+    }
+
+    #[test]
+    fn what_is_no_via_is_refused() {
+        for text in [
+            "",
+            "SIP/2.0/UDP",
+            "HTTP/1.1/TCP a",
+            "SIP/2.0/UDP a:99999",
+            "SIP/2.0/UDP a;;branch=x",
+            "SIP/2.0/UDP 2001:db8::1",
+            "SIP/2.0/UDP [2001:db8::1",
+            "SIP/2.0/UDP a;branch=x trailing",
+        ] {
+            assert_eq!(Via::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -307,3 +307,6 @@ const ONCE: [Name; 8] = [
     Name::ContentType,
     Name::Expires,
 ];
+
+#[cfg(test)]
+mod tests;
