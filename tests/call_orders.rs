@@ -189,7 +189,11 @@ fn a_caller_may_hold_and_come_back() {
     assert!(on_hold < 3 * 8000 / 2 || world.what_happened().contains("held"), "{on_hold}");
     world.hold(caller, false);
     world.run_for(SECOND * 2);
-    let happened = { world.hang_up(caller); assert_settled(&mut world); world.what_happened() };
+    let happened = {
+        world.hang_up(caller);
+        assert_settled(&mut world);
+        world.what_happened()
+    };
     assert!(happened.contains("\"held\"") && happened.contains("\"resumed\""), "{happened}");
 }
 

@@ -17,8 +17,11 @@
 
 use std::path::{Path, PathBuf};
 
+use countersign::secret::Secret;
+use countersign::sip::registrar::{self, Registrar, RegistrarConfig};
 use countersign::sip::validate::check_request;
-use countersign::sip::{Message, Response, StreamParser};
+use countersign::sip::{self, Message, Request, Response, StatusCode, StreamParser, Transport, digest};
+use countersign::units::Entropy;
 
 /// What a message comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,7 +239,74 @@ fn answer(raw: &[u8]) -> Option<Response> {
     }
 }
 
+/// The REGISTERs of §3.3 that a registrar takes once the phone has proved who it is.
+#[test]
+fn registrations_of_rfc_4475_are_challenged_and_then_taken() {
+    let Some(folder) = corpus("rfc4475") else { return };
+    for (name, contact) in [
+        ("regaut01", None),
+        ("cparam01", Some("<sip:+19725552222@gw1.example.net>;expires=3600")),
+        ("cparam02", Some("<sip:+19725552222@gw1.example.net;unknownparam>;expires=3600")),
+        ("regescrt", Some("<sip:user@example.com?Route=%3Csip:sip.example.com%3E>;expires=3600")),
+    ] {
+        let mut registrar = registrar();
+        let Ok(Message::Request(mut request)) = Message::parse(&message(&folder, name)) else {
+            panic!("{name} is a request")
+        };
+        let challenge = registered(&mut registrar, &request);
+        assert_eq!(challenge.status, StatusCode::UNAUTHORIZED, "{name}");
+        let Some(contact) = contact else { continue };
+        let user = request.headers.to().expect("To").uri.user().expect("a user");
+        let (header, value) =
+            digest::respond(&challenge, &request, &user, &password(), "cnonce").expect("an answer");
+        request.headers.push(header, value);
+        let cseq = request.headers.cseq().expect("CSeq").number + 1;
+        request.headers.set("CSeq", format!("{cseq} REGISTER"));
+        let answer = registered(&mut registrar, &request);
+        assert_eq!(answer.status, StatusCode::OK, "{name}");
+        assert_eq!(answer.headers.text("Contact").as_deref(), Some(contact), "{name}");
+    }
+}
+
+fn password() -> Secret<String> {
+    Secret::new("correct horse".to_owned())
+}
+
+fn registrar() -> Registrar {
+    Registrar::new(RegistrarConfig::default(), first_instant(), Entropy::from_seed([3; 32]))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test needs some first instant")]
+fn first_instant() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// What the registrar answers; every user has the same password.
+fn registered(registrar: &mut Registrar, request: &Request) -> Response {
+    let now = first_instant();
+    let address = "192.0.2.1:5060".parse().expect("an address");
+    let path = sip::Path { transport: Transport::Udp, local: address, remote: address, connection: None };
+    registrar.handle(now, registrar::Input::Received { path, message: request.write() });
+    let mut answer = None;
+    loop {
+        match registrar.poll() {
+            registrar::Output::Transmit { bytes, .. } => answer = Some(bytes),
+            registrar::Output::Lookup { ask, user } => {
+                let stored = Some(digest::StoredHa1::of(&user, registrar::REALM, &password()));
+                registrar.handle(now, registrar::Input::Credential { ask, stored });
+            }
+            registrar::Output::Registered { .. } | registrar::Output::Unregistered { .. } => {}
+            registrar::Output::Timeout(_) => break,
+        }
+    }
+    match Message::parse(&answer.expect("an answer")) {
+        Ok(Message::Response(response)) => response,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The folder of that name; `None` when no corpus is there to be had.
+#[expect(clippy::print_stderr, reason = "a test that checked nothing says so")]
 fn corpus(name: &str) -> Option<PathBuf> {
     let Some(root) = std::env::var_os("COUNTERSIGN_CORPUS") else {
         eprintln!(

@@ -7,9 +7,9 @@ use countersign::auth::{FactorId, LevelName, Policy};
 use countersign::diagnostic::{Place, Source};
 use countersign::flow::ClipKey;
 use countersign::flow::document::{
-    Application, Arm, Ask, Authenticate, Block, BlockId, Cause, Class, Digits, Flow, FlowId, Hangup, Identify,
-    IdentifyBy, Input, Interrupt, Language, LanguageId, LevelRef, Menu, MenuOption, Piece, Prompt, Queue,
-    Readback, Say, Services, Step, StepKind, Transfer, VarId, Variable,
+    Application, Arm, Ask, Authenticate, Block, BlockId, Cause, Class, Digits, Flow, FlowId, Hangup,
+    Identify, IdentifyBy, Input, Interrupt, Language, LanguageId, LevelRef, Menu, MenuOption, Piece, Prompt,
+    Queue, Readback, Say, Services, Step, StepKind, Transfer, VarId, Variable,
 };
 use countersign::flow::expr::Type;
 use countersign::units::Digit;
@@ -27,12 +27,10 @@ pub fn desk() -> Arc<Application> {
 
 /// Account number, PIN, agent.
 pub fn verified_desk() -> Arc<Application> {
-    application(vec![
-        block(
-            "welcome",
-            vec![StepKind::Answer, say("greeting"), ask_account(), identify(), authenticate(), queue(), hangup()],
-        ),
-    ])
+    application(vec![block(
+        "welcome",
+        vec![StepKind::Answer, say("greeting"), ask_account(), identify(), authenticate(), queue(), hangup()],
+    )])
 }
 
 fn application(blocks: Vec<Block>) -> Arc<Application> {

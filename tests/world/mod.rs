@@ -32,7 +32,10 @@ pub use phone::{Manner, Phone};
 pub const PIN: &str = "80421537";
 
 /// The first instant of a world.
-#[expect(clippy::disallowed_methods, reason = "a test needs some first instant; all others are offsets from it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test needs some first instant; all others are offsets from it"
+)]
 pub fn first_instant() -> Instant {
     Instant::now()
 }
@@ -138,7 +141,8 @@ impl World {
     /// Agents, all of the queue `agents`; their phones have the indices returned.
     pub fn agents(&mut self, manners: &[Manner]) -> Vec<usize> {
         let queue = || routing::QueueName::from("agents");
-        let names: Vec<_> = (0..manners.len()).map(|n| AgentName::from(format!("agent{n}").as_str())).collect();
+        let names: Vec<_> =
+            (0..manners.len()).map(|n| AgentName::from(format!("agent{n}").as_str())).collect();
         let agents = names.iter().map(|name| Agent::new(name.clone(), vec![queue()])).collect();
         let config = routing::SwitchboardConfig::default();
         self.desk = Switchboard::new(config, vec![Queue::new(queue(), 50)], agents);

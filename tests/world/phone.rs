@@ -97,7 +97,12 @@ impl Phone {
         let session = self.endpoint.invite(
             now,
             OutgoingInvite {
-                path: Path { transport: Transport::Udp, local: self.address, remote: engine, connection: None },
+                path: Path {
+                    transport: Transport::Udp,
+                    local: self.address,
+                    remote: engine,
+                    connection: None,
+                },
                 request_uri: uri.clone(),
                 from: NameAddr::new(Uri::sip(Some("15550100"), host(self.address.ip()), None)),
                 to: NameAddr::new(uri),
