@@ -118,8 +118,9 @@ impl Call {
             SessionEvent::OfferAnswered(answer) => self.reoffer_answered(LegSide::B, answer),
             SessionEvent::Ended(_) if self.is_answered() => self.parted(),
             SessionEvent::Ended(_) => self.not_reached(NotReached::Failed),
-            // The agent's keys go nowhere; nobody waits for an ACK from them.
-            SessionEvent::Digit(_) | SessionEvent::Acked { .. } => {}
+            SessionEvent::Acked { answer } => self.acked_again(LegSide::B, answer),
+            // The agent's keys go nowhere.
+            SessionEvent::Digit(_) => {}
         }
     }
 

@@ -93,6 +93,7 @@ impl Call {
         let state = std::mem::replace(&mut self.caller.state, CallerState::Talking);
         let CallerState::Accepted(agreed) = state else {
             self.caller.state = state;
+            self.acked_again(LegSide::A, answer);
             return;
         };
         let Some(stream) = &mut self.caller.stream else { return };
@@ -109,6 +110,13 @@ impl Call {
             self.tell_flow(run::Input::Answered);
         } else {
             self.end(EndCause::NotAcceptable);
+        }
+    }
+
+    /// The ACK of a later INVITE: it brings the answer when the offer was ours (RFC 3261 §14.2).
+    pub(super) fn acked_again(&mut self, leg: LegSide, answer: Option<Bytes>) {
+        if let Some(answer) = answer {
+            self.reoffer_answered(leg, Ok(answer));
         }
     }
 
