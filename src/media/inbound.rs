@@ -120,7 +120,7 @@ impl Inbound {
         }
         let arrival = self.arrive(now, &header);
         let digit = match kind {
-            Kind::Event => self.key(&header, payload),
+            Kind::Event => self.key(&header, arrival, payload),
             Kind::Audio(codec) => {
                 self.audio(now, &header, arrival, codec, payload);
                 None
@@ -233,9 +233,10 @@ impl Inbound {
         Arrival::Advance
     }
 
-    fn key(&mut self, header: &Header, payload: &[u8]) -> Option<Event> {
+    fn key(&mut self, header: &Header, arrival: Arrival, payload: &[u8]) -> Option<Event> {
         let payload = Payload::read(payload)?;
-        let digit = self.keys.receive(header.seq, header.timestamp, payload)?;
+        let overtaken = matches!(arrival, Arrival::Reordered | Arrival::Duplicate);
+        let digit = self.keys.receive(overtaken, header.timestamp, payload)?;
         self.counted.keys += 1;
         Some(Event::Digit(digit))
     }

@@ -1,7 +1,7 @@
 //! What goes out: one slot of time after another, each filled by the first who has something for it.
 //!
 //! ```text
-//! keys being sent  >  a play  >  bridged frames  >  silence
+//! keys being sent  >  keys as tones  >  a play  >  bridged frames  >  silence
 //! ```
 //!
 //! The next slot is the last one plus the packet time: lateness never accumulates. Slots that were missed are
@@ -21,6 +21,7 @@ use super::rtp::seq::SeqNo;
 use super::rtp::telephone_event_send::{self, EventSender, Slot};
 use super::sdp::Remote;
 use super::session::Packet;
+use crate::audio::tone::{self, Tone};
 use crate::audio::{Clip, Codec};
 use crate::units::{Digit, PayloadType, PlayId, RtpTimestamp, Ssrc};
 
@@ -39,6 +40,8 @@ pub struct Outbound {
     player: Option<Player>,
     bridge: Bridge,
     keys: EventSender,
+    /// Keys for a peer without telephone-events.
+    tones: Option<Player>,
     packets: u64,
     octets: u64,
 }
@@ -82,6 +85,7 @@ impl Outbound {
             player: None,
             bridge: Bridge::default(),
             keys: EventSender::default(),
+            tones: None,
             packets: 0,
             octets: 0,
         }
@@ -141,14 +145,25 @@ impl Outbound {
         self.player = None;
     }
 
-    /// Sends these keys after those that wait. A peer without telephone-events gets none.
+    /// Sends these keys after those that wait: as telephone-events, or as tones to a peer without them.
     pub fn send_keys(&mut self, now: Instant, digits: &[Digit]) {
         if self.stream.as_ref().is_none_or(|stream| stream.telephone_event.is_some()) {
             for &digit in digits {
                 self.keys.push(digit);
             }
-            self.wake(now);
-            self.begin_stream(now);
+        } else {
+            self.send_tones(digits);
+        }
+        self.wake(now);
+        self.begin_stream(now);
+    }
+
+    fn send_tones(&mut self, digits: &[Digit]) {
+        let tones = self.tones.get_or_insert_with(|| Player::new(PlayId(0), Vec::new(), false));
+        for &digit in digits {
+            let mut samples = tone::render(Tone::Dtmf(digit), TONE_TIME);
+            samples.extend(tone::render(Tone::Silence, TONE_PAUSE));
+            tones.append(Arc::new(Clip::from_pcm(&samples)));
         }
     }
 
@@ -208,7 +223,7 @@ impl Outbound {
     }
 
     fn has_content(&self) -> bool {
-        self.keys.is_busy() || self.player.is_some() || self.bridge.is_ready()
+        self.keys.is_busy() || self.tones.is_some() || self.player.is_some() || self.bridge.is_ready()
     }
 
     /// A stream that rested starts its slots now; its timestamps account for the rest (RFC 3550 §5.1).
@@ -274,7 +289,13 @@ impl Outbound {
         let wanted = usize::try_from(samples(ptime)).unwrap_or(0);
         let mut packet = packet::begin();
         let mut finished = None;
-        if let Some(player) = &mut self.player {
+        if let Some(tones) = &mut self.tones {
+            tones.take(codec, wanted, &mut packet);
+            if tones.is_finished() {
+                self.tones = None;
+            }
+            self.bridge.clear();
+        } else if let Some(player) = &mut self.player {
             player.take(codec, wanted, &mut packet);
             if player.is_finished() {
                 finished = Some(player.id());
@@ -374,6 +395,10 @@ fn advanced(timestamp: RtpTimestamp, by: i64) -> RtpTimestamp {
 const MAX_BURST: u32 = 5;
 /// 80 ms of bridged audio; more is delay that never goes away.
 const MAX_BRIDGED: usize = 640;
+/// As long as a key sent as an event.
+const TONE_TIME: Duration = Duration::from_millis(100);
+/// ITU-T Q.24: receivers may want 40 ms and more.
+const TONE_PAUSE: Duration = Duration::from_millis(60);
 /// 20 ms.
 const OCTETS_OF_FRAME: usize = 160;
 

@@ -177,6 +177,26 @@ fn keys_go_before_audio_and_audio_goes_on_after_them() {
 }
 
 #[test]
+fn a_peer_without_events_hears_tones() {
+    let (mut outbound, start) = (outbound(true), test_start());
+    outbound.connect(start, &Remote { telephone_event: None, ..remote(Codec::Pcmu, 20) });
+    outbound.send_keys(start, &[Digit::HASH, Digit::STAR]);
+    let mut heard = Vec::new();
+    for ms in 0..400 {
+        for (header, payload, _) in drain(&mut outbound, start + MS * ms) {
+            assert_eq!(header.payload_type, PayloadType(0));
+            Codec::Pcmu.decode(&payload, &mut heard);
+        }
+    }
+    for (at, digit) in [(0, Digit::HASH), (160 * 8, Digit::STAR)] {
+        let expected = tone::render(Tone::Dtmf(digit), TONE_TIME);
+        let found = crate::audio::correlate(&expected, &heard[at..at + 1280]).expect("long enough");
+        assert!(found.score > 0.99 && found.lag == 0, "{found:?}");
+    }
+    assert!(heard[320 * 8..].iter().all(|&sample| sample == 0));
+}
+
+#[test]
 fn bridged_frames_arrive_in_any_packet_time_and_in_the_other_law() {
     for ptime in [10, 20, 30, 60] {
         let (mut outbound, start) = (outbound(true), test_start());

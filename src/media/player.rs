@@ -27,6 +27,13 @@ impl Player {
         player
     }
 
+    /// Plays this clip too, after the others; beyond a bound it is left out.
+    pub fn append(&mut self, clip: Arc<Clip>) {
+        if self.clips.len() < MAX_APPENDED {
+            self.clips.push(clip);
+        }
+    }
+
     /// Whose order this is.
     #[must_use]
     pub const fn id(&self) -> PlayId {
@@ -64,6 +71,9 @@ impl Player {
         }
     }
 }
+
+/// Clips that may be lined up one by one.
+const MAX_APPENDED: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 
-use super::seq::{SeqNo, samples_between};
+use super::seq::samples_between;
 use crate::units::{Digit, RtpTimestamp};
 
 /// The payload of one packet (RFC 4733 §2.3).
@@ -53,7 +53,6 @@ struct Press {
     /// Of the latest segment, the longest seen.
     duration: u16,
     ended: bool,
-    newest: SeqNo,
 }
 
 impl std::fmt::Debug for Press {
@@ -63,14 +62,15 @@ impl std::fmt::Debug for Press {
 }
 
 impl EventReceiver {
-    /// Takes the payload of a telephone-event packet; a key when it is the first seen of its press.
-    pub fn receive(&mut self, seq: SeqNo, timestamp: RtpTimestamp, payload: Payload) -> Option<Digit> {
+    /// Takes the payload of a telephone-event packet; a key when it is the first seen of its press. `overtaken`
+    /// says that a later packet of the stream came before it.
+    pub fn receive(&mut self, overtaken: bool, timestamp: RtpTimestamp, payload: Payload) -> Option<Digit> {
         let digit = Digit::from_event(payload.event)?;
         if let Some(press) = self.presses.iter_mut().find(|press| press.is_told_by(timestamp, payload)) {
-            press.update(seq, timestamp, payload);
+            press.update(timestamp, payload);
             return None;
         }
-        if self.is_stale(seq, timestamp) {
+        if overtaken && self.is_old(timestamp) {
             return None;
         }
         if self.presses.len() >= REMEMBERED {
@@ -82,7 +82,6 @@ impl EventReceiver {
             onset: timestamp,
             duration: payload.duration,
             ended: payload.end,
-            newest: seq,
         });
         Some(digit)
     }
@@ -104,11 +103,9 @@ impl EventReceiver {
         self.presses.clear();
     }
 
-    /// A straggler of a press that has been forgotten: older than all we know in both of its numbers.
-    fn is_stale(&self, seq: SeqNo, timestamp: RtpTimestamp) -> bool {
-        self.presses.back().is_some_and(|last| {
-            seq.ahead_of(last.newest) < 0 && samples_between(last.onset, timestamp) < -STALE
-        })
+    /// Of a press that has been forgotten, if the packet is a straggler at all.
+    fn is_old(&self, timestamp: RtpTimestamp) -> bool {
+        self.presses.back().is_some_and(|last| samples_between(last.onset, timestamp) < -STALE)
     }
 }
 
@@ -134,7 +131,7 @@ impl Press {
         next_segment || sliding
     }
 
-    fn update(&mut self, seq: SeqNo, timestamp: RtpTimestamp, payload: Payload) {
+    fn update(&mut self, timestamp: RtpTimestamp, payload: Payload) {
         let after = samples_between(self.segment, timestamp);
         if after > 0 {
             self.segment = timestamp;
@@ -143,9 +140,6 @@ impl Press {
         } else if after == 0 {
             self.duration = self.duration.max(payload.duration);
             self.ended |= payload.end;
-        }
-        if seq.ahead_of(self.newest) > 0 {
-            self.newest = seq;
         }
     }
 }
@@ -183,9 +177,9 @@ mod tests {
             .collect();
         for survivor in &press {
             let mut receiver = EventReceiver::default();
-            let key = receiver.receive(SeqNo(1), RtpTimestamp(1000), *survivor);
+            let key = receiver.receive(false, RtpTimestamp(1000), *survivor);
             assert_eq!(key, Digit::from_event(5));
-            assert_eq!(receiver.receive(SeqNo(1), RtpTimestamp(1000), *survivor), None);
+            assert_eq!(receiver.receive(false, RtpTimestamp(1000), *survivor), None);
         }
     }
 
@@ -193,23 +187,21 @@ mod tests {
     fn the_same_key_pressed_twice_counts_twice_even_without_ends() {
         let mut receiver = EventReceiver::default();
         for onset in [0_u32, 800, 1600] {
-            let seq = SeqNo(u16::try_from(onset / 160).expect("small"));
-            let key = receiver.receive(seq, RtpTimestamp(onset), packet(1, false, 160));
+            let key = receiver.receive(false, RtpTimestamp(onset), packet(1, false, 160));
             assert!(key.is_some(), "onset {onset}");
-            assert!(receiver.receive(seq.next(), RtpTimestamp(onset), packet(1, false, 320)).is_none());
+            assert!(receiver.receive(false, RtpTimestamp(onset), packet(1, false, 320)).is_none());
         }
     }
 
     #[test]
     fn a_press_of_a_minute_is_one_press() {
         let mut receiver = EventReceiver::default();
-        let (mut reported, mut seq) = (0, SeqNo(65_000));
+        let mut reported = 0;
         for segment in 0..8_u32 {
             for duration in (160..=65_440_u16).step_by(160).chain([u16::MAX]) {
                 let onset = RtpTimestamp(u32::MAX - 100_000).0.wrapping_add(segment * 65_535);
-                seq = seq.next();
                 reported += u32::from(
-                    receiver.receive(seq, RtpTimestamp(onset), packet(9, false, duration)).is_some(),
+                    receiver.receive(false, RtpTimestamp(onset), packet(9, false, duration)).is_some(),
                 );
             }
         }
@@ -223,7 +215,7 @@ mod tests {
         for n in 0..10_u16 {
             let sliding = RtpTimestamp(u32::from(n) * 160);
             let payload = packet(3, n > 6, (n + 1) * 160);
-            reported += u32::from(receiver.receive(SeqNo(n), sliding, payload).is_some());
+            reported += u32::from(receiver.receive(false, sliding, payload).is_some());
         }
         assert_eq!(reported, 1);
     }
@@ -234,18 +226,18 @@ mod tests {
         for n in 0..20_u16 {
             let onset = RtpTimestamp(u32::from(n) * 1600);
             let event = u8::try_from(n % 10).expect("below ten");
-            assert!(receiver.receive(SeqNo(n * 10), onset, packet(event, false, 160)).is_some());
+            assert!(receiver.receive(false, onset, packet(event, false, 160)).is_some());
         }
         // The first of all is forgotten by now, the last but one is not.
-        assert_eq!(receiver.receive(SeqNo(3), RtpTimestamp(0), packet(0, true, 800)), None);
-        assert_eq!(receiver.receive(SeqNo(183), RtpTimestamp(18 * 1600), packet(8, true, 800)), None);
+        assert_eq!(receiver.receive(true, RtpTimestamp(0), packet(0, true, 800)), None);
+        assert_eq!(receiver.receive(true, RtpTimestamp(18 * 1600), packet(8, true, 800)), None);
     }
 
     #[test]
     fn events_that_are_no_keys_and_short_payloads_are_nothing() {
         let mut receiver = EventReceiver::default();
         for event in 16..=255 {
-            assert_eq!(receiver.receive(SeqNo(0), RtpTimestamp(0), packet(event, false, 160)), None);
+            assert_eq!(receiver.receive(false, RtpTimestamp(0), packet(event, false, 160)), None);
         }
         for length in 0..4 {
             assert!(Payload::read(&[1, 2, 3, 4][..length]).is_none());
@@ -255,7 +247,7 @@ mod tests {
     #[test]
     fn the_tone_beside_an_event_is_known_by_its_samples() {
         let mut receiver = EventReceiver::default();
-        receiver.receive(SeqNo(0), RtpTimestamp(8000), packet(1, true, 800));
+        receiver.receive(false, RtpTimestamp(8000), packet(1, true, 800));
         assert!(receiver.sounds_within(RtpTimestamp(8000), 160));
         assert!(receiver.sounds_within(RtpTimestamp(8800), 160));
         assert!(!receiver.sounds_within(RtpTimestamp(9200), 160));

@@ -104,7 +104,6 @@ const MAX_WAITING: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::rtp::seq::SeqNo;
     use crate::media::rtp::telephone_event_receive::{EventReceiver, Payload};
 
     #[test]
@@ -119,7 +118,7 @@ mod tests {
                     assert_eq!(marker, packets.is_multiple_of(7));
                     packets += 1;
                     let payload = Payload::read(&payload).expect("four octets");
-                    heard.extend(receiver.receive(SeqNo(packets), timestamp, payload));
+                    heard.extend(receiver.receive(false, timestamp, payload));
                 }
                 Some(Slot::Pause) => {}
                 None => break,
