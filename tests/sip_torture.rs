@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use countersign::secret::Secret;
 use countersign::sip::registrar::{self, Registrar, RegistrarConfig};
 use countersign::sip::validate::check_request;
-use countersign::sip::{self, Message, Request, Response, StatusCode, StreamParser, Transport, digest};
+use countersign::sip::{
+    self, Endpoint, EndpointConfig, Message, Request, Response, StatusCode, StreamParser, Transport, digest,
+};
 use countersign::units::Entropy;
 
 /// What a message comes to.
@@ -165,6 +167,52 @@ fn answers_to_torture_can_be_read_and_carry_what_was_asked() {
             415 => assert!(answer.headers.get("Accept").is_some(), "{name}"),
             420 => assert!(answer.headers.get("Unsupported").is_some(), "{name}"),
             _ => {}
+        }
+    }
+}
+
+/// REGISTER is the registrar's and MESSAGE nobody's; to an endpoint both are methods that it does not serve.
+#[test]
+fn an_endpoint_answers_the_torture_and_goes_on() {
+    let Some(folder) = corpus("rfc4475") else { return };
+    let now = first_instant();
+    let mut endpoint = Endpoint::new(EndpointConfig::default(), Entropy::from_seed([5; 32]));
+    for &(name, expected, _) in RFC_4475 {
+        let raw = message(&folder, name);
+        let register = String::from_utf8_lossy(&raw).starts_with("REGISTER");
+        let wanted = match expected {
+            Answered(status) => Some(status),
+            // Its To has a tag, of a dialog that is none of ours.
+            Served if name == "wsinv" => Some(481),
+            // An INVITE waits for the flow; anything else is answered at once.
+            Served if raw.starts_with(b"OPTIONS") => Some(200),
+            _ => None,
+        };
+        let got = final_answer(&mut endpoint, now, &raw);
+        if register && Message::parse(&raw).is_ok() {
+            assert_eq!(got, Some(405), "{name}");
+        } else {
+            assert_eq!(got, wanted, "{name}");
+        }
+        assert_eq!(final_answer(&mut endpoint, now, GOOD), Some(200), "the canary after {name}");
+    }
+}
+
+/// The final status that is sent for a datagram, if any.
+fn final_answer(endpoint: &mut Endpoint, now: std::time::Instant, raw: &[u8]) -> Option<u16> {
+    let address = "192.0.2.1:5060".parse().expect("an address");
+    let path = sip::Path { transport: Transport::Udp, local: address, remote: address, connection: None };
+    endpoint.handle(now, sip::Input::Received { path, message: raw.to_vec().into() });
+    let mut status = None;
+    loop {
+        match endpoint.poll() {
+            sip::Output::Transmit { bytes, .. } => {
+                let line = String::from_utf8_lossy(&bytes).into_owned();
+                let code = line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+                status = status.or((code >= 200).then_some(code));
+            }
+            sip::Output::Event(_) => {}
+            sip::Output::Timeout(_) => return status,
         }
     }
 }

@@ -39,11 +39,13 @@ impl Endpoint {
             Ok(Message::Response(response)) => self.receive_response(now, path, &response),
             Err(error) => {
                 self.counters.malformed += 1;
-                if let Some(mut answer) = error.answer
-                    && let Ok(mut via) = answer.headers.via()
-                {
-                    let back = way_back(&mut via, path);
-                    answer.headers.set_top_via(&via);
+                if let Some(mut answer) = error.answer {
+                    // RFC 4475 §3.1.2.1: a Via that can't be read goes back as it came, to where it came from.
+                    let back = answer.headers.via().map_or(path, |mut via| {
+                        let back = way_back(&mut via, path);
+                        answer.headers.set_top_via(&via);
+                        back
+                    });
                     self.transmit(back, answer.write());
                 }
             }
