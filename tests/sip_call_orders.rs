@@ -1,4 +1,4 @@
-//! Calls between two endpoints in every order of commands, losses, doubles and delays: afterwards nothing is
+//! Calls between two endpoints in every order of commands, losses, doubles, delays and garbled bytes: afterwards nothing is
 //! left, and every session has ended exactly once. Then the races by name.
 
 mod sip_world;
@@ -65,11 +65,13 @@ fn step() -> impl Strategy<Value = Step> {
 fn weather() -> impl Strategy<Value = Weather> {
     let loss = prop_oneof![2 => Just(0_u64), 3 => 0_u64..40, 1 => 60_u64..100, 1 => Just(100_u64)];
     let transport = prop_oneof![3 => Just(Transport::Udp), 1 => Just(Transport::Tcp)];
-    (transport, loss, 0_u64..30, 0_u64..1200, any::<u64>()).prop_map(
-        |(transport, loss_percent, double_percent, longest_delay_ms, seed)| Weather {
+    let garble = prop_oneof![3 => Just(0_u64), 1 => 0_u64..50];
+    (transport, loss, 0_u64..30, garble, 0_u64..1200, any::<u64>()).prop_map(
+        |(transport, loss_percent, double_percent, garble_percent, longest_delay_ms, seed)| Weather {
             transport,
             loss_percent,
             double_percent,
+            garble_percent,
             longest_delay_ms,
             seed,
         },

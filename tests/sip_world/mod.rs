@@ -40,13 +40,22 @@ pub(crate) struct Weather {
     pub(crate) transport: Transport,
     pub(crate) loss_percent: u64,
     pub(crate) double_percent: u64,
+    /// One byte of the datagram changes on its way.
+    pub(crate) garble_percent: u64,
     pub(crate) longest_delay_ms: u64,
     pub(crate) seed: u64,
 }
 
 impl Weather {
     pub(crate) const fn fair(transport: Transport) -> Self {
-        Self { transport, loss_percent: 0, double_percent: 0, longest_delay_ms: 0, seed: 1 }
+        Self {
+            transport,
+            loss_percent: 0,
+            double_percent: 0,
+            garble_percent: 0,
+            longest_delay_ms: 0,
+            seed: 1,
+        }
     }
 }
 
@@ -240,7 +249,10 @@ impl World {
         self.log.push((self.ms(), from, line));
         let to = from.other();
         assert_eq!(path.local, self.ends[from.index()].address);
-        assert_eq!(path.remote, self.ends[to.index()].address, "nobody else is there: {text}");
+        if path.remote != self.ends[to.index()].address {
+            assert!(self.weather.garble_percent > 0, "nobody else is there: {text}");
+            return;
+        }
         if (self.lose)(from, &text) {
             return;
         }
@@ -248,6 +260,7 @@ impl World {
         if path.transport == Transport::Tcp {
             return self.deliver(self.weather.longest_delay_ms, to, back, bytes);
         }
+        let bytes = self.garble(bytes);
         if self.below(100) < self.weather.double_percent {
             let delay = self.below(self.weather.longest_delay_ms + 1);
             self.deliver(delay, to, back, bytes.clone());
@@ -256,6 +269,17 @@ impl World {
             let delay = self.below(self.weather.longest_delay_ms + 1);
             self.deliver(delay, to, back, bytes);
         }
+    }
+
+    fn garble(&mut self, bytes: Bytes) -> Bytes {
+        if self.below(100) >= self.weather.garble_percent {
+            return bytes;
+        }
+        let at = usize::try_from(self.below(bytes.len() as u64)).unwrap_or(0);
+        let byte = u8::try_from(self.below(256)).unwrap_or(0);
+        let mut bytes = bytes.to_vec();
+        bytes[at] = byte;
+        bytes.into()
     }
 
     fn deliver(&mut self, delay_ms: u64, to: Side, path: Path, bytes: Bytes) {
