@@ -2,15 +2,16 @@
 
 mod flow;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
 use countersign::auth::{Identified, Refused};
 use countersign::flow::document::Application;
 use countersign::flow::run::{HandOff, HandOffRequest, LookupReply};
-use countersign::flow::{Files, load};
+use countersign::flow::{ClipKey, Files, load};
 
 use flow::watched::{Watched, acts};
 use flow::{Scene, World};
@@ -35,7 +36,10 @@ impl Files for Folder {
     }
 }
 
-fn bank() -> Arc<Application> {
+static BANK: LazyLock<Arc<Application>> = LazyLock::new(read_bank);
+static RECORDINGS: LazyLock<BTreeSet<ClipKey>> = LazyLock::new(|| BANK.clips());
+
+fn read_bank() -> Arc<Application> {
     let folder = Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("flows/bank"));
     match load(&folder) {
         Ok((application, _)) => Arc::new(application),
@@ -46,7 +50,9 @@ fn bank() -> Arc<Application> {
 }
 
 fn call(world: World, from: Option<&str>) -> Scene {
-    Scene::from(bank(), world, from)
+    let mut scene = Scene::from(Arc::clone(&BANK), world, from);
+    scene.clips = Some(&RECORDINGS);
+    scene
 }
 
 const NUMBER: Option<&str> = Some("+441632960001");
@@ -173,7 +179,7 @@ proptest! {
 
     #[test]
     fn the_laws_hold_at_the_bank_in_any_order_of_inputs(acts in acts()) {
-        let mut watched = Watched::new(&bank(), |service, call| service == "accounts" && call == "balance");
+        let mut watched = Watched::new(&BANK, |service, call| service == "accounts" && call == "balance");
         for act in &acts {
             watched.act(act);
         }

@@ -8,11 +8,13 @@
 pub(crate) mod draft;
 pub(crate) mod watched;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::auth::{self, FactorId, Identified, Refused, SubjectKey, SubjectRef, Verdict};
+use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
 use countersign::flow::run::{
     Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, Output, Question, TraceEvent,
@@ -62,6 +64,8 @@ impl Default for World {
 pub(crate) struct Scene {
     pub(crate) run: FlowRun,
     world: World,
+    /// Every recording that the application says it may play, if that is to be held against it.
+    pub(crate) clips: Option<&'static BTreeSet<ClipKey>>,
     start: Instant,
     now: Instant,
     wake: Option<Instant>,
@@ -91,6 +95,7 @@ impl Scene {
         let mut scene = Self {
             run: FlowRun::new(app, facts, start, epoch),
             world,
+            clips: None,
             start,
             now: start,
             wake: None,
@@ -221,6 +226,8 @@ impl Scene {
                 self.answers.push((self.now, AskId(u64::MAX), Answer::Lookup(LookupReply::Unavailable)));
             }
             Output::Play { id, clips, repeat } => {
+                let unknown = clips.iter().find(|clip| self.clips.is_some_and(|known| !known.contains(clip)));
+                assert!(unknown.is_none(), "{} was not announced", unknown.map_or("", ClipKey::as_str));
                 let names: Vec<&str> = clips.iter().map(|clip| clip.as_str()).collect();
                 self.line(
                     "flow",

@@ -47,9 +47,10 @@ pub fn vocabulary(tag: &str, format: Format) -> BTreeSet<ClipKey> {
     clips
 }
 
-/// Below a thousand all, above it what shows every form: thousands and millions.
+/// Below a thousand all, above it what shows every form: thousands and millions, and one that is read digit by
+/// digit.
 fn numbers() -> impl Iterator<Item = i64> {
     let thousands = (1..1000).map(|number| number * 1_000);
     let millions = (1..1000).map(|number| number * 1_000_000);
-    (0..1_200).chain(thousands).chain(millions).chain([1_001, 2_301_001])
+    (0..1_200).chain(thousands).chain(millions).chain([1_001, 2_301_001, 1_234_567_890])
 }
