@@ -57,6 +57,8 @@ pub struct World {
     /// How long the vault and the services take.
     pub slowness: Duration,
     answers: Vec<(Instant, CallId, AskId, Answer)>,
+    /// Who answers questions.
+    pub vault: Box<dyn FnMut(UnixTime, Question) -> Answer>,
     ports: HashMap<MediaPort, SocketAddr>,
     next_port: u32,
     /// No port is left from now on.
@@ -85,16 +87,25 @@ impl World {
     }
 
     pub fn with(application: Arc<Application>, seed: u8, calls: CallLimits, limits: Limits) -> Self {
+        let clip = |sample, count| Arc::new(Clip::from_pcm(&vec![sample; count]));
+        let clips = Arc::new(EveryClip(clip(1000, 1600), clip(500, 16_000)));
+        Self::with_clips(application, clips, seed, calls, limits)
+    }
+
+    pub fn with_clips(
+        application: Arc<Application>,
+        clips: Arc<dyn ClipSource>,
+        seed: u8,
+        calls: CallLimits,
+        limits: Limits,
+    ) -> Self {
         let start = first_instant();
-        let epoch = Epoch { instant: start, unix: UnixTime(1_700_000_000_000) };
+        let epoch = Epoch { instant: start, unix: UNIX_START };
         let mut seed = Entropy::from_seed([seed; 32]);
         let settings = CallSettings {
             application,
             application_hash: Arc::from("test"),
-            clips: Arc::new(EveryClip(
-                Arc::new(Clip::from_pcm(&vec![1000; 1600])),
-                Arc::new(Clip::from_pcm(&vec![500; 16000])),
-            )),
+            clips,
             targets: HashMap::from([("branch".to_owned(), Contact::new(uri_of(agent_address(0)), None))]),
             signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
             epoch,
@@ -122,6 +133,7 @@ impl World {
             desk_mail: VecDeque::new(),
             slowness: Duration::from_millis(50),
             answers: Vec::new(),
+            vault: Box::new(|_, question| answer(question)),
             ports: HashMap::new(),
             next_port: 0,
             no_ports: false,
@@ -140,7 +152,11 @@ impl World {
 
     /// Agents, all of the queue `agents`; their phones have the indices returned.
     pub fn agents(&mut self, manners: &[Manner]) -> Vec<usize> {
-        let queue = || routing::QueueName::from("agents");
+        self.agents_of("agents", manners)
+    }
+
+    pub fn agents_of(&mut self, queue: &str, manners: &[Manner]) -> Vec<usize> {
+        let queue = || routing::QueueName::from(queue);
         let names: Vec<_> =
             (0..manners.len()).map(|n| AgentName::from(format!("agent{n}").as_str())).collect();
         let agents = names.iter().map(|name| Agent::new(name.clone(), vec![queue()])).collect();
@@ -158,7 +174,7 @@ impl World {
     }
 
     fn phone(&mut self, address: SocketAddr, manner: Manner) -> usize {
-        let epoch = Epoch { instant: self.start, unix: UnixTime(1_700_000_000_000) };
+        let epoch = Epoch { instant: self.start, unix: UNIX_START };
         self.phones.push(Phone::new(address, manner, self.seed.fork(), epoch));
         self.phone_wakes.push(None);
         self.phones.len() - 1
@@ -281,7 +297,9 @@ impl World {
                     self.ports.remove(&port).expect("a port is closed once");
                 }
                 Output::Ask { call, ask, question } => {
-                    self.answers.push((self.now + self.slowness, call, ask, answer(question)));
+                    let unix = self.unix();
+                    let answer = (self.vault)(unix, question);
+                    self.answers.push((self.now + self.slowness, call, ask, answer));
                 }
                 Output::Desk(request) => {
                     self.desk.handle(self.now, desk_input(request));
@@ -339,6 +357,26 @@ impl World {
         MediaAddress { port, rtp }
     }
 
+    /// The calendar's reading.
+    pub fn unix(&self) -> UnixTime {
+        UNIX_START.plus(self.now.duration_since(self.start))
+    }
+
+    /// Lets time pass until the phone has heard something, and then nothing for a second.
+    pub fn until_pause(&mut self, phone: usize) {
+        let heard = |world: &mut Self| world.phones[phone].current().map_or(0, |line| line.heard.len());
+        let from = heard(self);
+        for _ in 0..600 {
+            self.run_for(Duration::from_millis(100));
+            let Some(line) = self.phones[phone].current() else { return };
+            let new = line.heard.get(from..).unwrap_or_default();
+            let quiet = new.iter().rev().take_while(|sample| sample.unsigned_abs() < QUIET).count();
+            if quiet < new.len() && quiet >= 8000 {
+                return;
+            }
+        }
+    }
+
     /// Ports that are open now.
     pub fn open_ports(&self) -> usize {
         self.ports.len()
@@ -349,6 +387,9 @@ impl World {
 pub const STRANGER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 1, 250)), 5060);
 
 const FIRST_PORT: u16 = 20_000;
+const UNIX_START: UnixTime = UnixTime(1_700_000_000_000);
+/// Samples below this are silence.
+const QUIET: u16 = 64;
 
 fn agent_address(n: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 2, u8::try_from(n + 1).expect("few agents")], 5060))

@@ -1,0 +1,195 @@
+//! The bank, called by a phone that hears and presses, in virtual time: real flow, real recordings, real
+//! vault. What a caller of `countersign serve flows/bank` would meet, without a socket.
+
+mod world;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::audio::{Clip, decode_file, resample};
+use countersign::call::{ClipSource, EndCause};
+use countersign::driver::vault::{NewSubject, Profile, Vault};
+use countersign::flow::document::Application;
+use countersign::flow::run::{Answer, LookupReply, Question};
+use countersign::flow::{ClipKey, Files, load};
+use countersign::secret::Secret;
+use countersign::units::{SampleRate, UnixTime};
+use world::{Manner, World};
+
+const ACCOUNT: &str = "44110021";
+const PIN: &str = "80421537";
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The application's folder in the source tree.
+struct Bank(PathBuf);
+
+impl Files for Bank {
+    fn read(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.0.join(path)).ok()
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.0.join(folder)).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter(|entry| entry.path().is_file())
+            .map(|entry| Path::new(folder).join(entry.file_name()).to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// The recordings of the source tree, read when they are played.
+struct Recordings;
+
+impl ClipSource for Recordings {
+    fn clip(&self, key: &ClipKey) -> Option<Arc<Clip>> {
+        let bytes = fs::read(root().join("audio").join(format!("{}.wav", key.as_str()))).ok()?;
+        let pcm = decode_file(&bytes, "wav").ok()?;
+        Some(Arc::new(Clip::from_pcm(&resample(&pcm.samples, pcm.rate, SampleRate::TELEPHONE))))
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn bank() -> Arc<Application> {
+    let (application, _) = load(&Bank(root().join("flows/bank"))).expect("the bank loads");
+    Arc::new(application)
+}
+
+/// A vault with one customer, in a folder that goes with it.
+struct Customer {
+    vault: Arc<Vault>,
+    folder: PathBuf,
+    code: Box<dyn Fn(UnixTime) -> String>,
+}
+
+impl Customer {
+    fn new(name: &str, now: UnixTime, application: &Application) -> Self {
+        let folder = std::env::temp_dir().join(format!("countersign-bank-{name}-{}", std::process::id()));
+        let vault = Vault::open_data(&folder).expect("a new vault");
+        vault.set_policy(Arc::clone(&application.policy));
+        let text = |text: &str| text.to_owned();
+        let profile = Profile {
+            id: text("C1001"),
+            account: text(ACCOUNT),
+            phone: text("+442079460001"),
+            name: text("Ann Example"),
+            language: text("en-GB"),
+        };
+        let new = NewSubject { profile, pin: Some(Secret::new(text(PIN))) };
+        vault.add_subjects(now, &[new]).expect("a customer");
+        let (parameters, seed) = vault.enrol_totp(now, "C1001").expect("an authenticator app");
+        let code = move |at| parameters.code(&seed, parameters.step_at(at)).expose().clone();
+        Self { vault: Arc::new(vault), folder, code: Box::new(code) }
+    }
+
+    /// What the driver's workers do.
+    fn answers(&self) -> Box<dyn FnMut(UnixTime, Question) -> Answer> {
+        let vault = Arc::clone(&self.vault);
+        Box::new(move |now, question| match question {
+            Question::Auth(question) => Answer::Auth(vault.answer(now, question)),
+            Question::Lookup(lookup) => {
+                assert!(lookup.grant.is_some(), "a balance is asked for with a grant only");
+                let balance = ("balance".to_owned(), "1204.50 GBP".to_owned());
+                Answer::Lookup(LookupReply::Found(vec![balance]))
+            }
+        })
+    }
+}
+
+impl Drop for Customer {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A world with the bank, a caller's phone, and an agent of `queue` who hangs up after ten seconds.
+fn at_the_bank(name: &str, queue: &str) -> (World, Customer, usize, usize) {
+    let application = bank();
+    let seed = u8::try_from(name.len()).expect("a short name");
+    let clips = Arc::new(Recordings);
+    let mut world =
+        World::with_clips(Arc::clone(&application), clips, seed, Default::default(), Default::default());
+    let customer = Customer::new(name, world.unix(), &application);
+    world.vault = customer.answers();
+    let agent = Manner::Answers { after: SECOND, hangs_up_after: Some(SECOND * 40) };
+    let agent = world.agents_of(queue, &[agent])[0];
+    let caller = world.caller();
+    (world, customer, caller, agent)
+}
+
+/// Listens to the end of what is said, then presses.
+fn press(world: &mut World, phone: usize, keys: &str) {
+    world.until_pause(phone);
+    world.press(phone, keys);
+}
+
+fn settle(world: &mut World) {
+    world.run_for(Duration::from_secs(200));
+    assert_eq!(world.engine.active(), countersign::engine::Active::default());
+    assert_eq!((world.open_ports(), world.records.len()), (0, 1));
+}
+
+#[test]
+fn a_customer_proves_who_they_are_and_talks_to_an_agent() {
+    let (mut world, customer, caller, agent) = at_the_bank("strong", "payments");
+    world.dial(caller);
+    press(&mut world, caller, "1"); // English
+    press(&mut world, caller, &format!("{ACCOUNT}#"));
+    press(&mut world, caller, "1"); // that is right
+    press(&mut world, caller, "1"); // balance
+    press(&mut world, caller, PIN);
+    press(&mut world, caller, "2"); // transfer money
+    world.until_pause(caller);
+    let code = (customer.code)(world.unix());
+    world.press(caller, &code);
+    assert!(world.run_until(SECOND * 60, World::is_joined), "{}", world.what_happened());
+    world.run_for(SECOND * 90);
+    world.hang_up(caller);
+    settle(&mut world);
+
+    let record = &world.records[0];
+    assert_eq!(
+        (record.level.as_str(), record.cause),
+        ("strong", EndCause::FlowDone),
+        "{}",
+        world.what_happened()
+    );
+    assert_eq!(record.factors, ["pin", "totp"]);
+    assert_eq!(record.agents, ["agent0"]);
+    let happened = world.what_happened();
+    assert!(!happened.contains("clip_missing"), "every word of the bank is recorded: {happened}");
+    for secret in [ACCOUNT, PIN, code.as_str(), "15550100"] {
+        assert!(!happened.contains(secret), "a secret is in the record");
+    }
+    let line = &world.phones[agent].lines[0];
+    assert!(line.keys.is_empty(), "no key of the caller's reached the agent");
+    let headers = line.headers.as_ref().expect("the agent was called");
+    let level = headers.text("X-Countersign-Level").unwrap_or_default().into_owned();
+    let token = headers.text("X-Countersign-Token").unwrap_or_default().into_owned();
+    assert_eq!((level.as_str(), token.split('.').count()), ("strong", 3));
+}
+
+#[test]
+fn three_wrong_pins_end_the_attempt() {
+    let (mut world, _customer, caller, _) = at_the_bank("wrong", "general");
+    world.dial(caller);
+    press(&mut world, caller, "1");
+    press(&mut world, caller, &format!("{ACCOUNT}#"));
+    press(&mut world, caller, "1");
+    press(&mut world, caller, "1");
+    for wrong in ["11223344", "55667788", "99001122"] {
+        press(&mut world, caller, wrong);
+    }
+    assert!(world.run_until(SECOND * 60, World::is_joined), "an agent takes over: {}", world.what_happened());
+    world.run_for(SECOND * 5);
+    world.hang_up(caller);
+    settle(&mut world);
+    assert_eq!(world.records[0].level, "none");
+    assert_eq!(world.records[0].factors, Vec::<String>::new());
+}
