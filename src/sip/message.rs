@@ -1,5 +1,7 @@
 //! Requests and responses (RFC 3261 §7) and how to build them.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::header::{CSeq, NameAddr, Via};
@@ -20,8 +22,8 @@ pub enum Message {
     Response(Response),
 }
 
-/// A request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request. The debug format shows method and sizes: a body may be a pressed key.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// What is asked.
     pub method: Method,
@@ -33,8 +35,8 @@ pub struct Request {
     pub body: Bytes,
 }
 
-/// A response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A response. The debug format shows status and sizes.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// How it went.
     pub status: StatusCode,
@@ -44,6 +46,18 @@ pub struct Response {
     pub headers: Headers,
     /// The body; may be empty.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?}, {} bytes of body)", self.method, self.headers, self.body.len())
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?}, {} bytes of body)", self.status, self.headers, self.body.len())
+    }
 }
 
 impl Message {
