@@ -34,7 +34,6 @@ enum State {
         ask: AskId,
         goal: Goal,
     },
-    /// Waiting for the caller.
     Challenging {
         goal: Goal,
         available: Vec<FactorId>,
@@ -119,7 +118,9 @@ pub enum Outcome {
 /// `&Grant` can't run for a caller who has not authenticated.
 ///
 /// ```compile_fail
-/// let forged = countersign::auth::Grant { level: "strong".into() };
+/// fn raise(grant: countersign::auth::Grant) -> countersign::auth::Grant {
+///     countersign::auth::Grant { level: "strong".into(), ..grant }
+/// }
 /// ```
 ///
 /// ```compile_fail
@@ -405,7 +406,6 @@ mod tests {
             self.give(Input::Begin { level: level.into(), offer: FactorId::ALL.to_vec() })
         }
 
-        /// The first output of an input; the others are drained.
         fn give(&mut self, input: Input) -> Output {
             self.session.handle(self.now, input);
             let first = self.session.poll();
