@@ -303,7 +303,7 @@ pub struct Input {
 pub enum Interrupt {
     /// Any key.
     Keys,
-    /// Nothing: keys pressed meanwhile are dropped.
+    /// Nothing: keys pressed meanwhile wait for the next question of the block.
     Never,
 }
 
