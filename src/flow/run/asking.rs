@@ -373,7 +373,8 @@ impl FlowRun {
             return (Vec::new(), Vec::new());
         };
         let mut scope = self.scope(now);
-        scope.answer = asking.reading.as_ref().map(|(answer, _)| answer.expose().as_str());
+        scope.answer =
+            asking.reading.as_ref().filter(|_| !asking.secret).map(|(answer, _)| answer.expose().as_str());
         if let What::Factor { rejected, .. } = &asking.what {
             scope.tries_left = *rejected;
         }
