@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use countersign::auth::factor::totp;
+use countersign::diagnostic;
+use countersign::driver::application::{self, ApplicationSource};
 use countersign::driver::os;
+use countersign::driver::vault::Vault;
+use countersign::flow;
 use countersign::secret::Secret;
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
@@ -29,6 +33,9 @@ enum Command {
         /// Make up a PIN and print it once.
         #[arg(long)]
         generate: bool,
+        /// The application whose policy says how long a PIN is; without it, 8 digits.
+        #[arg(long)]
+        application: Option<PathBuf>,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -40,6 +47,9 @@ enum Command {
         /// The name that the app shows.
         #[arg(long, default_value = "Countersign")]
         issuer: String,
+        /// The application whose policy says how codes are made; without it, 6 digits every 30 seconds.
+        #[arg(long)]
+        application: Option<PathBuf>,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -49,13 +59,18 @@ enum Command {
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     super::ended(match arguments.command {
-        Command::Pin { subject, generate, data } => pin(&data, &subject, generate),
-        Command::Totp { subject, issuer, data } => authenticator(&data, &subject, &issuer),
+        Command::Pin { subject, generate, application, data } => {
+            pin(&data, &subject, generate, application.as_deref())
+        }
+        Command::Totp { subject, issuer, application, data } => {
+            authenticator(&data, &subject, &issuer, application.as_deref())
+        }
     })
 }
 
-fn pin(data: &Path, id: &str, generate: bool) -> Result<(), String> {
+fn pin(data: &Path, id: &str, generate: bool, application: Option<&Path>) -> Result<(), String> {
     let vault = super::existing(data)?;
+    use_policy(&vault, application)?;
     let pin = if generate { vault.generate_pin(id).map_err(super::text)? } else { typed()? };
     vault.enrol_pin(os::unix_now(), id, &pin).map_err(super::text)?;
     if generate {
@@ -66,8 +81,18 @@ fn pin(data: &Path, id: &str, generate: bool) -> Result<(), String> {
     Ok(())
 }
 
-fn authenticator(data: &Path, id: &str, issuer: &str) -> Result<(), String> {
+/// Enrols by the policy of an application, where one is named.
+pub(super) fn use_policy(vault: &Vault, folder: Option<&Path>) -> Result<(), String> {
+    let Some(folder) = folder else { return Ok(()) };
+    let files = application::open(&ApplicationSource::Folder(folder.to_owned())).map_err(super::text)?;
+    let (application, _) = flow::load(files.as_ref()).map_err(|found| diagnostic::render(&found))?;
+    vault.set_policy(application.policy);
+    Ok(())
+}
+
+fn authenticator(data: &Path, id: &str, issuer: &str, application: Option<&Path>) -> Result<(), String> {
     let vault = super::existing(data)?;
+    use_policy(&vault, application)?;
     let (parameters, seed) = vault.enrol_totp(os::unix_now(), id).map_err(super::text)?;
     let uri = parameters.uri(&seed, issuer, id);
     if let Ok(code) = QrCode::new(uri.expose().as_bytes()) {

@@ -43,6 +43,9 @@ enum Command {
     Import {
         /// The file.
         file: PathBuf,
+        /// The application whose policy says how long a PIN is; without it, 8 digits.
+        #[arg(long)]
+        application: Option<PathBuf>,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -79,7 +82,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Add { subject, account, phone, name, language, data } => {
             add(&data, Profile { id: subject, account, phone, name, language })
         }
-        Command::Import { file, data } => import(&data, &file),
+        Command::Import { file, application, data } => import(&data, &file, application.as_deref()),
         Command::Show { subject, data } => show(&data, subject.as_deref()),
         Command::Unlock { subject, data } => unlock(&data, &subject),
         Command::Remove { subject, data } => remove(&data, &subject),
@@ -97,12 +100,13 @@ fn add(data: &Path, profile: Profile) -> Result<(), String> {
     Ok(())
 }
 
-fn import(data: &Path, file: &Path) -> Result<(), String> {
+fn import(data: &Path, file: &Path, application: Option<&Path>) -> Result<(), String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let named = |line: usize, why: String| format!("{}:{line}: {why}", file.display());
     let rows = import::parse(Secret::new(text).expose())
         .map_err(|errors| lines(errors.iter().map(|error| named(error.line, error.problem.to_string()))))?;
     let vault = Vault::open_data(data).map_err(super::text)?;
+    super::enrol::use_policy(&vault, application)?;
     let (numbers, subjects): (Vec<usize>, Vec<NewSubject>) = rows.into_iter().unzip();
     vault.add_subjects(os::unix_now(), &subjects).map_err(|errors| {
         let line = |index: usize| numbers.get(index).copied().unwrap_or_default();
