@@ -275,7 +275,10 @@ impl Engine {
         self.endpoint_touched = true;
         match order {
             SipOrder::Accept(session, sdp) => self.endpoint.accept(now, session, sdp),
-            SipOrder::Reject(session, status) => self.endpoint.reject(now, session, status, None),
+            SipOrder::Reject(session, status) => {
+                let full = status == sip::StatusCode::SERVICE_UNAVAILABLE;
+                self.endpoint.reject(now, session, status, full.then_some(self.limits.retry_after));
+            }
             SipOrder::Cancel(session) => self.endpoint.cancel(now, session),
             SipOrder::Bye(session) => self.endpoint.bye(now, session, None),
             SipOrder::AnswerOffer(session, answer) => self.endpoint.answer_offer(now, session, answer),
