@@ -46,7 +46,9 @@ impl<'n> Fields<'n> {
         let found = self.get(key);
         if found.is_none() {
             let message = format!("{what} needs `{key}`");
-            findings.push(Diagnostic::error("E114", Some(self.place.clone()), message));
+            findings.push(
+                Diagnostic::error("E114", Some(self.place.clone()), message).help(format!("add `{key}: …`")),
+            );
         }
         found
     }
@@ -60,7 +62,8 @@ impl<'n> Fields<'n> {
     /// Tells about every field that is not one of `known`.
     pub(crate) fn only(&self, known: &[&str], what: &str, findings: &mut Findings) {
         for (key, _) in &self.pairs {
-            if !known.contains(&key.text()) {
+            // A merge key was told about when the file was read.
+            if !known.contains(&key.text()) && key.text() != "<<" {
                 let message = format!("{what} has no `{}`", key.text());
                 let help = suggestion(key.text(), known.iter().copied(), "it can have");
                 findings.push(
@@ -87,11 +90,14 @@ pub(crate) fn wrong(
 pub(crate) fn text(node: &Node, what: &str, findings: &mut Findings) -> Option<String> {
     let Some(scalar) = node.scalar() else {
         let message = format!("{what} is text, not a {}", kind(node));
-        findings.push(Diagnostic::error("E113", Some(node.place.clone()), message));
+        findings.push(
+            Diagnostic::error("E113", Some(node.place.clone()), message).help("write one word or text here"),
+        );
         return None;
     };
     if node.is_empty() {
-        findings.push(Diagnostic::error("E115", Some(node.place.clone()), format!("{what} is empty")));
+        let empty = Diagnostic::error("E115", Some(node.place.clone()), format!("{what} is missing"));
+        findings.push(empty.help("write it after the colon"));
         return None;
     }
     if scalar::misread(scalar) {

@@ -407,7 +407,10 @@ impl Loader<'_> {
         let when_hangup =
             main.get("when_hangup").and_then(|node| handler(&mut build, node, "run", "when_hangup"));
         let id = main.get("id").map_or("", Node::text).to_owned();
-        let title = main.get("title").map_or("", Node::text).to_owned();
+        let title = main
+            .get("title")
+            .and_then(|node| fields::text(node, "a title", build.findings))
+            .unwrap_or_default();
         unused_prompts(shared, &used, self.findings);
         let vars = shared.vars.iter().map(|var| super::ast::Variable {
             name: Arc::clone(&var.name),

@@ -47,6 +47,7 @@ impl Application {
     #[must_use]
     pub fn clips(&self) -> BTreeSet<ClipKey> {
         let mut clips: BTreeSet<ClipKey> = BTreeSet::new();
+        let mut spoken: Vec<(LanguageId, Format)> = Vec::new();
         for step in self.all_steps() {
             match &step.kind {
                 StepKind::Play(play) => {
@@ -65,18 +66,31 @@ impl Application {
                 _ => None,
             };
             for (language, prompt) in only.into_iter().flatten() {
-                self.prompt_clips(prompt, *language, &mut clips);
+                self.prompt_clips(prompt, *language, &mut clips, &mut spoken);
             }
             for prompt in step.kind.prompts() {
                 for language in (0..self.languages.len()).filter_map(|at| u8::try_from(at).ok()) {
-                    self.prompt_clips(prompt, LanguageId(language), &mut clips);
+                    self.prompt_clips(prompt, LanguageId(language), &mut clips, &mut spoken);
                 }
             }
+        }
+        for (language, format) in spoken {
+            clips.extend(
+                self.language(language)
+                    .map(|tag| crate::flow::prompt::vocabulary(tag, format))
+                    .unwrap_or_default(),
+            );
         }
         clips
     }
 
-    fn prompt_clips(&self, prompt: &Prompt, language: LanguageId, clips: &mut BTreeSet<ClipKey>) {
+    fn prompt_clips(
+        &self,
+        prompt: &Prompt,
+        language: LanguageId,
+        clips: &mut BTreeSet<ClipKey>,
+        spoken: &mut Vec<(LanguageId, Format)>,
+    ) {
         let Some(tag) = self.language(language) else { return };
         for piece in prompt.in_language(language) {
             match piece {
@@ -88,7 +102,11 @@ impl Application {
                         self.words(expr).iter().map(|word| ClipKey::new(format!("{tag}/words/{word}"))),
                     );
                 }
-                Piece::Value { format, .. } => clips.extend(crate::flow::prompt::vocabulary(tag, *format)),
+                Piece::Value { format, .. } => {
+                    if !spoken.contains(&(language, *format)) {
+                        spoken.push((language, *format));
+                    }
+                }
             }
         }
     }

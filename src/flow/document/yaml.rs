@@ -85,7 +85,7 @@ pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_NODES: usize = 50_000;
 /// Collections inside each other. The language itself needs about ten.
 pub(crate) const MAX_DEPTH: usize = 32;
-/// The longest key that the parser looks ahead for.
+/// Findings in one file, after which reading stops.
 const MAX_FINDINGS: usize = 100;
 
 /// Reads a file into a tree. `None` when it can't be read as YAML at all; findings say why.
@@ -101,8 +101,15 @@ pub(crate) fn read(path: &str, text: &str, findings: &mut Findings) -> Option<No
     options.emit_unresolved_aliases = true;
     options.flow_nesting_limit = MAX_DEPTH + 8;
     options.block_nesting_limit = MAX_DEPTH + 8;
-    let mut tree =
-        Tree { source: &source, stack: Vec::new(), root: None, nodes: 0, found: Vec::new(), documents: 0 };
+    let mut tree = Tree {
+        source: &source,
+        stack: Vec::new(),
+        root: None,
+        nodes: 0,
+        found: Vec::new(),
+        documents: 0,
+        aliased: false,
+    };
     for event in Parser::new_from_str_with_options(text, options) {
         let stop = match event {
             Ok((event, span)) => tree.event(&event, span.byte_range().unwrap_or(0..0)),
@@ -138,6 +145,7 @@ struct Tree<'a> {
     nodes: usize,
     found: Vec<Diagnostic>,
     documents: usize,
+    aliased: bool,
 }
 
 /// A collection that is not closed yet.
@@ -234,6 +242,10 @@ impl Tree<'_> {
     fn alias(&mut self, span: Range<usize>) {
         let name = self.source.text.get(span.clone()).unwrap_or("").trim_start_matches('*');
         if name.starts_with(|c: char| c.is_alphanumeric()) {
+            // One is enough: a file made of aliases would bury everything else.
+            if std::mem::replace(&mut self.aliased, true) {
+                return;
+            }
             self.find("E105", span, "aliases are not part of the flow language")
                 .help("write the value again, or put the steps into a block or a sub-flow");
         } else {
