@@ -184,7 +184,7 @@ fn within(text: &str, start: usize, end: usize) -> Range<usize> {
 
 /// The nearest boundary of a character at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
-    text.floor_char_boundary(at)
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// Text from a file goes to a terminal: without control characters, and not without end.

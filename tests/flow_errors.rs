@@ -204,6 +204,10 @@ impl Dice {
     }
 }
 
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 fn mutate(text: &str, dice: &mut Dice) -> String {
     const PIECES: [&str; 24] = [
         "*", "#", "&a ", "*a", "<<: ", "no", "0042", "\"", "'", "{", "}", "[", "]", ":", "\n", "  ", "\t",
@@ -211,8 +215,8 @@ fn mutate(text: &str, dice: &mut Dice) -> String {
     ];
     let mut text = text.to_owned();
     for _ in 0..=dice.roll(3) {
-        let at = text.floor_char_boundary(dice.roll(text.len() + 1));
-        let to = text.floor_char_boundary((at + dice.roll(40)).min(text.len())).max(at);
+        let at = floor(&text, dice.roll(text.len() + 1));
+        let to = floor(&text, (at + dice.roll(40)).min(text.len())).max(at);
         match dice.roll(4) {
             0 => text.insert_str(at, PIECES[dice.roll(PIECES.len())]),
             1 => text.replace_range(at..to, ""),

@@ -17,7 +17,7 @@ pub(crate) fn misread(scalar: &Scalar) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let signed = unsigned.len() != text.len();
     let Some(first) = unsigned.chars().next() else { return false };
-    if !first.is_ascii_digit() && !(first == '.' && unsigned.len() > 1) {
+    if !first.is_ascii_digit() && (first != '.' || unsigned.len() == 1) {
         return false;
     }
     let canonical = !signed && unsigned.len() <= 15 && unsigned.bytes().all(|b| b.is_ascii_digit());

@@ -47,10 +47,12 @@ pub fn vocabulary(tag: &str, format: Format) -> BTreeSet<ClipKey> {
     clips
 }
 
-/// Below a thousand all, above it what shows every form: thousands and millions, and one that is read digit by
-/// digit.
+/// Every number that is recorded whole, and what shows every form of the rest: hundreds, thousands, millions,
+/// and one that is read digit by digit.
 fn numbers() -> impl Iterator<Item = i64> {
-    let thousands = (1..1000).map(|number| number * 1_000);
-    let millions = (1..1000).map(|number| number * 1_000_000);
-    (0..1_200).chain(thousands).chain(millions).chain([1_001, 2_301_001, 1_234_567_890])
+    let counted = || (1..=100).chain((1..10).map(|hundreds| hundreds * 100)).chain([121, 131]);
+    let thousands = counted().map(|number| number * 1_000);
+    let millions = counted().map(|number| number * 1_000_000);
+    let hundreds = (2..12).map(|hundreds| hundreds * 100 + 1);
+    (0..200).chain(hundreds).chain(thousands).chain(millions).chain([2_301_001, 1_234_567_890])
 }
