@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::ast::{Always, AlwaysKey, Application, Block, BlockId, Flow, FlowId, Language, LanguageId};
+use super::ast::{Application, Block, BlockId, Flow, FlowId, Language, LanguageId};
 use super::build::Build;
 use super::catalogue::{self, Catalogue};
 use super::declare::Shared;
 use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
+use super::handlers::{always, first_block, handler, unused_prompts};
 use super::services::Services;
 use super::yaml::{self, Node};
-use super::{policy_file, scalar, services_file};
+use super::{policy_file, services_file};
 use crate::auth::Policy;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::flow::check;
 
 /// The files of an application, by paths relative to its folder, `/` between their parts.
@@ -446,80 +447,5 @@ impl Loader<'_> {
                 self.findings.push(Diagnostic::error("E173", None, message).help(help));
             }
         }
-    }
-}
-
-/// The block named `start`, or the only one.
-fn first_block(
-    shared: &Shared<'_>,
-    flow: FlowId,
-    place: &crate::diagnostic::Place,
-    findings: &mut Findings,
-) -> Option<BlockId> {
-    let decl = shared.flow(flow)?;
-    let first =
-        decl.blocks.get("start").or_else(|| decl.blocks.values().next().filter(|_| decl.blocks.len() == 1));
-    if first.is_none() && !decl.blocks.is_empty() {
-        let message = format!("where does `{}` begin?", decl.name);
-        let help = "add `entry: block`, or name a block `start`";
-        findings.push(Diagnostic::error("E114", Some(place.clone()), message).help(help));
-    }
-    first.copied()
-}
-
-fn always(build: &mut Build<'_, '_>, main: &Fields<'_>) -> Vec<AlwaysKey> {
-    let mut out = Vec::new();
-    let Some(fields) = main.get("always").and_then(|node| Fields::of(node, "`always`", build.findings))
-    else {
-        return out;
-    };
-    fields.only(&["keys"], "`always`", build.findings);
-    let Some(keys) = fields.get("keys").and_then(|node| Fields::of(node, "`keys`", build.findings)) else {
-        return out;
-    };
-    for (key, value) in keys.pairs {
-        let Some(digit) = fields::digit(key, build.findings) else { continue };
-        let Some(does) = Fields::of(value, "what an `always` key does", build.findings) else { continue };
-        does.only(&["do", "goto"], "what an `always` key does", build.findings);
-        let action = match (does.get("do"), does.get("goto")) {
-            (Some(node), None) => fields::choice(node, "do", &[("repeat", Always::Repeat)], build.findings),
-            (None, Some(node)) => build.block(node).map(Always::Goto),
-            _ => {
-                let name = scalar::digit_name(digit);
-                fields::wrong(
-                    value,
-                    format!("the key `{name}` does one thing"),
-                    "write `{do: repeat}` or `{goto: block}`",
-                    build.findings,
-                );
-                None
-            }
-        };
-        out.extend(action.map(|does| AlwaysKey { key: digit, does }));
-    }
-    out
-}
-
-/// `when_error: {goto: block}`, `when_hangup: {run: block}`.
-fn handler(build: &mut Build<'_, '_>, node: &Node, verb: &str, what: &str) -> Option<BlockId> {
-    let fields = Fields::of(node, &format!("`{what}`"), build.findings)?;
-    fields.only(&[verb], &format!("`{what}`"), build.findings);
-    let block = fields.need(verb, &format!("`{what}`"), build.findings)?;
-    build.block(block)
-}
-
-fn unused_prompts(shared: &Shared<'_>, used: &BTreeSet<String>, findings: &mut Findings) {
-    let errors = findings.errors();
-    let Some(catalogue) = shared.catalogues.first().filter(|_| errors == 0) else { return };
-    for (key, entry) in catalogue.prompts.iter().filter(|(key, _)| !used.contains(*key)) {
-        let message = format!("no flow says the prompt `{key}`");
-        let help = "remove it from each catalogue, or use it";
-        findings.push(
-            Diagnostic {
-                severity: Severity::Warning,
-                ..Diagnostic::error("W172", Some(entry.place.clone()), message)
-            }
-            .help(help),
-        );
     }
 }

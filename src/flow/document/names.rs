@@ -1,0 +1,59 @@
+//! What a name in an expression or a prompt means where it stands.
+
+use std::sync::Arc;
+
+use super::build::{Build, Local};
+use crate::flow::expr::check::{Names, Typed};
+use crate::flow::expr::{Expr, Field, Type};
+
+/// What is known where an expression stands.
+pub(super) struct Scope<'s, 'a, 'n> {
+    pub(super) build: &'s Build<'a, 'n>,
+    pub(super) locals: &'s [Local],
+}
+
+/// Fields that only some prompts know; there they are locals.
+const LOCAL_FIELDS: [Field; 3] = [Field::TriesLeft, Field::Answer, Field::QueuePlace];
+
+impl Names for Scope<'_, '_, '_> {
+    fn find(&self, name: &str) -> Option<Typed> {
+        if let Some((_, typed)) = self.locals.iter().find(|(local, _)| local == name) {
+            return Some(typed.clone());
+        }
+        let decl = self.build.shared.flow(self.build.flow)?;
+        let var = match name.strip_prefix("result.") {
+            Some(result) => decl.results.get(result),
+            None => decl.scope.get(name),
+        };
+        if let Some(id) = var {
+            let var = self.build.shared.var(*id)?;
+            return Some(Typed { expr: Expr::Var(*id), ty: var.ty.clone(), class: var.class });
+        }
+        let field = Field::from_name(name).filter(|field| !LOCAL_FIELDS.contains(field))?;
+        Some(Typed { expr: Expr::Field(field), ty: field.ty(), class: field.class() })
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.locals.iter().map(|(name, _)| name.clone()).collect();
+        if let Some(decl) = self.build.shared.flow(self.build.flow) {
+            names.extend(decl.scope.keys().cloned());
+            names.extend(decl.results.keys().map(|name| format!("result.{name}")));
+        }
+        let fields = Field::ALL.iter().filter(|field| !LOCAL_FIELDS.contains(field));
+        names.extend(fields.map(|field| field.name().to_owned()));
+        names
+    }
+
+    fn words(&self, ty: &Type) -> Option<Vec<Arc<str>>> {
+        let shared = self.build.shared;
+        match ty {
+            Type::Enum(words) => Some(words.clone()),
+            Type::Language => Some(shared.languages.iter().map(|tag| Arc::from(tag.as_str())).collect()),
+            Type::Level => {
+                let levels = shared.policy.levels.iter().map(|level| Arc::from(level.name.as_str()));
+                Some(levels.chain([Arc::from("none")]).collect())
+            }
+            _ => None,
+        }
+    }
+}
