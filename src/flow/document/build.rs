@@ -11,7 +11,7 @@ use super::catalogue::Part;
 use super::declare::Shared;
 use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
-use super::names::Scope;
+use super::names::{Scope, inside};
 use super::services_file;
 use super::step_kind::{Cause, Hangup, Passed, Step, StepKind};
 use super::yaml::Node;
@@ -499,13 +499,4 @@ impl<'n> Build<'_, 'n> {
 fn ended(place: &Place) -> Step {
     let kind = StepKind::Hangup(Hangup { cause: Cause::Normal, say: None });
     Step { kind, when: None, place: place.clone() }
-}
-
-/// The place of a piece of a scalar's text; the whole scalar where quotes and escapes moved it.
-fn inside(node: &Node, text: &str, span: Range<usize>) -> Place {
-    let whole = &node.place;
-    let written = whole.source.text.get(whole.span.clone()).unwrap_or("");
-    let Some(at) = written.find(text) else { return whole.clone() };
-    let start = whole.span.start + at;
-    Place { source: Arc::clone(&whole.source), span: start + span.start..start + span.end }
 }

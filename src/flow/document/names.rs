@@ -1,8 +1,11 @@
 //! What a name in an expression or a prompt means where it stands.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::build::{Build, Local};
+use super::yaml::Node;
+use crate::diagnostic::Place;
 use crate::flow::expr::check::{Names, Typed};
 use crate::flow::expr::{Expr, Field, Type};
 
@@ -56,4 +59,13 @@ impl Names for Scope<'_, '_, '_> {
             _ => None,
         }
     }
+}
+
+/// The place of a piece of a scalar's text; the whole scalar where quotes and escapes moved it.
+pub(super) fn inside(node: &Node, text: &str, span: Range<usize>) -> Place {
+    let whole = &node.place;
+    let written = whole.source.text.get(whole.span.clone()).unwrap_or("");
+    let Some(at) = written.find(text) else { return whole.clone() };
+    let start = whole.span.start + at;
+    Place { source: Arc::clone(&whole.source), span: start + span.start..start + span.end }
 }
