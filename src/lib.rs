@@ -39,6 +39,7 @@ pub mod driver;
 pub mod engine;
 pub mod flow;
 pub mod media;
+pub mod phone;
 pub mod routing;
 pub mod secret;
 pub mod sip;

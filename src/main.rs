@@ -1,3 +1,52 @@
-//! The `countersign` command.
+//! The `countersign` command: parses arguments, calls the library, turns results into exit statuses.
+//!
+//! Exit status 0: it went as asked. 1: it ran, and the result is a no (a call that did not get through).
+//! 2: it could not run; the message says what, where and what to do.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod cli;
+
+/// An IVR engine that proves who is calling. Without a command it serves the demonstration bank on loopback.
+#[derive(Parser)]
+#[command(name = "countersign", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take calls with an application folder.
+    Serve(cli::serve::Arguments),
+    /// Check application folders: everything that is wrong, at once.
+    Check(cli::check::Arguments),
+    /// Call a SIP address and go through the call flow as a caller would.
+    Call(cli::call::Arguments),
+    /// Add, import, show and remove the people who call.
+    Subject(cli::subject::Arguments),
+    /// Enrol a factor for a subject.
+    Enrol(cli::enrol::Arguments),
+    /// Verify the audit log.
+    Audit(cli::audit::Arguments),
+    /// Give an agent's phone its password.
+    Agent(cli::agent::Arguments),
+    /// Print the public key that agents' tokens are signed with.
+    Keys(cli::keys::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        None => cli::serve::demo(),
+        Some(Command::Serve(arguments)) => cli::serve::run(arguments),
+        Some(Command::Check(arguments)) => cli::check::run(arguments),
+        Some(Command::Call(arguments)) => cli::call::run(arguments),
+        Some(Command::Subject(arguments)) => cli::subject::run(arguments),
+        Some(Command::Enrol(arguments)) => cli::enrol::run(arguments),
+        Some(Command::Audit(arguments)) => cli::audit::run(arguments),
+        Some(Command::Agent(arguments)) => cli::agent::run(arguments),
+        Some(Command::Keys(arguments)) => cli::keys::run(arguments),
+    }
+}

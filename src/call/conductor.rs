@@ -46,6 +46,8 @@ pub struct Call {
     pub(super) deadlines: Deadlines,
     pub(super) draft: Option<Draft>,
     pub(super) number: Option<Secret<String>>,
+    /// The caller is a test caller, and is told what happens.
+    pub(super) watched: bool,
 }
 
 /// The flow, before, while and after it runs.
@@ -86,7 +88,7 @@ impl Call {
     /// A caller at the door: asks for media ports first.
     #[must_use]
     pub fn new(now: Instant, new: NewCall, settings: Arc<CallSettings>, entropy: Entropy) -> Self {
-        let NewCall { call, session, path, trunk, from, to, offer } = new;
+        let NewCall { call, session, path, trunk, from, to, watched, offer } = new;
         let hash = Arc::clone(&settings.application_hash);
         let draft = Draft::new(call, now, settings.epoch, trunk, hash, &to);
         let facts = CallFacts { call, from: from.as_ref().map(|number| number.expose().clone()), to };
@@ -111,6 +113,7 @@ impl Call {
             deadlines: Deadlines { longest: now + settings.limits.max_duration, tidy: None, farewell: None },
             draft: Some(draft),
             number: from,
+            watched,
             settings,
         }
     }

@@ -93,6 +93,8 @@ pub struct NewCall {
     pub from: Option<Secret<String>>,
     /// The number that was dialled.
     pub to: String,
+    /// Whether the caller is told what happens in the call.
+    pub watched: bool,
     /// The caller's offer; `None` when we are to offer.
     pub offer: Option<Bytes>,
 }
@@ -167,6 +169,8 @@ pub enum SipOrder {
     Invite(Box<OutgoingInvite>),
     /// Stop ringing.
     Cancel(SessionId),
+    /// Tell a test caller what happens, as JSON.
+    Trace(SessionId, Bytes),
     /// Hang up.
     Bye(SessionId),
     /// Answer a later offer.

@@ -67,7 +67,7 @@ fn check(folder: &Path) -> Result<Vec<Diagnostic>, String> {
 
 /// Names files as the admin can open them: below the folder that was given.
 fn below(folder: &Path, mut finding: Diagnostic) -> Diagnostic {
-    let mut path = |place: &mut countersign::diagnostic::Place| {
+    let path = |place: &mut countersign::diagnostic::Place| {
         let source = countersign::diagnostic::Source {
             path: folder.join(&place.source.path).display().to_string(),
             text: place.source.text.clone(),

@@ -2,10 +2,14 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod call;
+pub(crate) mod check;
 pub(crate) mod enrol;
 pub(crate) mod keys;
+pub(crate) mod serve;
 pub(crate) mod subject;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -27,11 +31,32 @@ fn ended(done: Result<(), String>) -> ExitCode {
 /// The vault of a data folder that is there already: a mistyped `--data` must not make a new one.
 fn existing(data: &Path) -> Result<Vault, String> {
     if !data.join(DATABASE_FILE).exists() {
-        return Err(format!("{} has no Countersign data\n  help: name the data folder with --data", data.display()));
+        return Err(format!(
+            "{} has no Countersign data\n  help: name the data folder with --data",
+            data.display()
+        ));
     }
     Vault::open_data(data).map_err(text)
 }
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+/// Reads `20000-29999`.
+pub(crate) fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let wrong = || "write the first and the last port, such as 20000-29999".to_owned();
+    let (first, last) = text.split_once('-').ok_or_else(wrong)?;
+    let [first, last] = [first, last].map(|port| port.trim().parse::<u16>());
+    match (first, last) {
+        (Ok(first), Ok(last)) if first >= 1024 && first < last => Ok(first..=last),
+        _ => Err(wrong()),
+    }
+}
+
+/// Warnings and errors go to standard error; `COUNTERSIGN_LOG` chooses more (`debug`, `countersign::sip=trace`).
+pub(crate) fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }

@@ -3,7 +3,7 @@
 //! The file lies in the data folder and is written, with comments, at the first run. Unknown keys are
 //! errors: a misspelled trunk must not silently take no calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
@@ -74,6 +74,9 @@ pub struct TrunkConfig {
     pub name: String,
     /// Addresses or networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`).
     pub addresses: Vec<String>,
+    /// Whether a test caller may be told what happens in its call: prompts, outcomes, levels; never a value.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 /// Where agents' phones may be.
@@ -154,17 +157,17 @@ impl Config {
         Self::parse(&path, &text)
     }
 
-    /// Writes the commented default file when there is none.
+    /// Writes the commented default file when there is none, with the queues that the application uses.
     ///
     /// # Errors
     /// [`ConfigError::Unwritable`].
-    pub fn write_default(data: &FilePath) -> Result<(), ConfigError> {
+    pub fn write_default(data: &FilePath, queues: &BTreeSet<String>) -> Result<(), ConfigError> {
         let path = data.join(Self::FILE);
         if path.exists() {
             return Ok(());
         }
         fs::create_dir_all(data)
-            .and_then(|()| fs::write(&path, DEFAULT_TEXT))
+            .and_then(|()| fs::write(&path, default_text(queues)))
             .map_err(|source| ConfigError::Unwritable { path, source })
     }
 
@@ -192,12 +195,23 @@ impl Config {
     }
 }
 
+fn default_text(queues: &BTreeSet<String>) -> String {
+    let general = BTreeSet::from(["general".to_owned()]);
+    let names = if queues.is_empty() { &general } else { queues };
+    let list: String = names.iter().map(|name| format!("  {name}: {{places: 100}}\n")).collect();
+    let served = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    DEFAULT_TEXT
+        .replace("  general: {places: 100}\n", &list)
+        .replace("queues: [general]", &format!("queues: [{served}]"))
+}
+
 const DEFAULT_TEXT: &str = r#"# The site's own settings. Callers' flows lie elsewhere: in the application folder.
 
 # Who may send calls. Everybody else gets the same refusal, whatever they dial.
 trunks:
   - name: loopback
     addresses: ["127.0.0.0/8", "::1"]
+    trace: true         # `countersign call` shows what happens in its call: for test callers only
 
 # From where agents' phones may register.
 phones:
@@ -232,7 +246,10 @@ mod tests {
 
     #[test]
     fn the_file_written_at_first_run_is_valid_and_takes_calls_from_loopback_only() {
-        let config = parse(DEFAULT_TEXT).expect("the default is valid");
+        let queues = BTreeSet::from(["cards".to_owned(), "general".to_owned()]);
+        let config = parse(&default_text(&queues)).expect("the default is valid");
+        assert_eq!(config.agents[0].queues, ["cards", "general"]);
+        assert_eq!(config.queues.len(), 2);
         assert_eq!(config.trunks.len(), 1);
         assert_eq!(config.trunks[0].addresses, ["127.0.0.0/8", "::1"]);
         assert_eq!(config.limits, LimitsConfig::default());

@@ -12,6 +12,7 @@ use std::{fs, io};
 
 use crate::audio::decode::EXTENSIONS;
 use crate::audio::{AudioError, Clip, decode_file, resample};
+use crate::call::ClipSource;
 use crate::driver::embedded;
 use crate::flow::ClipKey;
 use crate::units::SampleRate;
@@ -69,6 +70,12 @@ impl AudioLibrary {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.clips.is_empty()
+    }
+}
+
+impl ClipSource for AudioLibrary {
+    fn clip(&self, key: &ClipKey) -> Option<Arc<Clip>> {
+        self.get(key).cloned()
     }
 }
 

@@ -25,6 +25,8 @@ pub struct EngineConfig {
     pub calls: Arc<CallSettings>,
     /// Who may call.
     pub trunks: AccessList,
+    /// The trunks whose callers may ask to be told what happens in their call.
+    pub traced: HashSet<Arc<str>>,
     /// How many.
     pub limits: Limits,
 }
@@ -33,6 +35,7 @@ pub struct EngineConfig {
 pub struct Engine {
     settings: Arc<CallSettings>,
     trunks: AccessList,
+    traced: HashSet<Arc<str>>,
     limits: Limits,
     entropy: Entropy,
     now: Option<Instant>,
@@ -74,6 +77,7 @@ impl Engine {
         Self {
             settings: config.calls,
             trunks: config.trunks,
+            traced: config.traced,
             limits: config.limits,
             entropy,
             now: None,
@@ -280,6 +284,9 @@ impl Engine {
                 self.endpoint.reject(now, session, status, full.then_some(self.limits.retry_after));
             }
             SipOrder::Cancel(session) => self.endpoint.cancel(now, session),
+            SipOrder::Trace(session, body) => {
+                self.endpoint.info(now, session, TRACE_PACKAGE, "application/json", body);
+            }
             SipOrder::Bye(session) => self.endpoint.bye(now, session, None),
             SipOrder::AnswerOffer(session, answer) => self.endpoint.answer_offer(now, session, answer),
             SipOrder::Invite(invite) => {
@@ -318,6 +325,8 @@ impl Engine {
             sip::Event::OfferAnswered { session, sdp } => (session, SessionEvent::OfferAnswered(sdp)),
             sip::Event::Digit { session, digit } => (session, SessionEvent::Digit(digit)),
             sip::Event::Ended { session, cause } => (session, SessionEvent::Ended(cause)),
+            // We announce no package, so none is delivered.
+            sip::Event::Info { .. } => return,
             // The engine sends no request of its own outside a session.
             sip::Event::Response { .. } => return,
         };
@@ -346,6 +355,7 @@ impl Engine {
             trunk: Arc::clone(&trunk),
             from: caller_number(&invite).map(Secret::new),
             to: invite.request_uri.user_without_params().unwrap_or_default(),
+            watched: self.traced.contains(&trunk) && wants_trace(&invite),
             offer: invite.offer,
         };
         tracing::info!(call = %id, %trunk, "call begins");
@@ -364,6 +374,16 @@ impl Engine {
             }
         }
     }
+}
+
+/// The INFO package (RFC 6086) that tells a test caller what happens in its call.
+pub const TRACE_PACKAGE: &str = "countersign-trace";
+
+fn wants_trace(invite: &Incoming) -> bool {
+    invite
+        .headers
+        .text("Recv-Info")
+        .is_some_and(|packages| packages.split(',').any(|package| package.trim() == TRACE_PACKAGE))
 }
 
 /// The caller's number. The trunk is one of ours, so its asserted identity counts before the From that the

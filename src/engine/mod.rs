@@ -13,5 +13,5 @@ mod timers;
 pub use counters::Counters;
 pub use io::{Input, Output};
 pub use limits::{Limits, Refusal};
-pub use machine::{Active, Engine, EngineConfig};
+pub use machine::{Active, Engine, EngineConfig, TRACE_PACKAGE};
 pub use timers::Timers;

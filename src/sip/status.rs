@@ -78,6 +78,8 @@ statuses! {
     SESSION_INTERVAL_TOO_SMALL = 422, "Session Interval Too Small";
     /// 423
     INTERVAL_TOO_BRIEF = 423, "Interval Too Brief";
+    /// 469 (RFC 6086)
+    BAD_INFO_PACKAGE = 469, "Bad Info Package";
     /// 480
     TEMPORARILY_UNAVAILABLE = 480, "Temporarily Unavailable";
     /// 481

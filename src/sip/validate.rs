@@ -137,6 +137,10 @@ fn understood(request: &Request) -> bool {
     if request.method == Method::Invite {
         return body::description(&request.headers, &request.body) != Description::Unsupported;
     }
+    // RFC 6086 §4.3: the body of an INFO package is the package's matter; who does not know it says 469.
+    if request.method == Method::Info && request.headers.get("Info-Package").is_some() {
+        return true;
+    }
     let kind = request.headers.content_type().ok().flatten();
     kind.is_some_and(|kind| kind.is("application", "dtmf-relay") || kind.is("application", "dtmf"))
 }

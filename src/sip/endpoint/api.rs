@@ -35,6 +35,8 @@ pub struct EndpointConfig {
     pub max_transactions: usize,
     /// The most sessions at a time; beyond it an INVITE gets 503.
     pub max_sessions: usize,
+    /// The INFO packages that we take (RFC 6086 §5.2.3).
+    pub recv_info: Vec<String>,
     /// The user part of Contact when a session has no other.
     pub contact_user: String,
 }
@@ -56,6 +58,7 @@ impl Default for EndpointConfig {
             ],
             max_transactions: 200_000,
             max_sessions: 20_000,
+            recv_info: Vec::new(),
             contact_user: "countersign".to_owned(),
         }
     }
@@ -175,6 +178,15 @@ pub enum Event {
         session: SessionId,
         /// The key.
         digit: Digit,
+    },
+    /// An INFO of a package in `recv_info`.
+    Info {
+        /// The session.
+        session: SessionId,
+        /// The package.
+        package: String,
+        /// The body.
+        body: Bytes,
     },
     /// The session is over. Exactly once per session, and always its last event.
     Ended {
@@ -346,6 +358,7 @@ impl fmt::Debug for Event {
                 write!(f, "OfferAnswered({id}, refused: {status})")
             }
             Self::Digit { .. } => write!(f, "Digit({id})"),
+            Self::Info { package, .. } => write!(f, "Info({id}, {package})"),
             Self::Ended { cause, .. } => write!(f, "Ended({id}, {cause:?})"),
             Self::Response { request, status, .. } => write!(f, "Response({}, {status})", request.0),
         }
@@ -365,6 +378,7 @@ impl Event {
             | Self::Offered { session, .. }
             | Self::OfferAnswered { session, .. }
             | Self::Digit { session, .. }
+            | Self::Info { session, .. }
             | Self::Ended { session, .. } => Some(*session),
             Self::Response { .. } => None,
         }

@@ -155,6 +155,11 @@ impl Endpoint {
         self.with_session(now, session, |session, cx| session.offer(cx, sdp));
     }
 
+    /// Tells the peer something by INFO (RFC 6086); nothing happens unless the call is up.
+    pub fn info(&mut self, now: Instant, session: SessionId, package: &str, content_type: &str, body: Bytes) {
+        self.with_session(now, session, |session, cx| session.info(cx, package, content_type, body));
+    }
+
     /// Answers `Event::Offered`: with an answer, or with the offer that was asked for, or with a refusal.
     pub fn answer_offer(&mut self, now: Instant, session: SessionId, answer: Result<Bytes, StatusCode>) {
         self.with_session(now, session, |session, cx| session.answer_offer(cx, answer));

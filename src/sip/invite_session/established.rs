@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use super::offer::{LocalOffer, RemoteOffer};
 use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, Received, ServerId};
+use bytes::Bytes;
+
 use crate::sip::endpoint::{EndCause, Event};
 use crate::sip::info::{self, Info};
 use crate::sip::timers::Backoff;
@@ -176,6 +178,10 @@ impl InviteSession {
             self.refuse(cx, received, StatusCode::NO_SUCH_TRANSACTION);
             return;
         }
+        if let Some(package) = received.request.headers.text("Info-Package") {
+            self.peer_package(cx, received, &package);
+            return;
+        }
         match info::read(&received.request) {
             Info::Key(digit) => {
                 self.refuse(cx, received, StatusCode::OK);
@@ -189,5 +195,29 @@ impl InviteSession {
                 self.respond(received.id, response);
             }
         }
+    }
+
+    /// RFC 6086 §4.3: a package that we announced is taken, another gets 469.
+    fn peer_package(&mut self, cx: &mut Context<'_>, received: &Received, package: &str) {
+        let known = cx.config.recv_info.iter().any(|name| name == package);
+        if known && matches!(self.phase, Phase::Established(_)) {
+            self.refuse(cx, received, StatusCode::OK);
+            let body = received.request.body.clone();
+            self.raise(Event::Info { session: self.id, package: package.to_owned(), body });
+        } else {
+            let mut response = self.reply(cx, received, StatusCode::BAD_INFO_PACKAGE);
+            response.headers.set("Recv-Info", cx.config.recv_info.join(", "));
+            self.respond(received.id, response);
+        }
+    }
+
+    /// Tells the peer something by INFO (RFC 6086), once the call is up.
+    pub(crate) fn info(&mut self, cx: &mut Context<'_>, package: &str, content_type: &str, body: Bytes) {
+        let Phase::Established(established) = &mut self.phase else { return };
+        let id = cx.client_id();
+        let (mut request, path) = established.dialog.request(Method::Info, &cx.branch());
+        request.headers.push("Info-Package", package.to_owned());
+        let request = Box::new(request.with_body(content_type, body));
+        self.orders.push_back(Order::Request { id, request, path, purpose: Purpose::Info });
     }
 }

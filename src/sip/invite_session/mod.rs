@@ -85,6 +85,8 @@ pub(crate) enum Purpose {
     Offer,
     /// The end.
     Bye,
+    /// Something to tell the peer.
+    Info,
 }
 
 /// A request that came, with the transaction that answers it.
@@ -304,6 +306,8 @@ impl InviteSession {
                 }
                 true
             }
+            // RFC 6086 §4.2.2: what the peer makes of it changes nothing here.
+            Purpose::Info => true,
         }
     }
 
@@ -319,6 +323,7 @@ impl InviteSession {
             Purpose::Call => self.call_failed(id, status),
             Purpose::Offer => self.offer_failed(cx, id, status),
             Purpose::Bye => self.closed(id),
+            Purpose::Info => {}
         }
     }
 

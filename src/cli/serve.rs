@@ -1,0 +1,213 @@
+//! `countersign serve`, and `countersign` alone: the demonstration bank.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command speaks through its standard streams"
+)]
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use countersign::audio::Clip;
+use countersign::driver::application::ApplicationSource;
+use countersign::driver::prompts::{AudioLibrary, AudioSources};
+use countersign::driver::serve::{self, Deployment, ServeSettings};
+use countersign::driver::{demo, embedded, os, signals};
+use countersign::flow::ClipKey;
+use countersign::phone::{Phone, PhoneConfig, agent};
+
+/// Take calls with an application folder.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The application's folder; the bank inside the binary when absent.
+    application: Option<PathBuf>,
+    /// The SIP address, for UDP and TCP.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5060")]
+    sip: SocketAddr,
+    /// The data folder: settings, keys, database, audit log.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// How many shards; one per core when absent.
+    #[arg(long, value_name = "N")]
+    shards: Option<usize>,
+    /// The media ports, RTP on the even ones.
+    #[arg(long, value_name = "FIRST-LAST", default_value = "20000-29999", value_parser = super::port_range)]
+    rtp_ports: RangeInclusive<u16>,
+    /// Make demo customers at the first run, and run the demo agent on this port of loopback.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
+    demo_agent: Option<u16>,
+}
+
+const DEMO_SIP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5060);
+
+pub(crate) fn demo() -> ExitCode {
+    run(Arguments {
+        application: None,
+        sip: DEMO_SIP,
+        data: PathBuf::from("data"),
+        shards: None,
+        rtp_ports: 20_000..=29_999,
+        demo_agent: Some(0),
+    })
+}
+
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    match serve(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{}", if message.starts_with("error") { message } else { format!("error: {message}") });
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(arguments: Arguments) -> Result<(), String> {
+    super::log_to_stderr();
+    let application = match &arguments.application {
+        Some(folder) => ApplicationSource::Folder(folder.clone()),
+        None => ApplicationSource::Embedded(embedded::DEFAULT_APPLICATION),
+    };
+    let agent_phone = arguments.demo_agent.map(demo_agent_phone).transpose()?;
+    let agent_address = agent_phone.as_ref().map(|phone| phone.address);
+    let settings = ServeSettings {
+        application,
+        sip: arguments.sip,
+        data: arguments.data.clone(),
+        shards: arguments.shards.unwrap_or_else(cores),
+        rtp_ports: arguments.rtp_ports,
+        more_agents: agent_address
+            .map(|at| ("demo".to_owned(), format!("sip:demo@{at}")))
+            .into_iter()
+            .collect(),
+    };
+    let interrupted = signals::watch().map_err(|error| format!("signals can't be watched: {error}"))?;
+    let deployment = serve::start(&settings).map_err(|error| error.to_string())?;
+    if !deployment.application.warnings.is_empty() {
+        let count = deployment.application.warnings.len();
+        eprintln!("{count} warning(s) about the application; `countersign check` shows them");
+    }
+    let agent = agent_phone.map(|phone| DemoAgent::start(phone, &deployment)).transpose()?;
+    if agent.is_some() {
+        make_customers(&settings.data, &deployment)?;
+    }
+    greet(&settings, &deployment, agent_address);
+    interrupted.wait();
+    wind_down(deployment, &interrupted);
+    if let Some(agent) = agent {
+        agent.stop();
+    }
+    Ok(())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+/// Running calls may end by themselves for a while; a second signal ends them at once.
+fn wind_down(deployment: Deployment, interrupted: &signals::Signals) {
+    deployment.drain();
+    let calls = deployment.calls();
+    if calls > 0 {
+        println!(
+            "{calls} call(s) running; waiting up to 30 s for them to end. Press Ctrl-C again to end them now."
+        );
+    }
+    let deadline = os::now() + Duration::from_secs(30);
+    while deployment.calls() > 0 && os::now() < deadline && !interrupted.wait_for(Duration::from_millis(200))
+    {
+    }
+    deployment.stop();
+}
+
+fn greet(settings: &ServeSettings, deployment: &Deployment, agent: Option<SocketAddr>) {
+    let application = &deployment.application;
+    println!(
+        "countersign {}: `{}` (version {}) answers on sip:{} by UDP and TCP, {} shard(s)",
+        env!("CARGO_PKG_VERSION"),
+        application.application.title,
+        application.hash,
+        deployment.sip,
+        settings.shards,
+    );
+    println!("settings, keys and database are in {}", settings.data.display());
+    if agent.is_some() {
+        let sip = deployment.sip;
+        let data = settings.data.display();
+        println!("\nTry a call from another terminal:");
+        println!("  cargo run --release -- call sip:bank@{sip} --demo {data}");
+        println!("  baresip -e \"/dial sip:bank@{sip}\"          (keys: type them while the call is up)");
+        println!("  linphonec, then: call sip:bank@{sip}         (keys: type them and press Enter)");
+        println!(
+            "Account numbers, PINs and authenticator secrets of the demo customers: {data}/demo-credentials.txt"
+        );
+    }
+    println!("\nready; Ctrl-C stops.");
+}
+
+/// At the first run: demo customers, whose credentials are shown this once.
+fn make_customers(data: &std::path::Path, deployment: &Deployment) -> Result<(), String> {
+    let now = os::unix_now();
+    if !deployment.vault.all_shown(now).map_err(|error| error.to_string())?.is_empty() {
+        return Ok(());
+    }
+    let made = demo::create_customers(&deployment.vault, data, now).map_err(|error| error.to_string())?;
+    println!("demo customers (shown once; also in {}):", made.path.display());
+    println!("  {:<10} {:<10} {:<10} authenticator secret", "customer", "account", "PIN");
+    for customer in &made.customers {
+        let [pin, secret] = [customer.pin.expose(), customer.totp_secret.expose()];
+        println!("  {:<10} {:<10} {pin:<10} {secret}", customer.id, customer.account);
+    }
+    println!();
+    Ok(())
+}
+
+fn demo_agent_phone(port: u16) -> Result<Phone, String> {
+    let mut config = PhoneConfig::loopback("demo", 30_000..=30_199);
+    config.bind.set_port(port);
+    config.wants_trace = false;
+    Phone::new(config).map_err(|error| format!("the demo agent can't start: {error}"))
+}
+
+/// A recording inside the binary: the demo agent's own words are no part of an application.
+fn embedded_clip(key: &ClipKey) -> Option<Arc<Clip>> {
+    let sources = AudioSources { folders: Vec::new(), embedded: true };
+    let library = AudioLibrary::load(&sources, &BTreeSet::from([key.clone()])).ok()?;
+    library.get(key).cloned()
+}
+
+struct DemoAgent {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl DemoAgent {
+    #[expect(clippy::disallowed_methods, reason = "the demo agent is a thread of its own")]
+    fn start(phone: Phone, deployment: &Deployment) -> Result<Self, String> {
+        let mut greetings = HashMap::new();
+        for level in ["none", "basic", "strong"] {
+            let key = ClipKey::new(format!("en-GB/demo_agent_{level}"));
+            let clip = deployment.application.clips.get(&key).cloned().or_else(|| embedded_clip(&key));
+            greetings.extend(clip.map(|clip| (level.to_owned(), clip)));
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("demo-agent".to_owned())
+            .spawn(move || agent::run(phone, &greetings, &stopped))
+            .map_err(|error| format!("the demo agent can't start: {error}"))?;
+        Ok(Self { stop, thread })
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // An agent that panicked has said so on its way out.
+        let _ = self.thread.join();
+    }
+}

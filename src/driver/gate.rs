@@ -1,0 +1,174 @@
+//! Who gets a SIP message: which shard, the registrar, or nobody.
+//!
+//! A shard's own calls carry its number and this run's token in their Call-ID, so that responses and requests
+//! within them find the way back. New calls are spread over the shards by their Call-ID. Sources that are
+//! neither a trunk nor, for registrations, in the phones' networks get one and the same refusal.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use crate::sip::{AccessList, Message, Method, Request, Response, RouteKey, StatusCode, route_key};
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To this shard.
+    Shard(usize),
+    /// To the registrar.
+    Registrar,
+    /// Refused, the same for everything and everyone.
+    Refused,
+    /// Nowhere: not worth an answer.
+    Dropped,
+}
+
+/// The rules.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    trunks: AccessList,
+    phones: AccessList,
+    token: String,
+    shards: usize,
+}
+
+impl Gate {
+    /// Lets in calls from `trunks` and registrations from `phones`. `token` marks our own calls of this run.
+    #[must_use]
+    pub const fn new(trunks: AccessList, phones: AccessList, token: String, shards: usize) -> Self {
+        Self { trunks, phones, token, shards }
+    }
+
+    /// What the Call-IDs of a shard's own calls end with.
+    #[must_use]
+    pub fn call_id_suffix(&self, shard: usize) -> String {
+        format!(".{shard}@{}", self.token)
+    }
+
+    /// Where a message from `source` goes.
+    #[must_use]
+    pub fn way(&self, source: IpAddr, message: &[u8]) -> Way {
+        let Some(key) = route_key(message) else {
+            // No Call-ID or no start line: only a trunk is told what is wrong with it.
+            return if self.trunks.find(source).is_some() { Way::Shard(0) } else { Way::Dropped };
+        };
+        if let Some(shard) = self.own(&key) {
+            return Way::Shard(shard);
+        }
+        if key.method_is_register && self.phones.find(source).is_some() {
+            return Way::Registrar;
+        }
+        if self.trunks.find(source).is_none() {
+            return if key.is_response { Way::Dropped } else { Way::Refused };
+        }
+        let mut hasher = DefaultHasher::new();
+        key.call_id.hash(&mut hasher);
+        let spread = hasher.finish() % u64::try_from(self.shards.max(1)).unwrap_or(1);
+        Way::Shard(usize::try_from(spread).unwrap_or(0))
+    }
+
+    fn own(&self, key: &RouteKey<'_>) -> Option<usize> {
+        let (left, token) = key.call_id.rsplit_once('@')?;
+        let shard = left.rsplit_once('.')?.1.parse().ok()?;
+        (token == self.token && shard < self.shards).then_some(shard)
+    }
+}
+
+/// The answer to a source that we do not know: nothing of it depends on what was asked for.
+#[must_use]
+pub fn refusal(message: &Bytes) -> Option<Bytes> {
+    answer(message, StatusCode::FORBIDDEN).map(|response| response.write())
+}
+
+/// The answer to a call when its shard has no room for one more message.
+#[must_use]
+pub fn overloaded(message: &Bytes) -> Option<Bytes> {
+    let response = answer(message, StatusCode::SERVICE_UNAVAILABLE)?;
+    Some(response.with(crate::sip::Name::RetryAfter, "5").write())
+}
+
+fn answer(message: &Bytes, status: StatusCode) -> Option<Response> {
+    let Ok(Message::Request(request)) = Message::from_bytes(message) else { return None };
+    if request.method == Method::Ack {
+        return None;
+    }
+    // RFC 3261 §8.2.7: a stateless answer has the same tag for every copy of the request.
+    let tag = stateless_tag(&request);
+    Some(Response::to(&request, status).with_to_tag(&tag))
+}
+
+fn stateless_tag(request: &Request) -> String {
+    let mut hasher = DefaultHasher::new();
+    for field in request.headers.iter() {
+        field.value.hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRUNK: &str = "192.0.2.7";
+    const PHONE: &str = "198.51.100.9";
+    const STRANGER: &str = "203.0.113.66";
+
+    fn gate() -> Gate {
+        let trunks = AccessList::parse([("carrier", ["192.0.2.0/24"].as_slice())]).expect("a list");
+        let phones = AccessList::parse([("phones", ["198.51.100.0/24"].as_slice())]).expect("a list");
+        Gate::new(trunks, phones, "f00d".to_owned(), 4)
+    }
+
+    fn request(method: &str, to: &str, call_id: &str) -> Bytes {
+        Bytes::from(format!(
+            "{method} sip:{to}@198.51.100.1 SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.66;branch=z9hG4bKa\r\n\
+             From: <sip:x@203.0.113.66>;tag=1\r\nTo: <sip:{to}@198.51.100.1>\r\nCall-ID: {call_id}\r\n\
+             CSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+        ))
+    }
+
+    fn way(source: &str, message: &[u8]) -> Way {
+        gate().way(source.parse().expect("an address"), message)
+    }
+
+    #[test]
+    fn a_call_goes_to_one_shard_whichever_message_of_it_comes() {
+        let Way::Shard(shard) = way(TRUNK, &request("INVITE", "bank", "abc")) else { panic!("not let in") };
+        assert_eq!(way(TRUNK, &request("BYE", "bank", "abc")), Way::Shard(shard));
+        let spread: std::collections::HashSet<_> = (0..64)
+            .map(|n| format!("{:?}", way(TRUNK, &request("INVITE", "bank", &n.to_string()))))
+            .collect();
+        assert_eq!(spread.len(), 4);
+    }
+
+    #[test]
+    fn our_own_calls_find_their_shard_from_anywhere() {
+        let own = format!("9f3c{}", gate().call_id_suffix(3));
+        assert_eq!(way(STRANGER, &request("BYE", "x", &own)), Way::Shard(3));
+        assert_eq!(way(STRANGER, &request("BYE", "x", "9f3c.3@beef")), Way::Refused);
+        assert_eq!(way(STRANGER, &request("BYE", "x", "9f3c.9@f00d")), Way::Refused);
+    }
+
+    #[test]
+    fn a_registration_is_considered_from_the_phones_networks_only() {
+        assert_eq!(way(PHONE, &request("REGISTER", "ana", "r1")), Way::Registrar);
+        assert_eq!(way(STRANGER, &request("REGISTER", "ana", "r1")), Way::Refused);
+        assert_eq!(way(PHONE, &request("INVITE", "ana", "r1")), Way::Refused);
+    }
+
+    #[test]
+    fn a_stranger_gets_the_same_refusal_for_every_user() {
+        let known = refusal(&request("INVITE", "bank", "a")).expect("an answer");
+        let unknown = refusal(&request("INVITE", "nobody", "a")).expect("an answer");
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let without_echo = |answer: String, user: &str| {
+            let lines = answer.lines().filter(|line| !line.starts_with("To:")).collect::<Vec<_>>().join("\n");
+            lines.replace(user, "")
+        };
+        assert_eq!(without_echo(text(&known), "bank"), without_echo(text(&unknown), "nobody"));
+        assert!(text(&known).starts_with("SIP/2.0 403 "));
+        assert!(!text(&known).contains("Server") && !text(&known).contains("ountersign"));
+        assert!(refusal(&request("ACK", "bank", "a")).is_none());
+    }
+}

@@ -1,0 +1,85 @@
+//! What a shard can't do itself: sends SIP through the edge, asks the vault's pool and the services, talks
+//! to the house, keeps records.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use bytes::Bytes;
+
+use super::edge::Edge;
+use super::house;
+use super::records::Record;
+use super::services;
+use super::shard::{Mail, Mailbox, Outside};
+use super::vault_pool::VaultPool;
+use crate::auth;
+use crate::call::CallRecord;
+use crate::flow::document::Application;
+use crate::flow::run::{Answer, Question};
+use crate::routing::DeskRequest;
+use crate::secret::Secret;
+use crate::sip::Path;
+use crate::units::{AskId, CallId};
+
+/// The outside of one shard.
+pub struct ShardOutside {
+    /// Its number.
+    pub shard: usize,
+    /// SIP.
+    pub edge: Edge,
+    /// Questions of authentication.
+    pub pool: Arc<VaultPool>,
+    /// Records.
+    pub records: SyncSender<Record>,
+    /// The services' tables.
+    pub application: Arc<Application>,
+    /// The switchboard.
+    pub house: SyncSender<house::Mail>,
+    /// Where answers go.
+    pub mailbox: Option<Mailbox>,
+}
+
+impl Outside for ShardOutside {
+    fn sip(&mut self, path: &Path, bytes: &Bytes) {
+        self.edge.send(path, bytes);
+    }
+
+    fn ask(&mut self, call: CallId, ask: AskId, question: Question) {
+        let Some(mailbox) = self.mailbox.clone() else { return };
+        let reply = move |answer| {
+            if mailbox.send(Mail::Answer { call, ask, answer }).is_err() {
+                // Counted there; the flow gives the question up in its own time, as unavailable (law 4).
+                tracing::warn!(%call, "an answer found the shard's mailbox full");
+            }
+        };
+        match question {
+            Question::Auth(question) => {
+                let refused = reply.clone();
+                let reply = Box::new(move |answer| reply(Answer::Auth(answer)));
+                if self.pool.submit(question, reply).is_err() {
+                    // Law 4: a full queue answers, and lifts nobody.
+                    refused(Answer::Auth(auth::Answer::Unavailable));
+                }
+            }
+            Question::Lookup(lookup) => reply(Answer::Lookup(services::answer(&self.application, &lookup))),
+        }
+    }
+
+    fn desk(&mut self, request: DeskRequest) {
+        let call = request.call();
+        if self.house.try_send(house::Mail::Desk { shard: self.shard, request }).is_err() {
+            tracing::warn!(%call, "the switchboard's mailbox is full");
+            if let Some(mailbox) = &self.mailbox {
+                // The caller must not wait for somebody who never heard of them.
+                let _ = mailbox.send(Mail::Desk(call, crate::routing::DeskEvent::Full));
+            }
+        }
+    }
+
+    fn record(&mut self, record: Box<CallRecord>, caller: Option<Secret<String>>) {
+        let call = record.call;
+        if self.records.try_send(Record { record, caller }).is_err() {
+            tracing::error!(%call, "a call record is lost: the store does not keep up");
+        }
+    }
+}

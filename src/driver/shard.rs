@@ -1,0 +1,357 @@
+//! A shard: one thread that owns an engine, its media sockets and its mailbox.
+//!
+//! The loop waits for packets, mail or the engine's next timer, whichever is first; hands each to the
+//! engine; and carries out what the engine orders. Nothing in it waits for anything else: questions leave
+//! for the worker pool and come back as mail, a full socket loses the packet, a full mailbox loses mail and
+//! counts it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mio::{Events, Poll, Waker};
+
+use super::os;
+use super::ports::{Channel, MAILBOX, Ports};
+use crate::call::CallRecord;
+use crate::engine::{Engine, Input, Output};
+use crate::flow::run::{Answer, Question};
+use crate::routing::{DeskEvent, DeskRequest};
+use crate::secret::Secret;
+use crate::sip::Path;
+use crate::units::{AskId, CallId, LegSide, MediaAddress, MediaPort};
+
+/// What others put into a shard's mailbox.
+pub enum Mail {
+    /// A SIP message for one of its calls, or the start of one.
+    Sip {
+        /// How it came.
+        path: Path,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// A stream broke.
+    TransportFailed(Path),
+    /// The answer to a question.
+    Answer {
+        /// The call that asked.
+        call: CallId,
+        /// The question.
+        ask: AskId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Word from the switchboard.
+    Desk(CallId, DeskEvent),
+    /// Take no new calls.
+    Drain,
+    /// End every call and stop.
+    Stop,
+}
+
+/// Counters of a shard that others may read.
+#[derive(Debug, Default)]
+pub struct ShardCounters {
+    /// Calls that are running.
+    pub calls: AtomicU64,
+    /// Mail that found the mailbox full.
+    pub mail_lost: AtomicU64,
+    /// Media packets that a socket did not take.
+    pub media_unsent: AtomicU64,
+    /// Calls ended since the start.
+    pub ended: AtomicU64,
+}
+
+/// The way into a shard.
+#[derive(Clone)]
+pub struct Mailbox {
+    sender: SyncSender<Mail>,
+    waker: Arc<Waker>,
+    counters: Arc<ShardCounters>,
+}
+
+impl Mailbox {
+    /// Puts mail in; gives it back when the mailbox is full or the shard is gone.
+    ///
+    /// # Errors
+    /// The mail that did not get in.
+    pub fn send(&self, mail: Mail) -> Result<(), Mail> {
+        match self.sender.try_send(mail) {
+            Ok(()) => {
+                // A waker that fails means that the shard is gone; the loop also looks at its mail by itself.
+                let _ = self.waker.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(mail) | TrySendError::Disconnected(mail)) => {
+                self.counters.mail_lost.fetch_add(1, Ordering::Relaxed);
+                Err(mail)
+            }
+        }
+    }
+
+    /// The shard's counters.
+    #[must_use]
+    pub fn counters(&self) -> &ShardCounters {
+        &self.counters
+    }
+}
+
+/// Where a shard's orders go that are not its own to carry out.
+pub trait Outside: Send {
+    /// Sends a SIP message.
+    fn sip(&mut self, path: &Path, bytes: &Bytes);
+    /// Asks something slow; the answer comes by mail.
+    fn ask(&mut self, call: CallId, ask: AskId, question: Question);
+    /// Tells the switchboard.
+    fn desk(&mut self, request: DeskRequest);
+    /// Keeps the record of a call that ended.
+    fn record(&mut self, record: Box<CallRecord>, caller: Option<Secret<String>>);
+}
+
+/// What a shard needs to start.
+pub struct ShardSettings {
+    /// Its number.
+    pub number: usize,
+    /// How many there are.
+    pub shards: usize,
+    /// The media ports of all shards together.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// The address that media sockets are bound to.
+    pub bind: IpAddr,
+}
+
+/// A running shard.
+pub struct Shard {
+    /// The way in.
+    pub mailbox: Mailbox,
+    /// Its thread; ends after `Mail::Stop`.
+    pub thread: JoinHandle<()>,
+}
+
+const MAILBOX_PLACES: usize = 8192;
+const MAIL_PER_TURN: usize = 512;
+const PACKETS_PER_SOCKET_AND_TURN: usize = 32;
+/// After `Stop`, farewells (BYE and its answer) get this long.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Prepares the mailbox of a shard before its thread runs, so that others can be given it first.
+///
+/// # Errors
+/// When the operating system gives no poll or waker.
+pub fn prepare() -> io::Result<(Mailbox, Prepared)> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), MAILBOX)?);
+    let (sender, receiver) = sync_channel(MAILBOX_PLACES);
+    let counters = Arc::new(ShardCounters::default());
+    let mailbox = Mailbox { sender, waker, counters: Arc::clone(&counters) };
+    Ok((mailbox, Prepared { poll, receiver, counters }))
+}
+
+/// The inner end of a prepared mailbox.
+pub struct Prepared {
+    poll: Poll,
+    receiver: Receiver<Mail>,
+    counters: Arc<ShardCounters>,
+}
+
+/// Starts the thread of a shard.
+///
+/// # Errors
+/// When the operating system starts no thread.
+#[expect(clippy::disallowed_methods, reason = "a shard is a thread")]
+pub fn start(
+    prepared: Prepared,
+    settings: ShardSettings,
+    engine: Engine,
+    outside: Box<dyn Outside>,
+) -> io::Result<JoinHandle<()>> {
+    let name = format!("shard-{}", settings.number);
+    std::thread::Builder::new().name(name).spawn(move || {
+        let ports = Ports::slice(&settings.rtp_ports, settings.number, settings.shards);
+        let counters = prepared.counters;
+        Loop {
+            poll: prepared.poll,
+            mail: prepared.receiver,
+            counters,
+            ports,
+            bind: settings.bind,
+            engine,
+            outside,
+            wake: None,
+            stopping: None,
+            backlog: Vec::new(),
+        }
+        .run();
+    })
+}
+
+struct Loop {
+    poll: Poll,
+    mail: Receiver<Mail>,
+    counters: Arc<ShardCounters>,
+    ports: Ports,
+    bind: IpAddr,
+    engine: Engine,
+    outside: Box<dyn Outside>,
+    wake: Option<Instant>,
+    stopping: Option<Instant>,
+    /// Sockets with more packets than one turn may take.
+    backlog: Vec<(MediaPort, Channel)>,
+}
+
+impl Loop {
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut buffer = vec![0_u8; 2048];
+        self.drain(os::now());
+        loop {
+            let now = os::now();
+            let until = [self.wake, self.stopping].into_iter().flatten().min();
+            let timeout = match until {
+                _ if !self.backlog.is_empty() => Some(Duration::ZERO),
+                Some(at) => Some(at.saturating_duration_since(now)),
+                None => None,
+            };
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "the shard cannot wait for packets any more");
+                return;
+            }
+            for (port, channel) in std::mem::take(&mut self.backlog) {
+                self.receive(port, channel, &mut buffer);
+            }
+            for event in &events {
+                if event.token() != MAILBOX
+                    && let Some((port, channel)) = Ports::of_token(event.token())
+                {
+                    self.receive(port, channel, &mut buffer);
+                }
+            }
+            self.read_mail();
+            let now = os::now();
+            if self.wake.is_some_and(|at| at <= now) {
+                self.engine.handle(now, Input::Timeout);
+                self.drain(now);
+            }
+            self.counters.calls.store(self.engine.active().calls as u64, Ordering::Relaxed);
+            if self.stopping.is_some_and(|at| at <= now || self.engine.active().calls == 0) {
+                return;
+            }
+        }
+    }
+
+    /// Reads what lies at a socket, some packets at a time so that no socket starves the others.
+    fn receive(&mut self, port: MediaPort, channel: Channel, buffer: &mut [u8]) {
+        for _ in 0..PACKETS_PER_SOCKET_AND_TURN {
+            let Some(pair) = self.ports.pair(port) else { return };
+            match pair.socket(channel).recv_from(buffer) {
+                Ok((length, from)) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    let now = os::now();
+                    let input = match channel {
+                        Channel::Rtp => Input::Rtp { port, from, bytes },
+                        Channel::Rtcp => Input::Rtcp { port, from, bytes },
+                    };
+                    self.engine.handle(now, input);
+                    self.drain(now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // A peer's closed port comes back as an error of the next receive: not ours to die of.
+                Err(_) => {}
+            }
+        }
+        // More lies there, and an edge-triggered poll does not tell again: go on in the next turn.
+        self.backlog.push((port, channel));
+    }
+
+    fn read_mail(&mut self) {
+        for _ in 0..MAIL_PER_TURN {
+            let Ok(mail) = self.mail.try_recv() else { return };
+            let now = os::now();
+            let input = match mail {
+                Mail::Sip { path, bytes } => Input::Sip { path, bytes },
+                Mail::TransportFailed(path) => Input::TransportFailed(path),
+                Mail::Answer { call, ask, answer } => Input::Answer { call, ask, answer },
+                Mail::Desk(call, event) => Input::Desk(call, event),
+                Mail::Drain => Input::Drain,
+                Mail::Stop => {
+                    self.stopping = Some(now + FAREWELL);
+                    Input::Stop
+                }
+            };
+            self.engine.handle(now, input);
+            self.drain(now);
+        }
+        // More may lie there without another wake-up.
+        self.wake = Some(os::now());
+    }
+
+    /// Carries out the engine's orders until it has none.
+    fn drain(&mut self, now: Instant) {
+        loop {
+            let mut opened = Vec::new();
+            loop {
+                match self.engine.poll() {
+                    Output::Timeout(at) => {
+                        self.wake = at;
+                        break;
+                    }
+                    Output::OpenMedia { call, leg, local } => {
+                        opened.push((call, leg, self.open(call, leg, local)))
+                    }
+                    order => self.carry_out(order),
+                }
+            }
+            if opened.is_empty() {
+                return;
+            }
+            for (call, leg, opened) in opened {
+                self.engine.handle(now, Input::MediaOpened { call, leg, opened });
+                self.drain(now);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, order: Output) {
+        match order {
+            Output::Sip { path, bytes } => self.outside.sip(&path, &bytes),
+            Output::Rtp { port, to, bytes } => self.send(port, Channel::Rtp, to, &bytes),
+            Output::Rtcp { port, to, bytes } => self.send(port, Channel::Rtcp, to, &bytes),
+            Output::CloseMedia { port } => self.ports.close(self.poll.registry(), port),
+            Output::Ask { call, ask, question } => self.outside.ask(call, ask, question),
+            Output::Desk(request) => self.outside.desk(request),
+            Output::Record { record, caller } => {
+                self.counters.ended.fetch_add(1, Ordering::Relaxed);
+                self.outside.record(record, caller);
+            }
+            Output::OpenMedia { .. } | Output::Timeout(_) => {}
+        }
+    }
+
+    fn open(&mut self, call: CallId, leg: LegSide, local: IpAddr) -> Option<MediaAddress> {
+        match self.ports.open(self.poll.registry(), self.bind) {
+            Ok(address) => {
+                Some(MediaAddress { port: address.port, rtp: SocketAddr::new(local, address.rtp.port()) })
+            }
+            Err(error) => {
+                tracing::warn!(%call, ?leg, %error, "no media port for a leg");
+                None
+            }
+        }
+    }
+
+    fn send(&self, port: MediaPort, channel: Channel, to: SocketAddr, bytes: &[u8]) {
+        let Some(pair) = self.ports.pair(port) else { return };
+        if pair.socket(channel).send_to(bytes, to).is_err() {
+            // A full socket buffer or an unreachable peer: the tick goes on, the packet is gone (law 7).
+            self.counters.media_unsent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

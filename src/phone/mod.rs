@@ -1,0 +1,621 @@
+//! A telephone in software: what the test caller, the demo agent and the tests of whole calls hold in hand.
+//!
+//! It is built from the engine's own parts, [`Endpoint`] and [`MediaSession`], with sockets around them, and
+//! is used in a straight line: [`Phone::dial`], then [`Phone::next`] until something happens.
+
+pub mod agent;
+pub mod conversation;
+pub mod demo;
+pub mod ear;
+pub mod keys;
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+use thiserror::Error;
+
+use crate::audio::{Clip, Codec};
+use crate::driver::os;
+use crate::driver::ports::{Channel, PortError, Ports};
+use crate::engine::TRACE_PACKAGE;
+use crate::media::{self, LocalMedia, MediaConfig, MediaSession, sdp};
+use crate::sip::endpoint::{self, Endpoint, EndpointConfig, OutgoingInvite, OutgoingRequest};
+use crate::sip::{EndCause, Headers, Host, NameAddr, Path, SessionId, SipUri, StatusCode, Transport, Uri};
+use crate::units::{Digit, Entropy, Epoch, MediaPort, PlayId};
+
+/// Why a phone can't do what it is asked.
+#[derive(Debug, Error)]
+pub enum PhoneError {
+    /// Its address can't be bound, or the system gives no sockets.
+    #[error("the phone cannot use {address}: {source}")]
+    Socket {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// No media port.
+    #[error("the phone has no media port: {0}")]
+    Port(#[from] PortError),
+    /// The URI is not one that can be dialled.
+    #[error(
+        "`{0}` cannot be dialled\n  help: write sip:USER@ADDRESS:PORT with a numeric address, such as sip:bank@127.0.0.1:5060"
+    )]
+    NotDialable(String),
+}
+
+/// How a phone is set up.
+#[derive(Clone, Debug)]
+pub struct PhoneConfig {
+    /// The SIP address; port 0 lets the system choose.
+    pub bind: SocketAddr,
+    /// The user part of its address.
+    pub user: String,
+    /// What it can speak, best first.
+    pub codecs: Vec<Codec>,
+    /// Its media ports.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// Whether it sends and expects RTCP.
+    pub rtcp: bool,
+    /// Whether to ask the engine to tell what happens in the call (RFC 6086, package `countersign-trace`).
+    pub wants_trace: bool,
+}
+
+impl PhoneConfig {
+    /// A phone on loopback at a port that the system chooses.
+    #[must_use]
+    pub fn loopback(user: &str, rtp_ports: RangeInclusive<u16>) -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            user: user.to_owned(),
+            codecs: Codec::ALL.to_vec(),
+            rtp_ports,
+            rtcp: true,
+            wants_trace: true,
+        }
+    }
+}
+
+/// Something that happened to a phone.
+pub enum PhoneEvent {
+    /// It rings; [`Phone::answer`] or [`Phone::reject`].
+    Incoming {
+        /// The call.
+        session: SessionId,
+        /// The headers of the INVITE.
+        headers: Headers,
+    },
+    /// The far end rings.
+    Ringing(SessionId),
+    /// The call is up.
+    Answered(SessionId),
+    /// 20 ms of what the far end says.
+    Heard(SessionId, Vec<i16>),
+    /// The far end pressed a key.
+    Digit(SessionId, Digit),
+    /// What was to be played is over.
+    PlayFinished(SessionId, PlayId),
+    /// The engine tells what happens in the call.
+    Trace(SessionId, Bytes),
+    /// An answer to a request of our own.
+    Response(StatusCode),
+    /// The call was not taken.
+    Failed(SessionId, StatusCode),
+    /// The call is over.
+    Ended(SessionId, EndCause),
+}
+
+struct PhoneCall {
+    media: MediaSession,
+    port: MediaPort,
+    local: LocalMedia,
+    codec: Codec,
+    wake: Option<Instant>,
+}
+
+/// A telephone.
+pub struct Phone {
+    config: PhoneConfig,
+    poll: Poll,
+    udp: UdpSocket,
+    /// Its SIP address.
+    pub address: SocketAddr,
+    endpoint: Endpoint,
+    endpoint_wake: Option<Instant>,
+    ports: Ports,
+    calls: HashMap<SessionId, PhoneCall>,
+    by_port: HashMap<MediaPort, SessionId>,
+    /// When each call's media wants to be woken, soonest first.
+    wakes: BTreeSet<(Instant, SessionId)>,
+    /// Calls whose media may have something to send.
+    touched: HashSet<SessionId>,
+    offers: HashMap<SessionId, Option<Bytes>>,
+    happened: VecDeque<PhoneEvent>,
+    entropy: Entropy,
+    epoch: Epoch,
+    plays: u64,
+}
+
+const SIP: Token = Token(usize::MAX - 1);
+
+impl Phone {
+    /// Binds its sockets.
+    ///
+    /// # Errors
+    /// [`PhoneError::Socket`].
+    pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
+        let failed = |source| PhoneError::Socket { address: config.bind, source };
+        let poll = Poll::new().map_err(failed)?;
+        let mut udp = UdpSocket::bind(config.bind).map_err(failed)?;
+        poll.registry().register(&mut udp, SIP, Interest::READABLE).map_err(failed)?;
+        let address = udp.local_addr().map_err(failed)?;
+        let mut entropy = os::entropy().map_err(failed)?;
+        let suffix = format!(".0@{}", entropy.hex(6));
+        let endpoint = Endpoint::new(
+            EndpointConfig {
+                call_id_suffix: suffix,
+                recv_info: vec![TRACE_PACKAGE.to_owned()],
+                ..EndpointConfig::default()
+            },
+            entropy.fork(),
+        );
+        Ok(Self {
+            ports: Ports::slice(&config.rtp_ports, 0, 1),
+            config,
+            poll,
+            udp,
+            address,
+            endpoint,
+            endpoint_wake: None,
+            calls: HashMap::new(),
+            by_port: HashMap::new(),
+            wakes: BTreeSet::new(),
+            touched: HashSet::new(),
+            offers: HashMap::new(),
+            happened: VecDeque::new(),
+            entropy,
+            epoch: os::epoch(),
+            plays: 0,
+        })
+    }
+
+    /// Calls somebody.
+    ///
+    /// # Errors
+    /// [`PhoneError`]: the URI has no numeric address, or there is no media port.
+    pub fn dial(&mut self, uri: &str) -> Result<SessionId, PhoneError> {
+        let (target, remote) = dialable(uri).ok_or_else(|| PhoneError::NotDialable(uri.to_owned()))?;
+        let local = self.local_media(remote.ip())?;
+        let mut headers = Vec::new();
+        if self.config.wants_trace {
+            headers.push(("Recv-Info".to_owned(), TRACE_PACKAGE.to_owned()));
+        }
+        let me = self.me();
+        let invite = OutgoingInvite {
+            path: self.path_to(remote),
+            request_uri: target.clone(),
+            from: me,
+            to: NameAddr::new(target),
+            contact_user: Some(self.config.user.clone()),
+            headers,
+            sdp: sdp::offer(&local.0),
+            credentials: None,
+        };
+        let now = os::now();
+        let session = self.endpoint.invite(now, invite);
+        self.add_call(now, session, local);
+        self.drain(now);
+        Ok(session)
+    }
+
+    /// Sends a request outside any call, such as OPTIONS.
+    ///
+    /// # Errors
+    /// [`PhoneError::NotDialable`].
+    pub fn request(&mut self, request: OutgoingRequest) {
+        let now = os::now();
+        self.endpoint.request(now, request);
+        self.drain(now);
+    }
+
+    /// The way to a peer.
+    #[must_use]
+    pub fn path_to(&self, remote: SocketAddr) -> Path {
+        Path { transport: Transport::Udp, local: self.address, remote, connection: None }
+    }
+
+    /// Its own address as a header says it.
+    #[must_use]
+    pub fn me(&self) -> NameAddr {
+        NameAddr::new(Uri::sip(
+            Some(&self.config.user),
+            Host::from(self.address.ip()),
+            Some(self.address.port()),
+        ))
+    }
+
+    /// Tells the caller that it rings.
+    pub fn ring(&mut self, session: SessionId) {
+        let now = os::now();
+        self.endpoint.ring(now, session, None);
+        self.drain(now);
+    }
+
+    /// Takes a call.
+    ///
+    /// # Errors
+    /// [`PhoneError::Port`].
+    pub fn answer(&mut self, session: SessionId, from: IpAddr) -> Result<(), PhoneError> {
+        let Some(offer) = self.offers.remove(&session) else { return Ok(()) };
+        let local = self.local_media(from)?;
+        let now = os::now();
+        match offer {
+            Some(offer) => match sdp::answer(&offer, &local.0) {
+                Ok(negotiated) => {
+                    self.add_call(now, session, local);
+                    if let Some(call) = self.touch(session) {
+                        call.media.connect(now, &negotiated.remote);
+                    }
+                    self.endpoint.accept(now, session, negotiated.body);
+                }
+                Err(_) => {
+                    self.ports.close(self.poll.registry(), local.1);
+                    self.endpoint.reject(now, session, StatusCode::NOT_ACCEPTABLE_HERE, None);
+                }
+            },
+            None => {
+                let offer = sdp::offer(&local.0);
+                self.add_call(now, session, local);
+                self.endpoint.accept(now, session, offer);
+            }
+        }
+        self.drain(now);
+        Ok(())
+    }
+
+    /// Declines a call.
+    pub fn reject(&mut self, session: SessionId, status: StatusCode) {
+        self.offers.remove(&session);
+        let now = os::now();
+        self.endpoint.reject(now, session, status, None);
+        self.drain(now);
+    }
+
+    /// Plays to the far end, in place of what plays.
+    pub fn play(&mut self, session: SessionId, clips: Vec<Arc<Clip>>, repeat: bool) -> PlayId {
+        self.plays += 1;
+        let id = PlayId(self.plays);
+        let now = os::now();
+        if let Some(call) = self.touch(session) {
+            call.media.play(now, id, clips, repeat);
+        }
+        self.drain(now);
+        id
+    }
+
+    /// Says 20 ms of one's own.
+    pub fn speak(&mut self, session: SessionId, samples: &[i16]) {
+        if let Some(call) = self.calls.get_mut(&session) {
+            let codec = call.codec;
+            let mut octets = Vec::with_capacity(samples.len());
+            codec.encode(samples, &mut octets);
+            call.media.push(media::Frame { codec, payload: octets.into() });
+        }
+    }
+
+    /// Presses keys.
+    pub fn press(&mut self, session: SessionId, digits: &[Digit]) {
+        let now = os::now();
+        if let Some(call) = self.touch(session) {
+            call.media.send_digits(now, digits);
+        }
+        self.drain(now);
+    }
+
+    /// Hangs up, or gives up ringing.
+    pub fn hang_up(&mut self, session: SessionId) {
+        let now = os::now();
+        // The endpoint knows whether this is a CANCEL or a BYE.
+        self.endpoint.cancel(now, session);
+        self.endpoint.bye(now, session, None);
+        self.drain(now);
+    }
+
+    /// Puts the far end on hold or takes it back.
+    pub fn hold(&mut self, session: SessionId, on: bool) {
+        let now = os::now();
+        if let Some(call) = self.calls.get_mut(&session) {
+            call.local.version += 1;
+            call.local.direction = if on { media::Direction::SendOnly } else { media::Direction::SendRecv };
+            let offer = sdp::offer(&call.local);
+            self.endpoint.offer(now, session, offer);
+        }
+        self.drain(now);
+    }
+
+    /// The media figures of a call.
+    #[must_use]
+    pub fn media_stats(&self, session: SessionId) -> Option<media::MediaStats> {
+        self.calls.get(&session).map(|call| call.media.stats())
+    }
+
+    /// Waits for something to happen, at most until `until`.
+    pub fn next(&mut self, until: Instant) -> Option<PhoneEvent> {
+        let mut events = Events::with_capacity(64);
+        let mut buffer = vec![0_u8; 65_536];
+        loop {
+            if let Some(event) = self.happened.pop_front() {
+                return Some(event);
+            }
+            let now = os::now();
+            if now >= until {
+                return None;
+            }
+            let first = self.wakes.first().map(|(at, _)| *at);
+            let wake = [first, self.endpoint_wake].into_iter().flatten().fold(until, Instant::min);
+            // An interrupted wait only means to look again.
+            let _ = self.poll.poll(&mut events, Some(wake.saturating_duration_since(now)));
+            for event in &events {
+                if event.token() == SIP {
+                    self.receive_sip(&mut buffer);
+                } else if let Some((port, channel)) = Ports::of_token(event.token()) {
+                    self.receive_media(port, channel, &mut buffer);
+                }
+            }
+            self.due(os::now());
+        }
+    }
+
+    fn receive_sip(&mut self, buffer: &mut [u8]) {
+        while let Ok((length, remote)) = self.udp.recv_from(buffer) {
+            let message = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+            let path = self.path_to(remote);
+            let now = os::now();
+            self.endpoint.handle(now, endpoint::Input::Received { path, message });
+            self.drain(now);
+        }
+    }
+
+    fn receive_media(&mut self, port: MediaPort, channel: Channel, buffer: &mut [u8]) {
+        loop {
+            let received = self.ports.pair(port).map(|pair| pair.socket(channel).recv_from(buffer));
+            let Some(Ok((length, from))) = received else { return };
+            let bytes = buffer.get(..length).unwrap_or_default();
+            let now = os::now();
+            let session = self.by_port.get(&port).copied();
+            if let Some(call) = session.and_then(|session| self.touch(session)) {
+                let input = match channel {
+                    Channel::Rtp => media::Input::Rtp { from, bytes },
+                    Channel::Rtcp => media::Input::Rtcp { from, bytes },
+                };
+                call.media.handle(now, input);
+            }
+            self.drain(now);
+        }
+    }
+
+    fn due(&mut self, now: Instant) {
+        if self.endpoint_wake.is_some_and(|at| at <= now) {
+            self.endpoint.handle(now, endpoint::Input::Timeout);
+        }
+        while let Some((_, session)) = self.wakes.first().copied().filter(|(at, _)| *at <= now) {
+            self.wakes.pop_first();
+            if let Some(call) = self.touch(session) {
+                call.wake = None;
+                call.media.handle(now, media::Input::Timeout);
+            }
+            self.drain(now);
+        }
+        self.drain(now);
+    }
+
+    fn drain(&mut self, now: Instant) {
+        loop {
+            match self.endpoint.poll() {
+                endpoint::Output::Transmit { path, bytes } => {
+                    // A lost datagram is sent again by its transaction.
+                    let _ = self.udp.send_to(&bytes, path.remote);
+                }
+                endpoint::Output::Event(event) => self.sip_event(now, event),
+                endpoint::Output::Timeout(at) => {
+                    self.endpoint_wake = at;
+                    break;
+                }
+            }
+        }
+        for session in std::mem::take(&mut self.touched) {
+            self.drain_media(session);
+        }
+    }
+
+    /// The call, whose media will be drained.
+    fn touch(&mut self, session: SessionId) -> Option<&mut PhoneCall> {
+        self.touched.insert(session);
+        self.calls.get_mut(&session)
+    }
+
+    fn drain_media(&mut self, session: SessionId) {
+        let Some(call) = self.calls.get_mut(&session) else { return };
+        let Some(pair) = self.ports.pair(call.port) else { return };
+        loop {
+            match call.media.poll() {
+                // A media packet that the system does not take is lost, as on any line.
+                media::Output::Rtp { to, bytes } => drop(pair.socket(Channel::Rtp).send_to(&bytes, to)),
+                media::Output::Rtcp { to, bytes } => drop(pair.socket(Channel::Rtcp).send_to(&bytes, to)),
+                media::Output::Frame(frame) => {
+                    let mut samples = Vec::with_capacity(frame.payload.len());
+                    call.codec = frame.codec;
+                    frame.codec.decode(&frame.payload, &mut samples);
+                    self.happened.push_back(PhoneEvent::Heard(session, samples));
+                }
+                media::Output::Event(media::Event::Digit(digit)) => {
+                    self.happened.push_back(PhoneEvent::Digit(session, digit));
+                }
+                media::Output::Event(media::Event::PlayFinished(id)) => {
+                    self.happened.push_back(PhoneEvent::PlayFinished(session, id));
+                }
+                media::Output::Event(_) => {}
+                media::Output::Timeout(at) => {
+                    if let Some(earlier) = std::mem::replace(&mut call.wake, at) {
+                        self.wakes.remove(&(earlier, session));
+                    }
+                    self.wakes.extend(at.map(|at| (at, session)));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn sip_event(&mut self, now: Instant, event: endpoint::Event) {
+        let happened = match event {
+            endpoint::Event::Incoming { session, invite, .. } => {
+                self.offers.insert(session, invite.offer);
+                PhoneEvent::Incoming { session, headers: invite.headers }
+            }
+            endpoint::Event::Acked { session, answer } => {
+                if let Some(answer) = answer {
+                    self.connect(now, session, &answer);
+                }
+                PhoneEvent::Answered(session)
+            }
+            endpoint::Event::Progress { session, .. } => PhoneEvent::Ringing(session),
+            endpoint::Event::Answered { session, sdp, .. } => {
+                if let Some(answer) = sdp {
+                    self.connect(now, session, &answer);
+                }
+                PhoneEvent::Answered(session)
+            }
+            endpoint::Event::Offered { session, sdp } => {
+                let answer = self.answer_again(now, session, sdp);
+                self.endpoint.answer_offer(now, session, answer);
+                return;
+            }
+            endpoint::Event::OfferAnswered { session, sdp } => {
+                if let Ok(answer) = sdp {
+                    self.connect(now, session, &answer);
+                }
+                return;
+            }
+            endpoint::Event::Digit { session, digit } => PhoneEvent::Digit(session, digit),
+            endpoint::Event::Info { session, package, body, .. } => {
+                if package != TRACE_PACKAGE {
+                    return;
+                }
+                PhoneEvent::Trace(session, body)
+            }
+            endpoint::Event::Response { status, .. } => PhoneEvent::Response(status),
+            endpoint::Event::Failed { session, status } => PhoneEvent::Failed(session, status),
+            endpoint::Event::Ended { session, cause } => {
+                self.offers.remove(&session);
+                if let Some(mut call) = self.calls.remove(&session) {
+                    self.by_port.remove(&call.port);
+                    if let Some(at) = call.wake {
+                        self.wakes.remove(&(at, session));
+                    }
+                    call.media.close(now);
+                    self.farewell(&mut call);
+                    self.ports.close(self.poll.registry(), call.port);
+                }
+                PhoneEvent::Ended(session, cause)
+            }
+        };
+        self.happened.push_back(happened);
+    }
+
+    /// Sends what a closed media session still has to say: its RTCP BYE.
+    fn farewell(&self, call: &mut PhoneCall) {
+        let Some(pair) = self.ports.pair(call.port) else { return };
+        loop {
+            match call.media.poll() {
+                media::Output::Rtcp { to, bytes } => drop(pair.socket(Channel::Rtcp).send_to(&bytes, to)),
+                media::Output::Timeout(_) => return,
+                _ => {}
+            }
+        }
+    }
+
+    fn connect(&mut self, now: Instant, session: SessionId, answer: &Bytes) {
+        if let Some(call) = self.touch(session)
+            && let Ok(negotiated) = sdp::accept_answer(answer, &call.local)
+        {
+            call.media.connect(now, &negotiated.remote);
+        }
+    }
+
+    fn answer_again(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        offer: Option<Bytes>,
+    ) -> Result<Bytes, StatusCode> {
+        let call = self.touch(session).ok_or(StatusCode::NOT_ACCEPTABLE_HERE)?;
+        call.local.version += 1;
+        let Some(offer) = offer else { return Ok(sdp::offer(&call.local)) };
+        let negotiated = sdp::answer(&offer, &call.local).map_err(|_| StatusCode::NOT_ACCEPTABLE_HERE)?;
+        call.media.connect(now, &negotiated.remote);
+        Ok(negotiated.body)
+    }
+
+    fn local_media(&mut self, _toward: IpAddr) -> Result<(LocalMedia, MediaPort), PhoneError> {
+        let address = self.ports.open(self.poll.registry(), self.address.ip())?;
+        let local = LocalMedia {
+            address: address.rtp,
+            codecs: self.config.codecs.clone(),
+            session_id: u64::from(self.entropy.next_u32()),
+            version: 1,
+            rtcp: self.config.rtcp,
+            direction: media::Direction::SendRecv,
+        };
+        Ok((local, address.port))
+    }
+
+    fn add_call(&mut self, now: Instant, session: SessionId, local: (LocalMedia, MediaPort)) {
+        let mut media = MediaSession::new(now, MediaConfig::from_entropy(&mut self.entropy, self.epoch));
+        media.listen(true);
+        self.by_port.insert(local.1, session);
+        self.calls.insert(
+            session,
+            PhoneCall { media, port: local.1, local: local.0, codec: Codec::Pcmu, wake: None },
+        );
+    }
+}
+
+/// After hanging up, the phone stays for the answer this long.
+pub const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A URI with a numeric address, and the address to send to.
+fn dialable(uri: &str) -> Option<(Uri, SocketAddr)> {
+    let parsed = Uri::parse(uri.as_bytes())?;
+    let Uri::Sip(sip) = &parsed else { return None };
+    let remote = address_of(sip)?;
+    Some((parsed, remote))
+}
+
+/// The address to call `uri` from: one that the system would send from, with a port of its choice.
+///
+/// # Errors
+/// [`PhoneError::NotDialable`], or no way there.
+pub fn local_address_for(uri: &str) -> Result<SocketAddr, PhoneError> {
+    let (_, remote) = dialable(uri).ok_or_else(|| PhoneError::NotDialable(uri.to_owned()))?;
+    let any = if remote.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+    let found = std::net::UdpSocket::bind((any, 0)).and_then(|probe| {
+        probe.connect(remote)?;
+        probe.local_addr()
+    });
+    let address = found.map_err(|source| PhoneError::Socket { address: remote, source })?;
+    Ok(SocketAddr::new(address.ip(), 0))
+}
+
+/// The numeric address of a URI; port 5060 when it names none (RFC 3261 §19.1.2).
+#[must_use]
+pub fn address_of(uri: &SipUri) -> Option<SocketAddr> {
+    let ip = uri.host.ip()?;
+    Some(SocketAddr::new(ip, uri.port.unwrap_or(5060)))
+}
