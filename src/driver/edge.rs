@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::gate::{self, Gate, Way};
 use super::shard::{Mail, Mailbox};
@@ -114,6 +114,7 @@ struct Inner {
     counters: EdgeCounters,
     streams: Mutex<Streams>,
     dial: mpsc::Sender<(Path, Bytes)>,
+    closing: Notify,
 }
 
 #[derive(Default)]
@@ -151,6 +152,7 @@ pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<E
             counters: EdgeCounters::default(),
             streams: Mutex::default(),
             dial,
+            closing: Notify::new(),
         }),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -161,11 +163,17 @@ pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<E
                 tracing::error!("the SIP sockets can't be watched");
                 return;
             };
-            tokio::join!(
-                running.read_datagrams(udp),
-                running.accept_streams(tcp),
-                running.dial_streams(dials)
-            );
+            let serving = async {
+                tokio::join!(
+                    running.read_datagrams(udp),
+                    running.accept_streams(tcp),
+                    running.dial_streams(dials)
+                )
+            };
+            tokio::select! {
+                _ = serving => {}
+                () = running.inner.closing.notified() => {}
+            }
         });
     })?;
     Ok(edge)
@@ -192,6 +200,11 @@ impl Edge {
             socket.local_addr()
         });
         probe.map_or(local, |address| SocketAddr::new(address.ip(), local.port()))
+    }
+
+    /// Ends the edge's thread and closes its sockets and connections.
+    pub fn close(&self) {
+        self.inner.closing.notify_one();
     }
 
     /// The counters.

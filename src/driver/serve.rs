@@ -348,9 +348,11 @@ impl Deployment {
 
     /// Ends every call and every thread.
     pub fn stop(self) {
-        for mailbox in &self.mailboxes {
+        for (mailbox, thread) in self.mailboxes.iter().zip(&self.shards) {
             let mut mail = Mail::Stop;
-            while let Err(back) = mailbox.send(mail) {
+            while let Err(back) = mailbox.send(mail)
+                && !thread.is_finished()
+            {
                 mail = back;
                 std::thread::yield_now();
             }
@@ -361,6 +363,7 @@ impl Deployment {
         }
         let _ = self.house.send(house::Mail::Stop);
         let _ = self.house_thread.join();
+        self.edge.close();
         // The shards held the senders: what they recorded last is being written now.
         let _ = self.records_thread.join();
     }
