@@ -22,6 +22,7 @@ use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::{demo, embedded, os, signals};
 use countersign::flow::ClipKey;
 use countersign::phone::{Phone, PhoneConfig, agent};
+use countersign::sip::timers::TimerConfig;
 
 /// Take calls with an application folder.
 #[derive(clap::Args)]
@@ -86,6 +87,7 @@ fn serve(arguments: Arguments) -> Result<(), String> {
             .map(|at| ("demo".to_owned(), format!("sip:demo@{at}")))
             .into_iter()
             .collect(),
+        sip_timers: TimerConfig::default(),
     };
     let interrupted = signals::watch().map_err(|error| format!("signals can't be watched: {error}"))?;
     let deployment = serve::start(&settings).map_err(|error| error.to_string())?;

@@ -54,3 +54,15 @@ pub fn raise_descriptor_limit() -> Option<u64> {
         Err(_) => limit.current,
     }
 }
+
+/// Lets the other threads go before this one: for work that may take its time while media must not. Where
+/// priority belongs to whole processes nothing happens.
+pub fn step_back() {
+    // A system that refuses leaves a thread like the others.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(STEP_BACK);
+}
+
+/// Half of what there is: media comes first, yet no PIN starves.
+#[cfg(target_os = "linux")]
+const STEP_BACK: i32 = 10;

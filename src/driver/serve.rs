@@ -31,6 +31,7 @@ use crate::call::{CallLimits, CallSettings};
 use crate::engine::{Engine, EngineConfig, Limits};
 use crate::routing::{Agent, AgentName, Contact, Queue, QueueName, Switchboard, SwitchboardConfig};
 use crate::sip::registrar::{Registrar, RegistrarConfig};
+use crate::sip::timers::TimerConfig;
 use crate::sip::{AccessError, AccessList, EndpointConfig};
 
 /// What to serve and where.
@@ -48,6 +49,8 @@ pub struct ServeSettings {
     pub rtp_ports: RangeInclusive<u16>,
     /// Agents beside those of `countersign.yaml`, each with its fixed SIP address.
     pub more_agents: Vec<(String, String)>,
+    /// SIP's timers; the defaults are those of RFC 3261.
+    pub sip_timers: TimerConfig,
 }
 
 /// Why a deployment can't start.
@@ -170,7 +173,11 @@ impl Parts<'_> {
         let mut threads = Vec::new();
         for (number, (prepared, suffix)) in prepared.into_iter().zip(suffixes).enumerate() {
             let engine_config = EngineConfig {
-                endpoint: EndpointConfig { call_id_suffix: suffix, ..EndpointConfig::default() },
+                endpoint: EndpointConfig {
+                    call_id_suffix: suffix,
+                    timers: self.settings.sip_timers,
+                    ..EndpointConfig::default()
+                },
                 calls: Arc::clone(&calls),
                 trunks: trunks.clone(),
                 traced: self.traced(),

@@ -66,6 +66,48 @@ pub struct ShardCounters {
     pub media_unsent: AtomicU64,
     /// Calls ended since the start.
     pub ended: AtomicU64,
+    /// Pairs of media ports that are open.
+    pub port_pairs: AtomicU64,
+    /// SIP sessions, those that only wait for a farewell's answer included.
+    pub sessions: AtomicU64,
+    /// SIP transactions, those that only absorb repeats included.
+    pub transactions: AtomicU64,
+    /// Deadlines of calls, sessions and transactions.
+    pub timers: AtomicU64,
+    /// Media datagrams received.
+    pub media_received: AtomicU64,
+    /// Media datagrams sent.
+    pub media_sent: AtomicU64,
+}
+
+/// What a shard holds at a moment: all zero when nothing is left of any call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Calls.
+    pub calls: u64,
+    /// Pairs of media ports.
+    pub port_pairs: u64,
+    /// SIP sessions.
+    pub sessions: u64,
+    /// SIP transactions.
+    pub transactions: u64,
+    /// Deadlines.
+    pub timers: u64,
+}
+
+impl ShardCounters {
+    /// What the shard held at the end of its last turn.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Held {
+            calls: read(&self.calls),
+            port_pairs: read(&self.port_pairs),
+            sessions: read(&self.sessions),
+            transactions: read(&self.transactions),
+            timers: read(&self.timers),
+        }
+    }
 }
 
 /// The way into a shard.
@@ -134,6 +176,7 @@ pub struct Shard {
     pub thread: JoinHandle<()>,
 }
 
+const EVENTS_PER_TURN: usize = 1024;
 const MAILBOX_PLACES: usize = 8192;
 const MAIL_PER_TURN: usize = 512;
 const PACKETS_PER_SOCKET_AND_TURN: usize = 32;
@@ -186,6 +229,9 @@ pub fn start(
             wake: None,
             stopping: None,
             backlog: Vec::new(),
+            more_mail: false,
+            received: 0,
+            sent: 0,
         }
         .run();
     })
@@ -203,22 +249,20 @@ struct Loop {
     stopping: Option<Instant>,
     /// Sockets with more packets than one turn may take.
     backlog: Vec<(MediaPort, Channel)>,
+    /// More mail lies there than one turn may take.
+    more_mail: bool,
+    /// Media datagrams, published at the end of each turn.
+    received: u64,
+    sent: u64,
 }
 
 impl Loop {
     fn run(&mut self) {
-        let mut events = Events::with_capacity(1024);
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
         let mut buffer = vec![0_u8; 2048];
         self.drain(os::now());
         loop {
-            let now = os::now();
-            let until = [self.wake, self.stopping].into_iter().flatten().min();
-            let timeout = match until {
-                _ if !self.backlog.is_empty() => Some(Duration::ZERO),
-                Some(at) => Some(at.saturating_duration_since(now)),
-                None => None,
-            };
-            if let Err(error) = self.poll.poll(&mut events, timeout)
+            if let Err(error) = self.poll.poll(&mut events, self.patience())
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 tracing::error!(%error, "the shard cannot wait for packets any more");
@@ -236,15 +280,42 @@ impl Loop {
             }
             self.read_mail();
             let now = os::now();
-            if self.wake.is_some_and(|at| at <= now) {
-                self.engine.handle(now, Input::Timeout);
-                self.drain(now);
-            }
-            self.counters.calls.store(self.engine.active().calls as u64, Ordering::Relaxed);
+            self.tick(now);
+            self.publish();
             if self.stopping.is_some_and(|at| at <= now || self.engine.active().calls == 0) {
                 return;
             }
         }
+    }
+
+    /// How long nothing needs to be done unless something comes.
+    fn patience(&self) -> Option<Duration> {
+        if self.more_mail || !self.backlog.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let until = self.wake.into_iter().chain(self.stopping).min()?;
+        Some(until.saturating_duration_since(os::now()))
+    }
+
+    /// Does what is due. Asked after every packet and message: a burst of them delays no packet of ours.
+    fn tick(&mut self, now: Instant) {
+        if self.wake.is_some_and(|at| at <= now) {
+            self.engine.handle(now, Input::Timeout);
+            self.drain(now);
+        }
+    }
+
+    fn publish(&self) {
+        let (calls, sip) = (self.engine.active(), self.engine.endpoint_active());
+        let counters = &self.counters;
+        let store = |counter: &AtomicU64, value: usize| counter.store(value as u64, Ordering::Relaxed);
+        store(&counters.calls, calls.calls);
+        store(&counters.port_pairs, self.ports.open_pairs());
+        store(&counters.sessions, calls.sessions.max(sip.sessions));
+        store(&counters.transactions, sip.transactions);
+        store(&counters.timers, calls.timers + sip.timers);
+        counters.media_received.store(self.received, Ordering::Relaxed);
+        counters.media_sent.store(self.sent, Ordering::Relaxed);
     }
 
     /// Reads what lies at a socket, some packets at a time so that no socket starves the others.
@@ -253,6 +324,7 @@ impl Loop {
             let Some(pair) = self.ports.pair(port) else { return };
             match pair.socket(channel).recv_from(buffer) {
                 Ok((length, from)) => {
+                    self.received += 1;
                     let bytes = buffer.get(..length).unwrap_or_default();
                     let now = os::now();
                     let input = match channel {
@@ -261,6 +333,7 @@ impl Loop {
                     };
                     self.engine.handle(now, input);
                     self.drain(now);
+                    self.tick(now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // A peer's closed port comes back as an error of the next receive: not ours to die of.
@@ -273,7 +346,10 @@ impl Loop {
 
     fn read_mail(&mut self) {
         for _ in 0..MAIL_PER_TURN {
-            let Ok(mail) = self.mail.try_recv() else { return };
+            let Ok(mail) = self.mail.try_recv() else {
+                self.more_mail = false;
+                return;
+            };
             let now = os::now();
             let input = match mail {
                 Mail::Sip { path, bytes } => Input::Sip { path, bytes },
@@ -288,9 +364,10 @@ impl Loop {
             };
             self.engine.handle(now, input);
             self.drain(now);
+            self.tick(now);
         }
         // More may lie there without another wake-up.
-        self.wake = Some(os::now());
+        self.more_mail = true;
     }
 
     /// Carries out the engine's orders until it has none.
@@ -347,9 +424,11 @@ impl Loop {
         }
     }
 
-    fn send(&self, port: MediaPort, channel: Channel, to: SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, port: MediaPort, channel: Channel, to: SocketAddr, bytes: &[u8]) {
         let Some(pair) = self.ports.pair(port) else { return };
-        if pair.socket(channel).send_to(bytes, to).is_err() {
+        if pair.socket(channel).send_to(bytes, to).is_ok() {
+            self.sent += 1;
+        } else {
             // A full socket buffer or an unreachable peer: the tick goes on, the packet is gone (law 7).
             self.counters.media_unsent.fetch_add(1, Ordering::Relaxed);
         }

@@ -77,6 +77,8 @@ impl Drop for VaultPool {
 }
 
 fn work(vault: &Vault, jobs: &Mutex<Receiver<Job>>) {
+    // Hashing takes all of a core for some 20 ms; the shards share the cores and may not wait that long.
+    os::step_back();
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { question, reply }) = next else { return };

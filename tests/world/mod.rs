@@ -116,6 +116,7 @@ impl World {
             endpoint: EndpointConfig::default(),
             calls: Arc::new(settings),
             trunks: trunks(),
+            traced: std::collections::HashSet::new(),
             limits,
         };
         let engine = Engine::new(config, seed.fork());
