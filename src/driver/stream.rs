@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::sip::StreamParser;
 
@@ -36,11 +37,16 @@ pub(super) async fn run(socket: TcpStream, mut to_write: Receiver<Bytes>, delive
                         Err(broken) => {
                             // The stream can't be framed any more: say why if possible, then close.
                             if let Some(answer) = broken.answer() {
-                                let _ = tokio::time::timeout(WRITE_TIME, writer.write_all(&answer)).await;
+                                write(&mut writer, &answer).await;
                             }
                             return;
                         }
                     }
+                }
+                // RFC 5626 §4.4.1: each keep-alive wants one empty line back.
+                let pongs = "\r\n".repeat(usize::try_from(parser.take_keep_alives()).unwrap_or_default());
+                if !pongs.is_empty() && !write(&mut writer, pongs.as_bytes()).await {
+                    return;
                 }
                 deadline = match (parser.is_mid_message(), had_part) {
                     (true, true) => deadline,
@@ -50,11 +56,45 @@ pub(super) async fn run(socket: TcpStream, mut to_write: Receiver<Bytes>, delive
             }
             message = to_write.recv() => {
                 let Some(message) = message else { return };
-                let written = tokio::time::timeout(WRITE_TIME, writer.write_all(&message)).await;
-                if !matches!(written, Ok(Ok(()))) {
+                if !write(&mut writer, &message).await {
                     return;
                 }
             }
         }
+    }
+}
+
+/// Writes all of it; says whether the peer took it in time.
+async fn write(writer: &mut OwnedWriteHalf, bytes: &[u8]) -> bool {
+    matches!(timeout(WRITE_TIME, writer.write_all(bytes)).await, Ok(Ok(())))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_keep_alive_is_answered_with_one_empty_line() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let connecting = TcpStream::connect(listener.local_addr().expect("an address"));
+            let (peer, accepted) = tokio::join!(connecting, listener.accept());
+            let (mut peer, (socket, _)) = (peer.expect("connected"), accepted.expect("accepted"));
+            let (_writer, to_write) = mpsc::channel(1);
+            let talk = async {
+                peer.write_all(b"\r\n\r\n").await.expect("written");
+                let mut answer = [0_u8; 2];
+                peer.read_exact(&mut answer).await.expect("an answer");
+                assert_eq!(&answer, b"\r\n");
+            };
+            tokio::select! {
+                () = talk => {}
+                () = run(socket, to_write, |_| panic!("a keep-alive is no message")) => panic!("the stream ended"),
+            }
+        });
     }
 }
