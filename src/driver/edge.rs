@@ -257,7 +257,8 @@ impl Edge {
         match self.inner.gate.way(path.remote.ip(), &bytes) {
             Way::Shard(shard) => {
                 let Some(mailbox) = self.inner.readers.shards.get(shard) else { return };
-                if let Err(Mail::Sip { path, bytes }) = mailbox.send(Mail::Sip { path, bytes })
+                if let Err(mail) = mailbox.send(Mail::Sip { path, bytes })
+                    && let Mail::Sip { path, bytes } = *mail
                     && route_key(&bytes).is_some_and(|key| key.method_is_invite && !key.is_response)
                     && let Some(answer) = gate::overloaded(&bytes)
                 {

@@ -131,7 +131,7 @@ impl Ports {
     #[must_use]
     pub fn of_token(token: Token) -> Option<(MediaPort, Channel)> {
         let id = u32::try_from(token.0 / 2).ok()?;
-        Some((MediaPort(id), if token.0 % 2 == 0 { Channel::Rtp } else { Channel::Rtcp }))
+        Some((MediaPort(id), if token.0.is_multiple_of(2) { Channel::Rtp } else { Channel::Rtcp }))
     }
 
     fn tokens(id: MediaPort) -> (Token, Token) {

@@ -360,7 +360,7 @@ impl Deployment {
             while let Err(back) = mailbox.send(mail)
                 && !thread.is_finished()
             {
-                mail = back;
+                mail = *back;
                 std::thread::yield_now();
             }
         }

@@ -123,7 +123,7 @@ impl Mailbox {
     ///
     /// # Errors
     /// The mail that did not get in.
-    pub fn send(&self, mail: Mail) -> Result<(), Mail> {
+    pub fn send(&self, mail: Mail) -> Result<(), Box<Mail>> {
         match self.sender.try_send(mail) {
             Ok(()) => {
                 // A waker that fails means that the shard is gone; the loop also looks at its mail by itself.
@@ -132,7 +132,7 @@ impl Mailbox {
             }
             Err(TrySendError::Full(mail) | TrySendError::Disconnected(mail)) => {
                 self.counters.mail_lost.fetch_add(1, Ordering::Relaxed);
-                Err(mail)
+                Err(Box::new(mail))
             }
         }
     }

@@ -43,6 +43,7 @@ impl VaultPool {
     ///
     /// # Errors
     /// When the system starts no thread.
+    #[expect(clippy::disallowed_methods, reason = "the pool is a number of threads")]
     pub fn start(vault: &Arc<Vault>, workers: usize, queue: usize) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
         let receiver = Arc::new(Mutex::new(receiver));

@@ -39,8 +39,11 @@ pub struct Plan {
     /// The longest wait for an answer, a prompt or an agent.
     pub patience: Duration,
     /// Called with each line of the transcript.
-    pub tell: Box<dyn FnMut(Duration, &str)>,
+    pub tell: Tell,
 }
+
+/// Takes a line of the transcript and how far into the call it happened.
+pub type Tell = Box<dyn FnMut(Duration, &str)>;
 
 /// What to press at a prompt; used once each time the prompt is played, first one first.
 pub struct PromptAnswer {
