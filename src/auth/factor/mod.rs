@@ -1,4 +1,4 @@
-//! Factors: what may prove a claim. A factor is a file here and a line in [`factors!`].
+//! Factors: what may prove a claim. A factor is a file here and a line in `factors!`.
 
 pub mod pin;
 pub mod totp;

@@ -2,7 +2,7 @@
 //!
 //! The run collects what a challenge asks for and hands it to the [`AuthSession`](crate::auth::AuthSession);
 //! it never learns whether a subject exists, and can't raise a level itself. While a factor is typed keys
-//! are a secret: [`Output::Secure`](super::Output::Secure).
+//! are a secret: [`Output::Secure`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

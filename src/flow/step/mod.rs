@@ -1,7 +1,7 @@
 //! The steps of the language, one file each: what it is for, its fields and outcomes, and how it is read.
 //!
-//! To add a step: a file here with its [`Spec`], a line in [`steps!`], a variant of
-//! [`StepKind`](crate::flow::document::StepKind) and its handling in `flow::run`.
+//! To add a step: a file here with its [`Spec`], a line in `steps!`, a variant of
+//! [`StepKind`] and its handling in `flow::run`.
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::document::build::{Build, Local};

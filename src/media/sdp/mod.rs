@@ -1,7 +1,7 @@
 //! Session descriptions (RFC 8866) and what the offer/answer model (RFC 3264, RFC 6337) makes of them.
 //!
 //! One audio stream of G.711 with telephone-events; every other m-line is refused with port 0. The text is
-//! parsed by `sdp-types`; [`negotiate`] decides, [`write`] writes.
+//! parsed by `sdp-types`; [`negotiate`] decides, [`mod@write`] writes.
 
 pub mod negotiate;
 pub mod write;
