@@ -99,6 +99,21 @@ fn the_core_does_no_io_and_reads_no_clock() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Law 10, where the compiler's lints don't look: the names that make or hold a queue without a bound.
+#[test]
+fn no_queue_between_threads_is_without_a_bound() {
+    let mut wrong = Vec::new();
+    for (_, file, text) in sources() {
+        for (number, line) in (1..).zip(text.lines()) {
+            let code = line.split("//").next().unwrap_or_default();
+            if ["unbounded", "mpsc::channel()", " channel()"].iter().any(|name| code.contains(name)) {
+                wrong.push(format!("{}:{number}: {}", file.display(), code.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_check_sees_a_use_that_points_up() {
     let text = "use crate::flow::run;\nuse crate::{media::Frame, units::Digit};\nfn f() { crate::sip::x(); }";

@@ -204,7 +204,7 @@ impl AuthSession {
 
     /// Takes one input. Inputs that do not fit the state (late keys, stale answers) change nothing.
     pub fn handle(&mut self, now: Instant, input: Input) {
-        debug_assert!(self.outputs.is_empty(), "outputs are drained before the next input");
+        debug_assert!(self.outputs.is_empty(), "law 2: outputs are drained before the next input");
         match input {
             Input::Begin { level, offer } => self.begin(now, Goal { level, offer }),
             Input::Response(response) => self.respond(response),

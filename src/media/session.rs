@@ -150,6 +150,8 @@ pub struct MediaSession {
     listen_burst: u32,
     events: VecDeque<Event>,
     goodbye: Option<Output>,
+    /// Polled until [`Output::Timeout`] since the last input.
+    drained: bool,
     closed: bool,
 }
 
@@ -169,6 +171,7 @@ impl MediaSession {
             listen_burst: 0,
             events: VecDeque::new(),
             goodbye: None,
+            drained: true,
             closed: false,
         }
     }
@@ -191,6 +194,8 @@ impl MediaSession {
 
     /// Takes a datagram or the passing of time.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        debug_assert!(self.drained, "law 2: outputs are drained before the next input");
+        self.drained = false;
         self.begin(now);
         match input {
             _ if self.closed || self.remote.is_none() => {}
@@ -213,6 +218,7 @@ impl MediaSession {
             return goodbye;
         }
         if self.closed {
+            self.drained = true;
             return Output::Timeout(None);
         }
         while let Some(sending) = self.outbound.fill(self.now) {
@@ -230,6 +236,7 @@ impl MediaSession {
         if let Some(report) = self.report() {
             return report;
         }
+        self.drained = true;
         Output::Timeout(self.next_timeout())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! They are small on purpose: literals, variables, fields, comparisons, `in`, `and`, `or`, `not`. There are
 //! no loops, calls or patterns, so an expression always ends, and [`check`] types all of it before a call
-//! ever runs it. [`parse`] gives what is written with its places, [`check`] what it means, [`eval`] its
+//! ever runs it. [`parse`] gives what is written with its places, [`check`] what it means, and the run its
 //! value.
 
 pub mod check;

@@ -3,7 +3,7 @@
 //! The endpoint keeps the tables and routes what comes: responses to client transactions by branch, requests
 //! to server transactions by key ([`crate::sip::transaction::key`]), requests with a To tag of ours to their
 //! session, new INVITEs to the layer above as [`Event::Incoming`]. What a session decides is in
-//! [`crate::sip::invite_session`]; here nothing is decided but overload.
+//! `sip::invite_session`; here nothing is decided but overload.
 //!
 //! Responses go to where RFC 3261 §18.2.2 and RFC 3581 send them (never to `maddr`: a stranger would choose
 //! where our answers go); over a stream they go back on it. REGISTER is the registrar's, not served here.

@@ -165,6 +165,11 @@ impl Registrar {
 
     /// Takes what happened. Poll until [`Output::Timeout`] before the next.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        // What a question asked for may be given while the other orders are still being taken.
+        debug_assert!(
+            self.outputs.is_empty() || matches!(input, Input::Credential { .. } | Input::Unavailable { .. }),
+            "law 2: outputs are drained before the next input"
+        );
         match input {
             Input::Received { path, message } => self.received(now, path, &message),
             Input::Credential { ask, stored } => {
