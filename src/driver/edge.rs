@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
 use super::gate::{self, Gate, Way};
+use super::house::Registrations;
 use super::shard::{Mail, Mailbox};
 use super::stream;
 use crate::sip::{Path, Transport, route_key};
@@ -115,6 +116,7 @@ struct Inner {
     streams: Mutex<Streams>,
     dial: mpsc::Sender<(Path, Bytes)>,
     closing: Notify,
+    registrations: Registrations,
 }
 
 #[derive(Default)]
@@ -126,12 +128,18 @@ struct Streams {
 struct OpenStream {
     remote: SocketAddr,
     writer: mpsc::Sender<Bytes>,
+    /// It came from a source that we do not know.
+    strange: bool,
 }
 
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// Connections at once, and from one address.
 const MAX_STREAMS: usize = 1024;
 const MAX_STREAMS_PER_SOURCE: usize = 64;
+/// Connections from sources that we do not know (an agent's phone may hang up from anywhere): few, so that
+/// they never take the room of trunks and phones.
+const MAX_STRANGE_STREAMS: usize = 64;
+const MAX_STRANGE_STREAMS_PER_SOURCE: usize = 4;
 const WRITES_PER_STREAM: usize = 256;
 const DIALS_WAITING: usize = 64;
 const DIAL_TIME: Duration = Duration::from_secs(5);
@@ -152,6 +160,7 @@ pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<E
             counters: EdgeCounters::default(),
             streams: Mutex::default(),
             dial,
+            registrations: Registrations::default(),
             closing: Notify::new(),
         }),
     };
@@ -253,8 +262,8 @@ impl Edge {
     }
 
     /// Hands a message to whoever is to have it.
-    fn deliver(&self, path: Path, bytes: Bytes) {
-        match self.inner.gate.way(path.remote.ip(), &bytes) {
+    fn deliver(&self, way: Way, path: Path, bytes: Bytes) {
+        match way {
             Way::Shard(shard) => {
                 let Some(mailbox) = self.inner.readers.shards.get(shard) else { return };
                 if let Err(mail) = mailbox.send(Mail::Sip { path, bytes })
@@ -266,7 +275,9 @@ impl Edge {
                 }
             }
             Way::Registrar => {
-                if self.inner.readers.house.try_send(super::house::Mail::Sip { path, bytes }).is_err() {
+                let place = self.inner.registrations.place();
+                let mail = place.map(|place| super::house::Mail::Sip { path, bytes, place });
+                if !mail.is_some_and(|mail| self.inner.readers.house.try_send(mail).is_ok()) {
                     self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -292,9 +303,14 @@ impl Edge {
             if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
                 continue;
             }
-            let local = self.local_for(remote);
+            let way = self.inner.gate.way(remote.ip(), datagram);
+            // To find our own address can take system calls: strangers are not worth them.
+            let local = match way {
+                Way::Shard(_) | Way::Registrar => self.local_for(remote),
+                Way::Refused | Way::Dropped => self.inner.local,
+            };
             let path = Path { transport: Transport::Udp, local, remote, connection: None };
-            self.deliver(path, Bytes::copy_from_slice(datagram));
+            self.deliver(way, path, Bytes::copy_from_slice(datagram));
         }
     }
 
@@ -309,7 +325,8 @@ impl Edge {
                 self.inner.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
-            self.run_stream(socket, remote);
+            let strange = !self.inner.gate.knows(remote.ip());
+            self.run_stream(socket, remote, strange);
         }
     }
 
@@ -320,7 +337,7 @@ impl Edge {
                 let connecting = tokio::net::TcpStream::connect(path.remote);
                 match tokio::time::timeout(DIAL_TIME, connecting).await {
                     Ok(Ok(socket)) => {
-                        let writer = edge.run_stream(socket, path.remote);
+                        let writer = edge.run_stream(socket, path.remote, false);
                         // A new queue has room for its first message.
                         let _ = writer.try_send(bytes);
                     }
@@ -334,25 +351,43 @@ impl Edge {
     fn has_room(&self, source: IpAddr) -> bool {
         let streams = self.streams();
         let same = streams.open.values().filter(|stream| stream.remote.ip() == source).count();
-        streams.open.len() < MAX_STREAMS && same < MAX_STREAMS_PER_SOURCE
+        if self.inner.gate.knows(source) {
+            return streams.open.len() < MAX_STREAMS && same < MAX_STREAMS_PER_SOURCE;
+        }
+        let strange = streams.open.values().filter(|stream| stream.strange).count();
+        strange < MAX_STRANGE_STREAMS && same < MAX_STRANGE_STREAMS_PER_SOURCE
     }
 
-    fn run_stream(&self, socket: tokio::net::TcpStream, remote: SocketAddr) -> mpsc::Sender<Bytes> {
+    fn run_stream(
+        &self,
+        socket: tokio::net::TcpStream,
+        remote: SocketAddr,
+        strange: bool,
+    ) -> mpsc::Sender<Bytes> {
         let (writer, to_write) = mpsc::channel(WRITES_PER_STREAM);
         let number = {
             let mut streams = self.streams();
             streams.next += 1;
             let number = streams.next;
-            streams.open.insert(number, OpenStream { remote, writer: writer.clone() });
+            streams.open.insert(number, OpenStream { remote, writer: writer.clone(), strange });
             number
         };
         let local = self.local_for(remote);
         let path = Path { transport: Transport::Tcp, local, remote, connection: Some(number) };
         let edge = self.clone();
         spawn(async move {
-            let deliver = |bytes| edge.deliver(path, bytes);
+            // Nobody but the edge knows of a stranger's connection until it brings something of ours.
+            let known = AtomicBool::new(!strange);
+            let deliver = |bytes: Bytes| {
+                let way = edge.inner.gate.way(path.remote.ip(), &bytes);
+                known.fetch_or(matches!(way, Way::Shard(_) | Way::Registrar), Ordering::Relaxed);
+                edge.deliver(way, path, bytes);
+            };
             stream::run(socket, to_write, deliver).await;
             edge.streams().open.remove(&number);
+            if !known.load(Ordering::Relaxed) {
+                return;
+            }
             for mailbox in &edge.inner.readers.shards {
                 // Whoever has a transaction on it ends it; a full mailbox leaves that to the timers.
                 let _ = mailbox.send(Mail::TransportFailed(path));

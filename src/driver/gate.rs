@@ -46,6 +46,12 @@ impl Gate {
         format!(".{shard}@{}", self.token)
     }
 
+    /// Whether `source` is a trunk's or in the phones' networks.
+    #[must_use]
+    pub fn knows(&self, source: IpAddr) -> bool {
+        self.trunks.find(source).is_some() || self.phones.find(source).is_some()
+    }
+
     /// Where a message from `source` goes.
     #[must_use]
     pub fn way(&self, source: IpAddr, message: &[u8]) -> Way {

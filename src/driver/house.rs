@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -28,6 +29,8 @@ pub enum Mail {
         path: Path,
         /// The message.
         bytes: Bytes,
+        /// Its place among the registrations that wait.
+        place: Place,
     },
     /// A connection is gone.
     TransportFailed(Path),
@@ -45,6 +48,33 @@ pub enum Mail {
 }
 
 const MAILBOX_PLACES: usize = 8192;
+/// Registrations that may wait in the mailbox. A flood of them must not take the room of the desk: an agent
+/// whose `Released` is lost would count as talking for ever.
+const REGISTRATIONS_WAITING: usize = 1024;
+
+/// How many registrations wait in the mailbox.
+#[derive(Clone, Debug, Default)]
+pub struct Registrations(Arc<AtomicUsize>);
+
+/// The place of one registration; given back when it is read or dropped.
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
+
+impl Registrations {
+    /// A place for one more, if there is one.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        let place = Place(Arc::clone(&self.0));
+        // Taken first, so that two senders never share the last place; dropping `place` gives it back.
+        (self.0.fetch_add(1, Ordering::Relaxed) < REGISTRATIONS_WAITING).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// The mailbox, made before the thread runs so that others can be given it first.
 #[must_use]
@@ -96,7 +126,8 @@ impl Running {
             let now = os::now();
             match received {
                 Ok(Mail::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Mail::Sip { path, bytes }) => {
+                Ok(Mail::Sip { path, bytes, place }) => {
+                    drop(place);
                     self.house.registrar.handle(now, registrar::Input::Received { path, message: bytes });
                 }
                 Ok(Mail::TransportFailed(path)) => {
@@ -192,5 +223,21 @@ impl Running {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registrations_have_a_bounded_share_of_the_mailbox_and_give_it_back() {
+        let registrations = Registrations::default();
+        let mut held: Vec<Place> =
+            std::iter::from_fn(|| registrations.place()).take(MAILBOX_PLACES).collect();
+        assert_eq!(held.len(), REGISTRATIONS_WAITING);
+        assert!(registrations.place().is_none());
+        held.pop();
+        assert!(registrations.place().is_some());
     }
 }

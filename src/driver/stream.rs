@@ -30,9 +30,13 @@ pub(super) async fn run(socket: TcpStream, mut to_write: Receiver<Bytes>, delive
                 let Ok(Ok(length @ 1..)) = read else { return };
                 let had_part = parser.is_mid_message();
                 parser.push(buffer.get(..length).unwrap_or_default());
+                let mut whole = false;
                 loop {
                     match parser.next_message() {
-                        Ok(Some(message)) => deliver(message),
+                        Ok(Some(message)) => {
+                            whole = true;
+                            deliver(message);
+                        }
                         Ok(None) => break,
                         Err(broken) => {
                             // The stream can't be framed any more: say why if possible, then close.
@@ -48,7 +52,8 @@ pub(super) async fn run(socket: TcpStream, mut to_write: Receiver<Bytes>, delive
                 if !pongs.is_empty() && !write(&mut writer, pongs.as_bytes()).await {
                     return;
                 }
-                deadline = match (parser.is_mid_message(), had_part) {
+                // A peer that talks without a pause ends most reads in the middle of its next message.
+                deadline = match (parser.is_mid_message(), had_part && !whole) {
                     (true, true) => deadline,
                     (true, false) => Instant::now() + WHOLE_MESSAGE,
                     (false, _) => Instant::now() + IDLE,

@@ -354,7 +354,7 @@ impl Engine {
             path,
             trunk: Arc::clone(&trunk),
             from: caller_number(&invite).map(Secret::new),
-            to: invite.request_uri.user_without_params().unwrap_or_default(),
+            to: dialled(&invite),
             watched: self.traced.contains(&trunk) && wants_trace(&invite),
             offer: invite.offer,
         };
@@ -393,5 +393,14 @@ fn caller_number(invite: &Incoming) -> Option<String> {
     let identity = asserted.first().unwrap_or(&invite.from);
     let user = identity.uri.user_without_params()?;
     let hidden = user.is_empty() || user.eq_ignore_ascii_case("anonymous");
-    (!hidden).then_some(user)
+    (!hidden && user.chars().nth(MAX_USER).is_none()).then_some(user)
 }
+
+/// The number that was dialled, as the record keeps it.
+fn dialled(invite: &Incoming) -> String {
+    let user = invite.request_uri.user_without_params().unwrap_or_default();
+    user.chars().filter(|c| !c.is_control()).take(MAX_USER).collect()
+}
+
+/// Characters of a number or name at most: a header may have 64 kB, and each call keeps a record.
+const MAX_USER: usize = 128;

@@ -156,12 +156,9 @@ fn rtcp_attribute(media: &Media, default_ip: IpAddr) -> Option<SocketAddr> {
     let value = media.get_first_attribute_value("rtcp")??;
     let mut words = value.split_ascii_whitespace();
     let port = words.next()?.parse::<u16>().ok().filter(|&port| port != 0)?;
-    let ip = match words.nth(2) {
-        // Reports to an address of another family or to a name are not worth the trouble.
-        Some(word) => word.parse().ok().filter(|ip: &IpAddr| ip.is_ipv4() == default_ip.is_ipv4())?,
-        None => default_ip,
-    };
-    Some(SocketAddr::new(ip, port))
+    // Reports go to the host that gets the audio: another one may never have asked for them.
+    let elsewhere = words.nth(2).is_some_and(|word| word.parse() != Ok(default_ip));
+    (!elsewhere).then_some(SocketAddr::new(default_ip, port))
 }
 
 /// The stream's own direction, else the session's, else both ways (RFC 8866 §6.7).

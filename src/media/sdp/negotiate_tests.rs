@@ -131,7 +131,10 @@ fn reports_go_where_the_peer_wants_them() {
     let table = [
         ("", Some("198.51.100.1:4001"), false),
         ("a=rtcp:5555|", Some("198.51.100.1:5555"), false),
-        ("a=rtcp:5555 IN IP4 198.51.100.9|", Some("198.51.100.9:5555"), false),
+        ("a=rtcp:5555 IN IP4 198.51.100.1|", Some("198.51.100.1:5555"), false),
+        // Reports do not go to a host that may never have asked for them.
+        ("a=rtcp:5555 IN IP4 198.51.100.9|", Some("198.51.100.1:4001"), false),
+        ("a=rtcp:5555 IN IP4 224.0.0.1|", Some("198.51.100.1:4001"), false),
         ("a=rtcp:zero|", Some("198.51.100.1:4001"), false),
         ("a=rtcp-mux|", Some("198.51.100.1:4000"), true),
         ("b=RS:0|b=RR:0|", None, false),

@@ -21,7 +21,8 @@ pub struct RequestId(pub u64);
 /// How an endpoint behaves.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
-    /// What our Call-IDs end with (`.3@countersign`): the edge routes on it.
+    /// What our Call-IDs end with (`.3@countersign`): the edge routes on it, and a request from elsewhere that
+    /// begins something under such a Call-ID gets 482. Empty: nothing.
     pub call_id_suffix: String,
     /// The Server and User-Agent header; `None` says nothing.
     pub server: Option<String>,
@@ -44,7 +45,7 @@ pub struct EndpointConfig {
 impl Default for EndpointConfig {
     fn default() -> Self {
         Self {
-            call_id_suffix: "@countersign".to_owned(),
+            call_id_suffix: String::new(),
             server: None,
             timers: TimerConfig::default(),
             allow: vec![

@@ -103,7 +103,11 @@ impl Endpoint {
 
     fn receive_outside(&mut self, now: Instant, arrival: Arrival) {
         let merged = MergeKey::of(&arrival.request).is_ok_and(|key| self.merging.contains_key(&key));
-        if merged {
+        // RFC 3261 §8.2.2.2: a Call-ID of our own making on a request that begins something is a loop, or
+        // somebody who learned it from a call of ours. Nothing is kept of it.
+        let own = !self.config.call_id_suffix.is_empty()
+            && arrival.request.headers.call_id().is_ok_and(|id| id.ends_with(&self.config.call_id_suffix));
+        if merged || own {
             return self.answer_status(&arrival, StatusCode::LOOP_DETECTED);
         }
         match arrival.request.method {

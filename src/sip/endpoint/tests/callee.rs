@@ -272,3 +272,18 @@ fn over_a_stream_everything_goes_back_on_it_and_contact_says_so() {
     assert!(peer.sent.iter().all(|(path, _)| *path == peer.path));
     assert_eq!(peer.last_request().headers.via().expect("Via").transport, "TCP");
 }
+
+#[test]
+fn our_own_call_id_begins_nothing() {
+    let config = EndpointConfig { call_id_suffix: ".0@f00d".to_owned(), ..EndpointConfig::default() };
+    let mut peer = Peer::with(config);
+    for method in ["INVITE", "OPTIONS"] {
+        let text = request(method, 1, method, "", "");
+        let own =
+            text.lines().map(|line| if line.starts_with("Call-ID:") { "Call-ID: 12ab.0@f00d" } else { line });
+        peer.says(&format!("{}\r\n\r\n", own.collect::<Vec<_>>().join("\r\n").trim_end()));
+        assert_eq!(peer.statuses().last(), Some(&482), "{method}");
+    }
+    assert!(peer.events.is_empty());
+    assert_eq!(peer.endpoint.active(), Active::default(), "nothing is kept of it");
+}
