@@ -137,17 +137,19 @@ fn settle(world: &mut World) {
 
 #[test]
 fn a_customer_proves_who_they_are_and_talks_to_an_agent() {
-    let (mut world, customer, caller, agent) = at_the_bank("strong", "payments");
+    let (mut world, customer, caller, agent) = at_the_bank("strong", "general");
     world.dial(caller);
     press(&mut world, caller, "1"); // English
     press(&mut world, caller, &format!("{ACCOUNT}#"));
     press(&mut world, caller, "1"); // that is right
     press(&mut world, caller, "1"); // balance
     press(&mut world, caller, PIN);
-    press(&mut world, caller, "2"); // transfer money
+    press(&mut world, caller, "1"); // something else
+    press(&mut world, caller, "3"); // cards
     world.until_pause(caller);
     let code = (customer.code)(world.unix());
     world.press(caller, &code);
+    press(&mut world, caller, "0"); // a person
     assert!(world.run_until(SECOND * 60, World::is_joined), "{}", world.what_happened());
     world.run_for(SECOND * 90);
     world.hang_up(caller);

@@ -85,19 +85,74 @@ fn a_balance_that_is_not_there_is_said_and_the_call_goes_on() {
 fn strong_steps_ask_for_the_second_factor_only() {
     let mut scene = call(World::default(), NUMBER);
     scene.until("choose_language").press("1").until("main_menu").press("1");
-    scene.until("pin_please").press("80421537#").until("anything_else").wait(3_000).press("2");
-    scene.until("totp_please").press("287082").until("connecting").wait(5_000);
+    scene.until("pin_please").press("80421537#").until("confirm_yes_no").press("1");
+    scene.until("main_menu").press("3").until("totp_please").press("287082").until("card_menu").press("0");
+    scene.until("queue_wait").wait(5_000);
     assert_eq!(scene.prompts().iter().filter(|prompt| *prompt == "pin_please").count(), 1);
     let Some(HandOffRequest::Queue { queue, priority, pass, .. }) = &scene.hand_off else {
         panic!("no queue:\n{}", scene.script());
     };
-    assert_eq!((queue.as_str(), *priority), ("payments", 5));
+    assert_eq!((queue.as_str(), *priority), ("general", 5));
     let passed =
         |name: &str| pass.values.iter().find(|(passed, _)| passed == name).map(|(_, value)| value.as_str());
     assert_eq!((passed("auth.level"), passed("auth.factors")), (Some("strong"), Some("pin, totp")));
     scene.hand_off(HandOff::Connected { agent: String::from("ada") }).wait(60_000);
     scene.hand_off(HandOff::Finished).until("goodbye").settle();
     assert!(scene.finished);
+}
+
+/// A caller at the main menu who has proved both factors.
+fn proved(to: &str) -> Scene {
+    let mut scene = call(World::default(), NUMBER);
+    scene.until("choose_language").press("1").until("main_menu").press(to);
+    scene.until("pin_please").press("80421537#").until("totp_please").press("287082");
+    scene
+}
+
+fn audited(scene: &Scene, event: &str) -> usize {
+    scene.asked.iter().filter(|asked| asked.contains(event)).count()
+}
+
+#[test]
+fn money_is_moved_after_the_amount_was_read_back_and_confirmed() {
+    let mut scene = proved("2");
+    scene.until("transfer_amount").press("1250#").until("transfer_confirm");
+    let said = "en-GB/transfer_confirm-1 en-GB/numbers/1 en-GB/numbers/thousand en-GB/numbers/2 en-GB/numbers/hundred \
+                en-GB/numbers/and en-GB/numbers/50 en-GB/money/pounds en-GB/transfer_confirm-2";
+    assert!(scene.script().contains(said), "{}", scene.script());
+    assert_eq!(audited(&scene, "transfer_ordered"), 0);
+    scene.press("1").until("transfer_done").until("confirm_yes_no").press("2").until("goodbye").settle();
+    assert_eq!(audited(&scene, "transfer_ordered"), 1);
+    assert!(scene.finished);
+}
+
+#[test]
+fn a_transfer_that_is_stopped_or_too_great_moves_nothing() {
+    let mut scene = proved("2");
+    scene.until("transfer_amount").press("5001").until("transfer_wrong").press("0#").until("transfer_wrong");
+    scene.press("20#").until("transfer_confirm").press("2").until("transfer_cancelled");
+    assert_eq!(audited(&scene, "transfer_ordered"), 0);
+}
+
+#[test]
+fn a_card_is_blocked_after_a_yes_only_and_a_new_one_is_ordered() {
+    let mut scene = proved("3");
+    scene.until("card_menu").press("1").until("card_confirm_block").press("2").until("card_kept");
+    assert_eq!(audited(&scene, "card_blocked"), 0);
+    scene.until("confirm_yes_no").press("1").until("main_menu").press("3");
+    scene.until("card_menu").press("1").until("card_confirm_block").press("1").until("card_blocked");
+    scene.until("confirm_yes_no").press("1").until("main_menu").press("3");
+    scene.until("card_menu").press("2").until("card_ordered");
+    assert_eq!((audited(&scene, "card_blocked"), audited(&scene, "card_ordered")), (1, 1));
+}
+
+#[test]
+fn the_star_leads_back_from_the_cards_and_silence_asks_for_what_is_missing() {
+    let mut scene = proved("3");
+    scene.until("card_menu").press("*").until("main_menu");
+    let mut silent = call(World::default(), NUMBER);
+    silent.until("choose_language").press("1").until("main_menu").press("3");
+    silent.until("pin_please").until("pin_silent").press("80421537#").until("totp_please").until("totp_silent");
 }
 
 #[test]

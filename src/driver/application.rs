@@ -88,7 +88,7 @@ pub fn open(source: &ApplicationSource) -> Result<Box<dyn Files>, ApplicationErr
                 names.find(|name| name.ends_with(".flow.yaml"))
             };
             match holds_flow(folder) {
-                Some(_) => Ok(Box::new(FolderFiles(folder.clone()))),
+                Some(_) => Ok(Box::new(FolderFiles { folder: folder.clone(), audio: audio_sources(source) })),
                 None => Err(ApplicationError::NoFolder(folder.clone())),
             }
         }
@@ -107,15 +107,18 @@ fn audio_sources(source: &ApplicationSource) -> AudioSources {
     AudioSources { folders, embedded: true }
 }
 
-struct FolderFiles(PathBuf);
+struct FolderFiles {
+    folder: PathBuf,
+    audio: AudioSources,
+}
 
 impl Files for FolderFiles {
     fn read(&self, path: &str) -> Option<String> {
-        fs::read_to_string(self.0.join(path)).ok()
+        fs::read_to_string(self.folder.join(path)).ok()
     }
 
     fn list(&self, folder: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.0.join(folder)) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.folder.join(folder)) else { return Vec::new() };
         let files = entries.flatten().filter(|entry| entry.path().is_file());
         let mut names: Vec<String> = files
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
@@ -129,6 +132,10 @@ impl Files for FolderFiles {
             .collect();
         names.sort();
         names
+    }
+
+    fn recordings(&self) -> Option<BTreeSet<String>> {
+        Some(self.audio.names())
     }
 }
 
@@ -144,6 +151,10 @@ impl Files for EmbeddedFiles {
         let folder = if matches!(folder, "" | ".") { self.0.to_owned() } else { format!("{prefix}{folder}") };
         let paths = embedded::files().list(&folder);
         paths.into_iter().filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned)).collect()
+    }
+
+    fn recordings(&self) -> Option<BTreeSet<String>> {
+        Some(embedded::recordings())
     }
 }
 

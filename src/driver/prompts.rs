@@ -26,6 +26,30 @@ pub struct AudioSources {
     pub embedded: bool,
 }
 
+impl AudioSources {
+    /// The names of all recordings that can be found, as a [`ClipKey`] has them.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        let mut names = if self.embedded { embedded::recordings() } else { BTreeSet::new() };
+        for root in &self.folders {
+            let mut open = vec![root.clone()];
+            while let Some(folder) = open.pop() {
+                let Ok(entries) = fs::read_dir(&folder) else { continue };
+                for path in entries.flatten().map(|entry| entry.path()) {
+                    if path.is_dir() {
+                        open.push(path);
+                    } else if path.extension().is_some_and(|found| EXTENSIONS.iter().any(|known| found == *known))
+                        && let Ok(below) = path.strip_prefix(root)
+                    {
+                        names.insert(below.with_extension("").to_string_lossy().replace('\\', "/"));
+                    }
+                }
+            }
+        }
+        names
+    }
+}
+
 /// Every recording that an application can play, ready to send.
 #[derive(Clone, Debug, Default)]
 pub struct AudioLibrary {

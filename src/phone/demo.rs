@@ -79,7 +79,7 @@ impl Credentials {
 }
 
 /// What a demo customer presses at the bank's prompts: English, the account, its confirmation, first the
-/// balance, then the cards (which ask for the second factor), then a person.
+/// balance, then "yes, something else", then the cards (which ask for the second factor), then a person.
 #[must_use]
 pub fn demo_answers(credentials: Credentials) -> Vec<PromptAnswer> {
     let Credentials { account, pin, totp_seed } = credentials;
@@ -102,6 +102,7 @@ pub fn demo_answers(credentials: Credentials) -> Vec<PromptAnswer> {
             keys: Box::new(move || digits(&format!("{}#", pin.expose()))),
             again: false,
         },
+        once("confirm_yes_no", "1"),
         once("main_menu", "3"),
         PromptAnswer {
             prompt: "totp_please".to_owned(),

@@ -30,5 +30,5 @@ pub use services::{ReplyField, Service, ServiceCall, Services, Table};
 pub use step_kind::{
     Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Decide, Digits, Hangup, Identify,
     IdentifyBy, Lookup, Menu, Notice, Passed, Play, Queue, Readback, Require, Run, Say, Step, StepKind,
-    Transfer,
+    Transfer, WholeMoney,
 };

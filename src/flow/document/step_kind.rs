@@ -6,6 +6,7 @@ use crate::auth::FactorId;
 use crate::diagnostic::Place;
 use crate::flow::ClipKey;
 use crate::flow::expr::Expr;
+use crate::flow::run::values::{Currency, Money};
 use crate::units::Digit;
 
 use super::ast::{
@@ -160,6 +161,8 @@ pub struct Ask {
     pub class: Class,
     /// What is accepted.
     pub digits: Digits,
+    /// The digits are whole units of this currency, between these amounts.
+    pub money: Option<WholeMoney>,
     /// A further test on what was typed.
     pub check: Option<Check>,
     /// Whether the caller confirms it.
@@ -181,6 +184,27 @@ pub struct Digits {
     pub max: u8,
     /// A key that ends the entry early. `None`: only the count and silence end it.
     pub end: Option<Digit>,
+}
+
+/// An amount typed in whole units: pounds or euros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WholeMoney {
+    /// Of what.
+    pub currency: Currency,
+    /// The smallest amount.
+    pub min: u32,
+    /// The greatest amount.
+    pub max: u32,
+}
+
+impl WholeMoney {
+    /// What was typed as an amount; `None` when it is too small or too great.
+    #[must_use]
+    pub fn amount(&self, typed: &str) -> Option<Money> {
+        let units: u32 = typed.parse().ok()?;
+        let within = (self.min..=self.max).contains(&units);
+        within.then(|| Money { minor: i64::from(units) * 100, currency: self.currency })
+    }
 }
 
 /// A test on typed digits.
@@ -301,7 +325,7 @@ pub struct Authenticate {
     /// Said after a failure when one try is left; `failed` when `None`.
     pub failed_last: Option<Prompt>,
     /// Said after silence; the challenge's own prompt when `None`.
-    pub silent: Option<Prompt>,
+    pub silent: Vec<(FactorId, Prompt)>,
     /// Timers; `tries` counts silences only: failures are counted by the policy.
     pub input: Input,
     /// The level is held.

@@ -202,7 +202,7 @@ impl StepKind {
             Self::Authenticate(step) => {
                 out.extend(step.challenge.iter().map(|(_, prompt)| prompt));
                 out.push(&step.failed);
-                out.extend(step.failed_last.iter().chain(&step.silent));
+                out.extend(step.failed_last.iter().chain(step.silent.iter().map(|(_, prompt)| prompt)));
             }
             Self::Lookup(step) => out.extend(&step.while_waiting),
             Self::Queue(step) => out.extend(step.whisper.iter().chain(&step.announce_place)),

@@ -263,6 +263,11 @@ impl FlowRun {
         if step.check.is_some_and(|check| !passes(check, typed.expose())) {
             return self.miss(now, Miss::NoMatch);
         }
+        let typed = match step.money.map(|money| money.amount(typed.expose())) {
+            Some(Some(amount)) => Secret::new(amount.to_string()),
+            Some(None) => return self.miss(now, Miss::NoMatch),
+            None => typed,
+        };
         match &step.confirm {
             Readback::None => self.keep(now, step, typed),
             Readback::ReadBack(_) => {
@@ -426,8 +431,9 @@ fn prompts<'a>(app: &'a Application, step: &'a StepKind, what: &What, line: Line
 fn challenge<'a>(step: &'a Authenticate, what: &What, line: Line) -> Vec<Said<'a>> {
     let What::Factor { challenge, rejected } = what else { return Vec::new() };
     let mut said: Vec<Said<'a>> = Vec::new();
-    match (line, &step.silent) {
-        (Line::After(Miss::NoInput, _), Some(silent)) => return vec![(None, silent)],
+    let silent = step.silent.iter().find(|(factor, _)| *factor == challenge.factor);
+    match (line, silent) {
+        (Line::After(Miss::NoInput, _), Some((_, silent))) => return vec![(None, silent)],
         _ => {
             if let Some(tries_left) = rejected {
                 let last = step.failed_last.as_ref().filter(|_| *tries_left == 1);

@@ -15,7 +15,7 @@ pub(super) const SPEC: Spec = Spec {
         ("level", "the level to reach: a name, or `\"${variable}\"`"),
         ("offer", "the factors, in the order they are asked for"),
         ("choose", "`policy`: the policy chooses among them"),
-        ("prompts", "one prompt for each factor, `failed`, and if wanted `failed_last` and `silent`"),
+        ("prompts", "one prompt for each factor, `failed`, and if wanted `failed_last` and `silent` (one prompt, or `{pin: …, totp: …}`)"),
     ],
     outcomes: &["reached", "insufficient", "not_enrolled", "locked", "unavailable"],
     needs_caller: true,
@@ -97,7 +97,7 @@ fn reachable(step: &mut Reader<'_, '_, '_>, node: &fields::Node, level: &LevelRe
     step.error("E204", &node.place, message, format!("`{level}` needs {needs} factors{kinds}: offer more of them"));
 }
 
-type Prompts = (Vec<(FactorId, Prompt)>, Prompt, Option<Prompt>, Option<Prompt>);
+type Prompts = (Vec<(FactorId, Prompt)>, Prompt, Option<Prompt>, Vec<(FactorId, Prompt)>);
 
 fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Option<Prompts> {
     let node = step.need("prompts")?;
@@ -118,10 +118,33 @@ fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Option<Prompts>
     }
     let failed = fields.need("failed", "`prompts` of `authenticate`", step.build.findings)?;
     let failed = step.build.prompt(failed, &locals)?;
-    let mut optional = |name: &str| match fields.get(name) {
-        Some(node) => step.build.prompt(node, &locals).map(Some),
-        None => Some(None),
+    let failed_last = match fields.get("failed_last") {
+        Some(node) => Some(step.build.prompt(node, &locals)?),
+        None => None,
     };
-    let (failed_last, silent) = (optional("failed_last")?, optional("silent")?);
+    let silent = match fields.get("silent") {
+        Some(node) => silent(step, node, offer)?,
+        None => Vec::new(),
+    };
     Some((challenge, failed, failed_last, silent))
+}
+
+/// What is said when no key comes: one prompt for all factors, or one for each.
+fn silent(step: &mut Reader<'_, '_, '_>, node: &fields::Node, offer: &[FactorId]) -> Option<Vec<(FactorId, Prompt)>> {
+    let mut out = Vec::new();
+    if node.mapping().is_none() {
+        for factor in offer {
+            out.push((*factor, step.build.prompt(node, &[])?));
+        }
+        return Some(out);
+    }
+    let fields = Fields::of(node, "`silent`", step.build.findings)?;
+    let known: Vec<&str> = offer.iter().map(|factor| factor.name()).collect();
+    fields.only(&known, "`silent`", step.build.findings);
+    for factor in offer {
+        if let Some(node) = fields.get(factor.name()) {
+            out.push((*factor, step.build.prompt(node, &[])?));
+        }
+    }
+    Some(out)
 }
