@@ -139,11 +139,12 @@ fn a_card_is_blocked_after_a_yes_only_and_a_new_one_is_ordered() {
     let mut scene = proved("3");
     scene.until("card_menu").press("1").until("card_confirm_block").press("2").until("card_kept");
     assert_eq!(audited(&scene, "card_blocked"), 0);
-    scene.until("confirm_yes_no").press("1").until("main_menu").press("3");
+    let mut scene = proved("3");
     scene.until("card_menu").press("1").until("card_confirm_block").press("1").until("card_blocked");
-    scene.until("confirm_yes_no").press("1").until("main_menu").press("3");
+    assert_eq!(audited(&scene, "card_blocked"), 1);
+    let mut scene = proved("3");
     scene.until("card_menu").press("2").until("card_ordered");
-    assert_eq!((audited(&scene, "card_blocked"), audited(&scene, "card_ordered")), (1, 1));
+    assert_eq!(audited(&scene, "card_ordered"), 1);
 }
 
 #[test]
