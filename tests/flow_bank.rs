@@ -153,7 +153,12 @@ fn the_star_leads_back_from_the_cards_and_silence_asks_for_what_is_missing() {
     scene.until("card_menu").press("*").until("main_menu");
     let mut silent = call(World::default(), NUMBER);
     silent.until("choose_language").press("1").until("main_menu").press("3");
-    silent.until("pin_please").until("pin_silent").press("80421537#").until("totp_please").until("totp_silent");
+    silent
+        .until("pin_please")
+        .until("pin_silent")
+        .press("80421537#")
+        .until("totp_please")
+        .until("totp_silent");
 }
 
 #[test]

@@ -38,7 +38,9 @@ impl AudioSources {
                 for path in entries.flatten().map(|entry| entry.path()) {
                     if path.is_dir() {
                         open.push(path);
-                    } else if path.extension().is_some_and(|found| EXTENSIONS.iter().any(|known| found == *known))
+                    } else if path
+                        .extension()
+                        .is_some_and(|found| EXTENSIONS.iter().any(|known| found == *known))
                         && let Ok(below) = path.strip_prefix(root)
                     {
                         names.insert(below.with_extension("").to_string_lossy().replace('\\', "/"));
