@@ -197,8 +197,10 @@ impl Call {
         if let Some(stream) = &mut callee.stream {
             stream.session.listen(true);
         }
-        let who = callee.party.name.clone();
-        self.note(CallEvent::Joined { who });
+        let joined = CallEvent::Joined { who: callee.party.name.clone() };
+        // The flow was told when they picked up; only now can the caller be heard.
+        self.show(&joined);
+        self.note(joined);
     }
 
     /// Nobody took leg B. A queued caller waits on for the next agent; a transfer's outcome is the flow's.

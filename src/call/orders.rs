@@ -2,7 +2,7 @@
 
 use super::conductor::Call;
 use super::handoff::{Brief, HandOffState, LONGEST_RING, Party};
-use super::io::{Output, SipOrder};
+use super::io::Output;
 use super::leg::{CalleeState, CallerState};
 use super::record::{CallEvent, EndCause};
 use crate::flow::ClipKey;
@@ -27,12 +27,7 @@ impl Call {
             run::Output::Ask(ask, question) => self.out.push_back(Output::Ask(ask, question)),
             run::Output::HandOff(request) => self.hand_off(request),
             run::Output::Trace(event) => {
-                if self.watched
-                    && let Ok(body) = serde_json::to_vec(&event)
-                {
-                    let order = SipOrder::Trace(self.caller.session, body.into());
-                    self.out.push_back(Output::Sip(order));
-                }
+                self.show(&event);
                 if let Some(draft) = &mut self.draft {
                     draft.trace(self.now, event);
                 }

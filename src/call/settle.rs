@@ -147,6 +147,16 @@ impl Call {
         }
     }
 
+    /// Shows a fact to a test caller who asked for it.
+    pub(super) fn show(&mut self, fact: &impl serde::Serialize) {
+        if self.watched
+            && let Ok(body) = serde_json::to_vec(fact)
+        {
+            let order = SipOrder::Trace(self.caller.session, body.into());
+            self.out.push_back(Output::Sip(order));
+        }
+    }
+
     pub(super) fn note(&mut self, event: CallEvent) {
         if let Some(draft) = &mut self.draft {
             draft.happened(self.now, event);

@@ -98,6 +98,7 @@ pub fn hold(phone: &mut Phone, plan: Plan) -> Result<Outcome, PhoneError> {
         prompts: VecDeque::new(),
         ended: false,
         say_ended: false,
+        joined: false,
     };
     conversation.note("dials");
     let result = conversation.carry_out();
@@ -115,6 +116,8 @@ struct Conversation<'a> {
     prompts: VecDeque<String>,
     ended: bool,
     say_ended: bool,
+    /// The agent can hear the caller: nothing is whispered to them any more.
+    joined: bool,
 }
 
 impl Conversation<'_> {
@@ -219,6 +222,10 @@ impl Conversation<'_> {
 
     fn say(&mut self) -> Result<(), String> {
         let Some(clip) = self.plan.say.take() else { return Ok(()) };
+        if self.plan.expects_agent {
+            let patience = self.plan.patience;
+            self.until(patience, |this| this.joined).map_err(|why| format!("not joined with the agent: {why}"))?;
+        }
         self.note("speaks");
         let length = clip.duration() + Duration::from_secs(2);
         self.phone.play(self.session, vec![clip], false);
@@ -306,6 +313,10 @@ impl Conversation<'_> {
                 let agent = self.outcome.agent.clone().unwrap_or_default();
                 self.tell(&format!("connected with agent {agent}"));
                 self.ear = Ear::new();
+            }
+            Some("joined") => {
+                self.joined = true;
+                self.tell("the agent can hear the caller");
             }
             Some("hand_off") => self.tell(&format!("hand-off: {}", text("state").unwrap_or_default())),
             Some("outcome") => {
