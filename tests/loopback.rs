@@ -1,8 +1,11 @@
 //! A verified caller and an agent talk: both directions of the audio, keys, and what the agent is told.
+//! And the way of a newcomer: the program serves the demonstration bank, and its own test caller goes
+//! through it as the demo customer.
 
 mod site;
 
 use std::f64::consts::TAU;
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +14,8 @@ use countersign::audio::correlate::correlate;
 use countersign::auth::token;
 use countersign::driver::os;
 use countersign::units::Digit;
-use site::{ACCOUNT, Handset, PIN, SOON, Site, Stage, add_customer};
+use serde_json::Value;
+use site::{ACCOUNT, Folder, Handset, PIN, SOON, Served, Site, Stage, add_customer, rtp_ports};
 
 const RATE: f64 = 8000.0;
 
@@ -60,7 +64,11 @@ fn caller_and_agent_hear_each_other_and_the_agent_gets_proof_and_no_secret() {
 
     assert_eq!(stage.handsets[1].keys, [], "no key of before the bridge reaches the agent");
     stage.handsets[0].press("159#");
-    assert!(stage.until(SOON, |all| all[1].keys.len() >= 4), "keys reach the agent: {:?}", stage.handsets[1].keys);
+    assert!(
+        stage.until(SOON, |all| all[1].keys.len() >= 4),
+        "keys reach the agent: {:?}",
+        stage.handsets[1].keys
+    );
     let pressed: Vec<Digit> = "159#".chars().filter_map(Digit::from_char).collect();
     assert_eq!(stage.handsets[1].keys, pressed);
 
@@ -71,7 +79,8 @@ fn caller_and_agent_hear_each_other_and_the_agent_gets_proof_and_no_secret() {
     let age: u64 = header("X-Countersign-Age").parse().expect("seconds");
     assert!(age < 60, "{age}");
     let key = site.vault().token_key().verifying_key();
-    let claims = token::verify(&key, &header("X-Countersign-Token"), os::unix_now(), "agent0").expect("a good token");
+    let claims =
+        token::verify(&key, &header("X-Countersign-Token"), os::unix_now(), "agent0").expect("a good token");
     assert_eq!((claims.level.as_str(), claims.call), ("strong", header("X-Countersign-Call")));
     assert_eq!(claims.factors, ["pin", "totp"]);
     for field in headers.iter() {
@@ -87,4 +96,75 @@ fn caller_and_agent_hear_each_other_and_the_agent_gets_proof_and_no_secret() {
     assert!(stage.until(Duration::from_secs(15), |all| all[0].ended.is_some()), "the bank hangs up");
     assert!(stage.until(SOON, |_| site.deployment.ended() == 1));
     site.deployment.stop();
+}
+
+/// The newcomer's way, with everything logged that the program can log, and looked through afterwards.
+#[test]
+fn the_demo_customer_reaches_the_demo_agent_and_nothing_secret_is_written() {
+    let folder = Folder::new("demo");
+    let data = folder.file("data");
+    let log = folder.file("log.txt");
+    let server = Served::start(&data, &["--demo-agent"], Some(&log));
+    let uri = server.uri();
+    let data_text = data.display().to_string();
+    assert!(server.greeting.contains(&format!("call {uri} --demo {data_text}")), "{}", server.greeting);
+
+    let ports = rtp_ports();
+    let ports = format!("{}-{}", ports.start(), ports.end());
+    let heard = folder.file("heard.wav");
+    let heard_text = heard.display().to_string();
+    let call = site::run(&[
+        "call",
+        &uri,
+        "--demo",
+        &data_text,
+        "--json",
+        "--stay",
+        "2",
+        "--rtp-ports",
+        &ports,
+        "--user",
+        "+441632960166",
+        "--expect-level",
+        "strong",
+        "--record",
+        &heard_text,
+    ]);
+    let told = String::from_utf8_lossy(&call.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&call.stderr).into_owned();
+    assert_eq!(call.status.code(), Some(0), "{told}\n{errors}");
+    let outcome: Value = serde_json::from_str(&told).expect("one JSON object");
+    assert_eq!(outcome["answered"], true);
+    assert_eq!(outcome["agent_connected"], true);
+    assert_eq!(outcome["level"], "strong");
+    assert_eq!(outcome["factors"], serde_json::json!(["pin", "totp"]));
+    assert!(outcome["events"].as_array().is_some_and(|events| events.len() > 20), "{told}");
+    assert!(fs::metadata(&heard).expect("a recording").len() > 100_000, "the call was recorded");
+    drop(server);
+
+    // The file for the newcomer says the secrets; nothing else may.
+    let credentials = data.join("demo-credentials.txt");
+    let text = fs::read_to_string(&credentials).expect("readable");
+    let fields = text.lines().filter_map(|line| line.split_once(' '));
+    let mut secrets: Vec<String> = fields
+        .filter(|(name, _)| ["account", "pin", "totp-secret"].contains(name))
+        .map(|(_, value)| value.to_owned())
+        .collect();
+    assert_eq!(secrets.len(), 9, "three customers");
+    secrets.push("1632960166".to_owned());
+    fs::remove_file(&credentials).expect("removed");
+    let mut places = vec![("--json".to_owned(), told.into_bytes()), ("the errors".to_owned(), call.stderr)];
+    places.push(("the log".to_owned(), fs::read(&log).expect("a log")));
+    for entry in fs::read_dir(&data).expect("the data folder") {
+        let path = entry.expect("an entry").path();
+        places.push((path.display().to_string(), fs::read(&path).expect("its bytes")));
+    }
+    assert!(places.len() >= 7, "keys, database, audit log and settings were looked at");
+    assert!(places[2].1.windows(11).any(|run| run == b"call begins"), "the call was logged");
+    for (place, bytes) in places {
+        for secret in &secrets {
+            let found = bytes.windows(secret.len()).any(|run| run == secret.as_bytes());
+            assert!(!found, "{place} has a secret in it");
+        }
+    }
 }

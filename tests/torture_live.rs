@@ -275,7 +275,9 @@ fn final_status_of(text: &str) -> Option<u16> {
 
 fn corpus() -> Option<PathBuf> {
     let Some(root) = std::env::var_os("COUNTERSIGN_CORPUS") else {
-        eprintln!("skipped: COUNTERSIGN_CORPUS is not set, and the torture messages are not part of this repository");
+        eprintln!(
+            "skipped: COUNTERSIGN_CORPUS is not set, and the torture messages are not part of this repository"
+        );
         return None;
     };
     let folder = PathBuf::from(root).join("sip-torture/rfc4475");

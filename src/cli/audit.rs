@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use countersign::driver::keys::{DATABASE_FILE, Keys};
+use countersign::driver::keys::Keys;
 use countersign::driver::vault;
 
 /// Checks the audit log.
@@ -32,12 +32,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn verify(data: &Path) -> Result<(), String> {
-    if !data.join(DATABASE_FILE).exists() {
-        return Err(format!(
-            "{} has no Countersign data\n  help: name the data folder with --data",
-            data.display()
-        ));
-    }
+    super::in_use(data)?;
     let keys = Keys::open(data).map_err(super::text)?;
     let count = vault::verify_audit(data, &keys).map_err(super::text)?;
     println!("{count} audit records, every one as it was written");

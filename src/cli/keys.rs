@@ -18,7 +18,8 @@ pub(crate) struct Arguments {
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    super::ended(Keys::open(&arguments.data).map_err(super::text).map(|keys| {
+    let keys = super::in_use(&arguments.data).and_then(|()| Keys::open(&arguments.data).map_err(super::text));
+    super::ended(keys.map(|keys| {
         let set = serde_json::json!({ "keys": [token::jwk(&keys.token().verifying_key())] });
         println!("{set:#}");
     }))

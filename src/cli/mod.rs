@@ -28,14 +28,17 @@ fn ended(done: Result<(), String>) -> ExitCode {
     }
 }
 
-/// The vault of a data folder that is there already: a mistyped `--data` must not make a new one.
-fn existing(data: &Path) -> Result<Vault, String> {
-    if !data.join(DATABASE_FILE).exists() {
-        return Err(format!(
-            "{} has no Countersign data\n  help: name the data folder with --data",
-            data.display()
-        ));
+/// Whether there is data already: a mistyped `--data` must not make a new folder.
+fn in_use(data: &Path) -> Result<(), String> {
+    if data.join(DATABASE_FILE).exists() {
+        return Ok(());
     }
+    Err(format!("{} has no Countersign data\n  help: name the data folder with --data", data.display()))
+}
+
+/// The vault of a data folder that is there already.
+fn existing(data: &Path) -> Result<Vault, String> {
+    in_use(data)?;
     Vault::open_data(data).map_err(text)
 }
 

@@ -101,7 +101,12 @@ fn add(data: &Path, profile: Profile) -> Result<(), String> {
 }
 
 fn import(data: &Path, file: &Path, application: Option<&Path>) -> Result<(), String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        format!(
+            "cannot read {}: {error}\n  help: give a CSV file in UTF-8 that this user may read",
+            file.display()
+        )
+    })?;
     let named = |line: usize, why: String| format!("{}:{line}: {why}", file.display());
     let rows = import::parse(Secret::new(text).expose())
         .map_err(|errors| lines(errors.iter().map(|error| named(error.line, error.problem.to_string()))))?;
@@ -123,7 +128,9 @@ fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
     let found = match id {
         Some(id) => {
             let one = vault.shown(now, id).map_err(super::text)?;
-            vec![one.ok_or_else(|| format!("there is no customer `{id}`"))?]
+            vec![one.ok_or_else(|| {
+                format!("there is no customer `{id}`\n  help: `countersign subject show` lists them")
+            })?]
         }
         None => vault.all_shown(now).map_err(super::text)?,
     };

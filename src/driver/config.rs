@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
@@ -166,7 +167,10 @@ impl Config {
         if path.exists() {
             return Ok(());
         }
-        fs::create_dir_all(data)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data)
             .and_then(|()| fs::write(&path, default_text(queues)))
             .map_err(|source| ConfigError::Unwritable { path, source })
     }

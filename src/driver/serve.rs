@@ -60,7 +60,7 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// An address list in the settings.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}\n  help: write addresses such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")]
     Access {
         /// The settings file.
         path: PathBuf,
@@ -130,6 +130,7 @@ pub fn start(settings: &ServeSettings) -> Result<Deployment, StartError> {
     Config::write_default(&settings.data, &loaded.application.queues())?;
     let config = Config::read(&settings.data)?;
     check_names(settings, &config, &loaded)?;
+    let access = Access::read(settings, &config)?;
     // The address before the keys: a port in use must leave nothing half made.
     let listeners = Listeners::bind(settings.sip)?;
     let keys = Keys::open(&settings.data)?;
@@ -137,13 +138,32 @@ pub fn start(settings: &ServeSettings) -> Result<Deployment, StartError> {
     vault.set_policy(Arc::clone(&loaded.application.policy));
     // Fewer descriptors than calls need would show as refused calls, later.
     os::raise_descriptor_limit();
-    let parts = Parts { settings, config: &config, loaded: &loaded, vault: &vault };
+    let parts = Parts { settings, config: &config, access, loaded: &loaded, vault: &vault };
     parts.start_threads(listeners)
+}
+
+/// Who may send what, as the settings say it.
+struct Access {
+    trunks: AccessList,
+    phones: AccessList,
+}
+
+impl Access {
+    fn read(settings: &ServeSettings, config: &Config) -> Result<Self, StartError> {
+        let path = settings.data.join(Config::FILE);
+        let wrong = |source| StartError::Access { path: path.clone(), source };
+        let trunks = config.trunks.iter().map(|trunk| (trunk.name.as_str(), trunk.addresses.as_slice()));
+        Ok(Self {
+            trunks: AccessList::parse(trunks).map_err(wrong)?,
+            phones: AccessList::parse([("phones", config.phones.from.as_slice())]).map_err(wrong)?,
+        })
+    }
 }
 
 struct Parts<'a> {
     settings: &'a ServeSettings,
     config: &'a Config,
+    access: Access,
     loaded: &'a Loaded,
     vault: &'a Arc<Vault>,
 }
@@ -153,9 +173,8 @@ impl Parts<'_> {
         let local = listeners.local;
         let shards = self.settings.shards.max(1);
         let mut entropy = os::entropy().map_err(|source| system("randomness", source))?;
-        let gate = self.gate(&entropy.hex(6), shards)?;
+        let gate = self.gate(&entropy.hex(6), shards);
         let suffixes: Vec<String> = (0..shards).map(|shard| gate.call_id_suffix(shard)).collect();
-        let trunks = self.trunks()?;
         let pool = VaultPool::start(self.vault, vault_pool::WORKERS, vault_pool::QUEUE)
             .map_err(|source| system("threads", source))?;
         let pool = Arc::new(pool);
@@ -179,7 +198,7 @@ impl Parts<'_> {
                     ..EndpointConfig::default()
                 },
                 calls: Arc::clone(&calls),
-                trunks: trunks.clone(),
+                trunks: self.access.trunks.clone(),
                 traced: self.traced(),
                 limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
             };
@@ -228,26 +247,14 @@ impl Parts<'_> {
         })
     }
 
-    fn gate(&self, token: &str, shards: usize) -> Result<Gate, StartError> {
-        let phones = self.access([("phones", self.config.phones.from.as_slice())])?;
-        Ok(Gate::new(self.trunks()?, phones, token.to_owned(), shards))
-    }
-
-    fn trunks(&self) -> Result<AccessList, StartError> {
-        self.access(self.config.trunks.iter().map(|trunk| (trunk.name.as_str(), trunk.addresses.as_slice())))
+    fn gate(&self, token: &str, shards: usize) -> Gate {
+        let Access { trunks, phones } = &self.access;
+        Gate::new(trunks.clone(), phones.clone(), token.to_owned(), shards)
     }
 
     fn traced(&self) -> HashSet<Arc<str>> {
         let traced = self.config.trunks.iter().filter(|trunk| trunk.trace);
         traced.map(|trunk| Arc::from(trunk.name.as_str())).collect()
-    }
-
-    fn access<'a>(
-        &self,
-        entries: impl IntoIterator<Item = (&'a str, &'a [String])>,
-    ) -> Result<AccessList, StartError> {
-        let path = self.settings.data.join(Config::FILE);
-        AccessList::parse(entries).map_err(|source| StartError::Access { path, source })
     }
 
     fn call_settings(&self, local: SocketAddr) -> CallSettings {

@@ -224,7 +224,8 @@ impl Conversation<'_> {
         let Some(clip) = self.plan.say.take() else { return Ok(()) };
         if self.plan.expects_agent {
             let patience = self.plan.patience;
-            self.until(patience, |this| this.joined).map_err(|why| format!("not joined with the agent: {why}"))?;
+            self.until(patience, |this| this.joined)
+                .map_err(|why| format!("not joined with the agent: {why}"))?;
         }
         self.note("speaks");
         let length = clip.duration() + Duration::from_secs(2);

@@ -23,8 +23,8 @@ use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::vault::{NewSubject, Profile, Vault};
 use countersign::phone::{Phone, PhoneConfig, PhoneEvent};
 use countersign::secret::Secret;
-use countersign::sip::{EndCause, Headers, SessionId, StatusCode};
 use countersign::sip::timers::TimerConfig;
+use countersign::sip::{EndCause, Headers, SessionId, StatusCode};
 use countersign::units::{Digit, UnixTime};
 use serde_json::Value;
 
