@@ -34,6 +34,7 @@ fn glide(from: f64, to: f64) -> Vec<i16> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are of interest")]
 fn caller_and_agent_hear_each_other_and_the_agent_gets_proof_and_no_secret() {
     let agent = Handset::agent();
     let site = Site::start("loopback", &[&agent]);

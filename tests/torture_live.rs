@@ -273,6 +273,7 @@ fn final_status_of(text: &str) -> Option<u16> {
     (status >= 200).then_some(status)
 }
 
+#[expect(clippy::print_stderr, reason = "a test that checked nothing says so")]
 fn corpus() -> Option<PathBuf> {
     let Some(root) = std::env::var_os("COUNTERSIGN_CORPUS") else {
         eprintln!(
