@@ -61,7 +61,7 @@ pub(crate) fn demo() -> ExitCode {
 
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     match serve(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(message) => {
             eprintln!("{}", if message.starts_with("error") { message } else { format!("error: {message}") });
             ExitCode::from(2)
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-fn serve(arguments: Arguments) -> Result<(), String> {
+fn serve(arguments: Arguments) -> Result<ExitCode, String> {
     super::log_to_stderr();
     let application = match &arguments.application {
         Some(folder) => ApplicationSource::Folder(folder.clone()),
@@ -100,12 +100,30 @@ fn serve(arguments: Arguments) -> Result<(), String> {
         make_customers(&settings.data, &deployment)?;
     }
     greet(&settings, &deployment, agent_address);
-    interrupted.wait();
-    wind_down(deployment, &interrupted);
+    let broken = watch(&deployment, &interrupted);
+    match broken {
+        None => wind_down(deployment, &interrupted),
+        Some(part) => {
+            eprintln!(
+                "error: {part} ended by a defect; this process stops, for its supervisor to start it again"
+            );
+            deployment.stop();
+        }
+    }
     if let Some(agent) = agent {
         agent.stop();
     }
-    Ok(())
+    Ok(if broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Waits for a signal, or for a part that ended by itself.
+fn watch(deployment: &Deployment, interrupted: &signals::Signals) -> Option<&'static str> {
+    while !interrupted.wait_for(Duration::from_secs(1)) {
+        if let Some(part) = deployment.broken() {
+            return Some(part);
+        }
+    }
+    None
 }
 
 fn cores() -> usize {

@@ -69,9 +69,18 @@ impl Listeners {
             },
             source,
         };
-        let udp = UdpSocket::bind(address).map_err(|error| refused(Transport::Udp, error))?;
-        let local = udp.local_addr().map_err(|error| refused(Transport::Udp, error))?;
-        let tcp = std::net::TcpListener::bind(local).map_err(|error| refused(Transport::Tcp, error))?;
+        // A port that the system chose for UDP may be in use for TCP: then it chooses again.
+        let mut choices = if address.port() == 0 { CHOICES_OF_PORT } else { 1 };
+        let (udp, local, tcp) = loop {
+            choices -= 1;
+            let udp = UdpSocket::bind(address).map_err(|error| refused(Transport::Udp, error))?;
+            let local = udp.local_addr().map_err(|error| refused(Transport::Udp, error))?;
+            match std::net::TcpListener::bind(local) {
+                Ok(tcp) => break (udp, local, tcp),
+                Err(_) if choices > 0 => {}
+                Err(error) => return Err(refused(Transport::Tcp, error)),
+            }
+        };
         for done in [udp.set_nonblocking(true), tcp.set_nonblocking(true)] {
             done.map_err(|error| refused(Transport::Udp, error))?;
         }
@@ -116,7 +125,17 @@ struct Inner {
     streams: Mutex<Streams>,
     dial: mpsc::Sender<(Path, Bytes)>,
     closing: Notify,
+    over: AtomicBool,
     registrations: Registrations,
+}
+
+/// Says that the thread is over, however it ended.
+struct Over(Edge);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.inner.over.store(true, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -132,6 +151,7 @@ struct OpenStream {
     strange: bool,
 }
 
+const CHOICES_OF_PORT: u32 = 16;
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// Connections at once, and from one address.
 const MAX_STREAMS: usize = 1024;
@@ -160,6 +180,7 @@ pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<E
             counters: EdgeCounters::default(),
             streams: Mutex::default(),
             dial,
+            over: AtomicBool::new(false),
             registrations: Registrations::default(),
             closing: Notify::new(),
         }),
@@ -167,6 +188,7 @@ pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<E
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let running = edge.clone();
     std::thread::Builder::new().name("sip-edge".to_owned()).spawn(move || {
+        let _over = Over(running.clone());
         runtime.block_on(async move {
             let Ok((udp, tcp)) = into_tokio(listeners.udp, listeners.tcp) else {
                 tracing::error!("the SIP sockets can't be watched");
@@ -214,6 +236,12 @@ impl Edge {
     /// Ends the edge's thread and closes its sockets and connections.
     pub fn close(&self) {
         self.inner.closing.notify_one();
+    }
+
+    /// Whether the sockets are still read: not after [`Edge::close`] or a defect.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.inner.over.load(Ordering::Relaxed)
     }
 
     /// The counters.
@@ -277,7 +305,7 @@ impl Edge {
             Way::Registrar => {
                 let place = self.inner.registrations.place();
                 let mail = place.map(|place| super::house::Mail::Sip { path, bytes, place });
-                if !mail.is_some_and(|mail| self.inner.readers.house.try_send(mail).is_ok()) {
+                if mail.is_none_or(|mail| self.inner.readers.house.try_send(mail).is_err()) {
                     self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }

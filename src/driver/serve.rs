@@ -352,6 +352,23 @@ impl Deployment {
         &self.mailboxes
     }
 
+    /// Which part has ended though nobody stopped it: after a defect. What is left would answer callers with
+    /// silence; only a new start helps.
+    #[must_use]
+    pub fn broken(&self) -> Option<&'static str> {
+        if self.shards.iter().any(JoinHandle::is_finished) {
+            Some("a shard")
+        } else if self.house_thread.is_finished() {
+            Some("the switchboard")
+        } else if self.records_thread.is_finished() {
+            Some("the keeper of call records")
+        } else if !self.edge.is_running() {
+            Some("the SIP edge")
+        } else {
+            None
+        }
+    }
+
     /// Takes no new calls from now on; those that run go on.
     pub fn drain(&self) {
         for mailbox in &self.mailboxes {

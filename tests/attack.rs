@@ -1,0 +1,445 @@
+//! Attacks over real sockets: garbage and floods from trunks, phones and strangers while a canary calls.
+//!
+//! Whatever comes, the deployment must live, give strangers nothing, keep nothing, and still take the
+//! canary's call: answered, with audio, hung up.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use countersign::driver::application::ApplicationSource;
+use countersign::driver::embedded;
+use countersign::driver::serve::{self, Deployment, ServeSettings};
+use countersign::flow::{self, Files};
+use countersign::sip::timers::TimerConfig;
+use countersign::units::Entropy;
+
+const TRUNK: [u8; 4] = [127, 0, 0, 1];
+const PHONE: [u8; 4] = [127, 0, 0, 3];
+const STRANGER: [u8; 4] = [127, 0, 0, 9];
+
+const SETTINGS: &str = "\
+trunks: [{name: loopback, addresses: [\"127.0.0.1\"]}]
+phones: {from: [\"127.0.0.3\"]}
+queues: {general: {}, cards: {}, payments: {}, fraud: {}}
+agents: [{name: ana, queues: [general]}]
+limits: {calls: 500, ring_seconds: 20, call_minutes: 5, silence_seconds: 20}
+";
+
+#[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// A deployment on loopback with a data folder of its own.
+struct Target {
+    deployment: Option<Deployment>,
+    sip: SocketAddr,
+    data: PathBuf,
+}
+
+impl Target {
+    fn start(name: &str, first_port: u16) -> Self {
+        let data = std::env::temp_dir().join(format!("countersign-attack-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&data).expect("a temporary folder");
+        std::fs::write(data.join("countersign.yaml"), SETTINGS).expect("the settings");
+        let settings = ServeSettings {
+            application: ApplicationSource::Embedded(embedded::DEFAULT_APPLICATION),
+            sip: SocketAddr::from((TRUNK, 0)),
+            data: data.clone(),
+            shards: 2,
+            rtp_ports: first_port..=first_port + 199,
+            more_agents: Vec::new(),
+            sip_timers: TimerConfig::default(),
+        };
+        let deployment = serve::start(&settings).expect("a deployment");
+        let sip = deployment.sip;
+        Self { deployment: Some(deployment), sip, data }
+    }
+
+    fn socket(&self, from: [u8; 4]) -> UdpSocket {
+        let socket = UdpSocket::bind(SocketAddr::from((from, 0))).expect("a socket");
+        socket.connect(self.sip).expect("connected");
+        socket.set_read_timeout(Some(Duration::from_secs(3))).expect("a timeout");
+        socket
+    }
+
+    fn stream(&self, from: [u8; 4]) -> TcpStream {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((from, 0)).into()).expect("bound");
+        socket.connect(&self.sip.into()).expect("connected");
+        let stream: TcpStream = socket.into();
+        stream.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout");
+        stream
+    }
+
+    /// Waits until no call is left.
+    fn settles(&self) {
+        let deployment = self.deployment.as_ref().expect("running");
+        assert_eq!(deployment.broken(), None);
+        let until = now() + Duration::from_secs(40);
+        while deployment.calls() > 0 && now() < until {
+            pause(Duration::from_millis(50));
+        }
+        assert_eq!(deployment.calls(), 0, "calls are left");
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Some(deployment) = self.deployment.take() {
+            deployment.stop();
+        }
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
+}
+
+fn request(method: &str, id: &str, from: SocketAddr, tag: &str, extra: &str, body: &str) -> String {
+    format!(
+        "{method} sip:bank@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{id}{method};rport\r\n\
+         Max-Forwards: 70\r\nFrom: \"Eve\" <sip:+34600@127.0.0.1>;tag=f\r\nTo: <sip:bank@127.0.0.1>{tag}\r\n\
+         Call-ID: {id}\r\nCSeq: {number} {method}\r\nContact: <sip:eve@{from}>\r\n{extra}\
+         Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{body}",
+        number = if method == "BYE" { 2 } else { 1 },
+        length = body.len(),
+    )
+}
+
+fn offer(rtp: SocketAddr) -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 8 101\r\n\
+         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n",
+        ip = rtp.ip(),
+        port = rtp.port(),
+    )
+}
+
+/// The canary: a call that is answered.
+struct Canary<'a> {
+    sip: UdpSocket,
+    rtp: UdpSocket,
+    media: SocketAddr,
+    id: String,
+    tag: String,
+    _target: &'a Target,
+}
+
+impl<'a> Canary<'a> {
+    fn dials(target: &'a Target, id: &str) -> Self {
+        let sip = target.socket(TRUNK);
+        let from = sip.local_addr().expect("an address");
+        let rtp = UdpSocket::bind(SocketAddr::from((TRUNK, 0))).expect("a socket");
+        rtp.set_read_timeout(Some(Duration::from_secs(3))).expect("a timeout");
+        let body = offer(rtp.local_addr().expect("an address"));
+        sip.send(request("INVITE", id, from, "", "", &body).as_bytes()).expect("sent");
+        let answer = loop {
+            let answer = receive(&sip).expect("an answer to the canary");
+            if !answer.starts_with("SIP/2.0 1") {
+                break answer;
+            }
+        };
+        assert!(answer.starts_with("SIP/2.0 200"), "the canary is refused: {answer}");
+        let tag = after(&answer, "\r\nTo: ").and_then(|to| after(to, ";tag=")).expect("a tag");
+        let tag = format!(";tag={}", tag.split(['\r', ';']).next().expect("a tag"));
+        let port = after(&answer, "m=audio ").and_then(|rest| rest.split(' ').next());
+        let port: u16 = port.and_then(|port| port.parse().ok()).expect("a port");
+        sip.send(request("ACK", id, from, &tag, "", "").as_bytes()).expect("sent");
+        let media = SocketAddr::new(target.sip.ip(), port);
+        Self { sip, rtp, media, id: id.to_owned(), tag, _target: target }
+    }
+
+    fn hears(&self, packets: usize) {
+        let mut packet = [0_u8; 2048];
+        for _ in 0..packets {
+            let length = self.rtp.recv(&mut packet).expect("the prompt");
+            assert!(length > 12);
+        }
+    }
+
+    fn hangs_up(self) {
+        let from = self.sip.local_addr().expect("an address");
+        self.sip.send(request("BYE", &self.id, from, &self.tag, "", "").as_bytes()).expect("sent");
+        loop {
+            let answer = receive(&self.sip).expect("an answer to BYE");
+            if answer.contains("CSeq: 2 BYE") {
+                assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+                return;
+            }
+        }
+    }
+}
+
+fn receive(socket: &UdpSocket) -> Option<String> {
+    let mut buffer = vec![0_u8; 65_536];
+    let length = socket.recv(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+fn after<'t>(text: &'t str, what: &str) -> Option<&'t str> {
+    text.split_once(what).map(|(_, rest)| rest)
+}
+
+fn below(entropy: &mut Entropy, bound: usize) -> usize {
+    let bound = u64::try_from(bound).expect("small");
+    usize::try_from(entropy.below(bound)).expect("small")
+}
+
+fn byte(entropy: &mut Entropy) -> u8 {
+    u8::try_from(entropy.below(256)).expect("a byte")
+}
+
+/// Spoils a message.
+fn mutated(entropy: &mut Entropy, message: &[u8]) -> Vec<u8> {
+    const SPLINTERS: [&[u8]; 16] = [
+        b"\r\n",
+        b"\0",
+        b"\xff\xff\xff\xff",
+        b"99999999999999999999",
+        b"%00",
+        b"\"",
+        b"<",
+        b">",
+        b";",
+        b",",
+        b"[",
+        b"-1",
+        b"4294967296",
+        b"\xc3\xa9",
+        b"\r\n\r\n",
+        b"m=audio 0 RTP/AVP 0\r\n",
+    ];
+    let mut message = message.to_vec();
+    for _ in 0..=entropy.below(6) {
+        let at = below(entropy, message.len() + 1);
+        match entropy.below(6) {
+            0 | 1 if at < message.len() => message[at] = byte(entropy),
+            2 => drop(message.drain(at..(at + 20).min(message.len()))),
+            3 | 4 => drop(message.splice(at..at, SPLINTERS[below(entropy, 16)].iter().copied())),
+            _ if entropy.below(8) == 0 => message.truncate(at),
+            _ => {}
+        }
+    }
+    message
+}
+
+#[test]
+fn garbage_over_udp_and_tcp_stops_no_call() {
+    let target = Target::start("garbage", 59_000);
+    let mut entropy = Entropy::from_seed([11; 32]);
+    let trunk = target.socket(TRUNK);
+    let phone = target.socket(PHONE);
+    let from = trunk.local_addr().expect("an address");
+    let body = offer(from);
+    let methods = ["INVITE", "OPTIONS", "REGISTER", "BYE", "CANCEL", "ACK", "INFO", "UPDATE", "DANCE"];
+    let digest = "Authorization: Digest username=\"ana\", realm=\"countersign\", nonce=\"00\", uri=\"sip:x\", \
+                  response=\"00\", qop=auth, nc=00000001, cnonce=\"a\"\r\nExpires: 60\r\n";
+    let until = now() + Duration::from_secs(6);
+    for turn in 0_u32.. {
+        let method = methods[below(&mut entropy, 9)];
+        // No INVITE is whole: whole ones would take the ports of the canary for 32 s each.
+        let id = format!("g{turn}");
+        let spoiled = if method == "INVITE" { body.replace("RTP/AVP", "RTP/XXX") } else { body.clone() };
+        let whole = request(method, &id, from, ["", ";tag=x"][below(&mut entropy, 2)], digest, &spoiled);
+        let message = mutated(&mut entropy, whole.as_bytes());
+        if turn % 16 == 0 {
+            let mut stream = target.stream(TRUNK);
+            // The other side may have closed it already.
+            let _ = stream.write_all(&message).and_then(|()| stream.write_all(whole.as_bytes()));
+        } else {
+            // A full buffer loses one: there are more.
+            let _ = if turn % 3 == 0 { &phone } else { &trunk }.send(&message);
+        }
+        if turn % 64 == 0 {
+            if now() > until {
+                break;
+            }
+            pause(Duration::from_millis(2));
+        }
+    }
+    let canary = Canary::dials(&target, "canary-1");
+    canary.hears(10);
+    canary.hangs_up();
+    target.settles();
+}
+
+#[test]
+fn garbage_in_the_media_and_a_second_voice_change_nothing_for_the_caller() {
+    let target = Target::start("media", 59_200);
+    let mut entropy = Entropy::from_seed([12; 32]);
+    let canary = Canary::dials(&target, "canary-2");
+    canary.hears(5);
+    let thief = UdpSocket::bind(SocketAddr::from((STRANGER, 0))).expect("a socket");
+    let until = now() + Duration::from_secs(3);
+    let mut sequence = 0_u16;
+    while now() < until {
+        for _ in 0..50 {
+            sequence = sequence.wrapping_add([0, 1, 1, 2, 30_000][below(&mut entropy, 5)]);
+            let mut packet = vec![0x80, [0, 8, 101, 229, 13, 200][below(&mut entropy, 6)]];
+            packet.extend(sequence.to_be_bytes());
+            packet.extend(entropy.next_u32().to_be_bytes());
+            packet.extend([0, 0, 0, 7]);
+            packet.extend((0..entropy.below(200)).map(|_| byte(&mut entropy)));
+            if entropy.below(4) == 0 {
+                packet = mutated(&mut entropy, &packet);
+            }
+            let report = SocketAddr::new(canary.media.ip(), canary.media.port() + 1);
+            let to = if entropy.below(3) == 0 { report } else { canary.media };
+            let voice = if entropy.below(2) == 0 { &thief } else { &canary.rtp };
+            let _ = voice.send_to(&packet, to);
+        }
+        pause(Duration::from_millis(2));
+    }
+    thief.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    assert!(thief.recv(&mut [0; 2048]).is_err(), "somebody else gets the caller's audio");
+    while canary.rtp.set_nonblocking(true).is_ok() && canary.rtp.recv(&mut [0; 2048]).is_ok() {}
+    canary.rtp.set_nonblocking(false).expect("blocking");
+    canary.hears(5);
+    canary.hangs_up();
+    target.settles();
+}
+
+#[test]
+fn strangers_get_one_answer_and_few_connections() {
+    let target = Target::start("strangers", 59_400);
+    let stranger = target.socket(STRANGER);
+    let from = stranger.local_addr().expect("an address");
+    for method in ["INVITE", "OPTIONS", "REGISTER", "SUBSCRIBE"] {
+        stranger.send(request(method, "s", from, "", "", "").as_bytes()).expect("sent");
+        let answer = receive(&stranger).expect("an answer");
+        assert!(answer.starts_with("SIP/2.0 403 Forbidden\r\n"), "{answer}");
+        assert!(!answer.to_ascii_lowercase().contains("server:"), "{answer}");
+    }
+    let mut held: Vec<TcpStream> = (0..40).map(|_| target.stream(STRANGER)).collect();
+    pause(Duration::from_millis(200));
+    let open = held.iter_mut().filter_map(|stream| {
+        stream.set_nonblocking(true).ok()?;
+        // A connection that was turned away ends; one that is open has nothing to read.
+        matches!(stream.read(&mut [0; 8]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+            .then_some(())
+    });
+    assert!(open.count() <= 4, "strangers hold connections");
+    let mut trunk = target.stream(TRUNK);
+    trunk.write_all(request("OPTIONS", "o", from, "", "", "").as_bytes()).expect("sent");
+    let mut answer = [0_u8; 1024];
+    let length = trunk.read(&mut answer).expect("an answer");
+    assert!(answer[..length].starts_with(b"SIP/2.0 200 "), "the trunk is served meanwhile");
+}
+
+#[test]
+fn a_flood_of_registrations_and_guesses_leaves_callers_alone() {
+    let target = Target::start("register", 59_600);
+    let phone = target.socket(PHONE);
+    let from = phone.local_addr().expect("an address");
+    let until = now() + Duration::from_secs(3);
+    let mut accepted = 0;
+    for turn in 0_u32.. {
+        let digest = format!(
+            "Authorization: Digest username=\"ana\", realm=\"countersign\", nonce=\"{turn:064x}\", \
+             uri=\"sip:127.0.0.1\", response=\"{turn:032x}\", qop=auth, nc=00000001, cnonce=\"a\"\r\n"
+        );
+        let _ = phone.send(request("REGISTER", &format!("r{turn}"), from, "", &digest, "").as_bytes());
+        if turn % 32 == 0 {
+            phone.set_nonblocking(true).expect("nonblocking");
+            while let Some(answer) = receive(&phone) {
+                accepted += u32::from(answer.starts_with("SIP/2.0 200"));
+            }
+            if now() > until {
+                break;
+            }
+        }
+        if turn == 2_000 {
+            let canary = Canary::dials(&target, "canary-3");
+            canary.hears(5);
+            canary.hangs_up();
+        }
+    }
+    assert_eq!(accepted, 0);
+    let canary = Canary::dials(&target, "canary-4");
+    canary.hears(5);
+    canary.hangs_up();
+    target.settles();
+}
+
+#[test]
+fn callers_who_leave_at_any_moment_leave_nothing() {
+    let target = Target::start("leavers", 59_800);
+    let sip = target.socket(TRUNK);
+    let from = sip.local_addr().expect("an address");
+    for turn in 0..60_u64 {
+        let id = format!("l{turn}");
+        let body = offer(SocketAddr::from((TRUNK, 9)));
+        sip.send(request("INVITE", &id, from, "", "", &body).as_bytes()).expect("sent");
+        pause(Duration::from_micros(turn * 100));
+        let cancel = request("CANCEL", &id, from, "", "", "").replace("CANCEL;rport", "INVITE;rport");
+        sip.send(cancel.as_bytes()).expect("sent");
+        // Whoever was answered already hangs up; nobody sends an ACK.
+        sip.set_read_timeout(Some(Duration::from_millis(30))).expect("a timeout");
+        while let Some(answer) = receive(&sip) {
+            if answer.starts_with("SIP/2.0 200") && answer.contains("CSeq: 1 INVITE") {
+                let tag = after(&answer, "\r\nTo: ").and_then(|to| after(to, ";tag=")).expect("a tag");
+                let tag = format!(";tag={}", tag.split(['\r', ';']).next().expect("a tag"));
+                let own =
+                    after(&answer, "Call-ID: ").and_then(|rest| rest.split('\r').next()).expect("an id");
+                sip.send(request("BYE", own, from, &tag, "", "").as_bytes()).expect("sent");
+            }
+        }
+    }
+    let canary = Canary::dials(&target, "canary-5");
+    canary.hears(5);
+    canary.hangs_up();
+    target.settles();
+}
+
+/// The bank, one file of it spoiled.
+struct Spoiled<'a>(&'a str, &'a str);
+
+impl Files for Spoiled<'_> {
+    fn read(&self, path: &str) -> Option<String> {
+        if path == self.0 {
+            return Some(self.1.to_owned());
+        }
+        embedded::files().text(&format!("bank/{path}")).map(str::to_owned)
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        let folder = if folder.is_empty() { "bank".to_owned() } else { format!("bank/{folder}") };
+        let paths = embedded::files().list(&folder);
+        paths.iter().filter_map(|path| path.strip_prefix("bank/").map(str::to_owned)).collect()
+    }
+}
+
+#[test]
+fn spoiled_flows_are_refused_with_words_and_soon() {
+    let mut entropy = Entropy::from_seed([13; 32]);
+    let files: Vec<String> = ["", "prompts"].iter().flat_map(|dir| Spoiled("", "").list(dir)).collect();
+    assert!(files.len() > 3, "{files:?}");
+    let until = now() + Duration::from_secs(5);
+    while now() < until {
+        let file = &files[below(&mut entropy, files.len())];
+        let whole = Spoiled("", "").read(file).expect("a file");
+        let text = mutated(&mut entropy, whole.as_bytes());
+        let text = String::from_utf8_lossy(&text);
+        let began = now();
+        let _ = flow::load(&Spoiled(file, &text));
+        assert!(began.elapsed() < Duration::from_secs(3), "{file} takes too long");
+    }
+    for bomb in [
+        "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+         d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]\n"
+            .to_owned(),
+        "[".repeat(100_000),
+        format!("flow: {}", "{a: ".repeat(50_000)),
+        format!("flow: \"{}", "\\u0000".repeat(20_000)),
+    ] {
+        for file in files.iter().filter(|file| file.ends_with(".yaml")).take(4) {
+            assert!(flow::load(&Spoiled(file, &bomb)).is_err(), "{file}");
+        }
+    }
+}
