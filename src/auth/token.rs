@@ -3,8 +3,7 @@
 //! It says what was verified in which call and how long ago, for two minutes. Whoever has the public key
 //! (`countersign keys`) can check it; nobody but the engine can make one.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -89,10 +88,10 @@ struct Header {
 pub fn sign(key: &SigningKey, claims: &Claims) -> String {
     let header = Header { alg: "EdDSA".into(), typ: "JWT".into(), kid: key_id(&key.verifying_key()) };
     // Neither type has a map with keys that are not text, so neither can fail.
-    let encode = |json: serde_json::Result<Vec<u8>>| URL_SAFE_NO_PAD.encode(json.unwrap_or_default());
+    let encode = |json: serde_json::Result<Vec<u8>>| BASE64URL_NOPAD.encode(&json.unwrap_or_default());
     let signed = format!("{}.{}", encode(serde_json::to_vec(&header)), encode(serde_json::to_vec(claims)));
     let signature = key.sign(signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+    format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature.to_bytes()))
 }
 
 /// Reads a token that must be signed by `key`, be good at `now` and be meant for `audience`.
@@ -102,7 +101,7 @@ pub fn sign(key: &SigningKey, claims: &Claims) -> String {
 pub fn verify(key: &VerifyingKey, token: &str, now: UnixTime, audience: &str) -> Result<Claims, TokenError> {
     let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
     let (header, body) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed);
+    let decode = |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| TokenError::Malformed);
     let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| TokenError::Malformed)?;
     if header.alg != "EdDSA" {
         return Err(TokenError::Malformed);
@@ -125,15 +124,15 @@ pub fn jwk(key: &VerifyingKey) -> serde_json::Value {
         "use": "sig",
         "alg": "EdDSA",
         "kid": key_id(key),
-        "x": URL_SAFE_NO_PAD.encode(key.as_bytes()),
+        "x": BASE64URL_NOPAD.encode(key.as_bytes()),
     })
 }
 
 /// The key's thumbprint (RFC 7638 §3.1 with the members of RFC 8037 §2).
 fn key_id(key: &VerifyingKey) -> String {
-    let x = URL_SAFE_NO_PAD.encode(key.as_bytes());
+    let x = BASE64URL_NOPAD.encode(key.as_bytes());
     let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
-    URL_SAFE_NO_PAD.encode(Sha256::digest(members.as_bytes()))
+    BASE64URL_NOPAD.encode(&Sha256::digest(members.as_bytes()))
 }
 
 #[cfg(test)]
@@ -180,7 +179,7 @@ mod tests {
             let changed = String::from_utf8(bytes).expect("ascii");
             assert!(verify(&key.verifying_key(), &changed, NOW, "alice").is_err(), "byte {place}");
         }
-        let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT","kid":""}"#);
+        let none = BASE64URL_NOPAD.encode(br#"{"alg":"none","typ":"JWT","kid":""}"#);
         let body = token.split('.').nth(1).expect("three parts");
         assert!(verify(&key.verifying_key(), &format!("{none}.{body}."), NOW, "alice").is_err());
     }
@@ -188,7 +187,7 @@ mod tests {
     #[test]
     fn the_public_key_has_the_thumbprint_of_rfc_8037_appendix_a() {
         let secret =
-            URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").expect("base64url");
+            BASE64URL_NOPAD.decode(b"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").expect("base64url");
         let key = SigningKey::from_bytes(&secret.try_into().expect("32 bytes"));
         let jwk = jwk(&key.verifying_key());
         assert_eq!(jwk["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");

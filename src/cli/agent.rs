@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use countersign::driver::os;
-use countersign::driver::vault::{REALM, Vault};
+use countersign::driver::vault::Vault;
+use countersign::sip::registrar::REALM;
 
 /// Sets the password of an agent's telephone.
 #[derive(clap::Args)]

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use crate::sip::{AccessList, Message, Method, Request, Response, RouteKey, StatusCode, route_key};
+use crate::sip::{AccessList, Message, Method, Response, RouteKey, StatusCode, route_key};
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,17 +99,7 @@ fn answer(message: &Bytes, status: StatusCode) -> Option<Response> {
     if request.method == Method::Ack {
         return None;
     }
-    // RFC 3261 §8.2.7: a stateless answer has the same tag for every copy of the request.
-    let tag = stateless_tag(&request);
-    Some(Response::to(&request, status).with_to_tag(&tag))
-}
-
-fn stateless_tag(request: &Request) -> String {
-    let mut hasher = DefaultHasher::new();
-    for field in request.headers.iter() {
-        field.value.hash(&mut hasher);
-    }
-    format!("{:016x}", hasher.finish())
+    Some(Response::stateless(&request, status))
 }
 
 #[cfg(test)]

@@ -184,11 +184,6 @@ impl Engine {
         &self.counters
     }
 
-    /// Calls that come from now on use these; those that run keep theirs.
-    pub fn install(&mut self, settings: Arc<CallSettings>) {
-        self.settings = settings;
-    }
-
     fn stop(&mut self, now: Instant) {
         self.draining = true;
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
@@ -340,7 +335,7 @@ impl Engine {
 
     /// A caller at the door.
     fn incoming(&mut self, now: Instant, session: SessionId, path: Path, invite: Incoming) {
-        let trunk: Option<Arc<str>> = self.trunks.trunk(path.remote.ip()).map(Arc::from);
+        let trunk: Option<Arc<str>> = self.trunks.find(path.remote.ip()).map(Arc::from);
         if let Err(why) = self.limits.admit(self.calls.len(), self.draining, trunk.is_some()) {
             self.counters.refused(why);
             self.endpoint.reject(now, session, why.status(), Some(self.limits.retry_after));

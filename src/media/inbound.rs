@@ -138,12 +138,6 @@ impl Inbound {
         self.listening = on;
     }
 
-    /// Whether somebody listens.
-    #[must_use]
-    pub const fn is_listening(&self) -> bool {
-        self.listening
-    }
-
     /// Whether frames must not carry the sound of keys. Audio is then held until the events that belong to it
     /// have come, as far as that can be foreseen.
     pub fn mute_keys(&mut self, on: bool) {

@@ -1,4 +1,4 @@
-//! Who may send calls: networks of the trunks, each with a name.
+//! Who may send what: networks of trunks or phones, each with a name.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -36,7 +36,7 @@ pub struct AccessError {
     pub source: NetworkError,
 }
 
-/// Networks and the trunk that each belongs to.
+/// Networks, and whose each is.
 #[derive(Clone, Debug, Default)]
 pub struct AccessList(Vec<(Network, String)>);
 
@@ -132,27 +132,21 @@ impl AccessList {
         Ok(list)
     }
 
-    /// Lets a network in as part of the trunk of this name.
-    pub fn allow(&mut self, network: Network, trunk: &str) {
-        self.0.push((network, trunk.to_owned()));
+    /// Lets a network in under this name.
+    pub fn allow(&mut self, network: Network, name: &str) {
+        self.0.push((network, name.to_owned()));
     }
 
-    /// The trunk that `source` belongs to: the narrowest network wins, then the first named.
+    /// Whose network `source` is in: the narrowest wins, then the first named.
     #[must_use]
-    pub fn trunk(&self, source: IpAddr) -> Option<&str> {
+    pub fn find(&self, source: IpAddr) -> Option<&str> {
         let mut best: Option<&(Network, String)> = None;
         for entry in self.0.iter().filter(|(network, _)| network.contains(source)) {
             if best.is_none_or(|(network, _)| network.prefix < entry.0.prefix) {
                 best = Some(entry);
             }
         }
-        best.map(|(_, trunk)| trunk.as_str())
-    }
-
-    /// The same for a list that is not of trunks.
-    #[must_use]
-    pub fn find(&self, source: IpAddr) -> Option<&str> {
-        self.trunk(source)
+        best.map(|(_, name)| name.as_str())
     }
 
     /// Whether nobody is let in.
@@ -175,7 +169,7 @@ mod tests {
     }
 
     fn trunk<'a>(list: &'a AccessList, source: &str) -> Option<&'a str> {
-        list.trunk(source.parse().expect("an address"))
+        list.find(source.parse().expect("an address"))
     }
 
     #[test]

@@ -87,11 +87,6 @@ impl Headers {
         self.0.push(Field { name: name.into(), value: one_line(value.into()) });
     }
 
-    /// Puts a header before all others (a Via of our own).
-    pub fn push_front(&mut self, name: impl Into<HeaderName>, value: impl Into<Bytes>) {
-        self.0.insert(0, Field { name: name.into(), value: one_line(value.into()) });
-    }
-
     /// Replaces all headers of this name by one, at the place of the first.
     pub fn set(&mut self, name: impl Into<HeaderName>, value: impl Into<Bytes>) {
         let name = name.into();

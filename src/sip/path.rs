@@ -22,15 +22,6 @@ impl Transport {
         }
     }
 
-    /// As it is written in the `transport` parameter of a URI (`udp`, `tcp`).
-    #[must_use]
-    pub const fn uri_name(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-        }
-    }
-
     /// Whether messages arrive or the connection fails: no transaction need retransmit.
     #[must_use]
     pub const fn is_reliable(self) -> bool {

@@ -154,12 +154,6 @@ impl StatusCode {
     pub const fn is_success(self) -> bool {
         self.0 >= 200 && self.0 < 300
     }
-
-    /// 3xx.
-    #[must_use]
-    pub const fn is_redirect(self) -> bool {
-        self.0 >= 300 && self.0 < 400
-    }
 }
 
 impl fmt::Display for StatusCode {

@@ -31,7 +31,7 @@ use crate::secret::Secret;
 use crate::units::{CallId, UnixTime};
 
 pub use admin::{ImportError, NewSubject, Profile, Shown};
-pub use records::{REALM, StoredCall};
+pub use records::StoredCall;
 
 /// The vault of a deployment.
 pub struct Vault {

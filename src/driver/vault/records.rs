@@ -6,10 +6,8 @@ use crate::driver::seal::{self, Label, keyed_hash};
 use crate::driver::store::{CallRow, Change, StoreError};
 use crate::secret::Secret;
 use crate::sip::digest::StoredHa1;
+use crate::sip::registrar::REALM;
 use crate::units::UnixTime;
-
-/// The realm that agents' telephones register in.
-pub const REALM: &str = "countersign";
 
 /// A call's record, read back.
 pub struct StoredCall {

@@ -138,12 +138,6 @@ impl Collect {
         }
     }
 
-    /// Whether the entry is digits of a number, where a digit can't be anything else.
-    #[must_use]
-    pub const fn collects_digits(&self) -> bool {
-        matches!(self.rules.expect, Expect::Digits { .. })
-    }
-
     /// Whether part of an entry is typed.
     #[must_use]
     pub fn typing(&self) -> bool {

@@ -210,41 +210,31 @@ impl InviteSession {
     }
 }
 
-/// The CANCEL of an INVITE that we sent (RFC 3261 §9.1): the same Via, Request-URI, From, To, Call-ID,
-/// sequence number and routes.
+/// The CANCEL of an INVITE that we sent (RFC 3261 §9.1).
 pub(crate) fn cancel_of(invite: &Request) -> Option<Request> {
-    let headers = &invite.headers;
-    let (via, from, to) = (headers.via().ok()?, headers.from().ok()?, headers.to().ok()?);
-    let core = Core {
-        via: &via,
-        from: &from,
-        to: &to,
-        call_id: headers.call_id().ok()?,
-        cseq: headers.cseq().ok()?.number,
-    };
-    Some(with_routes_of(invite, Request::build(Method::Cancel, invite.uri.clone(), &core)))
+    like_invite(invite, Method::Cancel, &invite.headers.to().ok()?)
 }
 
 /// The ACK of a 3xx–6xx (RFC 3261 §17.1.1.3): as CANCEL, with To from the response.
 pub(crate) fn ack_of_failure(invite: &Request, response: &Response) -> Option<Request> {
+    like_invite(invite, Method::Ack, &response.headers.to().ok()?)
+}
+
+/// A request with the Via, Request-URI, From, Call-ID, sequence number and routes of the INVITE.
+fn like_invite(invite: &Request, method: Method, to: &NameAddr) -> Option<Request> {
     let headers = &invite.headers;
-    let (via, from) = (headers.via().ok()?, headers.from().ok()?);
-    let to: NameAddr = response.headers.to().ok()?;
     let core = Core {
-        via: &via,
-        from: &from,
-        to: &to,
+        via: &headers.via().ok()?,
+        from: &headers.from().ok()?,
+        to,
         call_id: headers.call_id().ok()?,
         cseq: headers.cseq().ok()?.number,
     };
-    Some(with_routes_of(invite, Request::build(Method::Ack, invite.uri.clone(), &core)))
-}
-
-fn with_routes_of(invite: &Request, mut request: Request) -> Request {
-    for route in invite.headers.all(Name::Route) {
+    let mut request = Request::build(method, invite.uri.clone(), &core);
+    for route in headers.all(Name::Route) {
         request.headers.push(Name::Route, route.clone());
     }
-    request
+    Some(request)
 }
 
 /// Ours: how many callees of one INVITE are told apart.
