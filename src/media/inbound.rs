@@ -10,13 +10,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::frame::Frame;
+use super::io::Event;
 use super::latch::{Latch, LatchPolicy, Verdict};
 use super::rtp::jitter::{JitterBuffer, JitterConfig};
 use super::rtp::packet::{self, Header};
 use super::rtp::reception::{Arrival, Block, Reception};
 use super::rtp::telephone_event_receive::{EventReceiver, Payload};
 use super::sdp::Remote;
-use super::session::Event;
 use super::stats::MediaStats;
 use crate::audio::Codec;
 use crate::units::{PayloadType, Ssrc};

@@ -6,6 +6,7 @@
 
 pub mod frame;
 pub mod inbound;
+pub mod io;
 pub mod latch;
 pub mod outbound;
 pub mod player;
@@ -15,8 +16,10 @@ pub mod session;
 pub mod stats;
 
 pub use frame::Frame;
+pub use io::{Event, Input, Output};
 pub use latch::LatchPolicy;
 pub use rtp::jitter::JitterConfig;
+pub use rtp::packet::Packet;
 pub use sdp::{Direction, LocalMedia, Negotiated, Remote, SdpError};
-pub use session::{Event, Input, MediaConfig, MediaSession, Output, Packet};
+pub use session::{MediaConfig, MediaSession};
 pub use stats::MediaStats;

@@ -14,13 +14,12 @@ use std::time::{Duration, Instant};
 
 use super::frame::{Frame, Transcoder};
 use super::player::Player;
-use super::rtp::packet::{self, Header};
+use super::rtp::packet::{self, Header, Packet};
 use super::rtp::reception::samples;
 use super::rtp::rtcp::Sent;
 use super::rtp::seq::SeqNo;
 use super::rtp::telephone_event_send::{self, EventSender, Slot};
 use super::sdp::Remote;
-use super::session::Packet;
 use crate::audio::tone::{self, Tone};
 use crate::audio::{Clip, Codec};
 use crate::units::{Digit, PayloadType, PlayId, RtpTimestamp, Ssrc};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::session::Packet;
+use super::rtp::packet::Packet;
 use crate::audio::{Clip, Codec};
 use crate::units::PlayId;
 

@@ -10,22 +10,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use smallvec::SmallVec;
-
 use super::frame::Frame;
 use super::inbound::Inbound;
+use super::io::{Event, Input, Output};
 use super::latch::LatchPolicy;
 use super::outbound::Outbound;
 use super::rtp::jitter::JitterConfig;
-use super::rtp::packet;
+use super::rtp::packet::{self, Packet};
 use super::rtp::rtcp::Reporter;
 use super::sdp::Remote;
 use super::stats::MediaStats;
 use crate::audio::Clip;
 use crate::units::{Digit, Entropy, Epoch, PlayId, RtpTimestamp, Ssrc};
-
-/// One outgoing datagram; a packet of up to 30 ms of G.711 needs no allocation.
-pub type Packet = SmallVec<[u8; 256]>;
 
 /// How a session starts.
 #[derive(Debug)]
@@ -72,66 +68,6 @@ impl MediaConfig {
             entropy: entropy.fork(),
         }
     }
-}
-
-/// Something that happened to a session.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// A datagram came to the RTP port.
-    Rtp {
-        /// Its source.
-        from: SocketAddr,
-        /// Its content.
-        bytes: &'a [u8],
-    },
-    /// A datagram came to the RTCP port.
-    Rtcp {
-        /// Its source.
-        from: SocketAddr,
-        /// Its content.
-        bytes: &'a [u8],
-    },
-    /// The time of the last [`Output::Timeout`] has come.
-    Timeout,
-}
-
-/// What a session wants done.
-pub enum Output {
-    /// Send from the RTP port.
-    Rtp {
-        /// Where to.
-        to: SocketAddr,
-        /// What.
-        bytes: Packet,
-    },
-    /// Send from the RTCP port.
-    Rtcp {
-        /// Where to.
-        to: SocketAddr,
-        /// What.
-        bytes: Packet,
-    },
-    /// Something the call may care about.
-    Event(Event),
-    /// 20 ms of what the peer says, while someone listens.
-    Frame(Frame),
-    /// Nothing more to do until then; `None`: until the next input.
-    Timeout(Option<Instant>),
-}
-
-/// What a session noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A key was pressed. Reported once a press, when its first packet is seen.
-    Digit(Digit),
-    /// The last packet of this order to play has been handed out.
-    PlayFinished(PlayId),
-    /// From now on this source is the peer.
-    Latched(SocketAddr),
-    /// The first packet from the peer came.
-    FirstPacket,
-    /// No media for the silence timeout; once per silence.
-    Silent,
 }
 
 /// The media of one leg.

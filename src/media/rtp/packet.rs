@@ -1,10 +1,13 @@
 //! RTP packets (RFC 3550 §5.1): a borrowed view of one that came, the header of one that goes.
 
 use rtp_rs::{RtpPacketBuilder, RtpReader};
+use smallvec::SmallVec;
 
 use super::seq::SeqNo;
-use crate::media::session::Packet;
 use crate::units::{PayloadType, RtpTimestamp, Ssrc};
+
+/// One outgoing datagram; a packet of up to 30 ms of G.711 needs no allocation.
+pub type Packet = SmallVec<[u8; 256]>;
 
 /// What the header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

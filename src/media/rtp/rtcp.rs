@@ -8,8 +8,8 @@ use rtcp_types::{
     RtcpPacketWriterExt, Sdes, SdesChunk, SdesItem, SenderReport,
 };
 
+use super::packet::Packet;
 use super::reception::Block;
-use crate::media::session::Packet;
 use crate::units::{Entropy, Epoch, RtpTimestamp, Ssrc};
 
 /// What we sent, for a sender report.

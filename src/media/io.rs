@@ -1,0 +1,68 @@
+//! The interface of a media session: what happens to it, what it wants done, what it noticed.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::frame::Frame;
+use super::rtp::packet::Packet;
+use crate::units::{Digit, PlayId};
+
+/// Something that happened to a session.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram came to the RTP port.
+    Rtp {
+        /// Its source.
+        from: SocketAddr,
+        /// Its content.
+        bytes: &'a [u8],
+    },
+    /// A datagram came to the RTCP port.
+    Rtcp {
+        /// Its source.
+        from: SocketAddr,
+        /// Its content.
+        bytes: &'a [u8],
+    },
+    /// The time of the last [`Output::Timeout`] has come.
+    Timeout,
+}
+
+/// What a session wants done.
+pub enum Output {
+    /// Send from the RTP port.
+    Rtp {
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        bytes: Packet,
+    },
+    /// Send from the RTCP port.
+    Rtcp {
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        bytes: Packet,
+    },
+    /// Something the call may care about.
+    Event(Event),
+    /// 20 ms of what the peer says, while someone listens.
+    Frame(Frame),
+    /// Nothing more to do until then; `None`: until the next input.
+    Timeout(Option<Instant>),
+}
+
+/// What a session noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A key was pressed. Reported once a press, when its first packet is seen.
+    Digit(Digit),
+    /// The last packet of this order to play has been handed out.
+    PlayFinished(PlayId),
+    /// From now on this source is the peer.
+    Latched(SocketAddr),
+    /// The first packet from the peer came.
+    FirstPacket,
+    /// No media for the silence timeout; once per silence.
+    Silent,
+}
