@@ -29,7 +29,7 @@ pub struct Inbound {
     reception: Option<Reception>,
     /// The SSRC before the present one, and since when: its stragglers do not bring it back.
     former: Option<(Ssrc, Instant)>,
-    keys: EventReceiver,
+    keys: Keys,
     jitter: JitterBuffer,
     listening: bool,
     muting: bool,
@@ -53,6 +53,23 @@ enum Kind {
     Noise,
 }
 
+/// The presses of the last two streams, newest use last: each has timestamps of its own.
+#[derive(Default)]
+struct Keys([(Option<Ssrc>, EventReceiver); 2]);
+
+impl Keys {
+    fn of(&mut self, ssrc: Ssrc) -> &mut EventReceiver {
+        let [older, newer] = &mut self.0;
+        if newer.0 != Some(ssrc) {
+            std::mem::swap(older, newer);
+            if newer.0 != Some(ssrc) {
+                *newer = (Some(ssrc), EventReceiver::default());
+            }
+        }
+        &mut self.0[1].1
+    }
+}
+
 /// Watches for a peer that has gone quiet.
 struct Silence {
     timeout: Duration,
@@ -70,7 +87,7 @@ impl Inbound {
             agreed: Agreed::default(),
             reception: None,
             former: None,
-            keys: EventReceiver::default(),
+            keys: Keys::default(),
             jitter: JitterBuffer::new(jitter),
             listening: false,
             muting: false,
@@ -108,7 +125,8 @@ impl Inbound {
         };
         let verdict =
             self.latch.as_mut().map_or(Verdict::Foreign, |latch| latch.judge(now, from, header.ssrc));
-        if verdict == Verdict::Foreign || self.is_straggler(now, header.ssrc) {
+        let aside = matches!(kind, Kind::Event) && self.is_beside(header.ssrc);
+        if verdict == Verdict::Foreign || (!aside && self.is_straggler(now, header.ssrc)) {
             self.counted.foreign += 1;
             return [None; 3];
         }
@@ -117,6 +135,10 @@ impl Inbound {
         if self.agreed.open {
             self.silence.last = Some(now);
             self.silence.reported = false;
+        }
+        if aside {
+            self.counted.packets_received += 1;
+            return [latched, first, self.key(&header, Arrival::Advance, payload)];
         }
         let arrival = self.arrive(now, &header);
         let digit = match kind {
@@ -148,7 +170,8 @@ impl Inbound {
     /// The next 20 ms for the listener.
     pub fn frame(&mut self, now: Instant) -> Option<Frame> {
         let (mut frame, timestamp) = self.jitter.take(now)?;
-        if self.muting && self.keys.sounds_within(timestamp, FRAME_SAMPLES) {
+        let ssrc = self.reception.as_ref().map(|known| known.ssrc);
+        if self.muting && ssrc.is_some_and(|ssrc| self.keys.of(ssrc).sounds_within(timestamp, FRAME_SAMPLES)) {
             let silence = frame.codec.silence_byte();
             frame.payload.fill(silence);
             self.jitter.forget_last();
@@ -211,6 +234,12 @@ impl Inbound {
         })
     }
 
+    /// Some peers send keys with an SSRC of their own beside the audio's (RFC 4733 §2.1 wants the audio's).
+    /// Such keys count, and do not replace the audio's stream.
+    fn is_beside(&self, ssrc: Ssrc) -> bool {
+        self.reception.as_ref().is_some_and(|known| known.ssrc != ssrc)
+    }
+
     /// Counts a packet in its stream, which may be a new one.
     fn arrive(&mut self, now: Instant, header: &Header) -> Arrival {
         if let Some(reception) = self.reception.as_mut().filter(|known| known.ssrc == header.ssrc) {
@@ -221,7 +250,6 @@ impl Inbound {
             add_reception(&mut self.counted, &old);
             self.counted.source_changes += 1;
             self.former = Some((old.ssrc, now));
-            self.keys.source_changed();
             self.jitter.reset();
         }
         Arrival::Advance
@@ -230,7 +258,7 @@ impl Inbound {
     fn key(&mut self, header: &Header, arrival: Arrival, payload: &[u8]) -> Option<Event> {
         let payload = Payload::read(payload)?;
         let overtaken = matches!(arrival, Arrival::Reordered | Arrival::Duplicate);
-        let digit = self.keys.receive(overtaken, header.timestamp, payload)?;
+        let digit = self.keys.of(header.ssrc).receive(overtaken, header.timestamp, payload)?;
         self.counted.keys += 1;
         Some(Event::Digit(digit))
     }
