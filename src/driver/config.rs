@@ -87,6 +87,10 @@ pub struct PhonesConfig {
     /// Addresses or networks from which a registration is considered.
     #[serde(default)]
     pub from: Vec<String>,
+    /// Whether phones are challenged with SHA-256 beside MD5 (RFC 8760). There are phones in use, baresip 1.0
+    /// among them, that give up on a challenge that names an algorithm they do not know.
+    #[serde(default)]
+    pub sha256: bool,
 }
 
 /// A queue.
@@ -220,6 +224,7 @@ trunks:
 # From where agents' phones may register.
 phones:
   from: ["127.0.0.0/8", "::1"]
+  sha256: false         # true: SHA-256 is offered beside MD5; older phones then fail to register
 
 # The lines that callers wait in; flows name them.
 queues:

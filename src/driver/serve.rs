@@ -30,6 +30,7 @@ use super::vault_pool::{self, VaultPool};
 use crate::call::{CallLimits, CallSettings};
 use crate::engine::{Engine, EngineConfig, Limits};
 use crate::routing::{Agent, AgentName, Contact, Queue, QueueName, Switchboard, SwitchboardConfig};
+use crate::sip::digest::Algorithm;
 use crate::sip::registrar::{Registrar, RegistrarConfig};
 use crate::sip::timers::TimerConfig;
 use crate::sip::{AccessError, AccessList, EndpointConfig};
@@ -223,7 +224,7 @@ impl Parts<'_> {
         }
         let house = House {
             switchboard: self.switchboard(),
-            registrar: Registrar::new(RegistrarConfig::default(), os::now(), entropy.fork()),
+            registrar: Registrar::new(self.registrar_config(), os::now(), entropy.fork()),
             vault: Arc::clone(self.vault),
             shards: mailboxes.clone(),
             edge: edge.clone(),
@@ -250,6 +251,14 @@ impl Parts<'_> {
     fn gate(&self, token: &str, shards: usize) -> Gate {
         let Access { trunks, phones } = &self.access;
         Gate::new(trunks.clone(), phones.clone(), token.to_owned(), shards)
+    }
+
+    fn registrar_config(&self) -> RegistrarConfig {
+        let mut config = RegistrarConfig::default();
+        if !self.config.phones.sha256 {
+            config.algorithms = vec![Algorithm::Md5];
+        }
+        config
     }
 
     fn traced(&self) -> HashSet<Arc<str>> {

@@ -171,7 +171,8 @@ impl Inbound {
     pub fn frame(&mut self, now: Instant) -> Option<Frame> {
         let (mut frame, timestamp) = self.jitter.take(now)?;
         let ssrc = self.reception.as_ref().map(|known| known.ssrc);
-        if self.muting && ssrc.is_some_and(|ssrc| self.keys.of(ssrc).sounds_within(timestamp, FRAME_SAMPLES)) {
+        if self.muting && ssrc.is_some_and(|ssrc| self.keys.of(ssrc).sounds_within(timestamp, FRAME_SAMPLES))
+        {
             let silence = frame.codec.silence_byte();
             frame.payload.fill(silence);
             self.jitter.forget_last();

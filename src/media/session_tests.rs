@@ -250,3 +250,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn keys_with_an_ssrc_of_their_own_count_beside_the_audio() {
+    let start = test_start();
+    let mut session = session(start);
+    session.connect(start, &remote("198.51.100.1:4000"));
+    let mut keys = 0;
+    let mut send = |session: &mut MediaSession, bytes: &[u8]| {
+        session.handle(start, Input::Rtp { from: at("198.51.100.1:4000"), bytes });
+        let events = drain(session).events;
+        keys += events.iter().filter(|event| matches!(event, Event::Digit(_))).count();
+    };
+    let mut seq = 0;
+    for (press, ssrc) in [(0_u32, 7_u32), (1, 7), (2, 8), (3, 9)] {
+        for part in 1..=5_u8 {
+            seq += 1;
+            send(&mut session, &datagram(0, seq, u32::from(seq) * 160, 1, &[0xff; 160]));
+            let event = datagram(101, seq, 24_400 + press * 400, ssrc, &[4, 10, 0, part * 40]);
+            send(&mut session, &event);
+        }
+    }
+    assert_eq!(keys, 4, "each press once");
+    let stats = session.stats();
+    assert_eq!((stats.source_changes, stats.foreign, stats.packets_lost), (0, 0, 0));
+}

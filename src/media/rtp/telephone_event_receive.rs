@@ -98,11 +98,6 @@ impl EventReceiver {
         })
     }
 
-    /// The source started over: what it sends now has nothing to do with the numbers before.
-    pub fn source_changed(&mut self) {
-        self.presses.clear();
-    }
-
     /// Of a press that has been forgotten, if the packet is a straggler at all.
     fn is_old(&self, timestamp: RtpTimestamp) -> bool {
         self.presses.back().is_some_and(|last| samples_between(last.onset, timestamp) < -STALE)

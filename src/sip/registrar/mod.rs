@@ -41,6 +41,8 @@ pub struct RegistrarConfig {
     pub max_expires: Duration,
     /// How long a nonce may be used.
     pub nonce_lifetime: Duration,
+    /// What phones are challenged with, the stronger first (RFC 8760 §2.4).
+    pub algorithms: Vec<Algorithm>,
 }
 
 impl Default for RegistrarConfig {
@@ -52,6 +54,7 @@ impl Default for RegistrarConfig {
             default_expires: Duration::from_secs(3600),
             max_expires: Duration::from_secs(3600),
             nonce_lifetime: Duration::from_secs(300),
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         }
     }
 }
@@ -321,7 +324,7 @@ impl Registrar {
     fn challenge(&mut self, now: Instant, request: &Request, stale: bool) -> Response {
         let nonce = self.nonces.issue(now, &mut self.entropy);
         let mut answer = Response::stateless(request, StatusCode::UNAUTHORIZED);
-        for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
+        for algorithm in self.config.algorithms.iter().copied() {
             let challenge = Challenge {
                 realm: self.config.realm.clone(),
                 nonce: nonce.clone(),

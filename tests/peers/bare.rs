@@ -1,0 +1,121 @@
+//! baresip as caller and as registered agent, led over its TCP control port.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use countersign::audio::{decode_file, wav};
+use countersign::units::SampleRate;
+
+use super::site::{Site, end, quiet, until};
+use super::wire::sample;
+
+/// A running baresip.
+pub(crate) struct Baresip {
+    folder: PathBuf,
+    child: Child,
+    control: TcpStream,
+    said: String,
+}
+
+impl Baresip {
+    /// Starts one that speaks a tone. It listens for TLS at the port after `sip`.
+    pub(crate) fn start(
+        site: &Site,
+        name: &str,
+        sip: u16,
+        rtp: (u16, u16),
+        hertz: f64,
+        account: &str,
+    ) -> Self {
+        let folder = site.folder.join(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        let control = sip + 2;
+        let config = include_str!("baresip.config")
+            .replace("@SIP@", &sip.to_string())
+            .replace("@NAME@", name)
+            .replace("@FOLDER@", &folder.to_string_lossy())
+            .replace("@RTP@", &format!("{}-{}", rtp.0, rtp.1))
+            .replace("@MODULES@", &modules())
+            .replace("@CONTROL@", &control.to_string());
+        let tone: Vec<i16> = (0..60 * 8000)
+            .map(|n| sample(6000.0 * (std::f64::consts::TAU * hertz * f64::from(n) / 8000.0).sin()))
+            .collect();
+        fs::write(folder.join("tone.wav"), wav::write(&tone, SampleRate::TELEPHONE)).expect("a tone");
+        fs::write(folder.join("config"), config).expect("a config");
+        fs::write(folder.join("accounts"), format!("{account}\n")).expect("an account");
+        fs::write(folder.join("contacts"), "").expect("no contacts");
+        let mut command = Command::new("baresip");
+        command.arg("-f").arg(&folder);
+        let child = quiet(&mut command, &folder.join("log"));
+        let connected = until(Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", control)).ok());
+        let control = connected.unwrap_or_else(|| {
+            panic!("baresip does not listen: {}", fs::read_to_string(folder.join("log")).unwrap_or_default())
+        });
+        control.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+        Self { folder, child, control, said: String::new() }
+    }
+
+    /// Gives a command.
+    pub(crate) fn order(&mut self, command: &str, parameter: &str) {
+        let json = serde_json::json!({"command": command, "params": parameter, "token": "t"}).to_string();
+        write!(self.control, "{}:{json},", json.len()).expect("baresip listens");
+    }
+
+    /// Presses keys one by one.
+    pub(crate) fn press(&mut self, keys: &str) {
+        for key in keys.chars() {
+            self.order("sndcode", &key.to_string());
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// Everything it said until now.
+    pub(crate) fn said(&mut self) -> String {
+        let mut buffer = [0; 4096];
+        while let Ok(length) = self.control.read(&mut buffer)
+            && length > 0
+        {
+            self.said.push_str(&String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()));
+        }
+        self.said.clone()
+    }
+
+    /// Waits until it says something.
+    pub(crate) fn says(&mut self, what: &str, limit: Duration) {
+        let found = until(limit, || self.said().contains(what).then_some(()));
+        assert!(found.is_some(), "baresip did not say {what}: {}", self.said);
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// What it heard, when it has hung up.
+    pub(crate) fn heard(&mut self) -> Vec<i16> {
+        end(&mut self.child);
+        let files = fs::read_dir(&self.folder).expect("a folder").flatten();
+        let file = files.map(|file| file.path()).find(|path| path.to_string_lossy().ends_with("-dec.wav"));
+        let bytes = fs::read(file.expect("a recording")).expect("a recording");
+        decode_file(&bytes, "wav").expect("a WAV file").samples
+    }
+}
+
+impl Drop for Baresip {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// Where the system keeps its modules.
+fn modules() -> String {
+    let places = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"];
+    places
+        .into_iter()
+        .find(|place| fs::exists(place).unwrap_or(false))
+        .unwrap_or("/usr/lib/baresip/modules")
+        .to_owned()
+}

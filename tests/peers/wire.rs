@@ -1,0 +1,168 @@
+//! RTP on the wire: pcap files that SIPp plays, and captures of what went over loopback.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use super::site::{end, quiet, until};
+
+/// A caller's whole RTP stream, audio and keys with one SSRC, as a pcap file in the making.
+pub(crate) struct Stream {
+    file: Vec<u8>,
+    seq: u16,
+    timestamp: u32,
+    micros: u64,
+    phase: f64,
+}
+
+const SSRC: u32 = 0x1234_5678;
+const EVENTS: u8 = 101;
+
+impl Stream {
+    pub(crate) fn new() -> Self {
+        // Magic number, version 2.4, no time zone, no accuracy, longest packet, Ethernet.
+        let mut file = Vec::new();
+        for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+            file.extend(word.to_le_bytes());
+        }
+        Self { file, seq: 1000, timestamp: 5000, micros: 0, phase: 0.0 }
+    }
+
+    /// Audio: a tone of 440 Hz in PCMU.
+    pub(crate) fn audio(&mut self, length: Duration) {
+        for _ in 0..length.as_millis() / 20 {
+            let mut samples = Vec::new();
+            for _ in 0..160 {
+                self.phase += std::f64::consts::TAU * 440.0 / 8000.0;
+                samples.push(sample(6000.0 * self.phase.sin()));
+            }
+            let mut payload = Vec::new();
+            countersign::audio::Codec::Pcmu.encode(&samples, &mut payload);
+            self.packet(0, false, &payload);
+            self.micros += 20_000;
+            self.timestamp = self.timestamp.wrapping_add(160);
+        }
+    }
+
+    /// Keys of 100 ms with 60 ms between them.
+    pub(crate) fn press(&mut self, keys: &str) {
+        for key in keys.chars() {
+            let event = u8::try_from("0123456789*#".find(key).expect("a key")).expect("small");
+            for part in 1..=5_u16 {
+                let [high, low] = (160 * part).to_be_bytes();
+                self.packet(EVENTS, part == 1, &[event, 10, high, low]);
+                self.micros += 20_000;
+            }
+            let [high, low] = 800_u16.to_be_bytes();
+            for _ in 0..3 {
+                self.packet(EVENTS, false, &[event, 0x8a, high, low]);
+            }
+            self.timestamp = self.timestamp.wrapping_add(800);
+            self.audio(Duration::from_millis(60));
+        }
+    }
+
+    fn packet(&mut self, kind: u8, marker: bool, payload: &[u8]) {
+        let mut rtp = vec![0x80, kind | if marker { 0x80 } else { 0 }];
+        rtp.extend(self.seq.to_be_bytes());
+        rtp.extend(self.timestamp.to_be_bytes());
+        rtp.extend(SSRC.to_be_bytes());
+        rtp.extend(payload);
+        self.seq = self.seq.wrapping_add(1);
+        let length = u16::try_from(rtp.len()).expect("short") + 8;
+        let mut frame = vec![0; 12];
+        frame.extend([0x08, 0x00, 0x45, 0x00]);
+        frame.extend((length + 20).to_be_bytes());
+        frame.extend([0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1]);
+        // SIPp puts in its own ports.
+        frame.extend([0x0f, 0xa0, 0x0f, 0xa0]);
+        frame.extend(length.to_be_bytes());
+        frame.extend([0, 0]);
+        frame.extend(rtp);
+        let size = u32::try_from(frame.len()).expect("short");
+        let seconds = u32::try_from(self.micros / 1_000_000).expect("minutes");
+        let micros = u32::try_from(self.micros % 1_000_000).expect("below a million");
+        for word in [seconds, micros, size, size] {
+            self.file.extend(word.to_le_bytes());
+        }
+        self.file.extend(frame);
+    }
+
+    pub(crate) fn write(&self, path: &Path) {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, &self.file).expect("a pcap file");
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a tone of small amplitude")]
+pub(crate) fn sample(value: f64) -> i16 {
+    value as i16
+}
+
+/// A UDP packet seen on loopback.
+pub(crate) struct Packet {
+    /// Seconds.
+    pub(crate) at: f64,
+    pub(crate) from: u16,
+    pub(crate) to: u16,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Packet {
+    /// The RTP payload type.
+    pub(crate) fn kind(&self) -> Option<u8> {
+        self.payload.get(1).map(|octet| octet & 0x7f)
+    }
+}
+
+/// A capture of media on loopback.
+pub(crate) struct Capture {
+    child: Child,
+    path: PathBuf,
+}
+
+impl Capture {
+    /// Starts; returns when packets are being taken.
+    pub(crate) fn start(folder: &Path) -> Self {
+        let path = folder.join("media.pcap");
+        let log = folder.join("dumpcap.log");
+        let mut command = Command::new("dumpcap");
+        command.args(["-q", "-P", "-i", "lo", "-f", "udp portrange 41000-42999", "-w"]).arg(&path);
+        let child = quiet(&mut command, &log);
+        let started = until(Duration::from_secs(10), || {
+            fs::read_to_string(&log).unwrap_or_default().contains("File:").then_some(())
+        });
+        assert!(started.is_some(), "no capture: {}", fs::read_to_string(&log).unwrap_or_default());
+        Self { child, path }
+    }
+
+    /// Ends it and reads what came.
+    pub(crate) fn packets(mut self) -> Vec<Packet> {
+        end(&mut self.child);
+        read(&fs::read(&self.path).expect("the capture"))
+    }
+}
+
+fn read(file: &[u8]) -> Vec<Packet> {
+    let word =
+        |at: usize| file.get(at..at + 4).map(|four| u32::from_le_bytes(four.try_into().expect("four")));
+    let fraction = match word(0) {
+        Some(0xa1b2_c3d4) => 1e-6,
+        Some(0xa1b2_3c4d) => 1e-9,
+        other => panic!("not a pcap file: {other:x?}"),
+    };
+    let mut packets = Vec::new();
+    let mut at = 24;
+    while let (Some(seconds), Some(part), Some(size)) = (word(at), word(at + 4), word(at + 8)) {
+        let size = usize::try_from(size).expect("a size");
+        let Some(frame) = file.get(at + 16..at + 16 + size) else { break };
+        at += 16 + size;
+        let port = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
+        if let (Some(from), Some(to), Some(payload)) = (port(34), port(36), frame.get(42..)) {
+            let at = f64::from(seconds) + f64::from(part) * fraction;
+            packets.push(Packet { at, from, to, payload: payload.to_vec() });
+        }
+    }
+    packets
+}
