@@ -34,6 +34,7 @@
 //!    - `tests/auth_model.rs`: `errors_leave_the_level`
 //!    - `tests/laws_flow.rs`: `law_4_every_error_timeout_or_full_queue_leaves_the_level_unchanged`
 //! 5. No secret reaches a log, error, trace, metric, record or panic message.
+//!    - `tests/no_secret_in_logs.rs`: `a_whole_call_leaves_no_secret_in_logs_records_or_files`
 //!    - `tests/laws_flow.rs`: `law_5_no_key_is_in_any_trace`
 //!    - `tests/auth_at_rest.rs`: `no_pin_code_number_name_or_seed_is_in_the_files`
 //! 6. One press is one `Digit`, under loss, repeats, a missing marker or end packet, or told in two ways.

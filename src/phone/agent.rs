@@ -33,8 +33,7 @@ pub fn run(mut phone: Phone, greetings: &Greetings, stop: &AtomicBool) {
                     continue;
                 }
                 let level = headers.text(LEVEL_HEADER).unwrap_or_default().into_owned();
-                let from = phone.address.ip();
-                if phone.answer(session, from).is_err() {
+                if phone.answer(session).is_err() {
                     phone.reject(session, StatusCode::SERVICE_UNAVAILABLE);
                     continue;
                 }

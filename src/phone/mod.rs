@@ -3,114 +3,34 @@
 //! It is built from the engine's own parts, [`Endpoint`] and [`MediaSession`], with sockets around them, and
 //! is used in a straight line: [`Phone::dial`], then [`Phone::next`] until something happens.
 
+mod address;
 pub mod agent;
 pub mod conversation;
 pub mod demo;
 pub mod ear;
+mod io;
 pub mod keys;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
-use thiserror::Error;
 
+use self::address::dialable;
+pub use self::address::{address_of, local_address_for};
+pub use self::io::{PhoneConfig, PhoneError, PhoneEvent};
 use crate::audio::{Clip, Codec};
 use crate::driver::os;
-use crate::driver::ports::{Channel, PortError, Ports};
+use crate::driver::ports::{Channel, Ports};
 use crate::engine::TRACE_PACKAGE;
 use crate::media::{self, LocalMedia, MediaConfig, MediaSession, sdp};
 use crate::sip::endpoint::{self, Endpoint, EndpointConfig, OutgoingInvite, OutgoingRequest};
-use crate::sip::{EndCause, Headers, Host, NameAddr, Path, SessionId, SipUri, StatusCode, Transport, Uri};
+use crate::sip::{Host, NameAddr, Path, SessionId, StatusCode, Transport, Uri};
 use crate::units::{Digit, Entropy, Epoch, MediaPort, PlayId};
-
-/// Why a phone can't do what it is asked.
-#[derive(Debug, Error)]
-pub enum PhoneError {
-    /// Its address can't be bound, or the system gives no sockets.
-    #[error("the phone cannot use {address}: {source}")]
-    Socket {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// No media port.
-    #[error("the phone has no media port: {0}")]
-    Port(#[from] PortError),
-    /// The URI is not one that can be dialled.
-    #[error(
-        "`{0}` cannot be dialled\n  help: write sip:USER@ADDRESS:PORT with a numeric address, such as sip:bank@127.0.0.1:5060"
-    )]
-    NotDialable(String),
-}
-
-/// How a phone is set up.
-#[derive(Clone, Debug)]
-pub struct PhoneConfig {
-    /// The SIP address; port 0 lets the system choose.
-    pub bind: SocketAddr,
-    /// The user part of its address.
-    pub user: String,
-    /// What it can speak, best first.
-    pub codecs: Vec<Codec>,
-    /// Its media ports.
-    pub rtp_ports: RangeInclusive<u16>,
-    /// Whether it sends and expects RTCP.
-    pub rtcp: bool,
-    /// Whether to ask the engine to tell what happens in the call (RFC 6086, package `countersign-trace`).
-    pub wants_trace: bool,
-}
-
-impl PhoneConfig {
-    /// A phone on loopback at a port that the system chooses.
-    #[must_use]
-    pub fn loopback(user: &str, rtp_ports: RangeInclusive<u16>) -> Self {
-        Self {
-            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-            user: user.to_owned(),
-            codecs: Codec::ALL.to_vec(),
-            rtp_ports,
-            rtcp: true,
-            wants_trace: true,
-        }
-    }
-}
-
-/// Something that happened to a phone.
-pub enum PhoneEvent {
-    /// It rings; [`Phone::answer`] or [`Phone::reject`].
-    Incoming {
-        /// The call.
-        session: SessionId,
-        /// The headers of the INVITE.
-        headers: Headers,
-    },
-    /// The far end rings.
-    Ringing(SessionId),
-    /// The call is up.
-    Answered(SessionId),
-    /// 20 ms of what the far end says.
-    Heard(SessionId, Vec<i16>),
-    /// The far end pressed a key.
-    Digit(SessionId, Digit),
-    /// What was to be played is over.
-    PlayFinished(SessionId, PlayId),
-    /// The engine tells what happens in the call.
-    Trace(SessionId, Bytes),
-    /// An answer to a request of our own.
-    Response(StatusCode),
-    /// The call was not taken.
-    Failed(SessionId, StatusCode),
-    /// The call is over.
-    Ended(SessionId, EndCause),
-}
 
 struct PhoneCall {
     media: MediaSession,
@@ -192,7 +112,7 @@ impl Phone {
     /// [`PhoneError`]: the URI has no numeric address, or there is no media port.
     pub fn dial(&mut self, uri: &str) -> Result<SessionId, PhoneError> {
         let (target, remote) = dialable(uri).ok_or_else(|| PhoneError::NotDialable(uri.to_owned()))?;
-        let local = self.local_media(remote.ip())?;
+        let local = self.local_media()?;
         let mut headers = Vec::new();
         if self.config.wants_trace {
             headers.push(("Recv-Info".to_owned(), TRACE_PACKAGE.to_owned()));
@@ -216,9 +136,6 @@ impl Phone {
     }
 
     /// Sends a request outside any call, such as OPTIONS.
-    ///
-    /// # Errors
-    /// [`PhoneError::NotDialable`].
     pub fn request(&mut self, request: OutgoingRequest) {
         let now = os::now();
         self.endpoint.request(now, request);
@@ -252,9 +169,9 @@ impl Phone {
     ///
     /// # Errors
     /// [`PhoneError::Port`].
-    pub fn answer(&mut self, session: SessionId, from: IpAddr) -> Result<(), PhoneError> {
+    pub fn answer(&mut self, session: SessionId) -> Result<(), PhoneError> {
         let Some(offer) = self.offers.remove(&session) else { return Ok(()) };
-        let local = self.local_media(from)?;
+        let local = self.local_media()?;
         let now = os::now();
         match offer {
             Some(offer) => match sdp::answer(&offer, &local.0) {
@@ -563,7 +480,7 @@ impl Phone {
         Ok(negotiated.body)
     }
 
-    fn local_media(&mut self, _toward: IpAddr) -> Result<(LocalMedia, MediaPort), PhoneError> {
+    fn local_media(&mut self) -> Result<(LocalMedia, MediaPort), PhoneError> {
         let address = self.ports.open(self.poll.registry(), self.address.ip())?;
         let local = LocalMedia {
             address: address.rtp,
@@ -589,33 +506,3 @@ impl Phone {
 
 /// After hanging up, the phone stays for the answer this long.
 pub const FAREWELL: Duration = Duration::from_secs(1);
-
-/// A URI with a numeric address, and the address to send to.
-fn dialable(uri: &str) -> Option<(Uri, SocketAddr)> {
-    let parsed = Uri::parse(uri.as_bytes())?;
-    let Uri::Sip(sip) = &parsed else { return None };
-    let remote = address_of(sip)?;
-    Some((parsed, remote))
-}
-
-/// The address to call `uri` from: one that the system would send from, with a port of its choice.
-///
-/// # Errors
-/// [`PhoneError::NotDialable`], or no way there.
-pub fn local_address_for(uri: &str) -> Result<SocketAddr, PhoneError> {
-    let (_, remote) = dialable(uri).ok_or_else(|| PhoneError::NotDialable(uri.to_owned()))?;
-    let any = if remote.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
-    let found = std::net::UdpSocket::bind((any, 0)).and_then(|probe| {
-        probe.connect(remote)?;
-        probe.local_addr()
-    });
-    let address = found.map_err(|source| PhoneError::Socket { address: remote, source })?;
-    Ok(SocketAddr::new(address.ip(), 0))
-}
-
-/// The numeric address of a URI; port 5060 when it names none (RFC 3261 §19.1.2).
-#[must_use]
-pub fn address_of(uri: &SipUri) -> Option<SocketAddr> {
-    let ip = uri.host.ip()?;
-    Some(SocketAddr::new(ip, uri.port.unwrap_or(5060)))
-}

@@ -338,8 +338,7 @@ impl Handset {
                 self.headers = Some(headers);
                 self.session = Some(session);
                 self.ended = None;
-                let from = self.phone.address.ip();
-                self.phone.answer(session, from).expect("taken");
+                self.phone.answer(session).expect("taken");
             }
             PhoneEvent::Answered(_) => self.answered = true,
             PhoneEvent::Heard(_, samples) => self.heard.extend(samples),

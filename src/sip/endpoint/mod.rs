@@ -8,7 +8,7 @@
 //! Responses go to where RFC 3261 §18.2.2 and RFC 3581 send them (never to `maddr`: a stranger would choose
 //! where our answers go); over a stream they go back on it. REGISTER is the registrar's, not served here.
 
-mod api;
+pub(super) mod api;
 mod client;
 mod receive;
 mod server;

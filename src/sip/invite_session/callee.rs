@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::established::{Established, Unacked};
 use super::{Context, Dialog, InviteSession, Phase, Received, SDP};
-use crate::sip::endpoint::{EndCause, Event, Incoming};
+use crate::sip::endpoint::api::{EndCause, Event, Incoming};
 use crate::sip::{HeaderError, Name, Response, StatusCode};
 
 /// A call that came in and is not answered yet.

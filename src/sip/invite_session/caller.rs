@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::established::Established;
 use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, SDP, Sent, allow, contact};
-use crate::sip::endpoint::{EndCause, Event, OutgoingInvite};
+use crate::sip::endpoint::api::{EndCause, Event, OutgoingInvite};
 use crate::sip::message::Core;
 use crate::sip::{Method, Name, NameAddr, Path, Request, Response, StatusCode, Via};
 

@@ -7,7 +7,7 @@ use super::offer::{LocalOffer, RemoteOffer};
 use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, Received, ServerId};
 use bytes::Bytes;
 
-use crate::sip::endpoint::{EndCause, Event};
+use crate::sip::endpoint::api::{EndCause, Event};
 use crate::sip::info::{self, Info};
 use crate::sip::timers::Backoff;
 use crate::sip::{Method, Name, Request, Response, StatusCode};

@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 use super::body::{self, Description};
 use super::dialog::Dialog;
-use super::endpoint::{Credentials, EndCause, EndpointConfig, Event, OutgoingInvite, SessionId};
+use super::endpoint::api::{Credentials, EndCause, EndpointConfig, Event, OutgoingInvite, SessionId};
 use super::{Method, Name, Path, Request, Response, StatusCode, Uri};
 use crate::units::Entropy;
 

@@ -8,7 +8,7 @@ use super::established::{Established, Unacked};
 use super::{
     ClientId, Context, InviteSession, Order, Phase, Purpose, Received, SDP, Sent, ServerId, allow, contact,
 };
-use crate::sip::endpoint::{EndCause, Event};
+use crate::sip::endpoint::api::{EndCause, Event};
 use crate::sip::{Method, Name, Response, StatusCode};
 
 /// An offer of the peer, or its wish for one, that the layer above has not answered.
