@@ -1,0 +1,134 @@
+//! The manuals say what is true of the program: every step, field, outcome and diagnostic stands in
+//! docs/flows.md, and its full examples load.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use countersign::flow::step::{INPUT_FIELDS, STEPS};
+use countersign::flow::{Files, load};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn manual() -> String {
+    fs::read_to_string(root().join("docs/flows.md")).expect("the manual")
+}
+
+/// The text below a heading, up to the next one of its rank or higher.
+fn section<'a>(manual: &'a str, heading: &str) -> &'a str {
+    let start = manual.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section `{heading}`"));
+    let body = &manual[start + heading.len() + 2..];
+    let rank = heading.bytes().take_while(|byte| *byte == b'#').count();
+    let ends = (2..=rank).filter_map(|rank| body.find(&format!("\n{} ", "#".repeat(rank))));
+    &body[..ends.min().unwrap_or(body.len())]
+}
+
+#[test]
+fn every_step_is_explained_with_its_fields_its_outcomes_and_an_example() {
+    let manual = manual();
+    for spec in STEPS {
+        let text = section(&manual, &format!("### {}", spec.verb));
+        let named = |word: &str| text.contains(&format!("`{word}`")) || text.contains(&format!("`{word}:"));
+        for (field, _) in spec.fields {
+            assert!(named(field), "`{}` lacks the field `{field}`", spec.verb);
+        }
+        for outcome in spec.outcomes {
+            assert!(named(outcome), "`{}` lacks the outcome `{outcome}`", spec.verb);
+        }
+        assert!(text.contains(&format!("```yaml\n- {}:", spec.verb)), "`{}` lacks an example", spec.verb);
+        assert_eq!(text.contains("*(input)*"), spec.input, "`{}`: does it collect keys?", spec.verb);
+    }
+    let keys = section(&manual, "## Keys and timers");
+    for (field, _) in INPUT_FIELDS {
+        assert!(keys.contains(&format!("| `{field}` |")), "the field `{field}` of input steps");
+    }
+}
+
+fn sources(folder: &Path, out: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else {
+            out.push_str(&fs::read_to_string(&path).expect("a source"));
+        }
+    }
+}
+
+#[test]
+fn every_diagnostic_code_is_in_the_table_and_no_other() {
+    let mut code = String::new();
+    sources(&root().join("src/flow"), &mut code);
+    let is_code = |text: &str| {
+        text.len() == 4 && text.starts_with(['E', 'W']) && text[1..].bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let used: BTreeSet<&str> = code.split('"').filter(|text| is_code(text)).collect();
+    let manual = manual();
+    let table = section(&manual, "## Diagnostics");
+    let told: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|text| is_code(text))
+        .collect();
+    assert_eq!(used, told);
+}
+
+struct Example(BTreeMap<String, String>);
+
+impl Files for Example {
+    fn read(&self, path: &str) -> Option<String> {
+        self.0.get(path).cloned()
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        let within = |path: &&String| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+        self.0.keys().filter(within).cloned().collect()
+    }
+}
+
+#[test]
+fn the_whole_example_of_the_manual_loads_without_a_warning() {
+    let manual = manual();
+    let blocks = manual.split("```yaml full ").skip(1).filter_map(|block| {
+        let (name, rest) = block.split_once('\n')?;
+        Some((name.to_owned(), rest.split_once("\n```")?.0.to_owned()))
+    });
+    let files = Example(blocks.collect());
+    assert_eq!(files.0.len(), 3, "flow, catalogue, policy");
+    match load(&files) {
+        Ok((_, warnings)) => assert!(warnings.is_empty(), "{}", countersign::diagnostic::render(&warnings)),
+        Err(found) => panic!("{}", countersign::diagnostic::render(&found)),
+    }
+}
+
+#[test]
+fn every_link_between_the_manuals_leads_to_a_file() {
+    for manual in
+        ["README.md", "docs/flows.md", "docs/operating.md", "docs/security.md", "docs/architecture.md"]
+    {
+        let path = root().join(manual);
+        let text = fs::read_to_string(&path).expect("a manual");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") {
+                let target = path.parent().map(|folder| folder.join(file));
+                assert!(target.is_some_and(|target| target.exists()), "{manual}: {link}");
+            }
+        }
+    }
+}
+
+/// The first words of every command line in the manuals are a command of this program.
+#[test]
+fn every_command_in_the_manuals_is_one() {
+    let commands = ["serve", "check", "call", "subject", "enrol", "audit", "agent", "keys"];
+    for manual in ["docs/flows.md", "docs/operating.md", "docs/security.md"] {
+        let text = fs::read_to_string(root().join(manual)).expect("a manual");
+        for line in text.lines().filter_map(|line| line.trim().strip_prefix("$ countersign ")) {
+            let first = line.split_whitespace().next().unwrap_or_default();
+            assert!(first.starts_with('-') || commands.contains(&first), "{manual}: {line}");
+        }
+    }
+}
