@@ -249,9 +249,9 @@ fn calls_come_back_newest_first(store: &dyn Store) {
         caller_hash: caller.as_ref().map(|_| [3; 32]),
         caller,
     };
-    for at in 1..=3 {
-        store.add_call(&call(at, (at > 1).then(|| vec![1]))).expect("add");
-    }
+    store.add_calls(&[call(1, None)]).expect("add");
+    store.add_calls(&[call(2, Some(vec![1])), call(3, Some(vec![1]))]).expect("add");
+    store.add_calls(&[]).expect("add nothing");
     assert_eq!(store.calls(2).expect("read"), [call(3, Some(vec![1])), call(2, Some(vec![1]))]);
     assert_eq!(store.calls(9).expect("read").len(), 3);
 }

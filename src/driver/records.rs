@@ -34,13 +34,22 @@ pub fn start(vault: Arc<Vault>) -> io::Result<(SyncSender<Record>, JoinHandle<()
 }
 
 fn write(vault: &Vault, records: &Receiver<Record>) {
-    while let Ok(Record { record, caller }) = records.recv() {
-        let call = record.call;
-        let written = serde_json::to_string(&record).map_err(|error| error.to_string()).and_then(|text| {
-            vault.store_record(os::unix_now(), &text, caller.as_ref()).map_err(|e| e.to_string())
-        });
-        if let Err(error) = written {
-            tracing::error!(%call, error, "a call record can't be kept");
+    while let Ok(first) = records.recv() {
+        // Under a flood of short calls one commit each would keep the store from the callers who authenticate.
+        let batch: Vec<Record> = std::iter::once(first).chain(records.try_iter().take(BATCH - 1)).collect();
+        let mut texts = Vec::with_capacity(batch.len());
+        for Record { record, caller } in &batch {
+            match serde_json::to_string(record) {
+                Ok(text) => texts.push((text, caller.as_ref())),
+                Err(error) => tracing::error!(call = %record.call, %error, "a call record can't be kept"),
+            }
+        }
+        if let Err(error) = vault.store_records(os::unix_now(), &texts) {
+            let (count, first) = (texts.len(), batch.first().map(|first| first.record.call));
+            tracing::error!(count, ?first, %error, "call records can't be kept");
         }
     }
 }
+
+/// Records of one commit at most.
+const BATCH: usize = 256;

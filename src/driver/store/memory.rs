@@ -163,8 +163,8 @@ impl Store for MemoryStore {
         Ok(self.tables().agents.get(name).cloned())
     }
 
-    fn add_call(&self, call: &CallRow) -> Result<(), StoreError> {
-        self.tables().calls.push(call.clone());
+    fn add_calls(&self, calls: &[CallRow]) -> Result<(), StoreError> {
+        self.tables().calls.extend_from_slice(calls);
         Ok(())
     }
 

@@ -223,8 +223,8 @@ pub trait Store: Send + Sync {
 
     /// An agent's sealed credentials.
     fn agent(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Keeps a call's record.
-    fn add_call(&self, call: &CallRow) -> Result<(), StoreError>;
+    /// Keeps calls' records: all, or none.
+    fn add_calls(&self, calls: &[CallRow]) -> Result<(), StoreError>;
     /// The last `limit` calls, newest first.
     fn calls(&self, limit: u32) -> Result<Vec<CallRow>, StoreError>;
     /// Leaves no trace of deleted rows in the files.

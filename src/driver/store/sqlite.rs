@@ -366,11 +366,13 @@ impl Store for SqliteStore {
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }
 
-    fn add_call(&self, call: &CallRow) -> Result<(), StoreError> {
+    fn add_calls(&self, calls: &[CallRow]) -> Result<(), StoreError> {
         self.write(|transaction| {
             let sql = "INSERT INTO calls (at, record, caller_hash, caller) VALUES (?1, ?2, ?3, ?4)";
-            let values = params![call.at.0, call.record, call.caller_hash, call.caller];
-            transaction.prepare_cached(sql)?.execute(values)?;
+            let mut insert = transaction.prepare_cached(sql)?;
+            for call in calls {
+                insert.execute(params![call.at.0, call.record, call.caller_hash, call.caller])?;
+            }
             Ok(())
         })
     }

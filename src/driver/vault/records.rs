@@ -82,6 +82,30 @@ impl Vault {
         record: &str,
         caller: Option<&Secret<String>>,
     ) -> Result<(), VaultError> {
+        self.store_records(now, &[(record.to_owned(), caller)])
+    }
+
+    /// Keeps several records in one commit: the disk is waited for once, and the store is free for callers
+    /// who prove who they are.
+    ///
+    /// # Errors
+    /// As [`Vault::store_record`]; none is kept then.
+    pub fn store_records(
+        &self,
+        now: UnixTime,
+        records: &[(String, Option<&Secret<String>>)],
+    ) -> Result<(), VaultError> {
+        let row = |(record, caller): &(String, Option<&Secret<String>>)| self.call_row(now, record, *caller);
+        let rows: Vec<CallRow> = records.iter().map(row).collect::<Result<_, _>>()?;
+        Ok(self.store.add_calls(&rows)?)
+    }
+
+    fn call_row(
+        &self,
+        now: UnixTime,
+        record: &str,
+        caller: Option<&Secret<String>>,
+    ) -> Result<CallRow, VaultError> {
         let (caller_hash, caller) = match caller {
             Some(number) => {
                 let hash = keyed_hash(&self.records, &[b"caller", number.expose().as_bytes()]);
@@ -90,7 +114,7 @@ impl Vault {
             }
             None => (None, None),
         };
-        Ok(self.store.add_call(&CallRow { at: now, record: record.to_owned(), caller_hash, caller })?)
+        Ok(CallRow { at: now, record: record.to_owned(), caller_hash, caller })
     }
 
     /// The last `limit` call records, newest first.
