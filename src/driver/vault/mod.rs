@@ -44,6 +44,8 @@ pub struct Vault {
     ghosts: Key,
     records: Key,
     agents: Key,
+    /// Opened in the place of an agent's credentials that are not there.
+    no_agent: Vec<u8>,
     tenant: Key,
     token: SigningKey,
     turns: Vec<Mutex<()>>,
@@ -141,6 +143,8 @@ impl Vault {
         let pepper = keys.pepper();
         let policy = Arc::new(Policy::default());
         let stand_in = StandIn::make(&tenant, pepper, &policy)?;
+        let agents = keys.derive("agents");
+        let no_agent = records::no_agent(&agents)?;
         Ok(Self {
             store,
             audit,
@@ -150,7 +154,8 @@ impl Vault {
             lookup: keys.derive("look-up"),
             ghosts: keys.derive("ghosts"),
             records: keys.derive("call records"),
-            agents: keys.derive("agents"),
+            agents,
+            no_agent,
             tenant,
             token: keys.token().clone(),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),

@@ -2,7 +2,7 @@
 
 use super::{TENANT, Vault, VaultError, logged};
 use crate::auth::{AuditEvent, AuditKind};
-use crate::driver::seal::{self, Label, keyed_hash};
+use crate::driver::seal::{self, Key, Label, keyed_hash};
 use crate::driver::store::{CallRow, Change, StoreError};
 use crate::secret::Secret;
 use crate::sip::digest::StoredHa1;
@@ -65,11 +65,17 @@ impl Vault {
     }
 
     fn read_agent(&self, name: &str) -> Result<Option<StoredHa1>, VaultError> {
-        let Some(sealed) = self.store.agent(name)? else { return Ok(None) };
-        let opened = seal::open(&self.agents, agent_label(name), &sealed)?;
+        // The time that a phone waits must not tell whether its user exists: the same work for one who does not.
+        let kept = self.store.agent(name)?;
+        let (label, sealed) = match &kept {
+            Some(sealed) => (name, sealed),
+            None => (NO_AGENT, &self.no_agent),
+        };
+        let opened = seal::open(&self.agents, agent_label(label), sealed)?;
         let [sha256, md5]: [String; 2] =
             serde_json::from_slice(opened.expose()).map_err(|_| StoreError::Row)?;
-        Ok(Some(StoredHa1 { sha256: Secret::new(sha256), md5: Secret::new(md5) }))
+        let ha1 = StoredHa1 { sha256: Secret::new(sha256), md5: Secret::new(md5) };
+        Ok(kept.is_some().then_some(ha1))
     }
 
     /// Keeps a call's record: the caller's number apart from it, as a keyed hash beside the sealed original.
@@ -135,6 +141,16 @@ impl Vault {
         };
         self.store.calls(limit)?.into_iter().map(stored).collect()
     }
+}
+
+/// No agent can have this name.
+const NO_AGENT: &str = "";
+
+/// Sealed credentials of nobody.
+pub(super) fn no_agent(agents: &Key) -> Result<Vec<u8>, VaultError> {
+    let kept = ["0".repeat(64), "0".repeat(32)];
+    let json = Secret::new(serde_json::to_vec(&kept).map_err(|_| StoreError::Row)?);
+    Ok(seal::seal(agents, agent_label(NO_AGENT), json.expose())?)
 }
 
 const fn agent_label(name: &str) -> Label<'_> {
