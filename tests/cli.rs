@@ -4,7 +4,7 @@
 mod site;
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -66,11 +66,24 @@ fn changed_bank(folder: &Folder, from: &str, to: &str) -> String {
     display(&bank)
 }
 
+/// What becomes of a server that can't start; one that starts after all is ended and shows by its greeting.
 fn serve(application: Option<&str>, data: &str, sip: &str) -> Output {
     let mut arguments =
         vec!["serve", "--sip", sip, "--data", data, "--shards", "1", "--rtp-ports", "45900-45999"];
     arguments.extend(application);
-    run(&arguments)
+    let mut command = countersign(&arguments);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output"));
+    let mut greeting = String::new();
+    while lines.read_line(&mut greeting).expect("its output") > 0 {
+        if greeting.contains("ready;") {
+            child.kill().expect("killed");
+        }
+    }
+    let mut output = child.wait_with_output().expect("it ends");
+    output.stdout = greeting.into_bytes();
+    output
 }
 
 const ANY: &str = "127.0.0.1:0";
@@ -161,7 +174,7 @@ fn bad_settings_are_an_error_with_their_place_and_no_keys_are_made() {
         ),
         ("limits: {calls: many}\n", vec!["calls", "line 1"]),
         ("agents:\n  - {name: ana, queues: [sales]}\n", vec!["ana", "sales", "help:"]),
-        ("queues: {general: {}}\n", vec!["queue `", "help:", "queues:"]),
+        ("queues: {sales: {}}\n", vec!["queue `", "help:", "queues:"]),
     ] {
         fs::write(&settings, yaml).expect("written");
         let output = serve(None, &data, ANY);

@@ -41,11 +41,12 @@ fn caller_and_agent_hear_each_other_and_the_agent_gets_proof_and_no_secret() {
     let app = add_customer(site.vault());
     let mut stage = Stage::new(vec![Handset::new("+441632960188"), agent]);
     stage.claim(0, &site.uri(), ACCOUNT);
-    stage.answer(0, "main_menu", "2");
+    stage.answer(0, "main_menu", "3");
     stage.answer(0, "pin_please", &format!("{PIN}#"));
     stage.hear(0, "totp_please");
     let code = app.code();
     stage.handsets[0].press(&code);
+    stage.answer(0, "card_menu", "0");
     stage.joined(0);
 
     let (caller_says, agent_says) = (glide(300.0, 1500.0), glide(2500.0, 700.0));

@@ -70,13 +70,14 @@ fn a_whole_call_leaves_no_secret_in_logs_records_or_files() {
     let app = add_customer(site.vault());
     let mut stage = Stage::new(vec![Handset::new(CALLER), agent]);
     stage.claim(0, &site.uri(), ACCOUNT);
-    stage.answer(0, "main_menu", "2");
+    stage.answer(0, "main_menu", "3");
     // One wrong PIN, as it is a secret of somebody too.
     stage.answer(0, "pin_please", "80421538#");
     stage.answer(0, "not_quite", &format!("{PIN}#"));
     stage.hear(0, "totp_please");
     let code = app.code();
     stage.handsets[0].press(&code);
+    stage.answer(0, "card_menu", "0");
     stage.joined(0);
     assert_eq!(stage.handsets[0].level(), "strong");
     stage.hang_up(0);
