@@ -67,7 +67,7 @@ impl PhoneConfig {
 
 /// Something that happened to a phone.
 pub enum PhoneEvent {
-    /// It rings; [`Phone::answer`] or [`Phone::reject`].
+    /// It rings; [`super::Phone::answer`] or [`super::Phone::reject`].
     Incoming {
         /// The call.
         session: SessionId,

@@ -1,36 +1,10 @@
 //! An agent: who, for which queues, and what they are doing.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::queue::QueueName;
+use super::name::{AgentName, QueueName};
 use crate::sip::Path;
 use crate::units::CallId;
-
-/// The name an agent has in the configuration; also the user of the phone's registration.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AgentName(Arc<str>);
-
-impl From<&str> for AgentName {
-    fn from(name: &str) -> Self {
-        Self(Arc::from(name))
-    }
-}
-
-impl AgentName {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for AgentName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Where a phone can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]

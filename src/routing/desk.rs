@@ -1,7 +1,7 @@
 //! What a shard and the switchboard say to each other about one call.
 
-use super::agent::{AgentName, Contact};
-use super::queue::QueueName;
+use super::agent::Contact;
+use super::name::{AgentName, QueueName};
 use super::switchboard::OfferResult;
 use crate::units::CallId;
 

@@ -2,10 +2,12 @@
 
 mod agent;
 mod desk;
+mod name;
 mod queue;
 mod switchboard;
 
-pub use agent::{Agent, AgentName, AgentState, Contact};
+pub use agent::{Agent, AgentState, Contact};
 pub use desk::{DeskEvent, DeskRequest};
-pub use queue::{Entry, Queue, QueueName};
+pub use name::{AgentName, QueueName};
+pub use queue::{Entry, Queue};
 pub use switchboard::{Input, OfferResult, Output, Switchboard, SwitchboardConfig};

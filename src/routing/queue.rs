@@ -1,28 +1,10 @@
 //! A queue: callers in the order in which they are to be served.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::agent::AgentName;
+use super::name::{AgentName, QueueName};
 use crate::units::CallId;
-
-/// The name of a queue in the configuration and in flows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct QueueName(Arc<str>);
-
-impl From<&str> for QueueName {
-    fn from(name: &str) -> Self {
-        Self(Arc::from(name))
-    }
-}
-
-impl fmt::Display for QueueName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A caller in a queue.
 #[derive(Clone, Debug)]

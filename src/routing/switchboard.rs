@@ -8,8 +8,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::agent::{Agent, AgentName, AgentState, Contact};
-use super::queue::{Entry, Queue, QueueName};
+use super::agent::{Agent, AgentState, Contact};
+use super::name::{AgentName, QueueName};
+use super::queue::{Entry, Queue};
 use crate::units::CallId;
 
 /// Something that happened to the switchboard.
