@@ -16,9 +16,8 @@ const WRONG: [&str; 5] = ["91827364", "73645189", "52839104", "63920581", "80421
 /// At the main menu: asks for the balance, and types wrong PINs, one for each time that one is asked for.
 fn guess(stage: &mut Stage, who: usize, wrong: &[&str]) {
     stage.answer(who, "main_menu", "1");
-    let mut asks = ["pin_please", "not_quite", "not_quite_one"].into_iter();
     for pin in wrong {
-        stage.answer(who, asks.next().expect("three tries"), &format!("{pin}#"));
+        stage.answer(who, "pin_please", &format!("{pin}#"));
     }
 }
 
@@ -88,9 +87,8 @@ fn an_unknown_account_hears_what_a_known_one_hears_with_wrong_pins() {
     site.deployment.stop();
 }
 
-/// Asks the vault of a new folder, with limits out of the way, `times` times for each of two accounts by
-/// turns, and says how long each took.
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are of interest")]
 fn an_unknown_account_takes_as_long_as_a_known_one() {
     let folder = Folder::new("timing");
     let vault = Vault::open_data(folder.path()).expect("a vault");
@@ -102,18 +100,29 @@ fn an_unknown_account_takes_as_long_as_a_known_one() {
     add_customer(&vault);
     let subjects = [ACCOUNT, UNKNOWN_ACCOUNT].map(|account| subject(&vault, account));
     for factor in [FactorId::Pin, FactorId::Totp] {
-        let mut times = [Vec::new(), Vec::new()];
-        for _ in 0..30 {
-            for (subject, times) in subjects.iter().zip(&mut times) {
-                let before = os::now();
-                assert_eq!(verify(&vault, subject, factor, WRONG[0]), Verdict::Reject);
-                times.push(os::now() - before);
-            }
-        }
-        let [known, unknown] = times.map(median);
-        let ratio = known.as_secs_f64() / unknown.as_secs_f64();
-        assert!((1.0 / 1.5..1.5).contains(&ratio), "{factor}: {known:?} known, {unknown:?} unknown");
+        // A machine that is busy with something else may spoil a round; a real difference is in each.
+        let mut rounds = (0..3).map(|_| compared(&vault, &subjects, factor));
+        let alike = |[known, unknown]: &[Duration; 2]| {
+            (1.0 / 1.5..1.5).contains(&(known.as_secs_f64() / unknown.as_secs_f64()))
+        };
+        let mut seen = Vec::new();
+        let found = rounds.by_ref().inspect(|round| seen.push(*round)).any(|round| alike(&round));
+        println!("{factor}: known and unknown {seen:?}");
+        assert!(found, "{factor}: known and unknown {seen:?}");
     }
+}
+
+/// The medians of some dozen verifications of each, by turns.
+fn compared(vault: &Vault, subjects: &[SubjectRef; 2], factor: FactorId) -> [Duration; 2] {
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..30 {
+        for (subject, times) in subjects.iter().zip(&mut times) {
+            let before = os::now();
+            assert_eq!(verify(vault, subject, factor, WRONG[0]), Verdict::Reject);
+            times.push(os::now() - before);
+        }
+    }
+    times.map(median)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -154,7 +163,7 @@ fn one_code_works_once_over_two_calls() {
     stage.handsets[0].press(&code);
     assert!(stage.until(SOON, |all| all[0].level() == "strong"), "{:#?}", stage.handsets[0].traces);
     stage.handsets[1].press(&code);
-    stage.hear(1, "not_quite");
+    stage.hear(1, "not_quite_more");
     assert!(app.step() <= step + 1, "the code was still of its time");
     assert_eq!(stage.handsets[1].level(), "basic");
     for who in [0, 1] {

@@ -73,7 +73,7 @@ fn a_whole_call_leaves_no_secret_in_logs_records_or_files() {
     stage.answer(0, "main_menu", "3");
     // One wrong PIN, as it is a secret of somebody too.
     stage.answer(0, "pin_please", "80421538#");
-    stage.answer(0, "not_quite", &format!("{PIN}#"));
+    stage.answer(0, "pin_please", &format!("{PIN}#"));
     stage.hear(0, "totp_please");
     let code = app.code();
     stage.handsets[0].press(&code);
