@@ -138,13 +138,8 @@ impl<'a> Canary<'a> {
         let rtp = UdpSocket::bind(SocketAddr::from((TRUNK, 0))).expect("a socket");
         rtp.set_read_timeout(Some(Duration::from_secs(3))).expect("a timeout");
         let body = offer(rtp.local_addr().expect("an address"));
-        sip.send(request("INVITE", id, from, "", "", &body).as_bytes()).expect("sent");
-        let answer = loop {
-            let answer = receive(&sip).expect("an answer to the canary");
-            if !answer.starts_with("SIP/2.0 1") {
-                break answer;
-            }
-        };
+        let invite = request("INVITE", id, from, "", "", &body);
+        let answer = asks(&sip, &invite, |answer| !answer.starts_with("SIP/2.0 1"));
         assert!(answer.starts_with("SIP/2.0 200"), "the canary is refused: {answer}");
         let tag = after(&answer, "\r\nTo: ").and_then(|to| after(to, ";tag=")).expect("a tag");
         let tag = format!(";tag={}", tag.split(['\r', ';']).next().expect("a tag"));
@@ -157,23 +152,51 @@ impl<'a> Canary<'a> {
 
     fn hears(&self, packets: usize) {
         let mut packet = [0_u8; 2048];
-        for _ in 0..packets {
-            let length = self.rtp.recv(&mut packet).expect("the prompt");
-            assert!(length > 12);
+        let from = self.sip.local_addr().expect("an address");
+        let ack = request("ACK", &self.id, from, &self.tag, "", "");
+        let until = now() + PATIENCE;
+        self.rtp.set_read_timeout(Some(AGAIN)).expect("a timeout");
+        let mut heard = 0;
+        while heard < packets {
+            if let Ok(length) = self.rtp.recv(&mut packet) {
+                assert!(length > 12);
+                heard += 1;
+            } else {
+                // The ACK was lost: a caller sends it again for each 200 that comes again.
+                assert!(now() < until, "no prompt for the canary");
+                self.sip.send(ack.as_bytes()).expect("sent");
+            }
         }
     }
 
     fn hangs_up(self) {
         let from = self.sip.local_addr().expect("an address");
-        self.sip.send(request("BYE", &self.id, from, &self.tag, "", "").as_bytes()).expect("sent");
-        loop {
-            let answer = receive(&self.sip).expect("an answer to BYE");
-            if answer.contains("CSeq: 2 BYE") {
-                assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
-                return;
+        let bye = request("BYE", &self.id, from, &self.tag, "", "");
+        let answer = asks(&self.sip, &bye, |answer| answer.contains("CSeq: 2 BYE"));
+        assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+    }
+}
+
+/// RFC 3261 timers A and E: over UDP a request is sent again. A flood costs datagrams at the socket that all
+/// share; a caller must get through all the same, and soon.
+const AGAIN: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Sends a request, again where needed, until the answer that is wanted.
+fn asks(socket: &UdpSocket, request: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let until = now() + PATIENCE;
+    socket.set_read_timeout(Some(AGAIN)).expect("a timeout");
+    let mut sent = 0;
+    while now() < until {
+        sent += 1;
+        socket.send(request.as_bytes()).expect("sent");
+        while let Some(answer) = receive(socket) {
+            if wanted(&answer) {
+                return answer;
             }
         }
     }
+    panic!("no answer to the canary in {PATIENCE:?}, sent {sent} times");
 }
 
 fn receive(socket: &UdpSocket) -> Option<String> {
