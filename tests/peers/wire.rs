@@ -144,6 +144,12 @@ impl Capture {
     }
 }
 
+impl Drop for Capture {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
 fn read(file: &[u8]) -> Vec<Packet> {
     let word =
         |at: usize| file.get(at..at + 4).map(|four| u32::from_le_bytes(four.try_into().expect("four")));
