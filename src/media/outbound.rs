@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The next slot is the last one plus the packet time: lateness never accumulates. Slots that were missed are
-//! caught up with, but only a few at once; the rest is skipped, and the timestamps say so. A play that finds
-//! nothing playing uses its slot before time: audio starts at once and the slots stay where they are.
+//! caught up with, but only a few at once; the rest is skipped, and the timestamps say so. The very first
+//! packet leaves at once; every later one keeps the distance of one packet time, also where plays meet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -57,8 +57,6 @@ struct Stream {
     next: Instant,
     /// Slots follow each other; else the stream rests and the next slot is whenever there is something.
     running: bool,
-    /// Use the next slot before its time, at this one.
-    early: Option<Instant>,
 }
 
 /// What a slot gave.
@@ -108,7 +106,6 @@ impl Outbound {
             open,
             next,
             running,
-            early: None,
         });
         self.wake(now);
         if self.has_content() {
@@ -123,7 +120,6 @@ impl Outbound {
 
     /// Plays these clips in place of what plays; `true` when there is nothing in them.
     pub fn play(&mut self, now: Instant, id: PlayId, clips: Vec<Arc<Clip>>, repeat: bool) -> bool {
-        let is_idle = self.player.is_none() && !self.keys.is_busy();
         let player = Player::new(id, clips, repeat);
         self.player = None;
         if player.is_finished() {
@@ -132,10 +128,6 @@ impl Outbound {
         self.player = Some(player);
         self.wake(now);
         self.begin_stream(now);
-        if let Some(stream) = self.stream.as_mut().filter(|stream| is_idle && stream.next > now) {
-            // At most one slot ahead of time, however often plays start and stop.
-            stream.early = (stream.next - now <= stream.ptime).then_some(now);
-        }
         false
     }
 
@@ -182,9 +174,6 @@ impl Outbound {
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         let stream = self.stream.as_ref().filter(|stream| stream.open)?;
-        if let Some(at) = stream.early.filter(|_| self.player.is_some()) {
-            return Some(at);
-        }
         (self.comfort || self.has_content()).then_some(stream.next)
     }
 
@@ -194,7 +183,6 @@ impl Outbound {
             self.rest_when_idle();
             return None;
         }
-        self.stream.as_mut()?.early = None;
         if self.burst >= MAX_BURST {
             self.skip_missed(now);
             return None;

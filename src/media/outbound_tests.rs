@@ -44,8 +44,8 @@ fn drain(outbound: &mut Outbound, now: Instant) -> Vec<(Header, Vec<u8>, Option<
 }
 
 #[test]
-fn the_first_packet_of_a_play_leaves_at_once_in_whatever_state() {
-    for (comfort, connected_before) in [(true, 0), (true, 7), (true, 333), (false, 0), (false, 333)] {
+fn the_first_words_leave_at_once() {
+    for (comfort, connected_before) in [(true, 0), (true, 7), (false, 0), (false, 333)] {
         let (mut outbound, start) = (outbound(comfort), test_start());
         outbound.connect(start, &remote(Codec::Pcmu, 20));
         for ms in 0..connected_before {
@@ -57,6 +57,28 @@ fn the_first_packet_of_a_play_leaves_at_once_in_whatever_state() {
         assert_eq!(sent.len(), 1, "comfort {comfort}, {connected_before} ms");
         assert_ne!(sent[0].1[0], 0xFF);
     }
+}
+
+#[test]
+fn packets_keep_their_distance_when_one_play_follows_another_or_silence() {
+    let (mut outbound, start) = (outbound(true), test_start());
+    outbound.connect(start, &remote(Codec::Pcmu, 20));
+    let mut sent_at = Vec::new();
+    for ms in 0..2000_u32 {
+        let now = start + MS * ms;
+        if ms % 137 == 0 {
+            outbound.play(now, PlayId(ms.into()), clip(60), false);
+        }
+        for (_, _, finished) in drain(&mut outbound, now) {
+            sent_at.push(ms);
+            if finished.is_some() {
+                outbound.play(now, PlayId(0), clip(40), false);
+            }
+        }
+        sent_at.extend(drain(&mut outbound, now).iter().map(|_| ms));
+    }
+    assert_eq!(sent_at.len(), 100);
+    assert!(sent_at.windows(2).all(|pair| pair[1] - pair[0] == 20), "{sent_at:?}");
 }
 
 #[test]

@@ -176,8 +176,8 @@ impl MediaSession {
         Output::Timeout(self.next_timeout())
     }
 
-    /// Plays the clips one after another, in place of what plays. The first packet leaves at once when
-    /// nothing plays. `repeat` starts over at the end, until [`MediaSession::stop`]. Nothing to play is
+    /// Plays the clips one after another, in place of what plays. The first packet of all leaves at once, later
+    /// plays begin in the next slot. `repeat` starts over at the end, until [`MediaSession::stop`]. Nothing to play is
     /// finished at once. While the peer holds us the play waits.
     pub fn play(&mut self, now: Instant, id: PlayId, clips: Vec<Arc<Clip>>, repeat: bool) {
         if self.closed {

@@ -10,8 +10,9 @@ pub mod demo;
 pub mod ear;
 mod io;
 pub mod keys;
+pub mod pacing;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +32,7 @@ use crate::media::{self, LocalMedia, MediaConfig, MediaSession, sdp};
 use crate::sip::endpoint::{self, Endpoint, EndpointConfig, OutgoingInvite, OutgoingRequest};
 use crate::sip::{Host, NameAddr, Path, SessionId, StatusCode, Transport, Uri};
 use crate::units::{Digit, Entropy, Epoch, MediaPort, PlayId};
+use pacing::Pacing;
 
 struct PhoneCall {
     media: MediaSession,
@@ -55,14 +57,22 @@ pub struct Phone {
     /// When each call's media wants to be woken, soonest first.
     wakes: BTreeSet<(Instant, SessionId)>,
     /// Calls whose media may have something to send.
-    touched: HashSet<SessionId>,
+    touched: Vec<SessionId>,
     offers: HashMap<SessionId, Option<Bytes>>,
     happened: VecDeque<PhoneEvent>,
     entropy: Entropy,
     epoch: Epoch,
     plays: u64,
+    /// How evenly packets come, when somebody wants to know.
+    pacing: Option<Pacing>,
+    /// Room for what is received, kept from one wait to the next.
+    events: Events,
+    buffer: Vec<u8>,
 }
 
+const EVENTS_PER_TURN: usize = 1024;
+/// The largest datagram there is.
+const LARGEST: usize = 65_536;
 const SIP: Token = Token(usize::MAX - 1);
 
 impl Phone {
@@ -97,12 +107,15 @@ impl Phone {
             calls: HashMap::new(),
             by_port: HashMap::new(),
             wakes: BTreeSet::new(),
-            touched: HashSet::new(),
+            touched: Vec::new(),
             offers: HashMap::new(),
             happened: VecDeque::new(),
             entropy,
             epoch: os::epoch(),
             plays: 0,
+            pacing: None,
+            events: Events::with_capacity(EVENTS_PER_TURN),
+            buffer: vec![0_u8; LARGEST],
         })
     }
 
@@ -257,6 +270,24 @@ impl Phone {
         self.drain(now);
     }
 
+    /// Whether to decode what the far end says; otherwise it is only counted.
+    pub fn listen(&mut self, session: SessionId, on: bool) {
+        if let Some(call) = self.calls.get_mut(&session) {
+            call.media.listen(on);
+        }
+    }
+
+    /// Measures from now on how evenly packets come.
+    pub fn measure_pacing(&mut self) {
+        self.pacing = Some(Pacing::default());
+    }
+
+    /// What was measured since [`Phone::measure_pacing`].
+    #[must_use]
+    pub const fn pacing(&self) -> Option<&Pacing> {
+        self.pacing.as_ref()
+    }
+
     /// The media figures of a call.
     #[must_use]
     pub fn media_stats(&self, session: SessionId) -> Option<media::MediaStats> {
@@ -265,8 +296,6 @@ impl Phone {
 
     /// Waits for something to happen, at most until `until`.
     pub fn next(&mut self, until: Instant) -> Option<PhoneEvent> {
-        let mut events = Events::with_capacity(64);
-        let mut buffer = vec![0_u8; 65_536];
         loop {
             if let Some(event) = self.happened.pop_front() {
                 return Some(event);
@@ -278,16 +307,26 @@ impl Phone {
             let first = self.wakes.first().map(|(at, _)| *at);
             let wake = [first, self.endpoint_wake].into_iter().flatten().fold(until, Instant::min);
             // An interrupted wait only means to look again.
-            let _ = self.poll.poll(&mut events, Some(wake.saturating_duration_since(now)));
-            for event in &events {
-                if event.token() == SIP {
-                    self.receive_sip(&mut buffer);
-                } else if let Some((port, channel)) = Ports::of_token(event.token()) {
-                    self.receive_media(port, channel, &mut buffer);
-                }
-            }
+            let _ = self.poll.poll(&mut self.events, Some(wake.saturating_duration_since(now)));
+            self.receive();
             self.due(os::now());
         }
+    }
+
+    fn receive(&mut self) {
+        // Lent out, so that what is in them can be handled by the whole phone.
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let mut buffer = std::mem::take(&mut self.buffer);
+        for event in &events {
+            if event.token() == SIP {
+                self.receive_sip(&mut buffer);
+            } else if let Some((port, channel)) = Ports::of_token(event.token()) {
+                self.receive_media(port, channel, &mut buffer);
+            }
+            // A long list of sockets must not make our own packets late.
+            self.due(os::now());
+        }
+        (self.events, self.buffer) = (events, buffer);
     }
 
     fn receive_sip(&mut self, buffer: &mut [u8]) {
@@ -307,6 +346,11 @@ impl Phone {
             let bytes = buffer.get(..length).unwrap_or_default();
             let now = os::now();
             let session = self.by_port.get(&port).copied();
+            if channel == Channel::Rtp
+                && let Some((pacing, session)) = self.pacing.as_mut().zip(session)
+            {
+                pacing.came(now, session);
+            }
             if let Some(call) = session.and_then(|session| self.touch(session)) {
                 let input = match channel {
                     Channel::Rtp => media::Input::Rtp { from, bytes },
@@ -321,6 +365,7 @@ impl Phone {
     fn due(&mut self, now: Instant) {
         if self.endpoint_wake.is_some_and(|at| at <= now) {
             self.endpoint.handle(now, endpoint::Input::Timeout);
+            self.drain(now);
         }
         while let Some((_, session)) = self.wakes.first().copied().filter(|(at, _)| *at <= now) {
             self.wakes.pop_first();
@@ -330,7 +375,6 @@ impl Phone {
             }
             self.drain(now);
         }
-        self.drain(now);
     }
 
     fn drain(&mut self, now: Instant) {
@@ -347,14 +391,14 @@ impl Phone {
                 }
             }
         }
-        for session in std::mem::take(&mut self.touched) {
+        while let Some(session) = self.touched.pop() {
             self.drain_media(session);
         }
     }
 
     /// The call, whose media will be drained.
     fn touch(&mut self, session: SessionId) -> Option<&mut PhoneCall> {
-        self.touched.insert(session);
+        self.touched.push(session);
         self.calls.get_mut(&session)
     }
 
@@ -431,6 +475,9 @@ impl Phone {
             endpoint::Event::Failed { session, status } => PhoneEvent::Failed(session, status),
             endpoint::Event::Ended { session, cause } => {
                 self.offers.remove(&session);
+                if let Some(pacing) = &mut self.pacing {
+                    pacing.forget(session);
+                }
                 if let Some(mut call) = self.calls.remove(&session) {
                     self.by_port.remove(&call.port);
                     if let Some(at) = call.wake {
