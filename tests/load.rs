@@ -85,13 +85,14 @@ fn a_crowd_is_served_on_one_shard_without_a_packet_lost() {
     };
     let figures = gather(&bank, &mut phone, &plan);
     show("crowd", &figures);
+    let records = records(&bank, &mut phone, plan.calls);
+    println!("  records say        {:?}", causes(&records));
     assert_eq!((figures.answered, figures.refused, figures.cut), (plan.calls, 0, 0));
     assert_eq!(figures.at_once, plan.calls as u64, "all at once");
     assert_eq!((figures.lost, figures.duplicates), (0, 0), "every sequence number came once");
     // A machine that is busy with other tests may stall a debug build; nothing may go missing all the same.
     let wanted = if full { 990 } else { 950 };
     assert!(figures.received * 1000 >= figures.due * wanted, "{} of {}", figures.received, figures.due);
-    let records = records(&bank, &mut phone, plan.calls);
     let chosen = records.iter().filter(|record| has_event(record, "language")).count();
     assert_eq!(chosen, plan.calls, "every caller's first key was heard");
     if full {
@@ -102,6 +103,15 @@ fn a_crowd_is_served_on_one_shard_without_a_packet_lost() {
         assert!(proven * 10 >= plan.calls / 10 * 9, "{proven} proved who they are");
         assert_eq!(bank.media()[2], 0, "no packet was refused by a socket");
     }
+}
+
+/// How many records name which cause.
+fn causes(records: &[serde_json::Value]) -> BTreeMap<&str, usize> {
+    let mut causes = BTreeMap::new();
+    for cause in records.iter().filter_map(|record| record["cause"].as_str()) {
+        *causes.entry(cause).or_default() += 1;
+    }
+    causes
 }
 
 fn has_event(record: &serde_json::Value, name: &str) -> bool {
@@ -226,7 +236,7 @@ fn nothing_is_left_of_callers_who_hang_up_at_any_moment() {
         (50, Duration::from_millis(40), Duration::from_secs(5))
     };
     let descriptors = open_descriptors();
-    let causes = hang_up_at_random(&bank, &mut phone, calls, apart, longest);
+    let seen = hang_up_at_random(&bank, &mut phone, calls, apart, longest);
     let records = records(&bank, &mut phone, calls);
     assert_eq!(bank.deployment().ended(), calls as u64);
     let deadline = os::now() + Duration::from_secs(30);
@@ -234,15 +244,12 @@ fn nothing_is_left_of_callers_who_hang_up_at_any_moment() {
         pause(&mut phone);
     }
     assert_eq!(bank.held(), Held::default(), "nothing is left");
-    let mut ends: BTreeMap<String, usize> = BTreeMap::new();
-    for record in &records {
-        *ends.entry(record["cause"].to_string()).or_default() += 1;
-    }
+    let ends = causes(&records);
     let talked = records.iter().filter(|record| record["agents"].as_array().is_some_and(|a| !a.is_empty()));
     let waited = records.iter().filter(|record| record["queue_wait_ms"].as_u64().is_some_and(|ms| ms > 0));
     let (talked, waited) = (talked.count(), waited.count());
     println!(
-        "{calls} hang-ups: callers saw {causes:?}; records say {ends:?}; {waited} waited, {talked} talked"
+        "{calls} hang-ups: callers saw {seen:?}; records say {ends:?}; {waited} waited, {talked} talked"
     );
     let unique: std::collections::HashSet<&str> =
         records.iter().filter_map(|record| record["call"].as_str()).collect();
