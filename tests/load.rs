@@ -196,23 +196,18 @@ struct Manner {
 impl Manner {
     /// One of five: gone at once (before the answer, if the engine is not faster), gone while prompts play,
     /// while the PIN is entered, while waiting, while talking.
-    fn of(entropy: &mut Entropy, pin: &str, longest: Duration) -> Self {
+    fn of(entropy: &mut Entropy, bank: &Bank, longest: Duration) -> Self {
         let kind = entropy.next_u32() % 5;
         let within = |entropy: &mut Entropy, most: Duration| most * (entropy.next_u32() % 1000) / 1000;
         let gone =
             if kind == 0 { within(entropy, Duration::from_millis(4)) } else { within(entropy, longest) };
-        let mut at = longest / 8;
-        let texts = match kind {
-            // The number they call from is a customer's: language, balance, then the PIN.
-            2 => vec!["1".to_owned(), "1".to_owned(), format!("{pin}#")],
-            3 | 4 => vec!["1".to_owned(), "0".to_owned()],
+        let (language, menu, pin) = bank.moments_of_a_known_caller();
+        // The number they call from is a customer's, so the menu comes next.
+        let presses = match kind {
+            2 => vec![(language, keys("1")), (menu, keys("1")), (pin, keys(&format!("{}#", bank.pin)))],
+            3 | 4 => vec![(language, keys("1")), (menu, keys("0"))],
             _ => Vec::new(),
         };
-        let mut presses = Vec::new();
-        for text in texts {
-            presses.push((at, keys(&text)));
-            at += longest / 4;
-        }
         Self { presses, gone }
     }
 }
@@ -233,7 +228,7 @@ fn nothing_is_left_of_callers_who_hang_up_at_any_moment() {
     let (calls, apart, longest) = if in_full() {
         (1000, Duration::from_millis(25), Duration::from_secs(20))
     } else {
-        (50, Duration::from_millis(40), Duration::from_secs(5))
+        (50, Duration::from_millis(40), Duration::from_secs(20))
     };
     let descriptors = open_descriptors();
     let seen = hang_up_at_random(&bank, &mut phone, calls, apart, longest);
@@ -248,9 +243,11 @@ fn nothing_is_left_of_callers_who_hang_up_at_any_moment() {
     let talked = records.iter().filter(|record| record["agents"].as_array().is_some_and(|a| !a.is_empty()));
     let waited = records.iter().filter(|record| record["queue_wait_ms"].as_u64().is_some_and(|ms| ms > 0));
     let (talked, waited) = (talked.count(), waited.count());
-    println!(
-        "{calls} hang-ups: callers saw {seen:?}; records say {ends:?}; {waited} waited, {talked} talked"
-    );
+    let went = |block: &str| records.iter().filter(|record| entered(record, block)).count();
+    let (asked, typed) = (went("agent"), went("prove.start"));
+    println!("{calls} hang-ups: callers saw {seen:?}; records say {ends:?}");
+    println!("  {typed} were asked for a PIN, {asked} asked for a person, {waited} waited, {talked} talked");
+    assert!(typed > 0 && waited > 0 && talked > 0, "hang-ups in each state of a call");
     let unique: std::collections::HashSet<&str> =
         records.iter().filter_map(|record| record["call"].as_str()).collect();
     assert_eq!(unique.len(), calls, "each call has one record");
@@ -285,7 +282,7 @@ fn hang_up_at_random(
         assert!(now < give_up, "{} calls do not end: {:?}", open.len(), bank.held());
         if dialled < calls && next_dial <= now {
             let session = phone.dial(&uri).unwrap_or_else(|error| panic!("{error}"));
-            let manner = Manner::of(&mut entropy, &bank.pin, longest);
+            let manner = Manner::of(&mut entropy, bank, longest);
             open.insert(session, now);
             let presses = (0..).zip(manner.presses);
             deeds.extend(presses.map(|(n, (at, keys))| ((now + at, n, session), Deed::Press(keys))));

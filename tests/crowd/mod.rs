@@ -90,6 +90,13 @@ impl Bank {
         clip.unwrap_or_else(|| panic!("{} is recorded", key.as_str())).duration()
     }
 
+    /// When a caller whose number is known may choose the language, choose in the menu, and type a PIN.
+    pub(crate) fn moments_of_a_known_caller(&self) -> (Duration, Duration, Duration) {
+        let language = self.prompt("greeting") + self.prompt("choose_language") * 2 + THINKS;
+        let menu = language + self.prompt("why_we_ask") + THINKS * 2;
+        (language, menu, menu + self.prompt("pin_please") + THINKS)
+    }
+
     /// What caller `number` presses, and when after the answer: the language, the account and that it was
     /// heard well; then every tenth proves who they are and hears the balance, spread over time; every
     /// twentieth asks for a person; the others have the menu repeated.
