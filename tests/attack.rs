@@ -57,6 +57,7 @@ impl Target {
             rtp_ports: first_port..=first_port + 199,
             more_agents: Vec::new(),
             sip_timers: TimerConfig::default(),
+            services: countersign::driver::services::ServicesFrom::default(),
         };
         let deployment = serve::start(&settings).expect("a deployment");
         let sip = deployment.sip;

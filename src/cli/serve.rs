@@ -19,6 +19,7 @@ use countersign::audio::Clip;
 use countersign::driver::application::ApplicationSource;
 use countersign::driver::prompts::{AudioLibrary, AudioSources};
 use countersign::driver::serve::{self, Deployment, ServeSettings};
+use countersign::driver::services::ServicesFrom;
 use countersign::driver::{demo, embedded, os, signals};
 use countersign::flow::ClipKey;
 use countersign::phone::{Phone, PhoneConfig, agent};
@@ -88,6 +89,7 @@ fn serve(arguments: Arguments) -> Result<ExitCode, String> {
             .into_iter()
             .collect(),
         sip_timers: TimerConfig::default(),
+        services: ServicesFrom::default(),
     };
     let interrupted = signals::watch().map_err(|error| format!("signals can't be watched: {error}"))?;
     let deployment = serve::start(&settings).map_err(|error| error.to_string())?;

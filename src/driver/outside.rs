@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::edge::Edge;
 use super::house;
 use super::records::Record;
-use super::services;
+use super::services::ServicePool;
 use super::shard::{Mail, Mailbox, Outside};
 use super::vault_pool::VaultPool;
 use crate::auth;
@@ -31,7 +31,9 @@ pub struct ShardOutside {
     pub pool: Arc<VaultPool>,
     /// Records.
     pub records: SyncSender<Record>,
-    /// The services' tables.
+    /// Questions to services.
+    pub services: Arc<ServicePool>,
+    /// The application, whose services are asked.
     pub application: Arc<Application>,
     /// The switchboard.
     pub house: SyncSender<house::Mail>,
@@ -61,7 +63,10 @@ impl Outside for ShardOutside {
                     refused(Answer::Auth(auth::Answer::Unavailable));
                 }
             }
-            Question::Lookup(lookup) => reply(Answer::Lookup(services::answer(&self.application, &lookup))),
+            Question::Lookup(lookup) => {
+                let reply = Box::new(move |answer| reply(Answer::Lookup(answer)));
+                self.services.submit(Arc::clone(&self.application), lookup, reply);
+            }
         }
     }
 

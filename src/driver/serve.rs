@@ -24,6 +24,7 @@ use super::keys::{Keys, KeysError};
 use super::os;
 use super::outside::ShardOutside;
 use super::records;
+use super::services::{PoolSize, ServicePool, ServicesFrom};
 use super::shard::{self, Mail, Mailbox, ShardSettings};
 use super::vault::{Vault, VaultError};
 use super::vault_pool::{self, VaultPool};
@@ -52,6 +53,8 @@ pub struct ServeSettings {
     pub more_agents: Vec<(String, String)>,
     /// SIP's timers; the defaults are those of RFC 3261.
     pub sip_timers: TimerConfig,
+    /// Who answers for services.
+    pub services: ServicesFrom,
 }
 
 /// Why a deployment can't start.
@@ -179,6 +182,9 @@ impl Parts<'_> {
         let pool = VaultPool::start(self.vault, vault_pool::WORKERS, vault_pool::QUEUE)
             .map_err(|source| system("threads", source))?;
         let pool = Arc::new(pool);
+        let services = ServicePool::start(self.settings.services.source(), PoolSize::default())
+            .map_err(|source| system("threads", source))?;
+        let services = Arc::new(services);
         let (records, records_thread) =
             records::start(Arc::clone(self.vault)).map_err(|source| system("threads", source))?;
         let (house_sender, house_mail) = house::mailbox();
@@ -208,6 +214,7 @@ impl Parts<'_> {
                 edge: edge.clone(),
                 pool: Arc::clone(&pool),
                 records: records.clone(),
+                services: Arc::clone(&services),
                 application: Arc::clone(&self.loaded.application),
                 house: house_sender.clone(),
                 mailbox: mailboxes.get(number).cloned(),

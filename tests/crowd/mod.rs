@@ -48,6 +48,7 @@ impl Bank {
             rtp_ports,
             more_agents,
             sip_timers,
+            services: countersign::driver::services::ServicesFrom::default(),
         };
         let deployment = serve::start(&settings).unwrap_or_else(|error| panic!("{error}"));
         let made = demo::create_customers(&deployment.vault, &folder, os::unix_now()).expect("customers");

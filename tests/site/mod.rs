@@ -140,6 +140,7 @@ impl Site {
             rtp_ports: rtp_ports(),
             more_agents: more_agents.collect(),
             sip_timers: TimerConfig::default(),
+            services: countersign::driver::services::ServicesFrom::default(),
         };
         let deployment = serve::start(&settings).unwrap_or_else(|error| panic!("{error}"));
         Self { folder, deployment }

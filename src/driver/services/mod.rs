@@ -1,0 +1,105 @@
+//! Answers the questions that a flow asks of services.
+//!
+//! Whatever answers is a [`ServiceSource`]: the real services ([`RealServices`]) or, in tests, something that
+//! stands in for them. A protected call is refused without a grant before any source is asked, whatever the
+//! kind of the service and whatever the flow says.
+
+mod pool;
+mod table;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use pool::{PoolSize, Reply, ServicePool};
+
+use crate::auth::{Grant, LevelName};
+use crate::flow::document::Application;
+use crate::flow::run::{Lookup, LookupReply};
+
+/// Something that answers for services.
+pub trait ServiceSource: Send + Sync {
+    /// The reply of a service of `application`, which is the version that the asking call runs. May wait,
+    /// until `deadline` at most: a later answer is of no use to anybody. Grants were checked before.
+    fn answer(&self, application: &Application, lookup: &Lookup, deadline: Instant) -> LookupReply;
+
+    /// Whether [`Self::answer`] may wait for something; if not, it is called without a worker.
+    fn waits(&self, _application: &Application, _lookup: &Lookup) -> bool {
+        true
+    }
+}
+
+/// The reply of a service of `application`; refused when the call is protected and the grant is not there.
+pub fn answer(
+    source: &dyn ServiceSource,
+    application: &Application,
+    lookup: &Lookup,
+    deadline: Instant,
+) -> LookupReply {
+    let call = application.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));
+    let Some(call) = call else { return LookupReply::Unavailable };
+    if let Some(level) = &call.level
+        && !permits(application, lookup.grant.as_ref(), level, lookup)
+    {
+        tracing::error!(service = %lookup.service, call = %lookup.call, "a protected call came without a grant");
+        return LookupReply::Unavailable;
+    }
+    source.answer(application, lookup, deadline)
+}
+
+/// Whether the grant is for the level that the call needs, or a higher one, and for the subject asked about.
+fn permits(application: &Application, grant: Option<&Grant>, needed: &LevelName, lookup: &Lookup) -> bool {
+    let Some(grant) = grant else { return false };
+    let rank = |name: &LevelName| application.policy.levels.iter().position(|level| level.name == *name);
+    let high_enough = match (rank(grant.level()), rank(needed)) {
+        (Some(held), Some(needed)) => held >= needed,
+        _ => false,
+    };
+    // The key of a protected call is the subject's: nobody asks about somebody else.
+    let own = lookup.arguments.iter().all(|(_, value)| value == grant.subject().id());
+    high_enough && own
+}
+
+/// The services as `services.yaml` declares them.
+#[derive(Debug, Default)]
+pub struct RealServices {}
+
+impl ServiceSource for RealServices {
+    fn answer(&self, application: &Application, lookup: &Lookup, _deadline: Instant) -> LookupReply {
+        let call =
+            application.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));
+        call.map_or(LookupReply::Unavailable, |call| table::answer(call, lookup))
+    }
+
+    fn waits(&self, _application: &Application, _lookup: &Lookup) -> bool {
+        false
+    }
+}
+
+/// Who answers for the services of a deployment.
+#[derive(Clone, Default)]
+pub enum ServicesFrom {
+    /// The services themselves.
+    #[default]
+    Configuration,
+    /// Something in their place, for tests.
+    StandIn(Arc<dyn ServiceSource>),
+}
+
+impl fmt::Debug for ServicesFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Configuration => "Configuration",
+            Self::StandIn(_) => "StandIn",
+        })
+    }
+}
+
+impl ServicesFrom {
+    pub(crate) fn source(&self) -> Arc<dyn ServiceSource> {
+        match self {
+            Self::Configuration => Arc::new(RealServices::default()),
+            Self::StandIn(source) => Arc::clone(source),
+        }
+    }
+}
