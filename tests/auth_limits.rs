@@ -275,14 +275,14 @@ fn a_full_pool_refuses_at_once_and_a_free_one_answers() {
         held.send(answer).expect("room");
         let _ = gate.recv();
     });
-    pool.submit(question(), busy).expect("the first is taken");
+    pool.submit(question(), None, busy).expect("the first is taken");
     answered.recv().expect("the worker is in the first reply");
     let reply = || {
         let answers = answers.clone();
         Box::new(move |answer| answers.send(answer).expect("room"))
     };
-    pool.submit(question(), reply()).expect("one waits");
-    assert!(pool.submit(question(), reply()).is_err(), "the next finds the queue full");
+    pool.submit(question(), None, reply()).expect("one waits");
+    assert!(pool.submit(question(), None, reply()).is_err(), "the next finds the queue full");
     open.send(()).expect("the worker waits for it");
     assert!(matches!(answered.recv(), Ok(Answer::Enrolled(Ok(_)))));
     drop(pool);

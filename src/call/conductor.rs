@@ -11,7 +11,7 @@ use super::handoff::HandOffState;
 use super::io::{CallSettings, Input, NewCall, Output, SessionEvent};
 use super::leg::{Callee, CalleeState, Caller, CallerState};
 use super::press::{Presses, Way};
-use super::record::{Draft, EndCause};
+use super::record::{Draft, EndCause, Version};
 use super::stream::Stream;
 use crate::flow::run::{self, CallFacts, FlowRun};
 use crate::media;
@@ -88,9 +88,9 @@ impl Call {
     /// A caller at the door: asks for media ports first.
     #[must_use]
     pub fn new(now: Instant, new: NewCall, settings: Arc<CallSettings>, entropy: Entropy) -> Self {
-        let NewCall { call, session, path, trunk, from, to, watched, offer } = new;
-        let hash = Arc::clone(&settings.application_hash);
-        let draft = Draft::new(call, now, settings.epoch, trunk, hash, &to);
+        let NewCall { call, session, path, trunk, from, to, watched, canary, offer } = new;
+        let version = Version::of(&settings, canary);
+        let draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
         let facts = CallFacts { call, from: from.as_ref().map(|number| number.expose().clone()), to };
         let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
         Self {
@@ -172,6 +172,12 @@ impl Call {
             }
             _ => self.give_up_session(session, false),
         }
+    }
+
+    /// The version that it runs, from its start to its end.
+    #[must_use]
+    pub const fn version(&self) -> &Arc<CallSettings> {
+        &self.settings
     }
 
     /// Its sessions that may not have ended; for whoever drops the call.

@@ -95,6 +95,8 @@ pub struct NewCall {
     pub to: String,
     /// Whether the caller is told what happens in the call.
     pub watched: bool,
+    /// Whether the version is one on trial.
+    pub canary: bool,
     /// The caller's offer; `None` when we are to offer.
     pub offer: Option<Bytes>,
 }

@@ -21,4 +21,4 @@ mod stream;
 
 pub use conductor::Call;
 pub use io::{CallLimits, CallSettings, ClipSource, Input, NewCall, Output, SessionEvent, SipOrder};
-pub use record::{CallEvent, CallRecord, Direction, EndCause, Happened, MediaReport, What};
+pub use record::{CallEvent, CallRecord, Direction, EndCause, Happened, MediaReport, Version, What};

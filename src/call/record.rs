@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
+use super::io::CallSettings;
 use crate::flow::run::{HangupCause, TraceEvent};
 use crate::media::MediaStats;
 use crate::units::{CallId, Epoch, UnixTime};
@@ -24,9 +25,8 @@ pub struct CallRecord {
     pub trunk: Arc<str>,
     /// The number that was dialled.
     pub dialled: String,
-    /// The application that ran, by its hash.
-    #[serde(serialize_with = "as_text")]
-    pub application: Arc<str>,
+    /// The application that ran.
+    pub application: Version,
     /// When the INVITE came.
     #[serde(serialize_with = "as_millis")]
     pub started: UnixTime,
@@ -55,6 +55,28 @@ pub struct CallRecord {
     pub events: Vec<Happened>,
     /// Events that no longer fitted.
     pub events_dropped: u32,
+}
+
+/// Which version of which application a call ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Version {
+    /// The `id` of its main flow.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The hash of its files.
+    #[serde(serialize_with = "as_text")]
+    pub hash: Arc<str>,
+    /// Whether it was on trial.
+    pub canary: bool,
+}
+
+impl Version {
+    pub(super) fn of(settings: &CallSettings, canary: bool) -> Self {
+        let application = &settings.application;
+        let (id, title) = (application.id.clone(), application.title.clone());
+        Self { id, title, hash: Arc::clone(&settings.application_hash), canary }
+    }
 }
 
 /// Which way a call was made.
@@ -218,7 +240,7 @@ impl Draft {
         now: Instant,
         epoch: Epoch,
         trunk: Arc<str>,
-        application: Arc<str>,
+        application: Version,
         dialled: &str,
     ) -> Self {
         let started = epoch.unix_at(now);

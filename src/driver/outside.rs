@@ -13,8 +13,7 @@ use super::services::ServicePool;
 use super::shard::{Mail, Mailbox, Outside};
 use super::vault_pool::VaultPool;
 use crate::auth;
-use crate::call::CallRecord;
-use crate::flow::document::Application;
+use crate::call::{CallRecord, CallSettings};
 use crate::flow::run::{Answer, Question};
 use crate::routing::DeskRequest;
 use crate::secret::Secret;
@@ -33,8 +32,6 @@ pub struct ShardOutside {
     pub records: SyncSender<Record>,
     /// Questions to services.
     pub services: Arc<ServicePool>,
-    /// The application, whose services are asked.
-    pub application: Arc<Application>,
     /// The switchboard.
     pub house: SyncSender<house::Mail>,
     /// Where answers go.
@@ -46,7 +43,7 @@ impl Outside for ShardOutside {
         self.edge.send(path, bytes);
     }
 
-    fn ask(&mut self, call: CallId, ask: AskId, question: Question) {
+    fn ask(&mut self, call: CallId, version: &Arc<CallSettings>, ask: AskId, question: Question) {
         let Some(mailbox) = self.mailbox.clone() else { return };
         let reply = move |answer| {
             if mailbox.send(Mail::Answer { call, ask, answer }).is_err() {
@@ -58,14 +55,14 @@ impl Outside for ShardOutside {
             Question::Auth(question) => {
                 let refused = reply.clone();
                 let reply = Box::new(move |answer| reply(Answer::Auth(answer)));
-                if self.pool.submit(question, reply).is_err() {
+                if self.pool.submit(question, Some(Arc::clone(&version.application.policy)), reply).is_err() {
                     // Law 4: a full queue answers, and lifts nobody.
                     refused(Answer::Auth(auth::Answer::Unavailable));
                 }
             }
             Question::Lookup(lookup) => {
                 let reply = Box::new(move |answer| reply(Answer::Lookup(answer)));
-                self.services.submit(Arc::clone(&self.application), lookup, reply);
+                self.services.submit(Arc::clone(&version.application), lookup, reply);
             }
         }
     }

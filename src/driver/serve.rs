@@ -204,7 +204,7 @@ impl Parts<'_> {
                     timers: self.settings.sip_timers,
                     ..EndpointConfig::default()
                 },
-                calls: Arc::clone(&calls),
+                lineup: Arc::clone(&calls).into(),
                 trunks: self.access.trunks.clone(),
                 traced: self.traced(),
                 limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
@@ -215,7 +215,6 @@ impl Parts<'_> {
                 pool: Arc::clone(&pool),
                 records: records.clone(),
                 services: Arc::clone(&services),
-                application: Arc::clone(&self.loaded.application),
                 house: house_sender.clone(),
                 mailbox: mailboxes.get(number).cloned(),
             };

@@ -19,8 +19,8 @@ use mio::{Events, Poll, Waker};
 
 use super::os;
 use super::ports::{Channel, MAILBOX, Ports};
-use crate::call::CallRecord;
-use crate::engine::{Engine, Input, Output};
+use crate::call::{CallRecord, CallSettings};
+use crate::engine::{Engine, Input, Lineup, Output, Served};
 use crate::flow::run::{Answer, Question};
 use crate::routing::{DeskEvent, DeskRequest};
 use crate::secret::Secret;
@@ -49,6 +49,15 @@ pub enum Mail {
     },
     /// Word from the switchboard.
     Desk(CallId, DeskEvent),
+    /// New calls get these versions from now on.
+    Reload {
+        /// The versions.
+        lineup: Lineup,
+        /// Told what the shard serves, once it does.
+        done: SyncSender<Served>,
+    },
+    /// Tell what is served.
+    Report(SyncSender<Served>),
     /// Take no new calls.
     Drain,
     /// End every call and stop.
@@ -148,8 +157,8 @@ impl Mailbox {
 pub trait Outside: Send {
     /// Sends a SIP message.
     fn sip(&mut self, path: &Path, bytes: &Bytes);
-    /// Asks something slow; the answer comes by mail.
-    fn ask(&mut self, call: CallId, ask: AskId, question: Question);
+    /// Asks something slow on behalf of a call that runs this version; the answer comes by mail.
+    fn ask(&mut self, call: CallId, version: &Arc<CallSettings>, ask: AskId, question: Question);
     /// Tells the switchboard.
     fn desk(&mut self, request: DeskRequest);
     /// Keeps the record of a call that ended.
@@ -351,7 +360,17 @@ impl Loop {
                 return;
             };
             let now = os::now();
+            let mut tell = None;
             let input = match mail {
+                Mail::Report(to) => {
+                    // Whoever asked and did not wait does not want it any more.
+                    let _ = to.try_send(self.engine.served());
+                    continue;
+                }
+                Mail::Reload { lineup, done } => {
+                    tell = Some(done);
+                    Input::Reload(lineup)
+                }
                 Mail::Sip { path, bytes } => Input::Sip { path, bytes },
                 Mail::TransportFailed(path) => Input::TransportFailed(path),
                 Mail::Answer { call, ask, answer } => Input::Answer { call, ask, answer },
@@ -364,6 +383,9 @@ impl Loop {
             };
             self.engine.handle(now, input);
             self.drain(now);
+            if let Some(tell) = tell {
+                let _ = tell.try_send(self.engine.served());
+            }
             self.tick(now);
         }
         // More may lie there without another wake-up.
@@ -402,7 +424,7 @@ impl Loop {
             Output::Rtp { port, to, bytes } => self.send(port, Channel::Rtp, to, &bytes),
             Output::Rtcp { port, to, bytes } => self.send(port, Channel::Rtcp, to, &bytes),
             Output::CloseMedia { port } => self.ports.close(self.poll.registry(), port),
-            Output::Ask { call, ask, question } => self.outside.ask(call, ask, question),
+            Output::Ask { call, version, ask, question } => self.outside.ask(call, &version, ask, question),
             Output::Desk(request) => self.outside.desk(request),
             Output::Record { record, caller } => {
                 self.counters.ended.fetch_add(1, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::os;
 use super::vault::Vault;
-use crate::auth::{Answer, Question};
+use crate::auth::{Answer, Policy, Question};
 
 /// Takes the answer, on a worker's thread.
 pub type Reply = Box<dyn FnOnce(Answer) + Send>;
@@ -25,6 +25,7 @@ pub struct VaultPool {
 
 struct Job {
     question: Question,
+    policy: Option<Arc<Policy>>,
     reply: Reply,
 }
 
@@ -55,13 +56,13 @@ impl VaultPool {
         Ok(Self { queue: Some(sender), workers })
     }
 
-    /// Queues a question. `reply` is called once, unless the queue is full: then never.
+    /// Queues a question, to be judged by `policy` or else by the vault's own. `reply` is called once, unless the queue is full: then never.
     ///
     /// # Errors
     /// [`Full`]: answer the question with [`Answer::Unavailable`].
-    pub fn submit(&self, question: Question, reply: Reply) -> Result<(), Full> {
+    pub fn submit(&self, question: Question, policy: Option<Arc<Policy>>, reply: Reply) -> Result<(), Full> {
         let queue = self.queue.as_ref().ok_or(Full)?;
-        queue.try_send(Job { question, reply }).map_err(|_| Full)
+        queue.try_send(Job { question, policy, reply }).map_err(|_| Full)
     }
 }
 
@@ -82,9 +83,12 @@ fn work(vault: &Vault, jobs: &Mutex<Receiver<Job>>) {
     os::step_back();
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { question, reply }) = next else { return };
+        let Ok(Job { question, policy, reply }) = next else { return };
         // A defect in one verification must not take the worker from all others, nor lift anyone.
-        let answer = catch_unwind(AssertUnwindSafe(|| vault.answer(os::unix_now(), question)));
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            let policy = policy.unwrap_or_else(|| vault.policy());
+            vault.answer_by(os::unix_now(), &policy, question)
+        }));
         reply(answer.unwrap_or(Answer::Unavailable));
     }
 }

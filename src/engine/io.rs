@@ -1,11 +1,13 @@
 //! What an engine is told and what it orders.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::call::CallRecord;
+use super::lineup::Lineup;
+use crate::call::{CallRecord, CallSettings};
 use crate::flow::run::{Answer, Question};
 use crate::media::Packet;
 use crate::routing::{DeskEvent, DeskRequest};
@@ -63,6 +65,8 @@ pub enum Input<'a> {
     },
     /// Word from the switchboard.
     Desk(CallId, DeskEvent),
+    /// New calls get these versions from now on; those that run keep theirs.
+    Reload(Lineup),
     /// Take no new calls.
     Drain,
     /// Take no new calls and end those that run.
@@ -116,6 +120,8 @@ pub enum Output {
     Ask {
         /// Who asks.
         call: CallId,
+        /// The version that it runs: its services and its policy answer.
+        version: Arc<CallSettings>,
         /// Comes back in [`Input::Answer`].
         ask: AskId,
         /// What.

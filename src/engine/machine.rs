@@ -4,13 +4,14 @@
 //! while outputs were drained. So a call is always dry before the endpoint or a port gives it the next input
 //! (law 2), and a call that was not touched is not looked at.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::counters::Counters;
 use super::io::{Input, Output};
 use super::limits::Limits;
+use super::lineup::{Lineup, Served};
 use super::timers::Timers;
 use crate::call::{self, Call, CallSettings, EndCause, NewCall, SessionEvent, SipOrder};
 use crate::secret::Secret;
@@ -21,8 +22,8 @@ use crate::units::{CallId, Entropy, LegSide, MediaAddress, MediaPort};
 pub struct EngineConfig {
     /// The endpoint's part.
     pub endpoint: EndpointConfig,
-    /// The calls' part.
-    pub calls: Arc<CallSettings>,
+    /// The versions that new calls get.
+    pub lineup: Lineup,
     /// Who may call.
     pub trunks: AccessList,
     /// The trunks whose callers may ask to be told what happens in their call.
@@ -33,7 +34,9 @@ pub struct EngineConfig {
 
 /// The calls of one shard.
 pub struct Engine {
-    settings: Arc<CallSettings>,
+    lineup: Lineup,
+    /// New calls to the running version and to the one on trial, since the line-up was changed.
+    begun: [u64; 2],
     trunks: AccessList,
     traced: HashSet<Arc<str>>,
     limits: Limits,
@@ -75,7 +78,8 @@ impl Engine {
     pub fn new(config: EngineConfig, mut entropy: Entropy) -> Self {
         let endpoint = Endpoint::new(config.endpoint, entropy.fork());
         Self {
-            settings: config.calls,
+            lineup: config.lineup,
+            begun: [0; 2],
             trunks: config.trunks,
             traced: config.traced,
             limits: config.limits,
@@ -120,6 +124,10 @@ impl Engine {
             }
             Input::Answer { call, ask, answer } => self.tell(now, call, call::Input::Answer(ask, answer)),
             Input::Desk(call, event) => self.tell(now, call, call::Input::Desk(event)),
+            Input::Reload(lineup) => {
+                self.lineup = lineup;
+                self.begun = [0; 2];
+            }
             Input::Drain => self.draining = true,
             Input::Stop => self.stop(now),
             Input::MediaOpened { .. } => {}
@@ -182,6 +190,22 @@ impl Engine {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Which versions are in use, and by how many calls.
+    #[must_use]
+    pub fn served(&self) -> Served {
+        let hash = |version: &Arc<CallSettings>| Arc::clone(&version.application_hash);
+        let mut calls: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for call in self.calls.values() {
+            *calls.entry(hash(call.version())).or_default() += 1;
+        }
+        Served {
+            calls: calls.into_iter().collect(),
+            running: hash(&self.lineup.running),
+            canary: self.lineup.canary.as_ref().map(|canary| hash(&canary.settings)),
+            begun: self.begun,
+        }
     }
 
     fn stop(&mut self, now: Instant) {
@@ -256,7 +280,12 @@ impl Engine {
                 self.ports.remove(&port);
                 self.out.push_back(Output::CloseMedia { port });
             }
-            call::Output::Ask(ask, question) => self.out.push_back(Output::Ask { call: id, ask, question }),
+            call::Output::Ask(ask, question) => {
+                // The call that asks is there: it was polled.
+                if let Some(version) = self.calls.get(&id).map(|call| Arc::clone(call.version())) {
+                    self.out.push_back(Output::Ask { call: id, version, ask, question });
+                }
+            }
             call::Output::Desk(request) => self.out.push_back(Output::Desk(request)),
             call::Output::Done { record, caller } => {
                 self.forget(id);
@@ -343,6 +372,10 @@ impl Engine {
         }
         let Some(trunk) = trunk else { return };
         let id = self.new_id();
+        let (version, canary) = self.lineup.choose(id);
+        let version = Arc::clone(version);
+        let [to_running, to_canary] = &mut self.begun;
+        *(if canary { to_canary } else { to_running }) += 1;
         let new = NewCall {
             call: id,
             session,
@@ -351,10 +384,11 @@ impl Engine {
             from: caller_number(&invite).map(Secret::new),
             to: dialled(&invite),
             watched: self.traced.contains(&trunk) && wants_trace(&invite),
+            canary,
             offer: invite.offer,
         };
         tracing::info!(call = %id, %trunk, "call begins");
-        let call = Call::new(now, new, Arc::clone(&self.settings), self.entropy.fork());
+        let call = Call::new(now, new, version, self.entropy.fork());
         self.calls.insert(id, call);
         self.sessions.insert(session, id);
         self.counters.admitted = self.counters.admitted.saturating_add(1);

@@ -7,11 +7,13 @@
 mod counters;
 mod io;
 mod limits;
+mod lineup;
 mod machine;
 mod timers;
 
 pub use counters::Counters;
 pub use io::{Input, Output};
 pub use limits::{Limits, Refusal};
+pub use lineup::{Canary, Lineup, Served};
 pub use machine::{Active, Engine, EngineConfig, TRACE_PACKAGE};
 pub use timers::Timers;

@@ -114,7 +114,7 @@ impl World {
         };
         let config = EngineConfig {
             endpoint: EndpointConfig::default(),
-            calls: Arc::new(settings),
+            lineup: Arc::new(settings).into(),
             trunks: trunks(),
             traced: std::collections::HashSet::new(),
             limits,
@@ -297,7 +297,7 @@ impl World {
                 Output::CloseMedia { port } => {
                     self.ports.remove(&port).expect("a port is closed once");
                 }
-                Output::Ask { call, ask, question } => {
+                Output::Ask { call, ask, question, .. } => {
                     let unix = self.unix();
                     let answer = (self.vault)(unix, question);
                     self.answers.push((self.now + self.slowness, call, ask, answer));

@@ -183,11 +183,17 @@ impl Vault {
     /// Answers one question. Takes as long as its work takes: call it from a worker.
     #[must_use]
     pub fn answer(&self, now: UnixTime, question: Question) -> Answer {
+        self.answer_by(now, &self.policy(), question)
+    }
+
+    /// As [`Vault::answer`], by the policy of the version that the asking call runs.
+    #[must_use]
+    pub fn answer_by(&self, now: UnixTime, policy: &Policy, question: Question) -> Answer {
         match question {
             Question::Identify { claim } => Answer::Identified(self.identify(&claim)),
-            Question::Enrolled { subject } => Answer::Enrolled(self.usable(now, subject.key())),
+            Question::Enrolled { subject } => Answer::Enrolled(self.usable(now, policy, subject.key())),
             Question::Verify { subject, factor, response, call } => {
-                self.verify(now, subject.key(), factor, &response, call)
+                self.verify(now, policy, subject.key(), factor, &response, call)
             }
             Question::Audit(event) => {
                 let written = self.audited(now, Change::Nothing, &[event]);
@@ -232,8 +238,7 @@ impl Vault {
 
     /// The factors that a subject can use now. A ghost has what the subject next to it has: the same
     /// every time, and as frequent among ghosts as among subjects.
-    fn usable(&self, now: UnixTime, subject: SubjectKey) -> Result<Vec<FactorId>, Refused> {
-        let policy = self.policy();
+    fn usable(&self, now: UnixTime, policy: &Policy, subject: SubjectKey) -> Result<Vec<FactorId>, Refused> {
         let read = || {
             let throttle = self.store.throttle(subject)?;
             let nearest = self.store.nearest(subject)?;
@@ -254,6 +259,7 @@ impl Vault {
     fn verify(
         &self,
         now: UnixTime,
+        policy: &Policy,
         subject: SubjectKey,
         factor: FactorId,
         response: &Secret<String>,
@@ -261,7 +267,7 @@ impl Vault {
     ) -> Answer {
         let turn = self.turns.get(usize::from(subject.0[0]) % TURNS);
         let _turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
-        let judged = self.counted(now, subject, factor, response, call);
+        let judged = self.counted(now, policy, subject, factor, response, call);
         let (verdict, locked) = logged("verify", judged).unwrap_or((Verdict::Unavailable, false));
         Answer::Verdict { verdict, locked }
     }
@@ -270,14 +276,14 @@ impl Vault {
     fn counted(
         &self,
         now: UnixTime,
+        policy: &Policy,
         subject: SubjectKey,
         factor: FactorId,
         response: &Secret<String>,
         call: CallId,
     ) -> Result<(Verdict, bool), VaultError> {
-        let policy = self.policy();
         let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
-        let judged = self.judge(now, subject, factor, response, &policy)?;
+        let judged = self.judge(now, subject, factor, response, policy)?;
         let may = reserved.admission == Admission::Reserved;
         let change = match &judged {
             Some(judged) if judged.right && may => {
