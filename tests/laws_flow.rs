@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use countersign::flow::document::Answer;
 use countersign::flow::document::{Application, Arm, IdentifyBy, Menu, StepKind};
 use countersign::flow::run::{CallFacts, FlowRun, Input};
 use countersign::units::{CallId, Digit, Epoch, UnixTime};
@@ -23,7 +24,7 @@ fn circle() -> Arc<Application> {
     back.options[1].arm = Some(Arm::Goto(MAIN));
     let identify_account = identify(true);
     let main = vec![
-        StepKind::Answer,
+        StepKind::Answer(Answer),
         StepKind::ChooseLanguage(choose_language()),
         say("greeting"),
         StepKind::Ask(ask()),

@@ -1,5 +1,6 @@
 //! To an agent, and to the end of the call.
 
+use countersign::flow::document::Goto;
 use countersign::flow::document::*;
 use countersign::flow::run::{HandOff, HandOffRequest, TraceEvent};
 
@@ -85,14 +86,14 @@ fn a_verified_caller_comes_first_and_the_agent_is_told() {
 
 #[test]
 fn a_flow_that_turns_in_circles_is_stopped() {
-    let mut scene = scene(vec![StepKind::Goto(MAIN)]);
+    let mut scene = scene(vec![StepKind::Goto(Goto(MAIN))]);
     assert_eq!(scene.settle().prompts(), ["oops"]);
     assert!(scene.script().contains("hangs up, Normal"));
 }
 
 #[test]
 fn an_error_while_handling_an_error_ends_the_call() {
-    let mut broken = app(vec![StepKind::Goto(MAIN)]);
+    let mut broken = app(vec![StepKind::Goto(Goto(MAIN))]);
     broken.when_error = Some(MAIN);
     let mut scene = Scene::new(broken, World::default());
     scene.settle();

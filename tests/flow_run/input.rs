@@ -1,5 +1,6 @@
 //! Steps that wait for keys.
 
+use countersign::flow::document::Goto;
 use countersign::flow::document::*;
 use countersign::flow::expr::{Expr, Field};
 
@@ -65,7 +66,7 @@ fn keys_typed_ahead_skip_prompts_of_the_same_block_only() {
     first.wait(100).press("1234#1").settle();
     assert_eq!(first.prompts(), ["greeting", "filled", "chosen"], "{}", first.script());
 
-    let goto = vec![say("greeting"), StepKind::Goto(SECOND)];
+    let goto = vec![say("greeting"), StepKind::Goto(Goto(SECOND))];
     let mut second = Scene::new(with(goto, vec![StepKind::Menu(menu())], vec![]), World::default());
     second.wait(100).press("1").wait(100).settle();
     assert_eq!(second.prompts(), ["greeting", "main_menu", "silent", "silent_2", "give_up"]);
@@ -73,7 +74,7 @@ fn keys_typed_ahead_skip_prompts_of_the_same_block_only() {
 
 #[test]
 fn keys_that_no_question_waits_for_do_not_swallow_what_is_said() {
-    let steps = vec![claim(), say("greeting"), say("news"), StepKind::Goto(SECOND)];
+    let steps = vec![claim(), say("greeting"), say("news"), StepKind::Goto(Goto(SECOND))];
     let mut scene = Scene::new(with(steps, vec![say("end")], vec![]), World::default());
     scene.wait(10).press("5").settle();
     assert_eq!(scene.prompts(), ["greeting", "news", "end"]);

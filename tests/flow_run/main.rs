@@ -8,6 +8,7 @@ mod input;
 mod proving;
 mod saying;
 
+use countersign::flow::document::Answer;
 use countersign::flow::document::StepKind;
 use countersign::flow::run::HandOff;
 
@@ -21,7 +22,7 @@ fn scene(steps: Vec<StepKind>) -> Scene {
 #[test]
 fn a_call_reads_like_a_play() {
     let steps = vec![
-        StepKind::Answer,
+        StepKind::Answer(Answer),
         say("greeting"),
         claim(),
         StepKind::Authenticate(authenticate("basic")),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use countersign::auth::{FactorId, Identified, Refused, Verdict};
+use countersign::flow::document::Answer;
 use countersign::flow::document::*;
 use countersign::flow::run::LookupReply;
 
@@ -176,7 +177,7 @@ fn every_outcome_of_lookup_is_reached() {
     for (reply, ms, heard) in cases {
         let world = World { reply: text(reply), slow: Duration::from_millis(ms), ..World::default() };
         let mut scene =
-            Scene::new(app(vec![StepKind::Answer, claim(), StepKind::Lookup(lookup(None))]), world);
+            Scene::new(app(vec![StepKind::Answer(Answer), claim(), StepKind::Lookup(lookup(None))]), world);
         assert_eq!(scene.settle().prompts(), heard, "{reply} after {ms} ms\n{}", scene.script());
     }
 }

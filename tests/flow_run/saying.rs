@@ -1,5 +1,6 @@
 //! Saying, deciding, sub-flows.
 
+use countersign::flow::document::Set;
 use countersign::flow::document::*;
 use countersign::flow::expr::Expr;
 use countersign::flow::run::TraceEvent;
@@ -36,7 +37,7 @@ fn a_decision_takes_the_first_case_that_holds() {
             otherwise: arm("third"),
         };
         let text = Expr::Literal(countersign::flow::expr::Literal::Text(topic.into()));
-        let mut scene = scene(vec![StepKind::Set(vec![(TOPIC, text)]), StepKind::Decide(decide)]);
+        let mut scene = scene(vec![StepKind::Set(Set(vec![(TOPIC, text)])), StepKind::Decide(decide)]);
         assert_eq!(scene.settle().prompts(), [said]);
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use countersign::auth::{FactorId, LevelName, Policy};
 use countersign::diagnostic::{Place, Source};
 use countersign::flow::ClipKey;
+use countersign::flow::document::Answer;
+use countersign::flow::document::Goto;
 use countersign::flow::document::{
     Application, Arm, Ask, Authenticate, Block, BlockId, Cause, Class, Digits, Flow, FlowId, Hangup,
     Identify, IdentifyBy, Input, Interrupt, Language, LanguageId, LevelRef, Menu, MenuOption, Piece, Prompt,
@@ -18,9 +20,12 @@ use countersign::units::Digit;
 pub fn desk() -> Arc<Application> {
     let choose = menu(&[('1', 1), ('2', 2), ('3', 3)]);
     application(vec![
-        block("welcome", vec![StepKind::Answer, say("greeting"), choose, StepKind::Goto(BlockId(3))]),
-        block("agent", vec![queue(), StepKind::Goto(BlockId(3))]),
-        block("branch", vec![transfer(), StepKind::Goto(BlockId(0))]),
+        block(
+            "welcome",
+            vec![StepKind::Answer(Answer), say("greeting"), choose, StepKind::Goto(Goto(BlockId(3)))],
+        ),
+        block("agent", vec![queue(), StepKind::Goto(Goto(BlockId(3)))]),
+        block("branch", vec![transfer(), StepKind::Goto(Goto(BlockId(0)))]),
         block("bye", vec![say("bye"), hangup()]),
     ])
 }
@@ -29,7 +34,15 @@ pub fn desk() -> Arc<Application> {
 pub fn verified_desk() -> Arc<Application> {
     application(vec![block(
         "welcome",
-        vec![StepKind::Answer, say("greeting"), ask_account(), identify(), authenticate(), queue(), hangup()],
+        vec![
+            StepKind::Answer(Answer),
+            say("greeting"),
+            ask_account(),
+            identify(),
+            authenticate(),
+            queue(),
+            hangup(),
+        ],
     )])
 }
 

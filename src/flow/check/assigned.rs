@@ -9,7 +9,7 @@ use super::{always_targets, hears_always, nested};
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::findings::Findings;
 use crate::flow::document::{
-    Application, Arm, BlockId, FlowId, IdentifyBy, LevelRef, OutcomeId, Piece, Prompt, Step, StepKind, VarId,
+    Application, Arm, BlockId, FlowId, OutcomeId, Piece, Prompt, Step, StepKind, VarId,
 };
 use crate::flow::expr::Expr;
 
@@ -125,11 +125,11 @@ impl Analysis<'_> {
             };
         };
         match &step.kind {
-            StepKind::Goto(block) => self.reach(*block, &before),
+            StepKind::Goto(to) => self.reach(to.0, &before),
             StepKind::Return(_) | StepKind::Hangup(_) => {}
             StepKind::Set(values) => {
                 let mut set = before;
-                set.extend(values.iter().map(|(var, _)| *var));
+                set.extend(values.0.iter().map(|(var, _)| *var));
                 join(Some(set));
             }
             kind => {
@@ -169,19 +169,6 @@ impl Analysis<'_> {
     fn outcome(&self, step: &Step, index: usize, outcome: &str, before: &Set) -> Set {
         let mut set = before.clone();
         match &step.kind {
-            StepKind::Ask(ask) if outcome == "filled" => {
-                set.insert(ask.into);
-            }
-            StepKind::Menu(menu) => {
-                let valued = menu.options.get(index).is_some_and(|option| option.value.is_some());
-                set.extend(menu.into.filter(|_| valued));
-            }
-            StepKind::Lookup(lookup) => {
-                self.clear_results(step, &mut set);
-                if outcome == "ok" {
-                    set.extend(lookup.reply.iter().map(|(_, var)| *var));
-                }
-            }
             StepKind::Run(run) => {
                 self.clear_results(step, &mut set);
                 let outcome = u16::try_from(index).map_or(OutcomeId(u16::MAX), OutcomeId);
@@ -189,7 +176,10 @@ impl Analysis<'_> {
                 let sure = |callee: &VarId| given.is_some_and(|given| given.contains(callee));
                 set.extend(run.results.iter().filter(|(callee, _)| sure(callee)).map(|(_, ours)| *ours));
             }
-            _ => {}
+            kind => {
+                self.clear_results(step, &mut set);
+                set.extend(kind.node().sets(outcome));
+            }
         }
         set
     }
@@ -197,9 +187,8 @@ impl Analysis<'_> {
     /// A look-up or a sub-flow forgets the results of the one before.
     fn clear_results(&self, step: &Step, set: &mut Set) {
         let own: Vec<VarId> = match &step.kind {
-            StepKind::Lookup(lookup) => lookup.reply.iter().map(|(_, var)| *var).collect(),
             StepKind::Run(run) => run.results.iter().map(|(_, var)| *var).collect(),
-            _ => Vec::new(),
+            kind => kind.node().results(),
         };
         let flow = self.app.flows.iter().find(|flow| own.iter().any(|var| flow.results.contains(var)));
         if let Some(flow) = flow {
@@ -209,36 +198,12 @@ impl Analysis<'_> {
 
     fn reads(&mut self, step: &Step, set: &Set) {
         let mut reads: Vec<VarId> = step.when.iter().flat_map(Expr::reads).collect();
-        for prompt in step.kind.prompts() {
-            // What an agent hears may name what is not known.
-            let whisper = match &step.kind {
-                StepKind::Queue(queue) => {
-                    queue.whisper.as_ref().is_some_and(|whisper| std::ptr::eq(whisper, prompt))
-                }
-                _ => false,
-            };
-            if !whisper {
-                reads.extend(prompt_reads(prompt));
-            }
-        }
-        match &step.kind {
-            StepKind::Set(values) => reads.extend(values.iter().flat_map(|(_, expr)| expr.reads())),
-            StepKind::Decide(decide) => reads.extend(decide.cases.iter().flat_map(|(expr, _)| expr.reads())),
-            StepKind::Menu(menu) => {
-                reads.extend(menu.options.iter().filter_map(|o| o.when.as_ref()).flat_map(Expr::reads))
-            }
-            StepKind::Run(run) => reads.extend(run.with.iter().flat_map(|(_, expr)| expr.reads())),
-            StepKind::Lookup(lookup) => reads.extend(lookup.give.iter().flat_map(|(_, expr)| expr.reads())),
-            StepKind::Return(leave) => reads.extend(leave.give.iter().flat_map(|(_, expr)| expr.reads())),
-            StepKind::Identify(identify) => {
-                if let IdentifyBy::Account(var) = identify.by {
-                    reads.push(var);
-                }
-            }
-            StepKind::Authenticate(step) => reads.extend(level_reads(&step.level)),
-            StepKind::Require(step) => reads.extend(level_reads(&step.level)),
-            _ => {}
-        }
+        let node = step.kind.node();
+        let ladders = node.input().into_iter().flat_map(|input| input.no_input.iter().chain(&input.no_match));
+        // What an agent hears may name what is not known.
+        reads.extend(node.prompts().into_iter().chain(ladders).flat_map(prompt_reads));
+        let uses = node.uses().into_iter().filter(|used| !used.optional);
+        reads.extend(uses.flat_map(|used| used.expr.reads()));
         for arm in step.kind.arms().into_iter().map(|(_, arm)| arm) {
             // What is given back may come from this very step: only what is set on no outcome is told.
             if let (Arm::Return(leave), StepKind::Decide(_) | StepKind::Confirm(_)) = (arm, &step.kind) {
@@ -255,13 +220,6 @@ impl Analysis<'_> {
             let diagnostic = Diagnostic::error("E184", Some(step.place.clone()), message).help(help);
             self.found.insert((step.place.span.start, var), diagnostic);
         }
-    }
-}
-
-fn level_reads(level: &LevelRef) -> Vec<VarId> {
-    match level {
-        LevelRef::Named(_) => Vec::new(),
-        LevelRef::From(expr) => expr.reads(),
     }
 }
 

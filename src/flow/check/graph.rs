@@ -6,7 +6,6 @@ use super::{always_targets, continues, nested};
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::findings::Findings;
 use crate::flow::document::{Application, Arm, Block, BlockId, FlowId, Step, StepKind};
-use crate::flow::step;
 
 /// Sub-flows that run themselves; true when there is one.
 pub(super) fn recursion(app: &Application, findings: &mut Findings) -> bool {
@@ -107,8 +106,8 @@ fn ends(block: &Block, sound: bool, findings: &mut Findings) {
 fn jumps(step: &Step) -> Vec<BlockId> {
     let mut out = Vec::new();
     for step in nested(step) {
-        if let StepKind::Goto(block) = step.kind {
-            out.push(block);
+        if let StepKind::Goto(to) = &step.kind {
+            out.push(to.0);
         }
         out.extend(step.kind.arms().into_iter().filter_map(|(_, arm)| match arm {
             Arm::Goto(block) => Some(*block),
@@ -172,16 +171,12 @@ fn shadowed(app: &Application, findings: &mut Findings) {
 /// Whether a step, left by this outcome, has waited for somebody.
 fn waits(app: &Application, step: &Step, outcome: &str) -> bool {
     match &step.kind {
-        StepKind::Ask(_) | StepKind::Menu(_) | StepKind::Confirm(_) | StepKind::ChooseLanguage(_) => true,
-        StepKind::Authenticate(_) => outcome == "insufficient",
-        StepKind::Queue(_) => matches!(outcome, "joined" | "timeout"),
-        StepKind::Transfer(_) => matches!(outcome, "done" | "no_answer"),
         StepKind::Run(run) => {
             let blocks = app.blocks.iter().filter(|block| block.flow == run.flow);
             let steps = blocks.flat_map(|block| &block.steps).flat_map(nested);
-            steps.into_iter().any(|step| step::spec(step.kind.verb()).is_some_and(|spec| spec.input))
+            steps.into_iter().any(|step| step.kind.node().spec().input)
         }
-        _ => false,
+        kind => kind.node().waits(outcome),
     }
 }
 
@@ -200,8 +195,8 @@ fn instant(app: &Application, block: &Block) -> BTreeSet<BlockId> {
 fn instant_step(app: &Application, step: &Step, out: &mut BTreeSet<BlockId>) -> bool {
     let mut on = step.when.is_some();
     match &step.kind {
-        StepKind::Goto(block) => {
-            out.insert(*block);
+        StepKind::Goto(to) => {
+            out.insert(to.0);
         }
         StepKind::Return(_) | StepKind::Hangup(_) => {}
         StepKind::ChooseLanguage(_) => {}
@@ -275,7 +270,7 @@ fn after_hangup(app: &Application, findings: &mut Findings) {
         let Some(block) = app.block(id) else { continue };
         for step in block.steps.iter().flat_map(nested) {
             let verb = step.kind.verb();
-            if step::spec(verb).is_some_and(|spec| spec.needs_caller) {
+            if step.kind.node().spec().needs_caller {
                 let message = format!("`{verb}` needs a caller, and this runs after they have hung up");
                 let help = "`when_hangup` may look things up, set, decide and audit";
                 findings.push(Diagnostic::error("E263", Some(step.place.clone()), message).help(help));

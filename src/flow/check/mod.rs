@@ -57,18 +57,13 @@ fn always_targets(app: &Application) -> Vec<BlockId> {
 /// Whether the `always` keys work in a step: it collects keys, or runs a sub-flow that does.
 fn hears_always(app: &Application, step: &Step) -> bool {
     match &step.kind {
-        StepKind::ChooseLanguage(step) => step.input.always,
-        StepKind::Ask(step) => step.input.always,
-        StepKind::Menu(step) => step.input.always,
-        StepKind::Confirm(step) => step.input.always,
-        StepKind::Authenticate(step) => step.input.always,
         StepKind::Run(run) => app
             .blocks
             .iter()
             .filter(|block| block.flow == run.flow)
             .flat_map(|block| &block.steps)
             .any(|step| nested(step).into_iter().any(|step| hears_always(app, step))),
-        _ => false,
+        kind => kind.node().input().is_some_and(|input| input.always),
     }
 }
 

@@ -117,7 +117,7 @@ impl Proof<'_> {
         }
         let on = |rank| Way { how: String::new(), rank, exit: Exit::Next };
         match &step.kind {
-            StepKind::Goto(block) => out.push(Way { how: String::new(), rank, exit: Exit::Goto(*block) }),
+            StepKind::Goto(to) => out.push(Way { how: String::new(), rank, exit: Exit::Goto(to.0) }),
             StepKind::Return(leave) => {
                 out.push(Way { how: String::new(), rank, exit: Exit::Return(leave.outcome) })
             }

@@ -13,10 +13,10 @@ use crate::auth::Policy;
 use crate::diagnostic::Place;
 use crate::flow::ClipKey;
 use crate::flow::expr::{Expr, Literal, Type};
+use crate::flow::step::StepKind;
 use crate::units::Digit;
 
 use super::services::Services;
-use super::step_kind::Step;
 
 /// A complete application: flows, prompts, policy and services.
 #[derive(Debug)]
@@ -145,6 +145,26 @@ pub struct Block {
     pub steps: Vec<Step>,
     /// Where it is written.
     pub place: Place,
+}
+
+/// One step of a block.
+#[derive(Debug)]
+pub struct Step {
+    /// What it does.
+    pub kind: StepKind,
+    /// Skipped (as if it had continued) unless this holds.
+    pub when: Option<Expr>,
+    /// Where its verb is written.
+    pub place: Place,
+}
+
+/// What an agent is told: name and value.
+#[derive(Debug)]
+pub struct Passed {
+    /// Its name, such as `auth.level`.
+    pub name: String,
+    /// Its value; of class public or personal.
+    pub expr: Expr,
 }
 
 /// A variable or another slot that holds a value.

@@ -16,19 +16,19 @@ pub(crate) mod policy_file;
 pub(crate) mod scalar;
 pub mod services;
 pub(crate) mod services_file;
-mod step_kind;
 mod uses;
 pub(crate) mod yaml;
 
+pub use crate::flow::step::{
+    Answer, Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Decide, Digits, Goto, Hangup,
+    Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set, StepKind,
+    Transfer, WholeMoney,
+};
 pub use ast::{
     Always, AlwaysKey, Application, Arm, Block, BlockId, Class, Flow, FlowId, Format, Input, Interrupt,
-    Language, LanguageId, LevelRef, MenuOption, OutcomeId, Piece, Prompt, Return, VarId, Variable,
+    Language, LanguageId, LevelRef, MenuOption, OutcomeId, Passed, Piece, Prompt, Return, Step, VarId,
+    Variable,
 };
 pub(crate) use findings::suggestion;
 pub use load::{Files, load};
 pub use services::{ReplyField, Service, ServiceCall, Services, Table};
-pub use step_kind::{
-    Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Decide, Digits, Hangup, Identify,
-    IdentifyBy, Lookup, Menu, Notice, Passed, Play, Queue, Readback, Require, Run, Say, Step, StepKind,
-    Transfer, WholeMoney,
-};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ast::{Application, Arm, Format, LanguageId, Piece, Prompt};
-use super::step_kind::{Readback, Step, StepKind};
+use super::{Step, StepKind};
 use crate::flow::ClipKey;
 use crate::flow::expr::{Expr, Type};
 
@@ -49,18 +49,7 @@ impl Application {
         let mut clips: BTreeSet<ClipKey> = BTreeSet::new();
         let mut spoken: Vec<(LanguageId, Format)> = Vec::new();
         for step in self.all_steps() {
-            match &step.kind {
-                StepKind::Play(play) => {
-                    clips.insert(play.clip.clone());
-                }
-                StepKind::Queue(queue) => {
-                    clips.insert(queue.music.clone());
-                }
-                StepKind::Transfer(_) => {
-                    clips.insert(ClipKey::new("tones/ringback"));
-                }
-                _ => {}
-            }
+            clips.extend(step.kind.node().clips());
             let only = match &step.kind {
                 StepKind::ChooseLanguage(choose) => Some(&choose.prompts),
                 _ => None,
@@ -127,100 +116,5 @@ impl Application {
             Some(Type::Language) => self.languages.iter().map(|language| language.tag.clone()).collect(),
             _ => Vec::new(),
         }
-    }
-}
-
-impl StepKind {
-    /// Its outcomes by name, each with its arm.
-    #[must_use]
-    pub fn arms(&self) -> Vec<(String, &Arm)> {
-        macro_rules! arms {
-            ($step:ident: $($name:ident),+) => { vec![$((stringify!($name).to_owned(), &$step.$name)),+] };
-        }
-        match self {
-            Self::Answer
-            | Self::Say(_)
-            | Self::ChooseLanguage(_)
-            | Self::Notice(_)
-            | Self::Set(_)
-            | Self::Goto(_)
-            | Self::Return(_)
-            | Self::Audit(_)
-            | Self::Hangup(_) => Vec::new(),
-            Self::Play(step) => arms!(step: finished, failed),
-            Self::Ask(step) => arms!(step: filled, give_up),
-            Self::Confirm(step) => arms!(step: yes, no, give_up),
-            Self::Identify(step) => arms!(step: one, none, many, unavailable),
-            Self::Authenticate(step) => arms!(step: reached, insufficient, not_enrolled, locked, unavailable),
-            Self::Queue(step) => arms!(step: joined, timeout, full),
-            Self::Transfer(step) => arms!(step: done, busy, no_answer, refused, failed),
-            Self::Menu(step) => {
-                let option = |option: &'_ super::ast::MenuOption| {
-                    option.keys.iter().map(|key| super::scalar::digit_name(*key)).collect::<String>()
-                };
-                let mut out: Vec<(String, &Arm)> = step
-                    .options
-                    .iter()
-                    .map(|o| (format!("key {}", option(o)), o.arm.as_ref().unwrap_or(&step.chosen)))
-                    .collect();
-                out.push(("give_up".to_owned(), &step.give_up));
-                out
-            }
-            Self::Decide(step) => {
-                let cases =
-                    step.cases.iter().enumerate().map(|(at, (_, arm))| (format!("case {}", at + 1), arm));
-                cases.chain([("otherwise".to_owned(), &step.otherwise)]).collect()
-            }
-            Self::Run(step) => {
-                step.arms.iter().enumerate().map(|(at, arm)| (format!("outcome {}", at + 1), arm)).collect()
-            }
-            Self::Require(step) => step.otherwise.iter().map(|arm| ("else".to_owned(), arm)).collect(),
-            Self::Lookup(step) => {
-                let mut out =
-                    vec![("ok".to_owned(), &step.ok), ("unavailable".to_owned(), &step.unavailable)];
-                out.extend(step.not_found.as_ref().map(|arm| ("not_found".to_owned(), arm)));
-                out
-            }
-        }
-    }
-
-    /// Every prompt of it that is said in the call's language.
-    #[must_use]
-    pub fn prompts(&self) -> Vec<&Prompt> {
-        let mut out: Vec<&Prompt> = Vec::new();
-        match self {
-            Self::Say(step) => out.extend(&step.prompts),
-            Self::Notice(step) => out.push(&step.prompt),
-            Self::Ask(step) => {
-                out.push(&step.prompt);
-                if let Readback::ReadBack(prompt) = &step.confirm {
-                    out.push(prompt);
-                }
-            }
-            Self::Menu(step) => out.push(&step.prompt),
-            Self::Confirm(step) => out.push(&step.prompt),
-            Self::Authenticate(step) => {
-                out.extend(step.challenge.iter().map(|(_, prompt)| prompt));
-                out.push(&step.failed);
-                out.extend(step.failed_last.iter().chain(step.silent.iter().map(|(_, prompt)| prompt)));
-            }
-            Self::Lookup(step) => out.extend(&step.while_waiting),
-            Self::Queue(step) => out.extend(step.whisper.iter().chain(&step.announce_place)),
-            Self::Transfer(step) => out.extend(&step.whisper),
-            Self::Hangup(step) => out.extend(&step.say),
-            _ => {}
-        }
-        let input = match self {
-            Self::ChooseLanguage(step) => Some(&step.input),
-            Self::Ask(step) => Some(&step.input),
-            Self::Menu(step) => Some(&step.input),
-            Self::Confirm(step) => Some(&step.input),
-            Self::Authenticate(step) => Some(&step.input),
-            _ => None,
-        };
-        if let Some(input) = input {
-            out.extend(input.no_input.iter().chain(&input.no_match));
-        }
-        out
     }
 }

@@ -86,11 +86,11 @@ impl Asking {
     }
 
     /// Whether a key is for this step now; while a prompt that nothing interrupts plays, it is not.
-    pub(super) const fn hears(&self) -> bool {
+    pub(crate) const fn hears(&self) -> bool {
         !self.prompting || self.interrupt
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.reading.as_ref().map_or(&self.collect, |(_, collect)| collect).deadline()
     }
 
@@ -100,7 +100,9 @@ impl Asking {
 }
 
 impl FlowRun {
-    pub(super) fn begin_asking(&mut self, now: Instant, step: &StepKind) {
+    pub(crate) fn begin_asking(&mut self, now: Instant) {
+        let app = Arc::clone(&self.app);
+        let Some(step) = self.current(&app) else { return self.fail(now, "no step to ask for") };
         let asking = match step {
             StepKind::ChooseLanguage(step) => {
                 let keys = step.keys.iter().map(|(key, _)| vec![*key]).collect();
@@ -137,7 +139,7 @@ impl FlowRun {
         Asking::new(What::Choice(options), Expect::Keys(keys), &step.input, false)
     }
 
-    pub(super) fn ask_factor(
+    pub(crate) fn ask_factor(
         &mut self,
         now: Instant,
         step: &Authenticate,
@@ -184,7 +186,7 @@ impl FlowRun {
         self.start_playing(clips, false);
     }
 
-    pub(super) fn prompt_finished(&mut self, now: Instant) {
+    pub(crate) fn prompt_finished(&mut self, now: Instant) {
         if let State::Asking(asking) = &mut self.state {
             asking.prompting = false;
             asking.active().listening(now);
@@ -201,7 +203,7 @@ impl FlowRun {
     }
 
     /// A key for the step under way, or an `always` key. In a number a digit is always part of the number.
-    pub(super) fn asked_key(&mut self, now: Instant, key: Digit) {
+    pub(crate) fn asked_key(&mut self, now: Instant, key: Digit) {
         let app = Arc::clone(&self.app);
         let State::Asking(asking) = &mut self.state else { return };
         let always = asking.always && !asking.active().wants(key);
@@ -232,7 +234,7 @@ impl FlowRun {
         }
     }
 
-    pub(super) fn input_timeout(&mut self, now: Instant) {
+    pub(crate) fn input_timeout(&mut self, now: Instant) {
         let State::Asking(asking) = &mut self.state else { return };
         let heard = asking.active().timeout(now);
         self.heard(now, heard);
@@ -286,7 +288,7 @@ impl FlowRun {
             self.assign(step.into, Value::text(typed.expose()));
         }
         self.set_secure(false);
-        self.take(now, Exit::Filled);
+        self.take(now, Exit::Outcome("filled"));
     }
 
     fn chosen(&mut self, now: Instant, choice: usize) {
@@ -301,7 +303,7 @@ impl FlowRun {
             (Some(StepKind::Confirm(_)), None) => {
                 let State::Asking(asking) = &self.state else { return };
                 let yes = matches!(asking.what, What::YesNo { yes } if choice < yes);
-                self.take(now, if yes { Exit::Yes } else { Exit::No });
+                self.take(now, if yes { Exit::Outcome("yes") } else { Exit::Outcome("no") });
             }
             (Some(StepKind::ChooseLanguage(step)), None) => {
                 if let Some((_, language)) = step.keys.get(choice) {
@@ -367,7 +369,7 @@ impl FlowRun {
                 self.speak(step.give_up);
                 self.next_step();
             }
-            _ => self.take(now, Exit::GiveUp),
+            _ => self.take(now, Exit::Outcome("give_up")),
         }
     }
 
@@ -398,14 +400,10 @@ type Said<'a> = (Option<crate::flow::document::LanguageId>, &'a crate::flow::doc
 
 /// The prompts of a line, each in its own language where it has one.
 fn prompts<'a>(app: &'a Application, step: &'a StepKind, what: &What, line: Line) -> Vec<Said<'a>> {
-    let input = match step {
-        StepKind::ChooseLanguage(step) => &step.input,
-        StepKind::Ask(step) => &step.input,
-        StepKind::Menu(step) => &step.input,
-        StepKind::Confirm(step) => &step.input,
-        StepKind::Authenticate(step) => return challenge(step, what, line),
-        _ => return Vec::new(),
-    };
+    if let StepKind::Authenticate(step) = step {
+        return challenge(step, what, line);
+    }
+    let Some(input) = step.node().input() else { return Vec::new() };
     let ladder = match line {
         Line::After(Miss::NoInput, rung) => input.no_input.get(rung).or_else(|| input.no_input.last()),
         Line::After(Miss::NoMatch, rung) => input.no_match.get(rung).or_else(|| input.no_match.last()),

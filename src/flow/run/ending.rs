@@ -8,7 +8,7 @@ use super::{FlowRun, Frame, Life, State};
 
 impl FlowRun {
     /// Something went wrong that no arm is for: `when_error`, or the end.
-    pub(super) fn fail(&mut self, now: Instant, what: &'static str) {
+    pub(crate) fn fail(&mut self, now: Instant, what: &'static str) {
         self.trace(TraceEvent::Error { what });
         self.leave(now);
         if self.life != Life::Caller {
@@ -24,7 +24,7 @@ impl FlowRun {
     }
 
     /// The budget is used up. Once there is a little more of it for `when_error`.
-    pub(super) fn out_of_budget(&mut self, now: Instant) {
+    pub(crate) fn out_of_budget(&mut self, now: Instant) {
         if self.budget.exhausted || self.life != Life::Caller {
             self.trace(TraceEvent::Error { what: "budget used up" });
             self.leave(now);
@@ -37,7 +37,7 @@ impl FlowRun {
     }
 
     /// The caller is gone.
-    pub(super) fn hung_up(&mut self, now: Instant) {
+    pub(crate) fn hung_up(&mut self, now: Instant) {
         if self.life != Life::Caller || matches!(self.state, State::Over) {
             return;
         }
@@ -49,7 +49,7 @@ impl FlowRun {
     }
 
     /// Ends the call, then does what is to be done after it.
-    pub(super) fn end(&mut self, now: Instant, cause: HangupCause) {
+    pub(crate) fn end(&mut self, now: Instant, cause: HangupCause) {
         self.leave(now);
         if self.life != Life::Caller {
             return self.finish();
@@ -73,7 +73,7 @@ impl FlowRun {
     }
 
     /// Stops whatever goes on: prompts, secret typing, authentication, the way to an agent.
-    pub(super) fn leave(&mut self, now: Instant) {
+    pub(crate) fn leave(&mut self, now: Instant) {
         self.stop_playing();
         self.set_secure(false);
         self.keys.clear();

@@ -13,21 +13,21 @@ use super::io::{CallFacts, Pass};
 use super::values::Value;
 
 /// Everything that an expression may look at.
-pub(super) struct Scope<'a> {
-    pub(super) app: &'a Application,
-    pub(super) slots: &'a [Value],
-    pub(super) facts: &'a CallFacts,
-    pub(super) auth: &'a AuthSession,
-    pub(super) now: Instant,
-    pub(super) language: LanguageId,
-    pub(super) place: Option<u32>,
-    pub(super) tries_left: Option<u32>,
-    pub(super) answer: Option<&'a str>,
+pub(crate) struct Scope<'a> {
+    pub(crate) app: &'a Application,
+    pub(crate) slots: &'a [Value],
+    pub(crate) facts: &'a CallFacts,
+    pub(crate) auth: &'a AuthSession,
+    pub(crate) now: Instant,
+    pub(crate) language: LanguageId,
+    pub(crate) place: Option<u32>,
+    pub(crate) tries_left: Option<u32>,
+    pub(crate) answer: Option<&'a str>,
 }
 
 impl Scope<'_> {
     /// The value of an expression.
-    pub(super) fn value(&self, expr: &Expr) -> Value {
+    pub(crate) fn value(&self, expr: &Expr) -> Value {
         match expr {
             Expr::Literal(literal) => Value::from(literal),
             Expr::Var(var) => self.slots.get(var.index()).cloned().unwrap_or(Value::Nothing),
@@ -46,18 +46,18 @@ impl Scope<'_> {
     }
 
     /// Whether a condition holds.
-    pub(super) fn holds(&self, expr: &Expr) -> bool {
+    pub(crate) fn holds(&self, expr: &Expr) -> bool {
         self.value(expr).holds()
     }
 
     /// The recordings that say a prompt in the caller's language.
-    pub(super) fn render(&self, prompt: &Prompt) -> Vec<ClipKey> {
+    pub(crate) fn render(&self, prompt: &Prompt) -> Vec<ClipKey> {
         let tag = self.app.language(self.language).unwrap_or_default();
         render(prompt, self.language, tag, |expr| self.value(expr))
     }
 
     /// The level that a step names; `None` when an expression gives none.
-    pub(super) fn level(&self, level: &LevelRef) -> Option<LevelName> {
+    pub(crate) fn level(&self, level: &LevelRef) -> Option<LevelName> {
         match level {
             LevelRef::Named(name) => Some(name.clone()),
             LevelRef::From(expr) => Some(LevelName::from(self.value(expr).as_text()?.as_str())),
@@ -65,7 +65,7 @@ impl Scope<'_> {
     }
 
     /// What an agent or the audit log is told. What is not set is left out, and so is a secret.
-    pub(super) fn pass(&self, passed: &[Passed]) -> Pass {
+    pub(crate) fn pass(&self, passed: &[Passed]) -> Pass {
         let told = |passed: &Passed| Some((passed.name.clone(), self.value(&passed.expr).as_text()?));
         Pass { values: passed.iter().filter_map(told).collect() }
     }

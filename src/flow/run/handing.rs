@@ -33,16 +33,16 @@ enum Stage {
 }
 
 impl HandedOff {
-    pub(super) const fn connected(&self) -> bool {
+    pub(crate) const fn connected(&self) -> bool {
         matches!(self.stage, Stage::Connected { .. })
     }
 
     /// Whether there is nothing to give up any more.
-    pub(super) const fn settled(&self) -> bool {
+    pub(crate) const fn settled(&self) -> bool {
         matches!(self.stage, Stage::Settled)
     }
 
-    pub(super) const fn deadline(&self) -> Option<Instant> {
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Trying => Some(self.until),
             Stage::Connected { .. } | Stage::Settled => None,
@@ -51,7 +51,7 @@ impl HandedOff {
 }
 
 impl FlowRun {
-    pub(super) fn queue(&mut self, now: Instant, step: &Queue) {
+    pub(crate) fn queue(&mut self, now: Instant, step: &Queue) {
         let request = HandOffRequest::Queue {
             queue: step.name.clone(),
             priority: self.priority(now, step),
@@ -63,7 +63,7 @@ impl FlowRun {
         self.start_playing(vec![step.music.clone()], true);
     }
 
-    pub(super) fn transfer(&mut self, now: Instant, step: &Transfer) {
+    pub(crate) fn transfer(&mut self, now: Instant, step: &Transfer) {
         let request = HandOffRequest::Transfer {
             target: step.uri.clone(),
             ring: step.ring,
@@ -96,7 +96,7 @@ impl FlowRun {
         prompt.map(|prompt| scope.render(prompt)).unwrap_or_default()
     }
 
-    pub(super) fn hand_off(&mut self, now: Instant, progress: HandOff) {
+    pub(crate) fn hand_off(&mut self, now: Instant, progress: HandOff) {
         let app = Arc::clone(&self.app);
         let State::HandedOff(handed) = &self.state else { return };
         let connected = handed.connected();
@@ -147,19 +147,19 @@ impl FlowRun {
             self.trace(TraceEvent::HandOff { verb: step.verb(), state: "finished", agent: None });
         }
         let exit = match (step, end) {
-            (StepKind::Queue(_), HandOff::Finished) => Exit::Joined,
-            (StepKind::Queue(_), HandOff::Full) => Exit::Full,
-            (StepKind::Queue(_), _) => Exit::Timeout,
-            (_, HandOff::Finished) => Exit::Done,
-            (_, HandOff::Busy) => Exit::Busy,
-            (_, HandOff::NoAnswer | HandOff::TimedOut) => Exit::NoAnswer,
-            (_, HandOff::Refused) => Exit::Refused,
-            _ => Exit::Failed,
+            (StepKind::Queue(_), HandOff::Finished) => Exit::Outcome("joined"),
+            (StepKind::Queue(_), HandOff::Full) => Exit::Outcome("full"),
+            (StepKind::Queue(_), _) => Exit::Outcome("timeout"),
+            (_, HandOff::Finished) => Exit::Outcome("done"),
+            (_, HandOff::Busy) => Exit::Outcome("busy"),
+            (_, HandOff::NoAnswer | HandOff::TimedOut) => Exit::Outcome("no_answer"),
+            (_, HandOff::Refused) => Exit::Outcome("refused"),
+            _ => Exit::Outcome("failed"),
         };
         self.take(now, exit);
     }
 
-    pub(super) fn hand_off_timeout(&mut self, now: Instant) {
+    pub(crate) fn hand_off_timeout(&mut self, now: Instant) {
         let app = Arc::clone(&self.app);
         let State::HandedOff(handed) = &self.state else { return };
         if handed.deadline().is_none_or(|until| until > now) {
@@ -187,7 +187,7 @@ impl FlowRun {
 
     /// A place was said: back to the music. Music itself never ends; where it does (its recording lacks),
     /// it is not started again.
-    pub(super) fn place_said(&mut self, play: PlayId) {
+    pub(crate) fn place_said(&mut self, play: PlayId) {
         let app = Arc::clone(&self.app);
         let State::HandedOff(handed) = &mut self.state else { return };
         if handed.announcing.take_if(|announcing| *announcing == play).is_none() || handed.connected() {

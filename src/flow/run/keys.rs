@@ -24,33 +24,33 @@ impl Default for TypeAhead {
 
 impl TypeAhead {
     /// Whether no key waits.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
     /// Keeps a key; one too many is dropped.
-    pub(super) fn push(&mut self, key: Digit) {
+    pub(crate) fn push(&mut self, key: Digit) {
         if self.keys.len() < LONGEST {
             self.keys.push_back(key);
         }
     }
 
     /// The key that has waited longest, strays left out.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<Digit> {
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Digit> {
         let key = self.keys.pop_front()?;
         if self.is_stray(now, key) { self.keys.pop_front() } else { Some(key) }
     }
 
     /// Forgets all keys that wait, and wipes them: they may have been a PIN typed too early. A stray may
     /// still come.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.keys.iter_mut().for_each(|key| *key = Digit::STAR);
         self.keys.clear();
     }
 
     /// An entry that `end` could have ended has ended without it: swallow one such key if it comes next,
     /// until then.
-    pub(super) fn expect_stray(&mut self, end: Digit, until: Instant) {
+    pub(crate) fn expect_stray(&mut self, end: Digit, until: Instant) {
         if self.keys.front() == Some(&end) {
             self.keys.pop_front();
         } else {
@@ -59,7 +59,7 @@ impl TypeAhead {
     }
 
     /// Whether this key is the stray one. Any key ends the waiting for it.
-    pub(super) fn is_stray(&mut self, now: Instant, key: Digit) -> bool {
+    pub(crate) fn is_stray(&mut self, now: Instant, key: Digit) -> bool {
         self.stray.take().is_some_and(|(end, until)| end == key && now <= until)
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct LookingUp {
 }
 
 impl LookingUp {
-    pub(super) fn timeout_at(&self) -> Option<Instant> {
+    pub(crate) fn timeout_at(&self) -> Option<Instant> {
         match self.reply {
             Some(_) => None,
             None => Some(self.say_at.map_or(self.deadline, |say| say.min(self.deadline))),
@@ -32,7 +32,7 @@ impl LookingUp {
 }
 
 impl FlowRun {
-    pub(super) fn look_up(&mut self, now: Instant, step: &document::Lookup) {
+    pub(crate) fn look_up(&mut self, now: Instant, step: &document::Lookup) {
         let grant = match &step.level {
             None => None,
             Some(level) => match self.auth.grant(now, level, self.max_age_of(level)) {
@@ -41,7 +41,7 @@ impl FlowRun {
                     // The checks before a call let no path come here without the level; but it may have
                     // grown too old since, and the machine does not rely on the checks.
                     self.trace(TraceEvent::Protected { level: Name::from(level.as_str()) });
-                    return self.take(now, Exit::Unavailable);
+                    return self.take(now, Exit::Outcome("unavailable"));
                 }
             },
         };
@@ -50,7 +50,7 @@ impl FlowRun {
         for (name, expr) in &step.give {
             match scope.value(expr).as_text() {
                 Some(text) => arguments.push((name.clone(), text)),
-                None => return self.take(now, Exit::Unavailable),
+                None => return self.take(now, Exit::Outcome("unavailable")),
             }
         }
         let lookup = Lookup {
@@ -75,7 +75,7 @@ impl FlowRun {
         self.required.as_ref().filter(|(required, _)| required == level).and_then(|(_, max_age)| *max_age)
     }
 
-    pub(super) fn looked_up(&mut self, now: Instant, reply: LookupReply) {
+    pub(crate) fn looked_up(&mut self, now: Instant, reply: LookupReply) {
         match &mut self.state {
             // Let "one moment please" end: a word cut in the middle sounds like a fault.
             State::LookingUp(looking) if self.playing.is_some() => looking.reply = Some(reply),
@@ -83,14 +83,14 @@ impl FlowRun {
         }
     }
 
-    pub(super) fn waiting_said(&mut self, now: Instant) {
+    pub(crate) fn waiting_said(&mut self, now: Instant) {
         let State::LookingUp(looking) = &mut self.state else { return };
         if let Some(reply) = looking.reply.take() {
             self.use_reply(now, reply);
         }
     }
 
-    pub(super) fn lookup_timeout(&mut self, now: Instant) {
+    pub(crate) fn lookup_timeout(&mut self, now: Instant) {
         let app = Arc::clone(&self.app);
         let State::LookingUp(looking) = &mut self.state else { return };
         if looking.reply.is_some() {
@@ -120,8 +120,8 @@ impl FlowRun {
         }
         let exit = match reply {
             LookupReply::Found(fields) => self.keep_reply(step, &fields),
-            LookupReply::NotFound => Exit::NotFound,
-            LookupReply::Unavailable => Exit::Unavailable,
+            LookupReply::NotFound => Exit::Outcome("not_found"),
+            LookupReply::Unavailable => Exit::Outcome("unavailable"),
         };
         self.take(now, exit);
     }
@@ -137,13 +137,13 @@ impl FlowRun {
                 text.zip(variable).and_then(|(text, variable)| Value::text(text).into_type(&variable.ty));
             match value {
                 Some(value) => values.push((*var, value)),
-                None => return Exit::Unavailable,
+                None => return Exit::Outcome("unavailable"),
             }
         }
         for (var, value) in values {
             self.store(var, value);
         }
-        Exit::Ok
+        Exit::Outcome("ok")
     }
 }
 

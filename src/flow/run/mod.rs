@@ -18,8 +18,8 @@
 mod asking;
 pub mod collect;
 mod ending;
-mod eval;
-mod exit;
+pub(crate) mod eval;
+pub(crate) mod exit;
 mod handing;
 mod io;
 mod keys;
@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use crate::auth::{AuthSession, LevelName};
 use crate::flow::document::{Application, BlockId, FlowId, LanguageId, Step};
-use crate::units::{AskId, Epoch, PlayId};
+use crate::units::{AskId, Digit, Epoch, PlayId};
 
 use asking::Asking;
 use eval::Scope;
@@ -107,8 +107,37 @@ enum State {
     LookingUp(Box<LookingUp>),
     /// For an agent, or for the end of the talk with one.
     HandedOff(HandedOff),
+    /// For what only the step that runs knows.
+    Own(Box<dyn Waiting>),
     /// For nothing, for ever.
     Over,
+}
+
+/// A step's own wait, for when none of the common ones fits.
+pub(crate) trait Waiting: Send {
+    /// When the wait ends by itself: every wait has a bound.
+    fn deadline(&self) -> Instant;
+
+    /// Whether keys are for this step; else they wait for the next question.
+    fn hears_keys(&self) -> bool {
+        false
+    }
+
+    /// Something happened. The step is left by [`FlowRun::take`] or one of its like, or waits on by
+    /// [`FlowRun::wait`].
+    fn told(self: Box<Self>, run: &mut FlowRun, now: Instant, news: News);
+}
+
+/// What a step that waits is told.
+pub(crate) enum News {
+    /// A question was answered.
+    Answer(AskId, Answer),
+    /// The prompt that it played has ended.
+    Played(PlayId),
+    /// The caller pressed a key.
+    Key(Digit),
+    /// The deadline has come.
+    Timeout,
 }
 
 /// Whether there is a caller.
@@ -240,6 +269,7 @@ impl FlowRun {
             (State::LookingUp(looking), Answer::Lookup(reply)) if looking.ask == ask => {
                 self.looked_up(now, reply)
             }
+            (State::Own(_), answer) => self.tell_step(now, News::Answer(ask, answer)),
             _ => {}
         }
     }
@@ -254,10 +284,23 @@ impl FlowRun {
             }
             State::LookingUp(_) => self.lookup_timeout(now),
             State::HandedOff(_) => self.hand_off_timeout(now),
+            State::Own(waiting) if waiting.deadline() <= now => self.tell_step(now, News::Timeout),
             _ => {}
         }
         if self.clock_runs() && self.budget.until <= now {
             self.out_of_budget(now);
+        }
+    }
+
+    /// Has the run wait for what only this step knows.
+    pub(crate) fn wait(&mut self, waiting: Box<dyn Waiting>) {
+        self.state = State::Own(waiting);
+    }
+
+    pub(crate) fn tell_step(&mut self, now: Instant, news: News) {
+        match std::mem::replace(&mut self.state, State::Ready) {
+            State::Own(waiting) => waiting.told(self, now, news),
+            state => self.state = state,
         }
     }
 
@@ -269,6 +312,7 @@ impl FlowRun {
             State::Identifying { deadline, .. } => Some(*deadline),
             State::LookingUp(looking) => looking.timeout_at(),
             State::HandedOff(handed) => handed.deadline(),
+            State::Own(waiting) => Some(waiting.deadline()),
             State::Ready | State::Answering | State::Saying(_) | State::Proving => None,
         };
         let budget = self.clock_runs().then_some(self.budget.until);
@@ -281,7 +325,7 @@ impl FlowRun {
         !matches!(&self.state, State::HandedOff(handed) if handed.connected())
     }
 
-    fn scope(&self, now: Instant) -> Scope<'_> {
+    pub(crate) fn scope(&self, now: Instant) -> Scope<'_> {
         Scope {
             app: &self.app,
             slots: &self.slots,
@@ -295,27 +339,27 @@ impl FlowRun {
         }
     }
 
-    fn emit(&mut self, output: Output) {
+    pub(crate) fn emit(&mut self, output: Output) {
         self.outputs.push_back(output);
     }
 
-    fn trace(&mut self, event: TraceEvent) {
+    pub(crate) fn trace(&mut self, event: TraceEvent) {
         self.outputs.push_back(Output::Trace(event));
     }
 
-    fn ask(&mut self, question: Question) -> AskId {
+    pub(crate) fn ask(&mut self, question: Question) -> AskId {
         let ask = AskId(self.next());
         self.emit(Output::Ask(ask, question));
         ask
     }
 
-    const fn next(&mut self) -> u64 {
+    pub(crate) const fn next(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
     }
 
     /// Orders whether keys are a secret now; says so only when it changes.
-    fn set_secure(&mut self, secure: bool) {
+    pub(crate) fn set_secure(&mut self, secure: bool) {
         if self.secure != secure {
             self.secure = secure;
             self.emit(Output::Secure(secure));
@@ -332,7 +376,7 @@ impl Frame {
     fn step<'a>(&self, app: &'a Application) -> Option<&'a Step> {
         let mut step = app.block(self.block)?.steps.get(self.index)?;
         for exit in &self.path {
-            match exit.arm(&step.kind)? {
+            match step.kind.node().arm(*exit)? {
                 crate::flow::document::Arm::Step(inner) => step = inner,
                 _ => return None,
             }

@@ -17,7 +17,7 @@ use super::io::{Name, Output, Question, TraceEvent};
 use super::{FlowRun, State};
 
 impl FlowRun {
-    pub(super) fn identify(&mut self, now: Instant, step: &Identify) {
+    pub(crate) fn identify(&mut self, now: Instant, step: &Identify) {
         let claim = match step.by {
             IdentifyBy::CallerId => {
                 self.facts.from.clone().map(|number| Claim::CallerNumber(Secret::new(number)))
@@ -27,17 +27,17 @@ impl FlowRun {
                 typed.map(|account| Claim::Account(Secret::new(account)))
             }
         };
-        let Some(claim) = claim else { return self.take(now, Exit::None) };
+        let Some(claim) = claim else { return self.take(now, Exit::Outcome("none")) };
         let ask = self.ask(Question::Auth(auth::Question::Identify { claim }));
         let deadline = now + VAULT_TIME;
         self.state = State::Identifying { ask, deadline, same_reply: step.same_reply };
     }
 
-    pub(super) fn identified(&mut self, now: Instant, answer: auth::Answer, same_reply: bool) {
+    pub(crate) fn identified(&mut self, now: Instant, answer: auth::Answer, same_reply: bool) {
         let exit = match answer {
             auth::Answer::Identified(Identified::One(subject)) => {
                 self.claimed(now, subject);
-                Exit::One
+                Exit::Outcome("one")
             }
             auth::Answer::Identified(Identified::None(ghost)) => {
                 // A ghost goes on as a subject would. Without `same_reply` it only replaces an earlier
@@ -45,10 +45,10 @@ impl FlowRun {
                 if same_reply || self.auth.subject().is_some() {
                     self.claimed(now, ghost);
                 }
-                Exit::None
+                Exit::Outcome("none")
             }
-            auth::Answer::Identified(Identified::Many) => Exit::Many,
-            _ => Exit::Unavailable,
+            auth::Answer::Identified(Identified::Many) => Exit::Outcome("many"),
+            _ => Exit::Outcome("unavailable"),
         };
         self.take(now, exit);
     }
@@ -60,7 +60,7 @@ impl FlowRun {
         self.trace_level(now);
     }
 
-    pub(super) fn authenticate(&mut self, now: Instant, step: &Authenticate) {
+    pub(crate) fn authenticate(&mut self, now: Instant, step: &Authenticate) {
         let Some(level) = self.scope(now).level(&step.level) else {
             return self.fail(now, "no level to authenticate to");
         };
@@ -97,7 +97,7 @@ impl FlowRun {
     }
 
     /// What the caller typed goes to the judge.
-    pub(super) fn respond(&mut self, now: Instant, response: Secret<String>) {
+    pub(crate) fn respond(&mut self, now: Instant, response: Secret<String>) {
         self.set_secure(false);
         self.state = State::Proving;
         self.auth.handle(now, auth::Input::Response(response));
@@ -105,20 +105,20 @@ impl FlowRun {
     }
 
     /// The caller gives no response.
-    pub(super) fn abandon(&mut self, now: Instant) {
+    pub(crate) fn abandon(&mut self, now: Instant) {
         self.state = State::Proving;
         self.auth.handle(now, auth::Input::Abandon);
         self.follow_auth(now);
     }
 
     /// The run goes elsewhere: the authentication under way ends, and nobody listens to how.
-    pub(super) fn abandon_auth(&mut self, now: Instant) {
+    pub(crate) fn abandon_auth(&mut self, now: Instant) {
         self.auth_asks.clear();
         self.auth.handle(now, auth::Input::Abandon);
         while !matches!(self.auth.poll(), auth::Output::Idle) {}
     }
 
-    pub(super) fn auth_answered(&mut self, now: Instant, ask: AskId, answer: auth::Answer) {
+    pub(crate) fn auth_answered(&mut self, now: Instant, ask: AskId, answer: auth::Answer) {
         let Some(at) = self.auth_asks.iter().position(|(asked, _)| *asked == ask) else { return };
         self.auth_asks.swap_remove(at);
         self.auth.handle(now, auth::Input::Answer(ask, answer));
@@ -126,13 +126,13 @@ impl FlowRun {
     }
 
     /// A vault that does not answer in time is unavailable, which raises no level (law 4).
-    pub(super) fn give_up_auth_asks(&mut self, now: Instant) {
+    pub(crate) fn give_up_auth_asks(&mut self, now: Instant) {
         while let Some((ask, _)) = self.auth_asks.iter().find(|(_, until)| *until <= now).copied() {
             self.auth_answered(now, ask, auth::Answer::Unavailable);
         }
     }
 
-    pub(super) fn require(&mut self, now: Instant, step: &Require) {
+    pub(crate) fn require(&mut self, now: Instant, step: &Require) {
         let level = self.scope(now).level(&step.level);
         match level.filter(|level| self.auth.grant(now, level, step.max_age).is_some()) {
             Some(level) => {
@@ -154,7 +154,7 @@ impl FlowRun {
     }
 
     /// The step under way, if it is an `authenticate`.
-    pub(super) fn authenticating<'a>(
+    pub(crate) fn authenticating<'a>(
         &self,
         app: &'a crate::flow::document::Application,
     ) -> Option<&'a Authenticate> {
@@ -175,11 +175,11 @@ impl FlowRun {
 
 const fn exit_of(outcome: Outcome) -> Exit {
     match outcome {
-        Outcome::Reached => Exit::Reached,
-        Outcome::Insufficient => Exit::Insufficient,
-        Outcome::NotEnrolled => Exit::NotEnrolled,
-        Outcome::Locked => Exit::Locked,
-        Outcome::Unavailable => Exit::Unavailable,
+        Outcome::Reached => Exit::Outcome("reached"),
+        Outcome::Insufficient => Exit::Outcome("insufficient"),
+        Outcome::NotEnrolled => Exit::Outcome("not_enrolled"),
+        Outcome::Locked => Exit::Outcome("locked"),
+        Outcome::Unavailable => Exit::Outcome("unavailable"),
     }
 }
 

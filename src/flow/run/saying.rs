@@ -8,9 +8,9 @@ use crate::flow::ClipKey;
 use crate::flow::document::{Interrupt, Notice, Play, Prompt, Say};
 use crate::units::{Digit, PlayId};
 
-use super::exit::{Exit, takes_keys};
+use super::exit::Exit;
 use super::io::{HangupCause, Name, Output, TraceEvent};
-use super::{FlowRun, State};
+use super::{FlowRun, News, State};
 
 /// A prompt that nothing is asked with.
 pub(super) struct Saying {
@@ -28,7 +28,7 @@ enum Then {
 }
 
 impl FlowRun {
-    pub(super) fn say(&mut self, now: Instant, step: &Say) {
+    pub(crate) fn say(&mut self, now: Instant, step: &Say) {
         let interrupt = step.interrupt == Interrupt::Keys;
         // A caller who has typed ahead has interrupted this prompt already, if their keys are for a
         // question that comes next. Keys that nothing is waiting for must not swallow what is said.
@@ -40,20 +40,20 @@ impl FlowRun {
         self.start_saying(clips, interrupt, Then::NextStep);
     }
 
-    pub(super) fn play(&mut self, step: &Play) {
+    pub(crate) fn play(&mut self, step: &Play) {
         let clips = vec![step.clip.clone(); usize::from(step.times.max(1))];
         self.trace(TraceEvent::Prompt { prompt: Name::from(step.clip.as_str()) });
-        self.start_saying(clips, step.interrupt == Interrupt::Keys, Then::Leave(Exit::Finished));
+        self.start_saying(clips, step.interrupt == Interrupt::Keys, Then::Leave(Exit::Outcome("finished")));
     }
 
-    pub(super) fn notice(&mut self, now: Instant, step: &Notice) {
+    pub(crate) fn notice(&mut self, now: Instant, step: &Notice) {
         let clips = self.announce(now, std::slice::from_ref(&step.prompt));
         let then =
             Then::Noted { prompt: Name::from(&step.prompt.key), version: Name::from(step.version.as_str()) };
         self.start_saying(clips, step.interrupt == Interrupt::Keys, then);
     }
 
-    pub(super) fn say_goodbye(&mut self, now: Instant, prompt: &Prompt, cause: HangupCause) {
+    pub(crate) fn say_goodbye(&mut self, now: Instant, prompt: &Prompt, cause: HangupCause) {
         let clips = self.announce(now, std::slice::from_ref(prompt));
         self.start_saying(clips, false, Then::HangUp(cause));
     }
@@ -64,7 +64,7 @@ impl FlowRun {
     }
 
     /// The recordings of prompts, in the caller's language; the trace tells which prompts.
-    pub(super) fn announce(&mut self, now: Instant, prompts: &[Prompt]) -> Vec<ClipKey> {
+    pub(crate) fn announce(&mut self, now: Instant, prompts: &[Prompt]) -> Vec<ClipKey> {
         let scope = self.scope(now);
         let clips = prompts.iter().flat_map(|prompt| scope.render(prompt)).collect();
         for prompt in prompts {
@@ -73,20 +73,20 @@ impl FlowRun {
         clips
     }
 
-    pub(super) fn start_playing(&mut self, clips: Vec<ClipKey>, repeat: bool) -> PlayId {
+    pub(crate) fn start_playing(&mut self, clips: Vec<ClipKey>, repeat: bool) -> PlayId {
         let id = PlayId(self.next());
         self.playing = Some(id);
         self.emit(Output::Play { id, clips, repeat });
         id
     }
 
-    pub(super) fn stop_playing(&mut self) {
+    pub(crate) fn stop_playing(&mut self) {
         if self.playing.take().is_some() {
             self.emit(Output::StopPlaying);
         }
     }
 
-    pub(super) fn play_finished(&mut self, now: Instant, play: PlayId) {
+    pub(crate) fn play_finished(&mut self, now: Instant, play: PlayId) {
         if self.playing != Some(play) {
             return; // an earlier prompt's end that crossed the order to play another
         }
@@ -96,6 +96,7 @@ impl FlowRun {
             State::Asking(_) => self.prompt_finished(now),
             State::LookingUp(_) => self.waiting_said(now),
             State::HandedOff(_) => self.place_said(play),
+            State::Own(_) => self.tell_step(now, News::Played(play)),
             _ => {}
         }
     }
@@ -114,7 +115,7 @@ impl FlowRun {
     }
 
     /// A key was pressed: where it belongs depends on what goes on.
-    pub(super) fn digit(&mut self, now: Instant, key: Digit) {
+    pub(crate) fn digit(&mut self, now: Instant, key: Digit) {
         if self.keys.is_stray(now, key) {
             return;
         }
@@ -126,12 +127,14 @@ impl FlowRun {
                 self.said(now);
             }
             State::Asking(asking) if asking.hears() => self.asked_key(now, key),
+            State::Own(waiting) if waiting.hears_keys() => self.tell_step(now, News::Key(key)),
             State::Asking(_)
             | State::Saying(_)
             | State::Answering
             | State::Ready
             | State::Identifying { .. }
-            | State::LookingUp(_) => self.keys.push(key),
+            | State::LookingUp(_)
+            | State::Own(_) => self.keys.push(key),
             // Between two challenges of a factor keys are nobody's; with an agent they are the agent's.
             State::Proving | State::HandedOff(_) | State::NotStarted | State::Over => {}
         }
@@ -142,6 +145,11 @@ impl FlowRun {
         let app = Arc::clone(&self.app);
         let Some(frame) = self.frames.last() else { return false };
         let Some(block) = app.block(frame.block) else { return false };
-        block.steps.iter().skip(frame.index + 1).find_map(|step| takes_keys(&step.kind)).unwrap_or(false)
+        block
+            .steps
+            .iter()
+            .skip(frame.index + 1)
+            .find_map(|step| step.kind.node().takes_keys())
+            .unwrap_or(false)
     }
 }

@@ -5,18 +5,18 @@ use std::time::Instant;
 
 use crate::auth::{AuditEvent, AuditKind};
 use crate::flow::document::{
-    Arm, Audit, BlockId, Cause, Class, FlowId, Hangup, Return, Run, StepKind, VarId,
+    Arm, Audit, BlockId, Cause, Class, Decide, FlowId, Hangup, Return, Run, StepKind, VarId,
 };
 use crate::flow::expr::Expr;
 
-use super::exit::{Exit, faces_caller};
+use super::exit::Exit;
 use super::io::{HangupCause, Name, Output, Question, TraceEvent};
 use super::values::Value;
 use super::{FlowRun, Frame, Life, State};
 
 impl FlowRun {
     /// Runs steps until one waits.
-    pub(super) fn advance(&mut self, now: Instant) {
+    pub(crate) fn advance(&mut self, now: Instant) {
         while matches!(self.state, State::Ready) {
             if self.budget.steps == 0 {
                 self.out_of_budget(now);
@@ -34,7 +34,7 @@ impl FlowRun {
         if step.when.as_ref().is_some_and(|condition| !self.scope(now).holds(condition)) {
             return self.next_step();
         }
-        if faces_caller(&step.kind) {
+        if step.kind.node().spec().needs_caller {
             if self.life != Life::Caller {
                 return self.fail(now, "a step after the hang-up needs a caller");
             }
@@ -47,45 +47,22 @@ impl FlowRun {
         }
         let block = app.block(frame.block).map_or_else(|| Name::from(""), |block| Name::from(&block.name));
         self.trace(TraceEvent::Step { block, verb: step.kind.verb() });
-        self.perform(now, &step.kind);
+        step.kind.node().begin(self, now);
     }
 
-    fn perform(&mut self, now: Instant, step: &StepKind) {
-        match step {
-            StepKind::Answer => self.next_step(),
-            StepKind::Say(step) => self.say(now, step),
-            StepKind::Play(step) => self.play(step),
-            StepKind::Notice(step) => self.notice(now, step),
-            StepKind::ChooseLanguage(_) | StepKind::Ask(_) | StepKind::Menu(_) | StepKind::Confirm(_) => {
-                self.begin_asking(now, step);
-            }
-            StepKind::Set(values) => self.set(now, values),
-            StepKind::Decide(step) => {
-                let scope = self.scope(now);
-                let case = step.cases.iter().position(|(condition, _)| scope.holds(condition));
-                self.take(now, case.map_or(Exit::Otherwise, Exit::Case));
-            }
-            StepKind::Goto(block) => self.jump(now, *block),
-            StepKind::Run(step) => self.run(now, step),
-            StepKind::Return(step) => self.return_from(now, step),
-            StepKind::Identify(step) => self.identify(now, step),
-            StepKind::Authenticate(step) => self.authenticate(now, step),
-            StepKind::Require(step) => self.require(now, step),
-            StepKind::Lookup(step) => self.look_up(now, step),
-            StepKind::Queue(step) => self.queue(now, step),
-            StepKind::Transfer(step) => self.transfer(now, step),
-            StepKind::Audit(step) => self.audit(now, step),
-            StepKind::Hangup(step) => self.hang_up(now, step),
-        }
+    pub(crate) fn decide(&mut self, now: Instant, step: &Decide) {
+        let scope = self.scope(now);
+        let case = step.cases.iter().position(|(condition, _)| scope.holds(condition));
+        self.take(now, case.map_or(Exit::Otherwise, Exit::Case));
     }
 
     /// What the frame that runs is at.
-    pub(super) fn current<'a>(&self, app: &'a crate::flow::document::Application) -> Option<&'a StepKind> {
+    pub(crate) fn current<'a>(&self, app: &'a crate::flow::document::Application) -> Option<&'a StepKind> {
         Some(&self.frames.last()?.step(app)?.kind)
     }
 
     /// On with the block.
-    pub(super) fn next_step(&mut self) {
+    pub(crate) fn next_step(&mut self) {
         if let Some(frame) = self.frames.last_mut() {
             frame.path.clear();
             frame.index += 1;
@@ -94,14 +71,14 @@ impl FlowRun {
     }
 
     /// Leaves the step that runs by one of its exits.
-    pub(super) fn take(&mut self, now: Instant, exit: Exit) {
+    pub(crate) fn take(&mut self, now: Instant, exit: Exit) {
         let app = Arc::clone(&self.app);
         let Some(step) = self.current(&app) else { return self.fail(now, "no step to leave") };
         self.state = State::Ready;
         if let Some(outcome) = exit.name() {
             self.trace(TraceEvent::Outcome { verb: step.verb(), outcome: Name::from(outcome) });
         }
-        match exit.arm(step) {
+        match step.node().arm(exit) {
             None => self.fail(now, "a step ended without an arm for it"),
             Some(Arm::Continue) => self.next_step(),
             Some(Arm::Goto(block)) => self.jump(now, *block),
@@ -115,7 +92,7 @@ impl FlowRun {
     }
 
     /// Goes to the beginning of a block, out of the sub-flows that it does not belong to.
-    pub(super) fn jump(&mut self, now: Instant, block: BlockId) {
+    pub(crate) fn jump(&mut self, now: Instant, block: BlockId) {
         let app = Arc::clone(&self.app);
         let Some(target) = app.block(block) else { return self.end(now, HangupCause::Fault) };
         while self.frames.last().is_some_and(|frame| frame.flow != target.flow) {
@@ -136,7 +113,7 @@ impl FlowRun {
         self.trace(TraceEvent::Block { block: name });
     }
 
-    fn run(&mut self, now: Instant, step: &Run) {
+    pub(crate) fn run(&mut self, now: Instant, step: &Run) {
         let app = Arc::clone(&self.app);
         let Some(flow) = app.flow(step.flow) else { return self.fail(now, "no such sub-flow") };
         if self.frames.len() >= DEEPEST {
@@ -157,7 +134,7 @@ impl FlowRun {
         }
     }
 
-    pub(super) fn return_from(&mut self, now: Instant, step: &Return) {
+    pub(crate) fn return_from(&mut self, now: Instant, step: &Return) {
         let app = Arc::clone(&self.app);
         let scope = self.scope(now);
         let given: Vec<(VarId, Value)> =
@@ -187,7 +164,7 @@ impl FlowRun {
         self.take(now, Exit::Returned(step.outcome));
     }
 
-    fn set(&mut self, now: Instant, values: &[(VarId, Expr)]) {
+    pub(crate) fn set(&mut self, now: Instant, values: &[(VarId, Expr)]) {
         let scope = self.scope(now);
         let values: Vec<(VarId, Value)> =
             values.iter().map(|(var, expr)| (*var, scope.value(expr))).collect();
@@ -198,32 +175,32 @@ impl FlowRun {
     }
 
     /// Puts a value into a slot; one that can't be there leaves the slot unset.
-    pub(super) fn assign(&mut self, var: VarId, value: Value) {
+    pub(crate) fn assign(&mut self, var: VarId, value: Value) {
         let Some(variable) = self.app.var(var) else { return };
         let value = value.into_type(&variable.ty).unwrap_or(Value::Nothing);
         self.store(var, value);
     }
 
-    pub(super) fn store(&mut self, var: VarId, value: Value) {
+    pub(crate) fn store(&mut self, var: VarId, value: Value) {
         if let Some(slot) = self.slots.get_mut(var.index()) {
             *slot = value;
         }
     }
 
     /// The class of a variable; secret when there is no such variable.
-    pub(super) fn class_of(&self, var: VarId) -> Class {
+    pub(crate) fn class_of(&self, var: VarId) -> Class {
         self.app.var(var).map_or(Class::Secret, |variable| variable.class)
     }
 
     /// Forgets what the last `lookup` or `run` of a flow has brought.
-    pub(super) fn clear_results(&mut self, flow: FlowId) {
+    pub(crate) fn clear_results(&mut self, flow: FlowId) {
         let app = Arc::clone(&self.app);
         for var in app.flow(flow).iter().flat_map(|flow| &flow.results) {
             self.store(*var, Value::Nothing);
         }
     }
 
-    fn audit(&mut self, now: Instant, step: &Audit) {
+    pub(crate) fn audit(&mut self, now: Instant, step: &Audit) {
         let facts = self.scope(now).pass(&step.facts).values;
         let kind = AuditKind::Noted { name: step.event.clone(), facts };
         self.note(kind);
@@ -233,13 +210,13 @@ impl FlowRun {
 
     /// Has something written into the audit log. Nothing waits for it: what must not happen without a
     /// record is the vault's to refuse.
-    pub(super) fn note(&mut self, kind: AuditKind) {
+    pub(crate) fn note(&mut self, kind: AuditKind) {
         let subject = self.auth.subject().map(crate::auth::SubjectRef::key);
         let event = AuditEvent { call: Some(self.facts.call), subject, kind };
         self.ask(Question::Auth(crate::auth::Question::Audit(event)));
     }
 
-    fn hang_up(&mut self, now: Instant, step: &Hangup) {
+    pub(crate) fn hang_up(&mut self, now: Instant, step: &Hangup) {
         let cause = match step.cause {
             Cause::Normal => HangupCause::Normal,
             Cause::Busy => HangupCause::Busy,

@@ -1,33 +1,158 @@
 //! `ask`: collect digits.
 
-use super::{Reader, Spec, next};
+use std::time::Instant;
+
 use crate::flow::document::build::local;
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Ask, Check, Class, Digits, Readback, StepKind, WholeMoney};
+use crate::flow::document::{Arm, Class, Input, Prompt, VarId};
 use crate::flow::expr::{Field, Type};
+use crate::flow::run::FlowRun;
 use crate::flow::run::values::Currency;
+use crate::flow::run::values::Money;
 use crate::units::Digit;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, next};
 
 /// The greatest amount that anybody types in whole units.
 const MOST_MONEY: u32 = 9_999_999;
 
 pub(super) const SPEC: Spec = Spec {
     verb: "ask",
-    summary: "Asks for digits and puts them into a variable.",
+    summary: "Asks for digits or an amount of money and puts the answer into a variable. `filled` goes on with the next step when it is not named.",
+    argument: Shape::Prompt,
     fields: &[
-        ("into", "the variable, of type digits, text or number; of type money for `money`"),
-        ("digits", "how many: `{min: 8, max: 10, end: hash}` or `{exact: 6}`"),
-        ("money", "in place of `digits`, an amount in whole units: `{currency: GBP, min: 1, max: 5000}`"),
-        ("check", "`luhn`: the last digit is a check digit"),
-        ("confirm", "`none`, or `{read_back: prompt}`: a prompt that names `${answer, spell}`; 1 keeps it, 2 asks again"),
-        ("give_up", "where to go after the last try"),
-        ("speech", "spoken input; not in this version"),
+        FieldSpec::required("into", Shape::Variable, "the variable, of type digits, text or number; of type money for `money`"),
+        FieldSpec::optional("digits", Shape::Object(&[FieldSpec::optional("min", Shape::Count { min: 1, max: 64 }, "at least"), FieldSpec::optional("max", Shape::Count { min: 1, max: 64 }, "at most; the last possible digit ends the entry at once"), FieldSpec::optional("exact", Shape::Count { min: 1, max: 64 }, "exactly"), FieldSpec::optional("end", Shape::Key, "a key that ends the entry")]), "how many: `{min: 8, max: 10, end: hash}` or `{exact: 6}`"),
+        FieldSpec::optional("money", Shape::Object(&[FieldSpec::required("currency", Shape::Choice(&["GBP", "EUR"]), "of what"), FieldSpec::optional("min", Shape::Count { min: 0, max: MOST_MONEY }, "the smallest amount, 1 when left out"), FieldSpec::required("max", Shape::Count { min: 1, max: MOST_MONEY }, "the greatest amount")]), "in place of `digits`, an amount in whole units, ended by hash: `{currency: GBP, min: 1, max: 5000}`"),
+        FieldSpec::optional("check", Shape::Choice(&["luhn"]), "`luhn`: the last digit is a check digit; a wrong one is a `no_match`"),
+        FieldSpec::optional("confirm", Shape::OneOf(&[Shape::Choice(&["none"]), Shape::Object(&[FieldSpec::required("read_back", Shape::Prompt, "the prompt")])]), "`none`, or `{read_back: prompt}`: a prompt that says `${answer, spell}` (`money` for amounts); 1 keeps it, 2 asks again"),
+        FieldSpec::optional("give_up", Shape::Arm, "where to go after the last try; here or below `outcome`"),
+        FieldSpec::optional("speech", Shape::Text, "spoken input; not in this version"),
     ],
     outcomes: &["filled", "give_up"],
     needs_caller: true,
     input: true,
+    example: r#"- ask: account_number
+  into: account
+  digits: {min: 8, max: 10, end: hash}
+  check: luhn
+  confirm: {read_back: account_heard}
+  no_input: [account_silent, account_silent_2]
+  no_match: [account_wrong]
+  give_up: {goto: agent}
+"#,
     read,
 };
+
+/// `ask`
+#[derive(Debug)]
+pub struct Ask {
+    /// The question.
+    pub prompt: Prompt,
+    /// Where the answer goes.
+    pub into: VarId,
+    /// The class of that variable: digits of class secret are collected as a secret step.
+    pub class: Class,
+    /// What is accepted.
+    pub digits: Digits,
+    /// The digits are whole units of this currency, between these amounts.
+    pub money: Option<WholeMoney>,
+    /// A further test on what was typed.
+    pub check: Option<Check>,
+    /// Whether the caller confirms it.
+    pub confirm: Readback,
+    /// Timers and ladders.
+    pub input: Input,
+    /// After an answer.
+    pub filled: Arm,
+    /// After the last try.
+    pub give_up: Arm,
+}
+
+/// How many digits, and what ends them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digits {
+    /// At least this many.
+    pub min: u8,
+    /// At most this many: the last one ends the entry at once.
+    pub max: u8,
+    /// A key that ends the entry early. `None`: only the count and silence end it.
+    pub end: Option<Digit>,
+}
+
+/// An amount typed in whole units: pounds or euros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WholeMoney {
+    /// Of what.
+    pub currency: Currency,
+    /// The smallest amount.
+    pub min: u32,
+    /// The greatest amount.
+    pub max: u32,
+}
+
+impl WholeMoney {
+    /// What was typed as an amount; `None` when it is too small or too great.
+    #[must_use]
+    pub fn amount(&self, typed: &str) -> Option<Money> {
+        let units: u32 = typed.parse().ok()?;
+        let within = (self.min..=self.max).contains(&units);
+        within.then(|| Money { minor: i64::from(units) * 100, currency: self.currency })
+    }
+}
+
+/// A test on typed digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// ISO/IEC 7812-1 Annex B: the check digit of card numbers.
+    Luhn,
+}
+
+/// Whether and how an answer is confirmed.
+#[derive(Debug)]
+pub enum Readback {
+    /// It is not.
+    None,
+    /// The prompt (which names the value as `${answer, spell}`) is said; 1 keeps it, 2 asks again.
+    ReadBack(Prompt),
+}
+
+impl Node for Ask {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        vec![("filled".into(), &self.filled), ("give_up".into(), &self.give_up)]
+    }
+
+    fn prompts(&self) -> Vec<&Prompt> {
+        let read_back = match &self.confirm {
+            Readback::ReadBack(prompt) => Some(prompt),
+            Readback::None => None,
+        };
+        std::iter::once(&self.prompt).chain(read_back).collect()
+    }
+
+    fn input(&self) -> Option<&Input> {
+        Some(&self.input)
+    }
+
+    fn sets(&self, outcome: &str) -> Vec<VarId> {
+        if outcome == "filled" { vec![self.into] } else { Vec::new() }
+    }
+
+    fn takes_keys(&self) -> Option<bool> {
+        Some(self.class < Class::Secret)
+    }
+
+    fn waits(&self, _outcome: &str) -> bool {
+        true
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.begin_asking(now);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let prompt = step.build.prompt(step.argument, &[]);

@@ -1,27 +1,113 @@
 //! `authenticate`: the caller proves who they are.
 
-use super::{Reader, Spec, next};
+use std::time::Instant;
+
 use crate::auth::FactorId;
 use crate::flow::document::build::local;
 use crate::flow::document::fields::{self, Fields};
 use crate::flow::document::policy_file::factor_id;
-use crate::flow::document::{Arm, Authenticate, LevelRef, Prompt, StepKind};
+use crate::flow::document::{Arm, Input, LevelRef, Prompt};
 use crate::flow::expr::{Field, Type};
+use crate::flow::run::FlowRun;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, Use, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "authenticate",
-    summary: "Has the caller prove who they are, by factors of the policy, until a level is reached.",
+    summary: "Has the caller prove who they are, by factors of the policy, until a level is reached. Only factors still missing are asked for. Keys typed here are secret: they reach no log, no record and no agent.",
+    argument: Shape::Text,
     fields: &[
-        ("level", "the level to reach: a name, or `\"${variable}\"`"),
-        ("offer", "the factors, in the order they are asked for"),
-        ("choose", "`policy`: the policy chooses among them"),
-        ("prompts", "one prompt for each factor, `failed`, and if wanted `failed_last` and `silent` (one prompt, or `{pin: …, totp: …}`)"),
+        FieldSpec::required("level", Shape::Level, "the level to reach: a name, or `\"${variable}\"`"),
+        FieldSpec::required("offer", Shape::Factors, "the factors, in the order they are asked for"),
+        FieldSpec::optional("choose", Shape::Choice(&["policy", "caller", "strongest_first"]), "`policy`: the policy chooses among them"),
+        FieldSpec::required("prompts", Shape::Prompting, "one prompt for each factor; `failed` (may say `${tries_left, count}`); if wanted `failed_last` (one try is left) and `silent` (one prompt, or `{pin: …, totp: …}`)"),
     ],
     outcomes: &["reached", "insufficient", "not_enrolled", "locked", "unavailable"],
     needs_caller: true,
     input: true,
+    example: r#"- authenticate: customer
+  level: strong
+  offer: [pin, totp]
+  prompts:
+    pin: pin_please
+    totp: totp_please
+    failed: not_quite_more
+    failed_last: not_quite_one
+    silent: {pin: pin_silent, totp: totp_silent}
+  outcome:
+    reached: continue
+    insufficient: {goto: agent}
+    not_enrolled: {goto: agent}
+    locked: {goto: locked}
+    unavailable: {goto: agent}
+"#,
     read,
 };
+
+/// `authenticate`
+#[derive(Debug)]
+pub struct Authenticate {
+    /// Who, such as `customer`.
+    pub subject: String,
+    /// The level to reach.
+    pub level: LevelRef,
+    /// The factors offered, in the order written.
+    pub offer: Vec<FactorId>,
+    /// What is said for each factor offered.
+    pub challenge: Vec<(FactorId, Prompt)>,
+    /// Said after a failure; may name `${tries_left, number}`.
+    pub failed: Prompt,
+    /// Said after a failure when one try is left; `failed` when `None`.
+    pub failed_last: Option<Prompt>,
+    /// Said after silence; the challenge's own prompt when `None`.
+    pub silent: Vec<(FactorId, Prompt)>,
+    /// Timers; `tries` counts silences only: failures are counted by the policy.
+    pub input: Input,
+    /// The level is held.
+    pub reached: Arm,
+    /// It is not: the tries are used up or the caller fell silent.
+    pub insufficient: Arm,
+    /// The subject has too few of the factors.
+    pub not_enrolled: Arm,
+    /// The subject is locked.
+    pub locked: Arm,
+    /// The store, the worker pool or the audit log could not.
+    pub unavailable: Arm,
+}
+
+impl Node for Authenticate {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        vec![("reached".into(), &self.reached), ("insufficient".into(), &self.insufficient), ("not_enrolled".into(), &self.not_enrolled), ("locked".into(), &self.locked), ("unavailable".into(), &self.unavailable)]
+    }
+
+    fn prompts(&self) -> Vec<&Prompt> {
+        let factors = self.challenge.iter().chain(&self.silent).map(|(_, prompt)| prompt);
+        factors.chain([&self.failed]).chain(&self.failed_last).collect()
+    }
+
+    fn input(&self) -> Option<&Input> {
+        Some(&self.input)
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        self.level.uses()
+    }
+
+    fn waits(&self, outcome: &str) -> bool {
+        outcome == "insufficient"
+    }
+
+    fn takes_keys(&self) -> Option<bool> {
+        Some(false)
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.authenticate(now, self);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let subject = fields::name(step.argument, "a subject", step.build.findings);

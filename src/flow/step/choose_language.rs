@@ -1,22 +1,66 @@
 //! `choose_language`: which language the call goes on in.
 
-use super::{Reader, Spec};
+use std::time::Instant;
+
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{ChooseLanguage, LanguageId, StepKind};
+use crate::flow::document::{Input, LanguageId, Prompt};
+use crate::flow::run::FlowRun;
+use crate::units::Digit;
+use super::{FieldSpec, Node, Reader, Shape, Spec, StepKind};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "choose_language",
-    summary: "Has the caller choose a language; its prompt is said in each of them, in the order of the keys.",
+    summary: "Has the caller choose a language. Its prompt is said in each of them, in the order of the keys; the call goes on with the next step.",
+    argument: Shape::Prompt,
     fields: &[
-        ("keys", "which key chooses which language"),
-        ("remember", "`call`: for this call"),
-        ("give_up", "`{language: default}`: the language after the last try"),
+        FieldSpec::required("keys", Shape::KeyMap("a language"), "which key chooses which language"),
+        FieldSpec::optional("remember", Shape::Choice(&["call", "caller"]), "`call`: for this call"),
+        FieldSpec::optional("give_up", Shape::Object(&[FieldSpec::required("language", Shape::Text, "a language, or `default`")]), "`{language: default}`: the language after the last try"),
     ],
     outcomes: &[],
     needs_caller: true,
     input: true,
+    example: r#"- choose_language: choose_language
+  keys: {"1": en-GB, "2": es-ES}
+  give_up: {language: default}
+"#,
     read,
 };
+
+/// `choose_language`
+#[derive(Debug)]
+pub struct ChooseLanguage {
+    /// What to say, each prompt in its own language; empty when the prompt before has said it.
+    pub prompts: Vec<(LanguageId, Prompt)>,
+    /// Which key chooses which language.
+    pub keys: Vec<(Digit, LanguageId)>,
+    /// Timers and ladders.
+    pub input: Input,
+    /// The language taken when the tries are used up; the call goes on.
+    pub give_up: LanguageId,
+}
+
+impl Node for ChooseLanguage {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn input(&self) -> Option<&Input> {
+        Some(&self.input)
+    }
+
+    fn takes_keys(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn waits(&self, _outcome: &str) -> bool {
+        true
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.begin_asking(now);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let node = step.need("keys")?;

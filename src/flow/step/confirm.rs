@@ -1,23 +1,82 @@
 //! `confirm`: yes or no.
 
-use super::{Reader, Spec, next};
+use std::time::Instant;
+
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Confirm, StepKind};
+use crate::flow::document::{Arm, Input, Prompt};
+use crate::flow::run::FlowRun;
 use crate::units::Digit;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "confirm",
-    summary: "Asks a question that is answered by yes or no.",
+    summary: "Asks a question that is answered by yes or no. Silence is never a yes.",
+    argument: Shape::Prompt,
     fields: &[
-        ("keys", "which keys mean \"yes\" and \"no\"; 1 and 2 when left out"),
-        ("give_up", "where to go after the last try"),
+        FieldSpec::optional("keys", Shape::KeyMap("\"yes\" or \"no\""), "which keys mean \"yes\" and \"no\"; 1 and 2 when left out"),
+        FieldSpec::optional("give_up", Shape::Arm, "where to go after the last try; here or below `outcome`"),
     ],
     outcomes: &["yes", "no", "give_up"],
     needs_caller: true,
     input: true,
+    example: r#"- confirm: transfer_confirm
+  outcome:
+    "yes": continue
+    "no": {goto: transfer_cancelled}
+    give_up: {goto: transfer_cancelled}
+"#,
     read,
 };
+
+/// `confirm`
+#[derive(Debug)]
+pub struct Confirm {
+    /// The question.
+    pub prompt: Prompt,
+    /// Keys that mean yes.
+    pub yes_keys: Vec<Digit>,
+    /// Keys that mean no.
+    pub no_keys: Vec<Digit>,
+    /// Timers and ladders.
+    pub input: Input,
+    /// After yes.
+    pub yes: Arm,
+    /// After no.
+    pub no: Arm,
+    /// After the last try.
+    pub give_up: Arm,
+}
+
+impl Node for Confirm {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        vec![("yes".into(), &self.yes), ("no".into(), &self.no), ("give_up".into(), &self.give_up)]
+    }
+
+    fn prompts(&self) -> Vec<&Prompt> {
+        vec![&self.prompt]
+    }
+
+    fn input(&self) -> Option<&Input> {
+        Some(&self.input)
+    }
+
+    fn takes_keys(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn waits(&self, _outcome: &str) -> bool {
+        true
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.begin_asking(now);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let prompt = step.build.prompt(step.argument, &[]);

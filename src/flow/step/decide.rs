@@ -1,18 +1,65 @@
 //! `decide`: the first condition that holds.
 
-use super::{Reader, Spec};
+use std::time::Instant;
+
+use crate::flow::document::Arm;
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Decide, StepKind};
+use crate::flow::expr::Expr;
+use crate::flow::run::FlowRun;
+use crate::flow::run::exit::Exit;
+use super::{Arms, Node, Reader, Shape, Spec, StepKind, Use};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "decide",
     summary: "Takes the first case whose condition holds; the last one is `otherwise`.",
+    argument: Shape::Cases,
     fields: &[],
     outcomes: &[],
     needs_caller: false,
     input: false,
+    example: r#"- decide:
+    - {when: auth.level == strong, goto: agent}
+    - {when: topic == cards, goto: topics}
+    - otherwise: continue
+"#,
     read,
 };
+
+/// `decide`
+#[derive(Debug)]
+pub struct Decide {
+    /// Conditions in order, each with its arm.
+    pub cases: Vec<(Expr, Arm)>,
+    /// When none holds.
+    pub otherwise: Arm,
+}
+
+impl Node for Decide {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        let cases = self.cases.iter().enumerate().map(|(at, (_, arm))| (format!("case {}", at + 1).into(), arm));
+        cases.chain([("otherwise".into(), &self.otherwise)]).collect()
+    }
+
+    fn arm(&self, exit: Exit) -> Option<&Arm> {
+        match exit {
+            Exit::Case(case) => self.cases.get(case).map(|(_, arm)| arm),
+            Exit::Otherwise => Some(&self.otherwise),
+            _ => None,
+        }
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        self.cases.iter().map(|(condition, _)| Use::decision(condition)).collect()
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.decide(now, self);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let nodes = fields::items(step.argument);

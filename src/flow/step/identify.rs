@@ -1,23 +1,86 @@
 //! `identify`: a claim who is calling. It proves nothing.
 
-use super::{Reader, Spec, next};
+use std::time::Instant;
+
 use crate::flow::document::fields;
-use crate::flow::document::{Arm, Class, Identify, IdentifyBy, StepKind};
+use crate::flow::document::{Arm, Class, VarId};
+use crate::flow::expr::Expr;
 use crate::flow::expr::Type;
+use crate::flow::run::FlowRun;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "identify",
-    summary: "Looks up who the caller claims to be, by their number or by an account number; it proves nothing.",
+    summary: "Looks up who the caller claims to be, by their number or by an account number. It proves nothing.",
+    argument: Shape::Text,
     fields: &[
-        ("by", "`caller_id`, or a variable with an account number"),
-        ("service", "where to look: `subjects`, the engine's own store, when left out"),
-        ("same_reply", "`true`: someone unknown goes on like someone known, and fails later in the same way"),
+        FieldSpec::required("by", Shape::Text, "`caller_id`, or a variable of class personal with an account number"),
+        FieldSpec::optional("service", Shape::Text, "where to look: `subjects`, the engine's own store, when left out"),
+        FieldSpec::optional("same_reply", Shape::Flag, "`true`: someone unknown goes on like someone known and fails later in the same words and time; then `one` and `none` lead to the same place"),
     ],
     outcomes: &["one", "none", "many", "unavailable"],
     needs_caller: false,
     input: false,
+    example: r#"- identify: customer
+  by: account
+  same_reply: true
+  outcome:
+    one: {goto: topics}
+    none: {goto: topics}
+    many: {goto: agent}
+    unavailable: {goto: agent}
+"#,
     read,
 };
+
+/// `identify`
+#[derive(Debug)]
+pub struct Identify {
+    /// What the claim is about, such as `customer`.
+    pub subject: String,
+    /// What the claim is made of.
+    pub by: IdentifyBy,
+    /// Whether an unknown subject goes on as a ghost, in the same words and time.
+    pub same_reply: bool,
+    /// Exactly one subject has it.
+    pub one: Arm,
+    /// No subject has it.
+    pub none: Arm,
+    /// Several subjects have it.
+    pub many: Arm,
+    /// Nobody could say.
+    pub unavailable: Arm,
+}
+
+/// What a claim is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentifyBy {
+    /// The number that the call came from.
+    CallerId,
+    /// An account number that the caller typed.
+    Account(VarId),
+}
+
+impl Node for Identify {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        vec![("one".into(), &self.one), ("none".into(), &self.none), ("many".into(), &self.many), ("unavailable".into(), &self.unavailable)]
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        match self.by {
+            IdentifyBy::Account(var) => vec![Use::new(&Expr::Var(var), Sink::Claim)],
+            IdentifyBy::CallerId => Vec::new(),
+        }
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.identify(now, self);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let subject = fields::name(step.argument, "a subject", step.build.findings);

@@ -1,25 +1,108 @@
 //! `lookup`: ask a service.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Reader, Spec, next, suggestion};
+use crate::auth::LevelName;
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Class, Lookup, ServiceCall, StepKind};
+use crate::flow::document::{Arm, Class, Prompt, ServiceCall, VarId};
 use crate::flow::expr::{Expr, Type};
+use crate::flow::run::FlowRun;
+use crate::flow::run::exit::Exit;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next, suggestion};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "lookup",
-    summary: "Asks a service; the fields of its reply are `result.…` from then on.",
+    summary: "Asks a service; the fields of its reply are `result.…` from then on. `not_found` is an outcome when the service declares it.",
+    argument: Shape::Text,
     fields: &[
-        ("give", "the arguments of the call"),
-        ("timeout", "how long it may take; 3s when left out"),
-        ("while_waiting", "a prompt said when it takes longer than a moment"),
+        FieldSpec::optional("give", Shape::Values, "the arguments of the call"),
+        FieldSpec::optional("timeout", Shape::Duration, "how long it may take; 3s when left out"),
+        FieldSpec::optional("while_waiting", Shape::Prompt, "a prompt said when it takes longer than a moment"),
     ],
     outcomes: &["ok", "not_found", "unavailable"],
     needs_caller: false,
     input: false,
+    example: r#"- lookup: accounts.balance
+  give: {customer: customer.id}
+  timeout: 3s
+  while_waiting: one_moment
+  outcome:
+    ok: {say: your_balance}
+    not_found: {say: balance_unavailable}
+    unavailable: {say: balance_unavailable}
+"#,
     read,
 };
+
+/// `lookup`
+#[derive(Debug)]
+pub struct Lookup {
+    /// The service, and the call of it.
+    pub service: String,
+    /// The call.
+    pub call: String,
+    /// Its arguments.
+    pub give: Vec<(String, Expr)>,
+    /// The level it is protected by: it gets a grant of it or does not happen.
+    pub level: Option<LevelName>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Said when it takes longer than a moment.
+    pub while_waiting: Option<Prompt>,
+    /// Fields of the reply and the slots (`result.…`) that they go to.
+    pub reply: Vec<(String, VarId)>,
+    /// It answered.
+    pub ok: Arm,
+    /// There is nothing of that key. `None`: the call does not declare it, so it counts as unavailable.
+    pub not_found: Option<Arm>,
+    /// It did not answer in time, or with an error.
+    pub unavailable: Arm,
+}
+
+impl Node for Lookup {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        let always = [("ok".into(), &self.ok), ("unavailable".into(), &self.unavailable)];
+        always.into_iter().chain(self.not_found.as_ref().map(|arm| ("not_found".into(), arm))).collect()
+    }
+
+    fn arm(&self, exit: Exit) -> Option<&Arm> {
+        match exit {
+            Exit::Outcome("ok") => Some(&self.ok),
+            Exit::Outcome("not_found") => Some(self.not_found.as_ref().unwrap_or(&self.unavailable)),
+            Exit::Outcome("unavailable") => Some(&self.unavailable),
+            _ => None,
+        }
+    }
+
+    fn prompts(&self) -> Vec<&Prompt> {
+        self.while_waiting.iter().collect()
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        let sink = |argument: &str| Sink::Service {
+            service: self.service.clone(),
+            call: self.call.clone(),
+            argument: argument.to_owned(),
+        };
+        self.give.iter().map(|(name, expr)| Use::new(expr, sink(name))).collect()
+    }
+
+    fn sets(&self, outcome: &str) -> Vec<VarId> {
+        if outcome == "ok" { self.reply.iter().map(|(_, var)| *var).collect() } else { Vec::new() }
+    }
+
+    fn results(&self) -> Vec<VarId> {
+        self.reply.iter().map(|(_, var)| *var).collect()
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.look_up(now, self);
+    }
+}
 
 /// A longer wait in silence and callers hang up; measured on no one, the usual rule of the trade.
 const SILENCE: Duration = Duration::from_secs(2);

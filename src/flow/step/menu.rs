@@ -1,24 +1,109 @@
 //! `menu`: choices by key.
 
-use super::{Reader, Spec, next};
+use std::time::Instant;
+
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Menu, MenuOption, StepKind, VarId, scalar};
+use crate::flow::document::{Arm, Input, MenuOption, Prompt, VarId, scalar};
+use crate::flow::run::FlowRun;
+use crate::flow::run::exit::Exit;
 use crate::units::Digit;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, Use, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "menu",
-    summary: "Offers choices by key.",
+    summary: "Offers choices by key. `chosen` is for options without a step of their own. An option whose `when` does not hold is not on offer.",
+    argument: Shape::Prompt,
     fields: &[
-        ("into", "the variable that gets the value of the choice"),
-        ("options", "the choices: `{key: \"1\", value: balance, goto: block, when: condition}`"),
-        ("give_up", "where to go after the last try"),
+        FieldSpec::optional("into", Shape::Variable, "the variable that gets the value of the choice"),
+        FieldSpec::required("options", Shape::Options, "the choices: `{key: \"1\", value: balance, goto: block, when: condition}`; any other step may stand in place of `goto`; keys are quoted digits (up to four in a row), `star` or `hash`"),
+        FieldSpec::optional("give_up", Shape::Arm, "where to go after the last try; here or below `outcome`"),
     ],
     outcomes: &["chosen", "give_up"],
     needs_caller: true,
     input: true,
+    example: r#"- menu: card_menu
+  into: card_wish
+  options:
+    - {key: "1", value: block, goto: card_block}
+    - {key: "2", value: order, goto: card_order}
+    - {key: star, goto: topics}
+  no_input: [menu_silent]
+  no_match: [menu_wrong]
+  give_up: {goto: agent}
+"#,
     read,
 };
+
+/// `menu`
+#[derive(Debug)]
+pub struct Menu {
+    /// The choices, spoken.
+    pub prompt: Prompt,
+    /// Where the value of the choice goes.
+    pub into: Option<VarId>,
+    /// The choices.
+    pub options: Vec<MenuOption>,
+    /// Timers and ladders.
+    pub input: Input,
+    /// After a choice whose option has no arm of its own.
+    pub chosen: Arm,
+    /// After the last try.
+    pub give_up: Arm,
+}
+
+impl Node for Menu {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        let keys = |option: &MenuOption| option.keys.iter().map(|key| scalar::digit_name(*key)).collect::<String>();
+        let arm = |option: &'_ MenuOption| format!("key {}", keys(option)).into();
+        let options = self.options.iter().map(|option| (arm(option), option.arm.as_ref().unwrap_or(&self.chosen)));
+        options.chain([("give_up".into(), &self.give_up)]).collect()
+    }
+
+    fn arm(&self, exit: Exit) -> Option<&Arm> {
+        match exit {
+            Exit::Chosen(at) => {
+                Some(self.options.get(at).and_then(|option| option.arm.as_ref()).unwrap_or(&self.chosen))
+            }
+            Exit::Outcome("give_up") => Some(&self.give_up),
+            _ => None,
+        }
+    }
+
+    fn prompts(&self) -> Vec<&Prompt> {
+        vec![&self.prompt]
+    }
+
+    fn input(&self) -> Option<&Input> {
+        Some(&self.input)
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        self.options.iter().filter_map(|option| option.when.as_ref()).map(Use::decision).collect()
+    }
+
+    fn sets(&self, outcome: &str) -> Vec<VarId> {
+        let at = self.arms().iter().position(|(name, _)| name == outcome);
+        let valued = at.and_then(|at| self.options.get(at)).is_some_and(|option| option.value.is_some());
+        self.into.filter(|_| valued).into_iter().collect()
+    }
+
+    fn takes_keys(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn waits(&self, _outcome: &str) -> bool {
+        true
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.begin_asking(now);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let prompt = step.build.prompt(step.argument, &[]);

@@ -1,64 +1,334 @@
-//! The steps of the language, one file each: what it is for, its fields and outcomes, and how it is read.
+//! The steps of the language, one file each: what it is for, its fields and outcomes, how it is read, what it
+//! does.
 //!
-//! To add a step: a file here with its [`Spec`], a line in `steps!`, a variant of
-//! [`StepKind`] and its handling in `flow::run`.
+//! To add a step: a file here with its [`Spec`], its struct, its [`Node`] and its `read`, and a line in
+//! `steps!`. The checks, the JSON Schema, the manual and the runtime ask nothing but the [`Spec`] and the [`Node`].
+
+use std::borrow::Cow;
+use std::time::Instant;
 
 use crate::diagnostic::{Diagnostic, Place};
+use crate::flow::ClipKey;
 use crate::flow::document::build::{Build, Local};
 use crate::flow::document::fields::{self, Fields};
 use crate::flow::document::findings::{nearest, suggestion};
-use crate::flow::document::yaml::Node;
-use crate::flow::document::{Arm, Class, Input, Step, StepKind};
+use crate::flow::document::yaml::Node as Yaml;
+use crate::flow::document::{Arm, Class, Input, LevelRef, Prompt, Step, VarId};
+use crate::flow::expr::Expr;
+use crate::flow::run::FlowRun;
+use crate::flow::run::exit::Exit;
 
 /// What an admin needs to know of a step.
 #[derive(Debug)]
 pub struct Spec {
     /// The verb it is written with.
     pub verb: &'static str,
-    /// What it does, in one sentence.
+    /// What it does, in a sentence or two.
     pub summary: &'static str,
-    /// Its own fields and what they are for; `outcome`, `note`, `when` and those of input steps come on top.
-    pub fields: &'static [(&'static str, &'static str)],
+    /// What stands behind the verb.
+    pub argument: Shape,
+    /// Its own fields; `outcome`, `note`, `when` and those of input steps come on top.
+    pub fields: &'static [FieldSpec],
     /// Its outcomes.
     pub outcomes: &'static [&'static str],
     /// Whether the caller has to be there.
     pub needs_caller: bool,
     /// Whether it collects keys, and has the fields of input steps.
     pub input: bool,
+    /// How it is written, as YAML.
+    pub example: &'static str,
     read: fn(&mut Reader<'_, '_, '_>) -> Option<StepKind>,
 }
 
+/// A field of a step.
+#[derive(Debug)]
+pub struct FieldSpec {
+    /// Its key.
+    pub name: &'static str,
+    /// What can be written there.
+    pub shape: Shape,
+    /// Whether it has to be there.
+    pub required: bool,
+    /// What it is for.
+    pub doc: &'static str,
+}
+
+impl FieldSpec {
+    /// A field that has to be there.
+    #[must_use]
+    pub const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Self {
+        Self { name, shape, required: true, doc }
+    }
+
+    /// A field that can be left out.
+    #[must_use]
+    pub const fn optional(name: &'static str, shape: Shape, doc: &'static str) -> Self {
+        Self { name, shape, required: false, doc }
+    }
+}
+
+/// What can be written in a place of a flow: for editors, which complete it, and for the manual.
+#[derive(Debug)]
+pub enum Shape {
+    /// Nothing: the key stands alone.
+    Nothing,
+    /// Any text or name.
+    Text,
+    /// The key of a prompt.
+    Prompt,
+    /// The key of a prompt, or a list of them.
+    Prompts,
+    /// `true` or `false`.
+    Flag,
+    /// `300ms`, `5s`, `2m`.
+    Duration,
+    /// A whole number.
+    Count {
+        /// At least.
+        min: u32,
+        /// At most.
+        max: u32,
+    },
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// An expression.
+    Expression,
+    /// The name of a variable.
+    Variable,
+    /// A level of the policy, or `"${variable}"`.
+    Level,
+    /// A block of this flow.
+    Block,
+    /// Factors of the policy.
+    Factors,
+    /// A key of the telephone: a quoted digit, `star`, `hash`.
+    Key,
+    /// Keys of the telephone, each with what is said here.
+    KeyMap(&'static str),
+    /// Any keys, what they are in words, each with a value of a shape.
+    Map(&'static str, &'static Shape),
+    /// Names, each with an expression.
+    Values,
+    /// Names of values to pass on.
+    Pass,
+    /// `continue`, or one step.
+    Arm,
+    /// The cases of `decide`.
+    Cases,
+    /// The options of `menu`.
+    Options,
+    /// The prompts of `authenticate`.
+    Prompting,
+    /// A list.
+    List(&'static Shape),
+    /// A mapping with these fields.
+    Object(&'static [FieldSpec]),
+    /// One of several shapes.
+    OneOf(&'static [Shape]),
+}
+
+/// The outcomes of a step, each with where it leads.
+pub(crate) type Arms<'s> = Vec<(Cow<'static, str>, &'s Arm)>;
+
+/// What a step tells about itself, and what it does.
+pub(crate) trait Node {
+    /// Its entry in the manual.
+    fn spec(&self) -> &'static Spec;
+
+    /// Its outcomes by name, each with its arm. A choice among several is named like `key 1`, `case 2`.
+    fn arms(&self) -> Arms<'_> {
+        Vec::new()
+    }
+
+    /// The arm taken by an exit; `None` when it has none of that kind.
+    fn arm(&self, exit: Exit) -> Option<&Arm> {
+        let Exit::Outcome(name) = exit else { return None };
+        self.arms().into_iter().find(|(outcome, _)| outcome == name).map(|(_, arm)| arm)
+    }
+
+    /// Prompts of its own that the caller hears in the call's language; those of [`Node::input`] come on top.
+    fn prompts(&self) -> Vec<&Prompt> {
+        Vec::new()
+    }
+
+    /// Prompts that somebody else hears.
+    fn whispers(&self) -> Vec<&Prompt> {
+        Vec::new()
+    }
+
+    /// Recordings that it plays beside prompts.
+    fn clips(&self) -> Vec<ClipKey> {
+        Vec::new()
+    }
+
+    /// The fields of an input step.
+    fn input(&self) -> Option<&Input> {
+        None
+    }
+
+    /// The expressions that it evaluates, each with where its value goes.
+    fn uses(&self) -> Vec<Use> {
+        Vec::new()
+    }
+
+    /// The variables that are set for certain when it is left by that outcome.
+    fn sets(&self, _outcome: &str) -> Vec<VarId> {
+        Vec::new()
+    }
+
+    /// The `result.…` slots that it fills; all others of its flow are forgotten when it runs.
+    fn results(&self) -> Vec<VarId> {
+        Vec::new()
+    }
+
+    /// Whether keys typed ahead are for it (`true`), are forgotten by it (`false`), or neither.
+    fn takes_keys(&self) -> Option<bool> {
+        None
+    }
+
+    /// Whether somebody was waited for when it is left by that outcome.
+    fn waits(&self, _outcome: &str) -> bool {
+        false
+    }
+
+    /// Does it: leaves the step at once, or has the run wait for something.
+    fn begin(&self, run: &mut FlowRun, now: Instant);
+}
+
+/// An expression that a step evaluates.
+#[derive(Clone, Debug)]
+pub(crate) struct Use {
+    /// The expression.
+    pub(crate) expr: Expr,
+    /// Where its value goes.
+    pub(crate) sink: Sink,
+    /// Whether it may be unset: it is left out then.
+    pub(crate) optional: bool,
+}
+
+impl Use {
+    pub(crate) fn new(expr: &Expr, sink: Sink) -> Self {
+        Self { expr: expr.clone(), sink, optional: false }
+    }
+
+    /// A condition, a level: what decides where the call goes.
+    pub(crate) fn decision(expr: &Expr) -> Self {
+        Self::new(expr, Sink::Decision)
+    }
+
+    pub(crate) fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+}
+
+/// Where a value goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sink {
+    /// Into the choice of a way.
+    Decision,
+    /// Into a variable.
+    Variable(VarId),
+    /// To a service.
+    Service {
+        /// Its name.
+        service: String,
+        /// The call.
+        call: String,
+        /// The argument.
+        argument: String,
+    },
+    /// To an agent or whoever a caller is transferred to, under this name.
+    Agent(String),
+    /// Into the audit log, under this name.
+    Audit(String),
+    /// Into a claim who is calling.
+    Claim,
+}
+
+impl LevelRef {
+    pub(crate) fn uses(&self) -> Vec<Use> {
+        match self {
+            Self::Named(_) => Vec::new(),
+            Self::From(expr) => vec![Use::decision(expr)],
+        }
+    }
+}
+
+mod manual;
+
+pub use manual::manual;
+
 macro_rules! steps {
-    ($($module:ident,)+) => {
-        $(mod $module;)+
+    ($($module:ident::$name:ident,)+) => {
+        $(mod $module; pub use $module::$name;)+
 
         /// All steps.
         pub const STEPS: &[&Spec] = &[$(&$module::SPEC,)+];
+
+        /// What a step does. Its verb is [`StepKind::verb`].
+        #[derive(Debug)]
+        pub enum StepKind {
+            $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)+
+        }
+
+        impl StepKind {
+            pub(crate) fn node(&self) -> &dyn Node {
+                match self {
+                    $(Self::$name(step) => step,)+
+                }
+            }
+        }
     };
 }
 
 steps! {
-    answer,
-    say,
-    play,
-    choose_language,
-    notice,
-    ask,
-    menu,
-    confirm,
-    set,
-    decide,
-    goto,
-    run,
-    leave,
-    identify,
-    authenticate,
-    require,
-    lookup,
-    queue,
-    transfer,
-    audit,
-    hangup,
+    answer::Answer,
+    say::Say,
+    play::Play,
+    choose_language::ChooseLanguage,
+    notice::Notice,
+    ask::Ask,
+    menu::Menu,
+    confirm::Confirm,
+    set::Set,
+    decide::Decide,
+    goto::Goto,
+    run::Run,
+    leave::Return,
+    identify::Identify,
+    authenticate::Authenticate,
+    require::Require,
+    lookup::Lookup,
+    queue::Queue,
+    transfer::Transfer,
+    audit::Audit,
+    hangup::Hangup,
+}
+
+pub use ask::{Check, Digits, Readback, WholeMoney};
+pub use hangup::Cause;
+pub use identify::IdentifyBy;
+
+impl StepKind {
+    /// The verb it is written with.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        self.node().spec().verb
+    }
+
+    /// Its outcomes by name, each with its arm.
+    #[must_use]
+    pub fn arms(&self) -> Vec<(Cow<'static, str>, &Arm)> {
+        self.node().arms()
+    }
+
+    /// Every prompt of it that is said in the call's language or, before a hand-off, to the other side.
+    #[must_use]
+    pub fn prompts(&self) -> Vec<&Prompt> {
+        let node = self.node();
+        let ladders = node.input().into_iter().flat_map(|input| input.no_input.iter().chain(&input.no_match));
+        node.prompts().into_iter().chain(node.whispers()).chain(ladders).collect()
+    }
 }
 
 /// Verbs of the language that this version does not have yet.
@@ -80,25 +350,44 @@ const LATER: [&str; 14] = [
 ];
 
 /// The fields of every input step.
-pub const INPUT_FIELDS: [(&str, &str); 8] = [
-    ("first", "the longest wait for the first key, from the end of the prompt"),
-    ("between", "the longest wait between two keys"),
-    ("total", "the longest time for one entry"),
-    ("tries", "how many tries there are"),
-    ("interrupt", "`keys` or `never`: whether a key ends the prompt"),
-    ("no_input", "prompts said after silence, one after the other"),
-    ("no_match", "prompts said after something that does not fit, one after the other"),
-    ("always", "`off_here`: the application's `always` keys do not work here"),
+pub const INPUT_FIELDS: [FieldSpec; 8] = [
+    FieldSpec::optional(
+        "first",
+        Shape::Duration,
+        "the longest wait for the first key, from the end of the prompt",
+    ),
+    FieldSpec::optional("between", Shape::Duration, "the longest wait between two keys"),
+    FieldSpec::optional("total", Shape::Duration, "the longest time for one entry"),
+    FieldSpec::optional("tries", Shape::Count { min: 1, max: 9 }, "how many tries there are"),
+    FieldSpec::optional("interrupt", Shape::Choice(&["keys", "never"]), "whether a key ends the prompt"),
+    FieldSpec::optional(
+        "no_input",
+        Shape::Prompts,
+        "prompts said after silence, one after the other; the last one repeats",
+    ),
+    FieldSpec::optional(
+        "no_match",
+        Shape::Prompts,
+        "prompts said after something that does not fit, in the same way",
+    ),
+    FieldSpec::optional(
+        "always",
+        Shape::Choice(&["off_here"]),
+        "the application's `always` keys do not work here",
+    ),
 ];
 
 /// The fields of every step.
-const COMMON_FIELDS: [&str; 2] = ["note", "when"];
+pub const COMMON_FIELDS: [FieldSpec; 2] = [
+    FieldSpec::optional("note", Shape::Text, "free text for whoever reads the flow"),
+    FieldSpec::optional("when", Shape::Expression, "a condition: the step is skipped when it does not hold"),
+];
 
 /// A step while it is read.
 pub(crate) struct Reader<'r, 'a, 'n> {
     pub(crate) build: &'r mut Build<'a, 'n>,
     pub(crate) fields: Fields<'n>,
-    pub(crate) argument: &'n Node,
+    pub(crate) argument: &'n Yaml,
     pub(crate) place: Place,
     verb: &'static str,
 }
@@ -161,7 +450,7 @@ fn verb(build: &mut Build<'_, '_>, fields: &Fields<'_>) -> Option<&'static Spec>
 /// Whether the second verb among the fields is a field of that name (none has one, except `hangup: … say`).
 fn is_field(spec: &Spec, fields: &Fields<'_>) -> bool {
     fields.pairs.iter().skip(1).all(|(key, _)| {
-        self::spec(key.text()).is_none() || spec.fields.iter().any(|(name, _)| *name == key.text())
+        self::spec(key.text()).is_none() || spec.fields.iter().any(|field| field.name == key.text())
     })
 }
 
@@ -173,13 +462,13 @@ pub fn spec(verb: &str) -> Option<&'static Spec> {
 
 fn known_fields(build: &mut Build<'_, '_>, fields: &Fields<'_>, spec: &Spec) {
     let mut known: Vec<&str> = vec![spec.verb];
-    known.extend(COMMON_FIELDS);
-    known.extend(spec.fields.iter().map(|(name, _)| *name));
+    known.extend(COMMON_FIELDS.iter().map(|field| field.name));
+    known.extend(spec.fields.iter().map(|field| field.name));
     if !spec.outcomes.is_empty() || spec.verb == "run" {
         known.push("outcome");
     }
     if spec.input {
-        known.extend(INPUT_FIELDS.iter().map(|(name, _)| *name));
+        known.extend(INPUT_FIELDS.iter().map(|field| field.name));
     }
     for (key, _) in fields.pairs.iter().skip(1) {
         let name = key.text();
@@ -187,8 +476,8 @@ fn known_fields(build: &mut Build<'_, '_>, fields: &Fields<'_>, spec: &Spec) {
             continue;
         }
         let own = nearest(name, known.iter().copied());
-        let others = STEPS.iter().find(|other| other.fields.iter().any(|(field, _)| *field == name));
-        let input = INPUT_FIELDS.iter().any(|(field, _)| *field == name);
+        let others = STEPS.iter().find(|other| other.fields.iter().any(|field| field.name == name));
+        let input = INPUT_FIELDS.iter().any(|field| field.name == name);
         match (own, others) {
             (None, Some(other)) => {
                 let message = format!("`{}` has no `{name}`: it belongs to `{}`", spec.verb, other.verb);
@@ -214,12 +503,12 @@ fn known_fields(build: &mut Build<'_, '_>, fields: &Fields<'_>, spec: &Spec) {
 
 impl<'n> Reader<'_, '_, 'n> {
     /// A field's value.
-    pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'n Yaml> {
         self.fields.get(name)
     }
 
     /// A field that has to be there.
-    pub(crate) fn need(&mut self, name: &str) -> Option<&'n Node> {
+    pub(crate) fn need(&mut self, name: &str) -> Option<&'n Yaml> {
         let found = self.fields.get(name);
         if found.is_none() {
             self.error(
@@ -264,7 +553,7 @@ impl<'n> Reader<'_, '_, 'n> {
         let find = |name: &str| {
             outcome.get(name).or_else(|| if name == "give_up" { self.fields.get(name) } else { None })
         };
-        let nodes: Vec<Option<&'n Node>> = names.iter().map(|name| find(name)).collect();
+        let nodes: Vec<Option<&'n Yaml>> = names.iter().map(|name| find(name)).collect();
         let missing: Vec<String> = required
             .iter()
             .zip(&nodes)
@@ -322,11 +611,11 @@ mod tests {
     fn every_step_documents_its_fields_once() {
         for spec in STEPS {
             assert!(spec.summary.ends_with('.'), "{}", spec.verb);
-            let mut names: Vec<&str> = spec.fields.iter().map(|(name, _)| *name).collect();
+            let mut names: Vec<&str> = spec.fields.iter().map(|field| field.name).collect();
             names.sort_unstable();
             names.dedup();
             assert_eq!(names.len(), spec.fields.len(), "{}", spec.verb);
-            assert!(spec.fields.iter().all(|(_, doc)| !doc.is_empty()), "{}", spec.verb);
+            assert!(spec.fields.iter().all(|field| !field.doc.is_empty()), "{}", spec.verb);
             assert!(!LATER.contains(&spec.verb));
         }
     }

@@ -1,19 +1,62 @@
 //! `play`: a recording or a tone.
 
-use super::{Reader, Spec, next};
+use std::time::Instant;
+
 use crate::flow::ClipKey;
 use crate::flow::document::fields;
-use crate::flow::document::{Play, StepKind};
+use crate::flow::document::{Arm, Interrupt};
+use crate::flow::run::FlowRun;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "play",
     summary: "Plays a recording or a tone, such as `tones/beep`.",
-    fields: &[("times", "how often, 1 to 100"), ("interrupt", "`keys` or `never`: whether a key ends it early")],
+    argument: Shape::Text,
+    fields: &[
+        FieldSpec::optional("times", Shape::Count { min: 1, max: 100 }, "how often"),
+        FieldSpec::optional("interrupt", Shape::Choice(&["keys", "never"]), "whether a key ends it early"),
+    ],
     outcomes: &["finished", "failed"],
     needs_caller: true,
     input: false,
+    example: r#"- play: tones/beep
+  outcome: {finished: continue, failed: continue}
+"#,
     read,
 };
+
+/// `play`
+#[derive(Debug)]
+pub struct Play {
+    /// The recording.
+    pub clip: ClipKey,
+    /// How often.
+    pub times: u16,
+    /// Whether a key ends it early.
+    pub interrupt: Interrupt,
+    /// After it was played (or interrupted).
+    pub finished: Arm,
+    /// When it could not be played.
+    pub failed: Arm,
+}
+
+impl Node for Play {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        vec![("finished".into(), &self.finished), ("failed".into(), &self.failed)]
+    }
+
+    fn clips(&self) -> Vec<ClipKey> {
+        vec![self.clip.clone()]
+    }
+
+    fn begin(&self, run: &mut FlowRun, _now: Instant) {
+        run.play(self);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let clip = clip(step)?;

@@ -1,35 +1,112 @@
 //! `queue`: wait for an agent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Reader, Spec, next};
 use crate::auth::LevelName;
 use crate::flow::ClipKey;
 use crate::flow::document::build::local;
 use crate::flow::document::fields::{self, Fields};
 use crate::flow::document::services_file;
-use crate::flow::document::{Queue, StepKind};
+use crate::flow::document::{Arm, Passed, Prompt};
 use crate::flow::expr::Field;
+use crate::flow::run::FlowRun;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "queue",
-    summary: "Waits for an agent, first in first out, and connects the caller to them.",
+    summary: "Waits for an agent and connects the caller to them. Higher priority first, then first in, first out; the agent who has been free longest is called. `joined`: they spoke and it is over, and the caller is still there.",
+    argument: Shape::Text,
     fields: &[
-        ("priority", "by level held, `{strong: 5, none: 1}`; higher goes first"),
-        ("pass", "what the agent is told"),
-        ("whisper", "a prompt that the agent hears before the caller"),
-        ("music", "what plays meanwhile: a recording below `audio/music/`, `hold` when left out"),
-        ("announce_place", "a prompt that says the caller's `${place, number}`"),
-        ("max_wait", "the longest wait; 10m when left out"),
-        ("skill", "what the agent must be able to do"),
-        ("offer_callback_after", "when to offer a call back"),
-        ("agent_may", "what the agent may ask of the caller"),
+        FieldSpec::optional("priority", Shape::Map("a level, or `none`", &Shape::Count { min: 0, max: 99 }), "by level held, `{strong: 5, none: 1}`; higher goes first"),
+        FieldSpec::optional("pass", Shape::Pass, "what the agent's phone is told, as `X-Countersign-…` headers: public and personal values"),
+        FieldSpec::optional("whisper", Shape::Prompt, "a prompt that only the agent hears, before the caller"),
+        FieldSpec::optional("music", Shape::Text, "what plays meanwhile: a recording below `audio/music/`, `hold` when left out"),
+        FieldSpec::optional("announce_place", Shape::Prompt, "a prompt that says the caller's `${place, count}`, at the start and when the place changes"),
+        FieldSpec::optional("max_wait", Shape::Duration, "the longest wait; 10m when left out"),
+        FieldSpec::optional("skill", Shape::Text, "what the agent must be able to do; not in this version"),
+        FieldSpec::optional("offer_callback_after", Shape::Duration, "when to offer a call back; not in this version"),
+        FieldSpec::optional("agent_may", Shape::List(&Shape::Text), "what the agent may ask of the caller; not in this version"),
     ],
     outcomes: &["joined", "timeout", "full"],
     needs_caller: true,
     input: false,
+    example: r#"- queue: general
+  priority: {strong: 5}
+  pass: [customer.id, topic, auth.level, auth.factors, auth.age]
+  whisper: agent_whisper
+  music: hold
+  announce_place: place_in_line
+  max_wait: 5m
+  outcome:
+    joined: {goto: done}
+    timeout: {goto: nobody}
+    full: {goto: nobody}
+"#,
     read,
 };
+
+/// `queue`
+#[derive(Debug)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Priority by level held (the lowest of the list that fits is 0 when absent); higher goes first.
+    pub priority: Vec<(Option<LevelName>, u8)>,
+    /// What the agent is told.
+    pub pass: Vec<Passed>,
+    /// Said to the agent before the caller is connected.
+    pub whisper: Option<Prompt>,
+    /// What the caller hears meanwhile.
+    pub music: ClipKey,
+    /// Said to the caller when the place changes; may name `${queue.place, number}`.
+    pub announce_place: Option<Prompt>,
+    /// The longest wait.
+    pub max_wait: Duration,
+    /// The caller was connected, and the agent has hung up.
+    pub joined: Arm,
+    /// Nobody took the call in time.
+    pub timeout: Arm,
+    /// The queue had no place.
+    pub full: Arm,
+}
+
+impl Node for Queue {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        vec![("joined".into(), &self.joined), ("timeout".into(), &self.timeout), ("full".into(), &self.full)]
+    }
+
+    fn prompts(&self) -> Vec<&Prompt> {
+        self.announce_place.iter().collect()
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        self.pass.iter().map(|passed| Use::new(&passed.expr, Sink::Agent(passed.name.clone())).optional()).collect()
+    }
+
+    fn whispers(&self) -> Vec<&Prompt> {
+        self.whisper.iter().collect()
+    }
+
+    fn clips(&self) -> Vec<ClipKey> {
+        vec![self.music.clone()]
+    }
+
+    fn waits(&self, outcome: &str) -> bool {
+        matches!(outcome, "joined" | "timeout")
+    }
+
+    fn takes_keys(&self) -> Option<bool> {
+        Some(false)
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.queue(now, self);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let name = fields::name(step.argument, "a queue", step.build.findings);

@@ -1,19 +1,74 @@
 //! `run`: a sub-flow.
 
-use super::{Reader, Spec, next, suggestion};
+use std::time::Instant;
+
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{FlowId, Run, StepKind, VarId};
+use crate::flow::document::{Arm, FlowId, VarId};
 use crate::flow::expr::Expr;
+use crate::flow::run::FlowRun;
+use crate::flow::run::exit::Exit;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next, suggestion};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "run",
-    summary: "Runs a sub-flow of this file, or the flow of another file, and goes on by its outcome.",
-    fields: &[("with", "values for everything it takes")],
+    summary: "Runs a sub-flow of this file, or the flow of another file by its `id`, and goes on by its outcome: those that the sub-flow declares.",
+    argument: Shape::Text,
+    fields: &[
+        FieldSpec::optional("with", Shape::Values, "values for everything it takes"),
+    ],
     outcomes: &[],
     needs_caller: false,
     input: false,
+    example: r#"- run: prove
+  with: {level: strong}
+  outcome:
+    proved: continue
+    not_proved: {goto: agent}
+"#,
     read,
 };
+
+/// `run`
+#[derive(Debug)]
+pub struct Run {
+    /// The sub-flow.
+    pub flow: FlowId,
+    /// Values for its `takes`, all of them.
+    pub with: Vec<(VarId, Expr)>,
+    /// What it gave back: from its slot into ours (`result.…`).
+    pub results: Vec<(VarId, VarId)>,
+    /// One arm per outcome of the sub-flow, by [`crate::flow::document::OutcomeId`].
+    pub arms: Vec<Arm>,
+}
+
+impl Node for Run {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        self.arms.iter().enumerate().map(|(at, arm)| (format!("outcome {}", at + 1).into(), arm)).collect()
+    }
+
+    fn arm(&self, exit: Exit) -> Option<&Arm> {
+        match exit {
+            Exit::Returned(outcome) => self.arms.get(usize::from(outcome.0)),
+            _ => None,
+        }
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        self.with.iter().map(|(var, expr)| Use::new(expr, Sink::Variable(*var))).collect()
+    }
+
+    fn takes_keys(&self) -> Option<bool> {
+        Some(false)
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.run(now, self);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let name = fields::text(step.argument, "a sub-flow", step.build.findings)?;

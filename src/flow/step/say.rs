@@ -1,22 +1,52 @@
 //! `say`: speak prompts.
 
-use super::{Reader, Spec};
+use std::time::Instant;
+
 use crate::flow::document::build::Local;
 use crate::flow::document::fields::{Fields, items};
-use crate::flow::document::{Say, StepKind};
+use crate::flow::document::{Interrupt, Prompt};
+use crate::flow::run::FlowRun;
+use super::{FieldSpec, Node, Reader, Shape, Spec, StepKind};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "say",
     summary: "Says one prompt or several.",
+    argument: Shape::Prompts,
     fields: &[
-        ("with", "values for placeholders of the prompt, by name"),
-        ("interrupt", "`keys` or `never`: whether a key ends it early"),
+        FieldSpec::optional("with", Shape::Values, "values for placeholders of the prompt, by name"),
+        FieldSpec::optional("interrupt", Shape::Choice(&["keys", "never"]), "whether a key ends it early"),
     ],
     outcomes: &[],
     needs_caller: true,
     input: false,
+    example: r#"- say: [greeting, safety_tip]
+  interrupt: never
+"#,
     read,
 };
+
+/// `say`
+#[derive(Debug)]
+pub struct Say {
+    /// The prompts, one after the other.
+    pub prompts: Vec<Prompt>,
+    /// Whether a key ends them early. The key is kept for the next input step.
+    pub interrupt: Interrupt,
+}
+
+impl Node for Say {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn prompts(&self) -> Vec<&Prompt> {
+        self.prompts.iter().collect()
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.say(now, self);
+    }
+}
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let mut locals: Vec<Local> = Vec::new();
