@@ -154,16 +154,9 @@ impl Proof<'_> {
                 }
             }
             kind => {
-                if let StepKind::Lookup(lookup) = kind
-                    && let Some(level) = &lookup.level
-                {
-                    self.protected(
-                        level,
-                        rank,
-                        &step.place,
-                        &format!("{}.{}", lookup.service, lookup.call),
-                        path,
-                    );
+                let node = kind.node();
+                if let Some(level) = node.protected() {
+                    self.protected(level, rank, &step.place, &node.title(), path);
                 }
                 let arms = kind.arms();
                 if arms.is_empty() {

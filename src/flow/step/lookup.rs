@@ -91,6 +91,14 @@ impl Node for Lookup {
         self.give.iter().map(|(name, expr)| Use::new(expr, sink(name))).collect()
     }
 
+    fn protected(&self) -> Option<&LevelName> {
+        self.level.as_ref()
+    }
+
+    fn title(&self) -> String {
+        format!("{}.{}", self.service, self.call)
+    }
+
     fn sets(&self, outcome: &str) -> Vec<VarId> {
         if outcome == "ok" { self.reply.iter().map(|(_, var)| *var).collect() } else { Vec::new() }
     }

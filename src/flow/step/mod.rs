@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use crate::auth::LevelName;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::ClipKey;
 use crate::flow::document::build::{Build, Local};
@@ -169,6 +170,16 @@ pub(crate) trait Node {
     /// The expressions that it evaluates, each with where its value goes.
     fn uses(&self) -> Vec<Use> {
         Vec::new()
+    }
+
+    /// The level that protects it: no path may come here without it.
+    fn protected(&self) -> Option<&LevelName> {
+        None
+    }
+
+    /// What messages call it.
+    fn title(&self) -> String {
+        self.spec().verb.to_owned()
     }
 
     /// The variables that are set for certain when it is left by that outcome.
