@@ -56,6 +56,7 @@ fn broken(path: &Path) -> Memory {
     let place = match name.split('-').next() {
         Some("policy") => "policy.yaml",
         Some("services") => "services.yaml",
+        Some("calendars") => "calendars.yaml",
         Some("prompts") => "prompts/es-ES.yaml",
         _ => "main.flow.yaml",
     };

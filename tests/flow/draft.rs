@@ -69,6 +69,7 @@ pub(crate) fn with(main: Vec<StepKind>, second: Vec<StepKind>, sub: Vec<StepKind
         default_language: LanguageId(0),
         policy: Arc::new(Policy::default()),
         services: Services::default(),
+        calendars: countersign::flow::document::Calendars::new(),
         always: vec![
             AlwaysKey { key: Digit::STAR, does: Always::Repeat },
             AlwaysKey { key: key('0'), does: Always::Goto(AGENT) },

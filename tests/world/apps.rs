@@ -72,6 +72,7 @@ fn application(blocks: Vec<Block>) -> Arc<Application> {
         default_language: LanguageId(0),
         policy: Arc::new(policy),
         services: Services::default(),
+        calendars: countersign::flow::document::Calendars::new(),
         always: Vec::new(),
         when_error: None,
         when_hangup: None,

@@ -16,6 +16,7 @@ use crate::flow::expr::{Expr, Literal, Type};
 use crate::flow::step::StepKind;
 use crate::units::Digit;
 
+use super::calendar::Calendars;
 use super::services::Services;
 
 /// A complete application: flows, prompts, policy and services.
@@ -40,6 +41,8 @@ pub struct Application {
     pub policy: Arc<Policy>,
     /// The services it looks things up in.
     pub services: Services,
+    /// Opening hours, by name.
+    pub calendars: Calendars,
     /// Keys that work in every input step that does not say `always: off_here`.
     pub always: Vec<AlwaysKey>,
     /// Where a call goes when a step fails without an arm for it, or its budget is used up.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::ast::{BlockId, Class, FlowId, LanguageId, OutcomeId, VarId, Variable};
+use super::calendar::Calendars;
 use super::catalogue::Catalogue;
 use super::fields::{self, Fields};
 use super::findings::Findings;
@@ -22,6 +23,7 @@ pub(crate) struct Shared<'n> {
     pub(crate) catalogues: Vec<Catalogue>,
     pub(crate) policy: Policy,
     pub(crate) services: Services,
+    pub(crate) calendars: Calendars,
     pub(crate) flows: Vec<FlowDecl<'n>>,
     pub(crate) blocks: Vec<BlockDecl<'n>>,
     pub(crate) vars: Vec<Variable>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ast::{Application, Block, BlockId, Flow, FlowId, Language, LanguageId};
 use super::build::Build;
+use super::calendar::Calendars;
 use super::catalogue::{self, Catalogue};
 use super::declare::Shared;
 use super::fields::{self, Fields};
@@ -12,7 +13,7 @@ use super::findings::{Findings, suggestion};
 use super::handlers::{always, first_block, handler, unused_prompts};
 use super::services::Services;
 use super::yaml::{self, Node};
-use super::{policy_file, services_file};
+use super::{calendar_file, policy_file, services_file};
 use crate::auth::Policy;
 use crate::diagnostic::Diagnostic;
 use crate::flow::check;
@@ -67,6 +68,7 @@ impl Loader<'_> {
         self.only_known(&fields, true);
         let policy = self.policy(&fields);
         let services = self.services(&fields, &policy);
+        let calendars = self.calendars(&fields);
         let catalogues = self.catalogues(&fields);
         let (languages, default_language) = self.languages(&fields, &catalogues);
         let mut by_tag: BTreeMap<String, Catalogue> =
@@ -81,6 +83,7 @@ impl Loader<'_> {
             catalogues,
             policy,
             services,
+            calendars,
             flows: Vec::new(),
             blocks: Vec::new(),
             vars: Vec::new(),
@@ -190,7 +193,7 @@ impl Loader<'_> {
         if let Some(imports) =
             main.get("imports").and_then(|node| Fields::of(node, "`imports`", self.findings))
         {
-            imports.only(&["policy", "services", "prompts"], "`imports`", self.findings);
+            imports.only(&["policy", "services", "calendars", "prompts"], "`imports`", self.findings);
         }
         let path = self.import(main, "policy", "policy.yaml");
         match self.files.read(&path) {
@@ -223,6 +226,19 @@ impl Loader<'_> {
             Some(root) => services_file::read(&root, policy, &|path| files.read(path), self.findings),
             None => Services::default(),
         }
+    }
+
+    fn calendars(&mut self, main: &Fields<'_>) -> Calendars {
+        let path = self.import(main, "calendars", "calendars.yaml");
+        let Some(text) = self.files.read(&path) else {
+            if let Some(node) = main.get("imports").and_then(|node| node.get("calendars")) {
+                let message = format!("there is no {path} in the application's folder");
+                self.findings.push(Diagnostic::error("E107", Some(node.place.clone()), message));
+            }
+            return Calendars::new();
+        };
+        let root = yaml::read(&path, &text, self.findings);
+        root.map(|root| calendar_file::read(&root, self.findings)).unwrap_or_default()
     }
 
     fn catalogues(&mut self, main: &Fields<'_>) -> Vec<Catalogue> {
@@ -428,6 +444,7 @@ impl Loader<'_> {
             default_language: shared.default_language,
             policy: Arc::new(shared.policy.clone()),
             services: shared.services.clone(),
+            calendars: shared.calendars.clone(),
             always,
             when_error,
             when_hangup,

@@ -5,6 +5,8 @@
 
 mod ast;
 pub(crate) mod build;
+mod calendar;
+mod calendar_file;
 mod catalogue;
 mod declare;
 pub(crate) mod fields;
@@ -29,6 +31,7 @@ pub use ast::{
     Language, LanguageId, LevelRef, MenuOption, OutcomeId, Passed, Piece, Prompt, Return, Step, VarId,
     Variable,
 };
+pub use calendar::{Calendar, Calendars, Hours};
 pub(crate) use findings::suggestion;
 pub use load::{Files, load};
 pub use services::{ReplyField, Service, ServiceCall, Services, Table};
