@@ -1,5 +1,6 @@
 //! Applications written in Rust: what the loader would make of a few lines of YAML.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ pub(crate) fn with(main: Vec<StepKind>, second: Vec<StepKind>, sub: Vec<StepKind
             var("taken", Type::Number, Class::Public),
             var("given", Type::Number, Class::Public),
         ],
-        languages: vec![Language { tag: String::from("en-GB") }, Language { tag: String::from("es-ES") }],
+        languages: ["en-GB", "es-ES"].map(|tag| Language { tag: tag.to_owned(), voice: None }).into(),
         default_language: LanguageId(0),
         policy: Arc::new(Policy::default()),
         services: Services::default(),
@@ -76,6 +77,8 @@ pub(crate) fn with(main: Vec<StepKind>, second: Vec<StepKind>, sub: Vec<StepKind
         ],
         when_error: Some(OOPS),
         when_hangup: Some(TIDY),
+        texts: BTreeMap::new(),
+        words: BTreeMap::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Small applications, built as the loader would build them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ fn application(blocks: Vec<Block>) -> Arc<Application> {
         flows: vec![main],
         blocks,
         vars: vec![Variable { name: Arc::from("account"), ty: Type::Digits, class: Class::Personal }],
-        languages: vec![Language { tag: "en-GB".to_owned() }],
+        languages: vec![Language { tag: "en-GB".to_owned(), voice: None }],
         default_language: LanguageId(0),
         policy: Arc::new(policy),
         services: Services::default(),
@@ -76,6 +77,8 @@ fn application(blocks: Vec<Block>) -> Arc<Application> {
         always: Vec::new(),
         when_error: None,
         when_hangup: None,
+        texts: BTreeMap::new(),
+        words: BTreeMap::new(),
     })
 }
 

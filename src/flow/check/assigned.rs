@@ -224,9 +224,5 @@ impl Analysis<'_> {
 }
 
 fn prompt_reads(prompt: &Prompt) -> Vec<VarId> {
-    let value = |piece: &Piece| match piece {
-        Piece::Value { expr, .. } => expr.reads(),
-        Piece::Clip(_) => Vec::new(),
-    };
-    prompt.pieces.iter().flatten().flat_map(value).collect()
+    prompt.pieces.iter().flatten().flat_map(Piece::exprs).flat_map(crate::flow::expr::Expr::reads).collect()
 }

@@ -6,6 +6,7 @@
 //!
 //! The runtime only reads it: an [`Application`] is shared by all calls behind an `Arc`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::auth::Policy;
 use crate::diagnostic::Place;
 use crate::flow::ClipKey;
 use crate::flow::expr::{Expr, Literal, Type};
+use crate::flow::prompt::Category;
 use crate::flow::step::StepKind;
 use crate::units::Digit;
 
@@ -49,6 +51,10 @@ pub struct Application {
     pub when_error: Option<BlockId>,
     /// What runs after the caller has hung up; has no step that needs a caller.
     pub when_hangup: Option<BlockId>,
+    /// What the recordings of the catalogues say; [`Application::clip_text`] knows the others too.
+    pub texts: BTreeMap<ClipKey, ClipText>,
+    /// What callers may say, by the key in the catalogues.
+    pub words: BTreeMap<Arc<str>, Words>,
 }
 
 impl Application {
@@ -111,6 +117,8 @@ pub struct LanguageId(pub u8);
 pub struct Language {
     /// Its tag, such as `en-GB`.
     pub tag: String,
+    /// The voice that its catalogue wishes for.
+    pub voice: Option<String>,
 }
 
 /// The main flow or a sub-flow.
@@ -265,6 +273,34 @@ impl Prompt {
     }
 }
 
+/// What a recording says.
+#[derive(Clone, Debug)]
+pub struct ClipText {
+    /// The language of its catalogue.
+    pub language: Arc<str>,
+    /// The words, with the punctuation around them.
+    pub text: String,
+    /// Where they are written.
+    pub place: Place,
+}
+
+/// What callers may say for one thing, in every language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// The key in the catalogues.
+    pub key: Arc<str>,
+    /// The phrases, by [`LanguageId`].
+    pub phrases: Vec<Vec<Arc<str>>>,
+}
+
+impl Words {
+    /// The phrases in a language.
+    #[must_use]
+    pub fn in_language(&self, language: LanguageId) -> &[Arc<str>] {
+        self.phrases.get(usize::from(language.0)).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// A piece of a prompt.
 #[derive(Clone, Debug)]
 pub enum Piece {
@@ -277,10 +313,41 @@ pub enum Piece {
         /// How.
         format: Format,
     },
+    /// Words that depend on a number.
+    Plural {
+        /// The number.
+        expr: Expr,
+        /// What is said for which form; there is always [`Category::Other`].
+        branches: Vec<(Category, Vec<Self>)>,
+    },
+}
+
+impl Piece {
+    /// Every expression in it.
+    #[must_use]
+    pub fn exprs(&self) -> Vec<&Expr> {
+        match self {
+            Self::Clip(_) => Vec::new(),
+            Self::Value { expr, .. } => vec![expr],
+            Self::Plural { expr, branches } => {
+                let inner = branches.iter().flat_map(|(_, pieces)| pieces).flat_map(Self::exprs);
+                std::iter::once(expr).chain(inner).collect()
+            }
+        }
+    }
+}
+
+/// What stands before the last of several words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Joint {
+    /// "PIN and code"
+    And,
+    /// "PIN or code"
+    Or,
 }
 
 /// How a value is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     /// Digit by digit; with `last`, only that many from the end.
     Spell {
@@ -293,10 +360,14 @@ pub enum Format {
     Money,
     /// "The second of March".
     Date,
+    /// "Ten fifteen am".
+    Time,
     /// A word of an enumeration or a level: the recording `<language>/words/<value>`.
     Word,
     /// How many a list has, as a number.
     Count,
+    /// The words of a list, joined.
+    List(Joint),
 }
 
 /// What all input steps have.

@@ -5,9 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ast::{
-    Arm, BlockId, Class, FlowId, Format, Input, Interrupt, LanguageId, LevelRef, Piece, Prompt, Return, VarId,
+    Arm, BlockId, Class, FlowId, Input, Interrupt, LanguageId, LevelRef, Prompt, Return, VarId,
 };
-use super::catalogue::Part;
 use super::declare::Shared;
 use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
@@ -16,7 +15,7 @@ use super::services_file;
 use super::yaml::Node;
 use super::{Cause, Hangup, Passed, Step, StepKind};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::flow::expr::check::{Names, Typed, check};
+use crate::flow::expr::check::{Typed, check};
 use crate::flow::expr::{Expr, Field, Literal, Type, parse};
 use crate::flow::step;
 
@@ -179,7 +178,10 @@ impl<'n> Build<'_, 'n> {
         let mut pieces = Vec::new();
         let mut found = false;
         for language in (0..languages).map(LanguageId) {
-            let parts = self.pieces(&key, language, node, locals);
+            let shared = self.shared;
+            let entry =
+                shared.catalogues.get(usize::from(language.0)).and_then(|all| all.prompts.get(&key));
+            let parts = entry.map(|entry| self.pieces(&entry.parts, node, locals));
             found |= parts.is_some();
             pieces.push(parts.unwrap_or_default());
         }
@@ -199,76 +201,6 @@ impl<'n> Build<'_, 'n> {
         };
         self.error("E170", &node.place, format!("no catalogue has the prompt `{key}`"), help);
         None
-    }
-
-    fn pieces(
-        &mut self,
-        key: &str,
-        language: LanguageId,
-        node: &Node,
-        locals: &[Local],
-    ) -> Option<Vec<Piece>> {
-        let shared = self.shared;
-        let entry = shared.catalogues.get(usize::from(language.0))?.prompts.get(key)?;
-        let mut pieces = Vec::new();
-        for part in &entry.parts {
-            match part {
-                Part::Clip(clip) => pieces.push(Piece::Clip(clip.clone())),
-                Part::Hole { name, format, place } => {
-                    pieces.extend(self.hole(name, *format, place, node, locals))
-                }
-            }
-        }
-        Some(pieces)
-    }
-
-    /// A placeholder, in the place where the prompt is used.
-    fn hole(
-        &mut self,
-        name: &str,
-        format: Format,
-        place: &Place,
-        user: &Node,
-        locals: &[Local],
-    ) -> Option<Piece> {
-        let scope = Scope { build: self, locals };
-        let Some(typed) = scope.find(name) else {
-            let names = scope.names();
-            let help = suggestion(name, names.iter().map(String::as_str), "known there");
-            let diagnostic = Diagnostic::error(
-                "E180",
-                Some(user.place.clone()),
-                format!("this prompt says `{name}`, which nothing is named here"),
-            )
-            .help(help);
-            self.findings.push(diagnostic);
-            return None;
-        };
-        if !self.may_go(&typed, Class::Personal, "a prompt", &user.place) {
-            return None;
-        }
-        let fits = match format {
-            Format::Spell { .. } => matches!(typed.ty, Type::Digits | Type::Text | Type::Number),
-            Format::Number => matches!(typed.ty, Type::Number | Type::Digits | Type::Text),
-            Format::Count => matches!(typed.ty, Type::Number | Type::List | Type::Digits),
-            Format::Money => matches!(typed.ty, Type::Money | Type::Text),
-            Format::Date => matches!(typed.ty, Type::Date | Type::Text),
-            Format::Word => matches!(typed.ty, Type::Enum(_) | Type::Level | Type::Language),
-        };
-        if !fits {
-            let message = format!("`{name}` is {} and can't be spoken that way", typed.ty);
-            let help = match typed.ty {
-                Type::Digits => "write `spell`: digits are said one by one",
-                Type::Money => "write `money`",
-                Type::Date => "write `date`",
-                Type::Number => "write `number`",
-                Type::List => "write `count`",
-                _ => "text is said by `spell`, `money`, `date` or `number`; words and levels need no format",
-            };
-            self.error("E174", place, message, help);
-            return None;
-        }
-        Some(Piece::Value { expr: typed.expr, format })
     }
 
     /// Prompts in a list, or one.

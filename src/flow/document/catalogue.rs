@@ -1,24 +1,33 @@
-//! `prompts/<language>.yaml`: what is said, by key, one catalogue per language.
+//! `prompts/<language>.yaml`: what is said and what callers may say, by key, one catalogue per language.
 //!
 //! A text with placeholders (`Your balance is ${result.balance, money}.`) is played as recordings of what
-//! stands between them, `<key>-1`, `<key>-2` …, with the values spoken in between. A text without is one
-//! recording, `<key>` or the `file` that it names.
+//! stands between them, `<key>-1`, `<key>-2` …, with the values spoken in between; a plural counts as one of
+//! these parts and each of its forms is a recording, `<key>-2-one`, `<key>-2-other`. A text without
+//! placeholders is one recording, `<key>` or the `file` that it names.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::sync::Arc;
 
-use super::ast::Format;
+use super::ast::{ClipText, Format};
 use super::fields::{self, Fields};
 use super::findings::Findings;
+use super::names::inside;
+use super::words::Phrases;
 use super::yaml::Node;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::ClipKey;
+use crate::flow::prompt::template::{self, Segment};
+use crate::flow::prompt::{Category, categories};
 
-/// The prompts of one language.
+/// The catalogue of one language.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     pub(crate) language: String,
+    pub(crate) voice: Option<String>,
     pub(crate) prompts: BTreeMap<String, Entry>,
+    pub(crate) words: BTreeMap<String, Phrases>,
+    /// What the recordings say.
+    pub(crate) texts: BTreeMap<ClipKey, ClipText>,
 }
 
 /// One prompt in one language.
@@ -26,6 +35,7 @@ pub(crate) struct Catalogue {
 pub(crate) struct Entry {
     pub(crate) place: Place,
     pub(crate) parts: Vec<Part>,
+    readable: bool,
 }
 
 /// A part of a prompt.
@@ -37,162 +47,259 @@ pub(crate) enum Part {
     Hole {
         /// The name of the value.
         name: String,
-        format: Format,
+        /// By the value's type when `None`.
+        format: Option<Format>,
         place: Place,
+    },
+    /// A placeholder whose words depend on a number.
+    Plural {
+        /// The name of the number.
+        name: String,
+        place: Place,
+        branches: Vec<(Category, Vec<Self>)>,
     },
 }
 
+impl Part {
+    /// The placeholders in it, each with its place.
+    fn holes(&self) -> Vec<(&str, &Place)> {
+        match self {
+            Self::Clip(_) => Vec::new(),
+            Self::Hole { name, place, .. } => vec![(name, place)],
+            Self::Plural { name, place, branches } => {
+                let inner = branches.iter().flat_map(|(_, parts)| parts).flat_map(Self::holes);
+                std::iter::once((name.as_str(), place)).chain(inner).collect()
+            }
+        }
+    }
+}
+
 impl Entry {
-    /// The names of its placeholders.
-    pub(crate) fn holes(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self
-            .parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Hole { name, .. } => Some(name.as_str()),
-                Part::Clip(_) => None,
-            })
-            .collect();
-        names.sort_unstable();
-        names
+    /// Its placeholders.
+    fn holes(&self) -> Vec<(&str, &Place)> {
+        self.parts.iter().flat_map(Part::holes).collect()
     }
 }
 
 /// Reads one catalogue.
 pub(crate) fn read(root: &Node, findings: &mut Findings) -> Option<Catalogue> {
     let file = Fields::of(root, "a catalogue of prompts", findings)?;
-    file.only(&["language", "voice", "prompts", "words"], "a catalogue of prompts", findings);
+    file.only(&["language", "voice", "prompts", "words", "vocabulary"], "a catalogue of prompts", findings);
     let language =
         fields::name(file.need("language", "a catalogue of prompts", findings)?, "a language", findings)?;
-    let mut prompts = BTreeMap::new();
+    let voice = file.get("voice").and_then(|node| fields::text(node, "a voice", findings));
     let listed = file.need("prompts", "a catalogue of prompts", findings)?;
+    let mut catalogue = Catalogue {
+        language: language.clone(),
+        voice,
+        prompts: BTreeMap::new(),
+        words: BTreeMap::new(),
+        texts: BTreeMap::new(),
+    };
     for (key, value) in Fields::of(listed, "`prompts`", findings)?.pairs {
         let Some(name) = fields::name(key, "the key of a prompt", findings) else { continue };
-        if let Some(parts) = entry(&language, &name, value, findings) {
-            prompts.insert(name, Entry { place: key.place.clone(), parts });
-        }
+        let mut texts = Texts { language: Arc::from(language.as_str()), out: &mut catalogue.texts };
+        // One that can't be read is there nevertheless: nothing more shall be said about it.
+        let parts = entry(&name, value, &mut texts, findings);
+        let readable = parts.is_some();
+        let entry = Entry { place: key.place.clone(), readable, parts: parts.unwrap_or_default() };
+        catalogue.prompts.insert(name, entry);
     }
-    Some(Catalogue { language, prompts })
+    if let Some(node) = file.get("words") {
+        catalogue.words = super::words::read(node, findings);
+    }
+    if let Some(node) = file.get("vocabulary") {
+        vocabulary(node, &language, &mut catalogue.texts, findings);
+    }
+    Some(catalogue)
 }
 
-fn entry(language: &str, key: &str, value: &Node, findings: &mut Findings) -> Option<Vec<Part>> {
+/// Where the texts of recordings are collected.
+struct Texts<'t> {
+    language: Arc<str>,
+    out: &'t mut BTreeMap<ClipKey, ClipText>,
+}
+
+impl Texts<'_> {
+    fn add(&mut self, name: &str, text: &str, place: Place) -> ClipKey {
+        let clip = ClipKey::new(format!("{}/{name}", self.language));
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.out.insert(clip.clone(), ClipText { language: Arc::clone(&self.language), text, place });
+        clip
+    }
+}
+
+fn entry(key: &str, value: &Node, texts: &mut Texts<'_>, findings: &mut Findings) -> Option<Vec<Part>> {
     if value.mapping().is_none() {
         let text = fields::text(value, "a prompt", findings)?;
-        return parts(language, key, &text, value, findings);
+        return parts(key, None, &text, value, texts, findings);
     }
     let entry = Fields::of(value, "a prompt", findings)?;
     entry.only(&["file", "text"], "a prompt", findings);
     let node = entry.need("text", "a prompt", findings)?;
     let text = fields::text(node, "a prompt", findings)?;
-    let mut parts = parts(language, key, &text, node, findings)?;
-    if let Some(file) = entry.get("file") {
-        let name = fields::text(file, "the file of a recording", findings)?;
-        if !matches!(parts.as_slice(), [Part::Clip(_)]) {
-            fields::wrong(
-                file,
-                "a prompt with placeholders is several recordings",
-                format!("leave `file` out and record {key}-1, {key}-2 and so on"),
-                findings,
-            );
-            return None;
-        }
-        let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
-        if stem.starts_with('/') || stem.split('/').any(|part| part.is_empty() || part == "..") {
-            fields::wrong(
-                file,
-                "a recording lies below `audio/<language>/`",
-                "write its name, such as `greeting.wav`",
-                findings,
-            );
-            return None;
-        }
-        parts = vec![Part::Clip(ClipKey::new(format!("{language}/{stem}")))];
+    let Some(file) = entry.get("file") else { return parts(key, None, &text, node, texts, findings) };
+    let name = fields::text(file, "the file of a recording", findings)?;
+    if text.contains("${") {
+        fields::wrong(
+            file,
+            "a prompt with placeholders is several recordings",
+            format!("leave `file` out and record {key}-1, {key}-2 and so on"),
+            findings,
+        );
+        return None;
     }
-    Some(parts)
+    let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+    if stem.starts_with('/') || stem.split('/').any(|part| part.is_empty() || part == "..") {
+        fields::wrong(
+            file,
+            "a recording lies below `audio/<language>/`",
+            "write its name, such as `greeting.wav`",
+            findings,
+        );
+        return None;
+    }
+    parts(key, Some(stem), &text, node, texts, findings)
 }
 
-/// Splits a text at its placeholders.
-fn parts(language: &str, key: &str, text: &str, node: &Node, findings: &mut Findings) -> Option<Vec<Part>> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    let mut spoken = 0_u32;
-    let whole = !text.contains("${");
-    let place = |inside: &str| Place { source: node.place.source.clone(), span: find(node, inside) };
-    let mut clip = |literal: &str, parts: &mut Vec<Part>| {
-        if literal.chars().any(char::is_alphanumeric) {
-            spoken += 1;
-            let name = if whole { format!("{language}/{key}") } else { format!("{language}/{key}-{spoken}") };
-            parts.push(Part::Clip(ClipKey::new(name)));
+/// Splits a text at its placeholders and names the recordings.
+fn parts(
+    key: &str,
+    file: Option<&str>,
+    text: &str,
+    node: &Node,
+    texts: &mut Texts<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<Part>> {
+    let segments = match template::parse(text) {
+        Ok(segments) => segments,
+        Err(mistake) => {
+            let place = inside(node, text, mistake.span);
+            findings.push(Diagnostic::error("E174", Some(place), mistake.message).help(mistake.help));
+            return None;
         }
     };
-    while let Some(start) = rest.find("${") {
-        clip(&rest[..start], &mut parts);
-        let Some(length) = rest[start..].find('}') else {
-            let message = "this placeholder is not closed";
-            findings.push(
-                Diagnostic::error("E174", Some(place(&rest[start..])), message)
-                    .help("write `${name, format}`"),
-            );
-            return None;
-        };
-        let inside = &rest[start + 2..start + length];
-        let at = place(&rest[start..=start + length]);
-        let (name, format) = hole(inside, &at, findings)?;
-        parts.push(Part::Hole { name, format, place: at });
-        rest = &rest[start + length + 1..];
-    }
-    clip(rest, &mut parts);
-    if parts.is_empty() {
+    if segments.is_empty() {
         fields::wrong(node, "a prompt says something", "write what is said", findings);
         return None;
     }
+    let mut namer = Namer { text, node, texts, findings };
+    if let [Segment::Text(span)] = segments.as_slice() {
+        return Some(vec![namer.clip(file.unwrap_or(key), span)]);
+    }
+    let mut parts = Vec::new();
+    let mut number = 0_u32;
+    for segment in &segments {
+        if !matches!(segment, Segment::Hole { .. }) {
+            number += 1;
+        }
+        parts.push(namer.part(&format!("{key}-{number}"), segment));
+    }
     Some(parts)
 }
 
-/// The place of a piece of a prompt in its file; the whole prompt where escapes or folding moved it.
-fn find(node: &Node, piece: &str) -> Range<usize> {
-    let span = node.place.span.clone();
-    let written = node.place.source.text.get(span.clone()).unwrap_or("");
-    written.find(piece).map_or(span.clone(), |at| span.start + at..span.start + at + piece.len())
+/// Gives names to the recordings of one text.
+struct Namer<'t, 'x> {
+    text: &'t str,
+    node: &'t Node,
+    texts: &'t mut Texts<'x>,
+    findings: &'t mut Findings,
 }
 
-/// `name`, `name, money`, `name, last: 4, spell`.
-fn hole(inside: &str, place: &Place, findings: &mut Findings) -> Option<(String, Format)> {
-    let mut words = inside.split(',').map(str::trim);
-    let name = words.next().unwrap_or("").to_owned();
-    let mut format = None;
-    let mut last = None;
-    for word in words {
-        if let Some(number) = word.strip_prefix("last:") {
-            last = number.trim().parse::<u8>().ok();
+impl Namer<'_, '_> {
+    /// A segment; `name` is that of its recording if it is one.
+    fn part(&mut self, name: &str, segment: &Segment) -> Part {
+        match segment {
+            Segment::Text(span) => self.clip(name, span),
+            Segment::Hole { span, name, format } => {
+                Part::Hole { name: name.clone(), format: *format, place: self.place(span) }
+            }
+            Segment::Plural { span, name: number, branches } => {
+                let place = self.place(span);
+                self.forms(branches, &place);
+                let branches =
+                    branches.iter().map(|(form, inner)| (*form, self.branch(name, *form, inner))).collect();
+                Part::Plural { name: number.clone(), place, branches }
+            }
+        }
+    }
+
+    /// The words of one form: `<name>-one`; when a value stands between them, `<name>-one-1`, `<name>-one-2`.
+    fn branch(&mut self, name: &str, form: Category, inner: &[Segment]) -> Vec<Part> {
+        let form = match form {
+            Category::Exact(number) => number.to_string(),
+            form => form.to_string(),
+        };
+        let several = inner.iter().filter(|segment| matches!(segment, Segment::Text(_))).count() > 1;
+        let mut stretch = 0_u32;
+        let mut parts = Vec::new();
+        for segment in inner {
+            stretch += u32::from(matches!(segment, Segment::Text(_)));
+            let name =
+                if several { format!("{name}-{form}-{stretch}") } else { format!("{name}-{form}") };
+            parts.push(self.part(&name, segment));
+        }
+        parts
+    }
+
+    /// Forms that the language does not have are a mistake: nobody would ever hear them.
+    fn forms(&mut self, branches: &[(Category, Vec<Segment>)], place: &Place) {
+        let known = categories(&self.texts.language);
+        for (form, _) in branches {
+            if !matches!(form, Category::Exact(_)) && !known.contains(form) {
+                let message = format!("{} has no form `{form}`", self.texts.language);
+                let names = known.iter().map(|form| format!("`{form}`")).collect::<Vec<_>>().join(", ");
+                let help = format!("its forms: {names}; a number of its own is `=0`");
+                self.findings.push(Diagnostic::error("E174", Some(place.clone()), message).help(help));
+            }
+        }
+    }
+
+    fn clip(&mut self, name: &str, span: &std::ops::Range<usize>) -> Part {
+        let place = self.place(span);
+        let text = self.text.get(span.clone()).unwrap_or("").trim();
+        if let Some(digits) = long_number(text) {
+            let start = span.start + self.text.get(span.clone()).and_then(|text| text.find(digits)).unwrap_or(0);
+            let place = inside(self.node, self.text, start..start + digits.len());
+            let message = format!("`{digits}` is read out as one number");
+            let apart = digits.chars().map(String::from).collect::<Vec<_>>().join(" ");
+            let help = format!("write the digits apart, `{apart}`, or say a value by `spell`");
+            self.findings.push(Diagnostic::warning("W175", Some(place), message).help(help));
+        }
+        Part::Clip(self.texts.add(name, text, place))
+    }
+
+    fn place(&self, span: &std::ops::Range<usize>) -> Place {
+        inside(self.node, self.text, span.clone())
+    }
+}
+
+/// Five digits or more in a row: a telephone number or a code, which is not said as a number.
+fn long_number(text: &str) -> Option<&str> {
+    text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() >= 5)
+}
+
+/// What the words say that values are spoken with, for a synthesiser: `"words/balance": "your balance"`.
+fn vocabulary(
+    node: &Node,
+    language: &str,
+    texts: &mut BTreeMap<ClipKey, ClipText>,
+    findings: &mut Findings,
+) {
+    const FOLDERS: [&str; 6] = ["numbers", "digits", "letters", "money", "dates", "words"];
+    let language: Arc<str> = Arc::from(language);
+    let Some(listed) = Fields::of(node, "`vocabulary`", findings) else { return };
+    for (key, value) in listed.pairs {
+        let Some(name) = fields::text(key, "the name of a recording", findings) else { continue };
+        let folder = name.split_once('/').filter(|(_, word)| !word.is_empty() && !word.contains('/'));
+        if !folder.is_some_and(|(folder, _)| FOLDERS.contains(&folder)) {
+            let help = "write a folder and a word, such as `words/balance` or `numbers/hundred`";
+            fields::wrong(key, format!("`{name}` is no word that values are spoken with"), help, findings);
             continue;
         }
-        format = match word {
-            "spell" => Some(Format::Spell { last: None }),
-            "number" => Some(Format::Number),
-            "money" => Some(Format::Money),
-            "date" => Some(Format::Date),
-            "word" => Some(Format::Word),
-            "count" => Some(Format::Count),
-            _ => {
-                let message = format!("there is no format `{word}`");
-                let help =
-                    "formats: `spell`, `number`, `money`, `date`, `word`, `count`; `last: 4` beside `spell`";
-                findings.push(Diagnostic::error("E174", Some(place.clone()), message).help(help));
-                return None;
-            }
-        };
-    }
-    match (format, last) {
-        (Some(Format::Spell { .. }) | None, Some(last)) => Some((name, Format::Spell { last: Some(last) })),
-        (Some(format), None) => Some((name, format)),
-        // Chosen by the value's type where it is used.
-        (None, None) => Some((name, Format::Word)),
-        (Some(_), Some(_)) => {
-            let message = "`last` goes with `spell`";
-            findings.push(Diagnostic::error("E174", Some(place.clone()), message));
-            None
-        }
+        let Some(text) = fields::text(value, "what a recording says", findings) else { continue };
+        let clip = ClipKey::new(format!("{language}/{name}"));
+        texts.insert(clip, ClipText { language: Arc::clone(&language), text, place: value.place.clone() });
     }
 }
 
@@ -202,23 +309,43 @@ pub(crate) fn compare(catalogues: &[Catalogue], findings: &mut Findings) {
         for other in catalogues.iter().filter(|other| other.language != one.language) {
             for (key, entry) in &one.prompts {
                 match other.prompts.get(key) {
-                    None => {
-                        let message = format!("the prompt `{key}` is missing in {}", other.language);
-                        let help = format!("add `{key}` to prompts/{}.yaml", other.language);
-                        findings
-                            .push(Diagnostic::error("E170", Some(entry.place.clone()), message).help(help));
-                    }
-                    Some(twin) if one.language < other.language && entry.holes() != twin.holes() => {
-                        let message =
-                            format!("the prompt `{key}` has other placeholders in {}", other.language);
-                        let diagnostic = Diagnostic::error("E171", Some(entry.place.clone()), message)
-                            .label(format!("here: {}", entry.holes().join(", ")))
-                            .help(format!("in {}: {}", other.language, twin.holes().join(", ")));
-                        findings.push(diagnostic);
+                    None => missing("prompt", key, &entry.place, &other.language, findings),
+                    Some(twin) if entry.readable && twin.readable => {
+                        placeholders(key, entry, twin, &other.language, findings);
                     }
                     Some(_) => {}
                 }
             }
+            for (key, phrases) in &one.words {
+                if !other.words.contains_key(key) {
+                    missing("words", key, &phrases.place, &other.language, findings);
+                }
+            }
+        }
+    }
+}
+
+fn missing(what: &str, key: &str, place: &Place, language: &str, findings: &mut Findings) {
+    let be = if what == "words" { "are" } else { "is" };
+    let message = format!("the {what} `{key}` {be} missing in {language}");
+    let section = if what == "words" { " under `words:`" } else { "" };
+    let help = format!("add `{key}` to prompts/{language}.yaml{section}");
+    findings.push(Diagnostic::error("E170", Some(place.clone()), message).help(help));
+}
+
+/// Tells about placeholders that the other language lacks, each at its place.
+fn placeholders(key: &str, entry: &Entry, twin: &Entry, language: &str, findings: &mut Findings) {
+    let there: Vec<&str> = twin.holes().into_iter().map(|(name, _)| name).collect();
+    let mut told: Vec<&str> = Vec::new();
+    for (name, place) in entry.holes() {
+        if !there.contains(&name) && !told.contains(&name) {
+            told.push(name);
+            let message = format!("the prompt `{key}` does not say `{name}` in {language}");
+            let diagnostic = Diagnostic::error("E171", Some(place.clone()), message)
+                .label("only in this language")
+                .help(format!("say it in prompts/{language}.yaml too, or take it out here"))
+                .related(twin.place.clone(), "the same prompt");
+            findings.push(diagnostic);
         }
     }
 }

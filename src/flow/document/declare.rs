@@ -251,13 +251,14 @@ fn variable(node: &Node, findings: &mut Findings) -> Option<(Type, Class)> {
     if let (Some(of), false) = (of, ty.text() == "enum") {
         fields::wrong(of, "`of` lists the words of an enum", "write `type: enum`", findings);
     }
-    let names = ["digits", "text", "number", "money", "date", "flag", "enum", "level", "language"];
+    let names = ["digits", "text", "number", "money", "date", "time", "flag", "enum", "level", "language"];
     let types = names.map(|name| (name, name));
     let ty = match fields::choice(ty, "type", &types, findings)? {
         "digits" => Type::Digits,
         "number" => Type::Number,
         "money" => Type::Money,
         "date" => Type::Date,
+        "time" => Type::Time,
         "flag" => Type::Flag,
         "level" => Type::Level,
         "language" => Type::Language,

@@ -434,13 +434,18 @@ impl Loader<'_> {
             ty: var.ty.clone(),
             class: var.class,
         });
+        let languages = shared.languages.iter().enumerate().map(|(at, tag)| Language {
+            tag: tag.clone(),
+            voice: shared.catalogues.get(at).and_then(|catalogue| catalogue.voice.clone()),
+        });
+        let texts = shared.catalogues.iter().flat_map(|catalogue| catalogue.texts.clone()).collect();
         Some(Application {
             id,
             title,
             flows,
             blocks,
             vars: vars.collect(),
-            languages: shared.languages.iter().map(|tag| Language { tag: tag.clone() }).collect(),
+            languages: languages.collect(),
             default_language: shared.default_language,
             policy: Arc::new(shared.policy.clone()),
             services: shared.services.clone(),
@@ -448,6 +453,8 @@ impl Loader<'_> {
             always,
             when_error,
             when_hangup,
+            texts,
+            words: super::words::all(&shared.catalogues),
         })
     }
 

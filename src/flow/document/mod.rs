@@ -14,11 +14,13 @@ pub(crate) mod findings;
 mod handlers;
 mod load;
 mod names;
+mod pieces;
 pub(crate) mod policy_file;
 pub(crate) mod scalar;
 pub mod services;
 pub(crate) mod services_file;
 mod uses;
+mod words;
 pub(crate) mod yaml;
 
 pub use crate::flow::step::{
@@ -27,9 +29,9 @@ pub use crate::flow::step::{
     Transfer, WholeMoney,
 };
 pub use ast::{
-    Always, AlwaysKey, Application, Arm, Block, BlockId, Class, Flow, FlowId, Format, Input, Interrupt,
-    Language, LanguageId, LevelRef, MenuOption, OutcomeId, Passed, Piece, Prompt, Return, Step, VarId,
-    Variable,
+    Always, AlwaysKey, Application, Arm, Block, BlockId, Class, ClipText, Flow, FlowId, Format, Input,
+    Interrupt, Joint, Language, LanguageId, LevelRef, MenuOption, OutcomeId, Passed, Piece, Prompt, Return,
+    Step, VarId, Variable, Words,
 };
 pub use calendar::{Calendar, Calendars, Hours};
 pub(crate) use findings::suggestion;

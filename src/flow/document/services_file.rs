@@ -121,7 +121,7 @@ fn reply_class(node: &Node, findings: &mut Findings) -> Option<(Class, Type)> {
     about.only(&["class", "type"], "a field of a reply", findings);
     let class = about.need("class", "a field of a reply", findings)?;
     let class = fields::choice(class, "class", &classes, findings)?;
-    let types = [("text", 0), ("digits", 1), ("number", 2), ("money", 3), ("date", 4)];
+    let types = [("text", 0), ("digits", 1), ("number", 2), ("money", 3), ("date", 4), ("time", 5)];
     let ty = match about.get("type") {
         None => Type::Text,
         Some(node) => match fields::choice(node, "type", &types, findings)? {
@@ -129,6 +129,7 @@ fn reply_class(node: &Node, findings: &mut Findings) -> Option<(Class, Type)> {
             2 => Type::Number,
             3 => Type::Money,
             4 => Type::Date,
+            5 => Type::Time,
             _ => Type::Text,
         },
     };

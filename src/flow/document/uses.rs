@@ -7,6 +7,9 @@ use super::{Step, StepKind};
 use crate::flow::ClipKey;
 use crate::flow::expr::{Expr, Type};
 
+/// What is spoken in which language, and what it is.
+type Spoken = (LanguageId, Format, Option<Type>);
+
 impl Application {
     /// Every step, with those inside of arms.
     pub(crate) fn all_steps(&self) -> Vec<&Step> {
@@ -47,7 +50,7 @@ impl Application {
     #[must_use]
     pub fn clips(&self) -> BTreeSet<ClipKey> {
         let mut clips: BTreeSet<ClipKey> = BTreeSet::new();
-        let mut spoken: Vec<(LanguageId, Format)> = Vec::new();
+        let mut spoken: Vec<Spoken> = Vec::new();
         for step in self.all_steps() {
             clips.extend(step.kind.node().clips());
             let only = match &step.kind {
@@ -63,10 +66,10 @@ impl Application {
                 }
             }
         }
-        for (language, format) in spoken {
+        for (language, format, ty) in spoken {
             clips.extend(
                 self.language(language)
-                    .map(|tag| crate::flow::prompt::vocabulary(tag, format))
+                    .map(|tag| crate::flow::prompt::vocabulary(tag, format, ty.as_ref()))
                     .unwrap_or_default(),
             );
         }
@@ -78,40 +81,63 @@ impl Application {
         prompt: &Prompt,
         language: LanguageId,
         clips: &mut BTreeSet<ClipKey>,
-        spoken: &mut Vec<(LanguageId, Format)>,
+        spoken: &mut Vec<Spoken>,
+    ) {
+        self.piece_clips(prompt.in_language(language), language, clips, spoken);
+    }
+
+    fn piece_clips(
+        &self,
+        pieces: &[Piece],
+        language: LanguageId,
+        clips: &mut BTreeSet<ClipKey>,
+        spoken: &mut Vec<Spoken>,
     ) {
         let Some(tag) = self.language(language) else { return };
-        for piece in prompt.in_language(language) {
+        for piece in pieces {
             match piece {
                 Piece::Clip(clip) => {
                     clips.insert(clip.clone());
                 }
-                Piece::Value { format: Format::Word, expr } => {
-                    clips.extend(
-                        self.words(expr).iter().map(|word| ClipKey::new(format!("{tag}/words/{word}"))),
-                    );
+                Piece::Plural { branches, .. } => {
+                    for (_, pieces) in branches {
+                        self.piece_clips(pieces, language, clips, spoken);
+                    }
                 }
-                Piece::Value { format, .. } => {
-                    if !spoken.contains(&(language, *format)) {
-                        spoken.push((language, *format));
+                Piece::Value { expr, format } => {
+                    if matches!(format, Format::Word | Format::List(_)) {
+                        let words = self.words_of(expr);
+                        clips.extend(words.iter().map(|word| ClipKey::new(format!("{tag}/words/{word}"))));
+                    }
+                    let wanted = (language, *format, self.type_of(expr));
+                    if !spoken.contains(&wanted) {
+                        spoken.push(wanted);
                     }
                 }
             }
         }
     }
 
-    /// The words that an expression can be.
-    fn words(&self, expr: &Expr) -> Vec<String> {
-        let ty = match expr {
+    /// What an expression is.
+    fn type_of(&self, expr: &Expr) -> Option<Type> {
+        match expr {
             Expr::Var(var) => self.var(*var).map(|var| var.ty.clone()),
             Expr::Field(field) => Some(field.ty()),
             _ => None,
-        };
+        }
+    }
+
+    /// The words that an expression can be, or hold.
+    fn words_of(&self, expr: &Expr) -> Vec<String> {
+        let ty = self.type_of(expr);
         match ty {
             Some(Type::Enum(words)) => words.iter().map(ToString::to_string).collect(),
             Some(Type::Level) => {
                 let levels = self.policy.levels.iter().map(|level| level.name.to_string());
                 levels.chain(["none".to_owned()]).collect()
+            }
+            Some(Type::List) => {
+                self.policy.factors.iter().map(|factor| factor.factor.name().to_owned()).collect()
             }
             Some(Type::Language) => self.languages.iter().map(|language| language.tag.clone()).collect(),
             _ => Vec::new(),

@@ -121,6 +121,7 @@ fn literal_text(
         Some(Type::Digits) if text.chars().all(|c| c.is_ascii_digit()) => literal(Type::Digits),
         Some(Type::Money) if is_money(text) => literal(Type::Money),
         Some(Type::Date) if is_date(text) => literal(Type::Date),
+        Some(Type::Time) if is_time(text) => literal(Type::Time),
         _ => literal(Type::Text),
     }
 }
@@ -137,6 +138,11 @@ fn is_money(text: &str) -> bool {
 /// `2026-05-03`
 fn is_date(text: &str) -> bool {
     text.parse::<jiff::civil::Date>().is_ok()
+}
+
+/// `14:30`
+fn is_time(text: &str) -> bool {
+    text.parse::<jiff::civil::Time>().is_ok()
 }
 
 fn public(expr: Expr, ty: Type) -> Typed {
@@ -183,13 +189,13 @@ fn compare(
         return Err(problem("E181", whole, message, "text stands in quotes, a number does not"));
     }
     let ordered = !matches!(op, CompareOp::Equal | CompareOp::NotEqual);
-    if ordered && !matches!(left.ty, Type::Number | Type::Money | Type::Date | Type::Level) {
+    if ordered && !matches!(left.ty, Type::Number | Type::Money | Type::Date | Type::Time | Type::Level) {
         let message = format!("{} has no order", left.ty);
         return Err(problem(
             "E181",
             whole,
             message,
-            "numbers, money, dates and levels can be greater than another",
+            "numbers, money, dates, times and levels can be greater than another",
         ));
     }
     if matches!((&left.expr, &right.expr), (Expr::Literal(_), Expr::Literal(_))) || left.expr == right.expr {

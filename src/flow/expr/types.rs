@@ -18,6 +18,8 @@ pub enum Type {
     Money,
     /// A calendar day, such as `2026-05-03`.
     Date,
+    /// A time of day, such as `14:30`.
+    Time,
     /// True or false.
     Flag,
     /// One of some words.
@@ -40,6 +42,7 @@ impl Type {
             Self::Number => "number",
             Self::Money => "money",
             Self::Date => "date",
+            Self::Time => "time",
             Self::Flag => "flag",
             Self::Enum(_) => "enum",
             Self::Level => "level",
@@ -55,7 +58,13 @@ impl Type {
             (Self::Enum(words), Self::Enum(allowed)) => words.iter().all(|word| allowed.contains(word)),
             // Everything with a spelling is text; a reply's text may hold money, a date or digits.
             (
-                Self::Digits | Self::Enum(_) | Self::Level | Self::Language | Self::Date | Self::Money,
+                Self::Digits
+                | Self::Enum(_)
+                | Self::Level
+                | Self::Language
+                | Self::Date
+                | Self::Time
+                | Self::Money,
                 Self::Text,
             ) => true,
             (from, to) => from == to,

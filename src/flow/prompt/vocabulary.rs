@@ -3,22 +3,27 @@
 use std::collections::BTreeSet;
 
 use jiff::ToSpan;
-use jiff::civil::date;
+use jiff::civil::{Time, date};
 
 use super::speak::Speaker;
 use crate::flow::ClipKey;
 use crate::flow::document::Format;
+use crate::flow::expr::Type;
 use crate::flow::run::values::Money;
 
-/// Every recording of a language that a format can need. Found by speaking: all values up to where the
-/// grammar only repeats itself, so that it can't differ from what is spoken.
+/// Every recording of a language that a format can need for a value of that type, the words of lists and
+/// enumerations aside. Found by speaking: all values up to where the grammar only repeats itself, so that it
+/// can't differ from what is spoken.
 #[must_use]
-pub fn vocabulary(tag: &str, format: Format) -> BTreeSet<ClipKey> {
+pub fn vocabulary(tag: &str, format: Format, ty: Option<&Type>) -> BTreeSet<ClipKey> {
     let speaker = Speaker::new(tag);
     let mut clips = BTreeSet::new();
     match format {
         Format::Spell { .. } => {
             clips.extend(speaker.spell("0123456789"));
+            if !matches!(ty, Some(Type::Digits | Type::Number)) {
+                clips.extend(speaker.spell("abcdefghijklmnopqrstuvwxyz*#"));
+            }
             clips.insert(ClipKey::new("pause/short"));
         }
         Format::Number | Format::Count => {
@@ -42,7 +47,17 @@ pub fn vocabulary(tag: &str, format: Format) -> BTreeSet<ClipKey> {
             let years = (1900..2100_i16).map(|year| date(year, 1, 1));
             clips.extend(days.chain(years).flat_map(|day| speaker.date(day)));
         }
+        Format::Time => {
+            let minutes = (0..60).filter_map(|minute| Time::new(9, minute, 0, 0).ok());
+            let hours = (0..24).flat_map(|hour| [0, 30].map(|minute| (hour, minute)));
+            let hours = hours.filter_map(|(hour, minute)| Time::new(hour, minute, 0, 0).ok());
+            clips.extend(minutes.chain(hours).flat_map(|time| speaker.time(time)));
+        }
         Format::Word => {}
+        Format::List(joint) => {
+            let word = ClipKey::new("pause/short");
+            clips.extend(speaker.join(&[word.clone(), word.clone(), word], joint));
+        }
     }
     clips
 }

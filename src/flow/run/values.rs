@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 
 use crate::flow::expr::{Literal, Type};
 use crate::secret::Secret;
@@ -27,6 +27,8 @@ pub enum Value {
     Money(Money),
     /// A calendar day.
     Date(Date),
+    /// A time of day.
+    Time(Time),
     /// Several words: the factors proven so far.
     List(Vec<Arc<str>>),
     /// Typed by the caller and not to be seen.
@@ -49,6 +51,7 @@ impl Value {
             (Type::Money, value) => value.as_money().map(Self::Money),
             (Type::Number, value) => value.as_number().map(Self::Number),
             (Type::Date, value) => value.as_date().map(Self::Date),
+            (Type::Time, value) => value.as_time().map(Self::Time),
             (Type::Flag, Self::Text(text)) => text.parse().ok().map(Self::Truth),
             (Type::Flag, value) => matches!(value, Self::Truth(_)).then_some(value),
             (Type::List, value) => matches!(value, Self::List(_)).then_some(value),
@@ -72,6 +75,7 @@ impl Value {
             Self::Truth(_) => "truth",
             Self::Money(_) => "money",
             Self::Date(_) => "date",
+            Self::Time(_) => "time",
             Self::List(_) => "list",
             Self::Secret(_) => "secret",
         }
@@ -87,6 +91,7 @@ impl Value {
             Self::Truth(truth) => Some(truth.to_string()),
             Self::Money(money) => Some(money.to_string()),
             Self::Date(date) => Some(date.to_string()),
+            Self::Time(time) => Some(time.strftime("%H:%M").to_string()),
             Self::List(words) => Some(words.join(", ")),
         }
     }
@@ -122,6 +127,16 @@ impl Value {
         }
     }
 
+    /// As a time of day: itself, or text such as `14:30` or `2026-05-03T14:30`.
+    #[must_use]
+    pub fn as_time(&self) -> Option<Time> {
+        match self {
+            Self::Time(time) => Some(*time),
+            Self::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
     /// Whether it counts as true: a truth that is, or any other value that is there.
     #[must_use]
     pub const fn holds(&self) -> bool {
@@ -143,6 +158,8 @@ impl Value {
             (a, Self::Money(b)) => a.as_money().is_some_and(|a| a == *b),
             (Self::Number(a), b) => b.as_number().is_some_and(|b| *a == b),
             (a, Self::Number(b)) => a.as_number().is_some_and(|a| a == *b),
+            (Self::Time(a), b) => b.as_time().is_some_and(|b| *a == b),
+            (a, Self::Time(b)) => a.as_time().is_some_and(|a| a == *b),
             (a, b) => a.as_text().is_some_and(|a| b.as_text().is_some_and(|b| a == b)),
         }
     }
@@ -158,6 +175,7 @@ impl Value {
             }
             (Self::Number(_), _) | (_, Self::Number(_)) => Some(self.as_number()?.cmp(&other.as_number()?)),
             (Self::Date(_), _) | (_, Self::Date(_)) => Some(self.as_date()?.cmp(&other.as_date()?)),
+            (Self::Time(_), _) | (_, Self::Time(_)) => Some(self.as_time()?.cmp(&other.as_time()?)),
             (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
             _ => None,
         }

@@ -8,10 +8,12 @@ mod english;
 mod spanish;
 #[cfg(test)]
 mod tests;
+pub(super) mod words;
 
 use jiff::civil::{Date, Time};
 
 use crate::flow::ClipKey;
+use crate::flow::document::Joint;
 use crate::flow::run::values::{Currency, Money};
 
 /// Says values in one language. Holds nothing but the language.
@@ -130,6 +132,21 @@ impl<'a> Speaker<'a> {
             Grammar::Spanish => spanish::time(&mut phrase, time),
         }
         self.keys(phrase)
+    }
+
+    /// Several words: "PIN, code and card".
+    #[must_use]
+    pub fn join(&self, words: &[ClipKey], joint: Joint) -> Vec<ClipKey> {
+        let mut clips = Vec::new();
+        for (at, word) in words.iter().enumerate() {
+            if at > 0 && at + 1 == words.len() {
+                clips.push(self.key(if joint == Joint::And { "words/and" } else { "words/or" }));
+            } else if at > 0 {
+                clips.push(ClipKey::new("pause/short"));
+            }
+            clips.push(word.clone());
+        }
+        clips
     }
 
     fn amount(&self, phrase: &mut Phrase, count: u64, unit: CurrencyUnit) {
