@@ -29,7 +29,9 @@ fn saying(english: &str, spanish: &str) -> Application {
                 set: {tries: 1, sum: \"'1204.50 GBP'\", day: \"'2026-05-03'\", at: \"'14:30'\", code: \"'R-0042'\", topic: \
                 cards}\n    - say: it\n    - hangup: normal\n";
     let catalogue = |language: &str, text: &str| {
-        format!("language: {language}\nprompts:\n  it: \"{text}\"\nvocabulary:\n  \"words/my_balance\": \"saldo\"\n")
+        format!(
+            "language: {language}\nprompts:\n  it: \"{text}\"\nvocabulary:\n  \"words/my_balance\": \"saldo\"\n"
+        )
     };
     let files = [
         ("a.flow.yaml", flow.to_owned()),
@@ -56,14 +58,16 @@ fn said(application: &Application, language: u8, values: &[(&str, Value)]) -> (S
     let all = application.clips();
     let missing: Vec<&str> = clips.iter().filter(|c| !all.contains(c)).map(ClipKey::as_str).collect();
     assert!(missing.is_empty(), "spoken, and not among the recordings it says it needs: {missing:?}");
-    let names: Vec<&str> = clips.iter().filter_map(|clip| clip.as_str().split_once('/').map(|(_, n)| n)).collect();
+    let names: Vec<&str> =
+        clips.iter().filter_map(|clip| clip.as_str().split_once('/').map(|(_, n)| n)).collect();
     (names.join(" "), application.read(&clips))
 }
 
 #[test]
 fn a_plural_is_a_recording_for_each_form() {
     let english = "That did not match. ${tries, plural, =0 {No try left.} one {One try left.} other {# tries left of ${sum, money}, sorry.}} Bye.";
-    let application = saying(english, "No. ${tries, plural, one {Queda uno.} other {Quedan #.}} ${sum, money}");
+    let application =
+        saying(english, "No. ${tries, plural, one {Queda uno.} other {Quedan #.}} ${sum, money}");
     let with = |n: i64| {
         let sum = Value::Money(Money::parse("2 GBP").expect("money"));
         (said(&application, 0, &[("tries", Value::Number(n)), ("sum", sum)]).0, n)
@@ -80,8 +84,12 @@ fn a_plural_is_a_recording_for_each_form() {
 
 #[test]
 fn every_format_reads_as_people_speak() {
-    let english = "${tries}, ${tries, count}, ${sum}, ${day}, ${at}, ${code, spell}, ${code, last: 2}, ${topic}.";
-    let application = saying(english, "${tries}, ${tries, count}, ${sum}, ${day}, ${at}, ${code, spell}, ${code, last: 2}, ${topic}.");
+    let english =
+        "${tries}, ${tries, count}, ${sum}, ${day}, ${at}, ${code, spell}, ${code, last: 2}, ${topic}.";
+    let application = saying(
+        english,
+        "${tries}, ${tries, count}, ${sum}, ${day}, ${at}, ${code, spell}, ${code, last: 2}, ${topic}.",
+    );
     let values = [
         ("tries", Value::Number(121)),
         ("sum", Value::Money(Money::parse("1204.50 GBP").expect("money"))),
@@ -119,9 +127,15 @@ fn every_recording_of_the_bank_has_words_or_is_a_sound() {
         .into();
     assert_eq!(
         texts,
-        ["Welcome to Example Bank.", "If that is right press 1, to stop press 2.", "[ringback]", "[music: hold]"]
+        [
+            "Welcome to Example Bank.",
+            "If that is right press 1, to stop press 2.",
+            "[ringback]",
+            "[music: hold]"
+        ]
     );
-    let confirm = ["en-GB/transfer_confirm-1", "en-GB/numbers/20", "en-GB/money/pounds", "en-GB/transfer_confirm-2"];
+    let confirm =
+        ["en-GB/transfer_confirm-1", "en-GB/numbers/20", "en-GB/money/pounds", "en-GB/transfer_confirm-2"];
     assert_eq!(
         application.read(&confirm.map(ClipKey::new)),
         "You want to transfer 20 pounds. If that is right press 1, to stop press 2."

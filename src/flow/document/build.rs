@@ -179,8 +179,7 @@ impl<'n> Build<'_, 'n> {
         let mut found = false;
         for language in (0..languages).map(LanguageId) {
             let shared = self.shared;
-            let entry =
-                shared.catalogues.get(usize::from(language.0)).and_then(|all| all.prompts.get(&key));
+            let entry = shared.catalogues.get(usize::from(language.0)).and_then(|all| all.prompts.get(&key));
             let parts = entry.map(|entry| self.pieces(&entry.parts, node, locals));
             found |= parts.is_some();
             pieces.push(parts.unwrap_or_default());

@@ -235,8 +235,7 @@ impl Namer<'_, '_> {
         let mut parts = Vec::new();
         for segment in inner {
             stretch += u32::from(matches!(segment, Segment::Text(_)));
-            let name =
-                if several { format!("{name}-{form}-{stretch}") } else { format!("{name}-{form}") };
+            let name = if several { format!("{name}-{form}-{stretch}") } else { format!("{name}-{form}") };
             parts.push(self.part(&name, segment));
         }
         parts
@@ -259,7 +258,8 @@ impl Namer<'_, '_> {
         let place = self.place(span);
         let text = self.text.get(span.clone()).unwrap_or("").trim();
         if let Some(digits) = long_number(text) {
-            let start = span.start + self.text.get(span.clone()).and_then(|text| text.find(digits)).unwrap_or(0);
+            let start =
+                span.start + self.text.get(span.clone()).and_then(|text| text.find(digits)).unwrap_or(0);
             let place = inside(self.node, self.text, start..start + digits.len());
             let message = format!("`{digits}` is read out as one number");
             let apart = digits.chars().map(String::from).collect::<Vec<_>>().join(" ");
@@ -280,12 +280,7 @@ fn long_number(text: &str) -> Option<&str> {
 }
 
 /// What the words say that values are spoken with, for a synthesiser: `"words/balance": "your balance"`.
-fn vocabulary(
-    node: &Node,
-    language: &str,
-    texts: &mut BTreeMap<ClipKey, ClipText>,
-    findings: &mut Findings,
-) {
+fn vocabulary(node: &Node, language: &str, texts: &mut BTreeMap<ClipKey, ClipText>, findings: &mut Findings) {
     const FOLDERS: [&str; 6] = ["numbers", "digits", "letters", "money", "dates", "words"];
     let language: Arc<str> = Arc::from(language);
     let Some(listed) = Fields::of(node, "`vocabulary`", findings) else { return };

@@ -28,7 +28,12 @@ impl Build<'_, '_> {
                 let typed = self.spoken(name, place, user, locals)?;
                 if !matches!(typed.ty, Type::Number | Type::List) {
                     let message = format!("`{name}` is {} and has no plural", typed.ty);
-                    self.error("E174", place, message, "a plural goes with a number, or with how many a list has");
+                    self.error(
+                        "E174",
+                        place,
+                        message,
+                        "a plural goes with a number, or with how many a list has",
+                    );
                     return None;
                 }
                 let mut said = Vec::new();
@@ -57,7 +62,13 @@ impl Build<'_, '_> {
     }
 
     /// How a value is said: as written if that fits it, else by its type.
-    fn format(&mut self, name: &str, typed: &Typed, written: Option<Format>, place: &Place) -> Option<Format> {
+    fn format(
+        &mut self,
+        name: &str,
+        typed: &Typed,
+        written: Option<Format>,
+        place: &Place,
+    ) -> Option<Format> {
         let Some(format) = written.or_else(|| usual(name, &typed.ty)) else {
             let message = format!("`{name}` is {}: how is it said?", typed.ty);
             let help = "write `spell` for a code; `money`, `date`, `time` or `number` when it holds one";

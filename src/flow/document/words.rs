@@ -41,7 +41,8 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> BTreeMap<String, Phr
             let Some(text) = fields::text(item, "what a caller may say", findings) else { continue };
             let spoken = sound::plain(&text);
             if spoken.is_empty() || spoken.len() > LONGEST || phrases.len() >= MOST {
-                let help = format!("write up to {MOST} words or short phrases, such as `[balance, my balance]`");
+                let help =
+                    format!("write up to {MOST} words or short phrases, such as `[balance, my balance]`");
                 fields::wrong(item, "this is nothing that a caller says", help, findings);
                 continue;
             }
@@ -79,7 +80,9 @@ impl Build<'_, '_> {
         if !keys.contains(key.as_str()) {
             let help = match nearest(&key, keys.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add `{key}: [word, another phrase]` under `words:` to each file in prompts/"),
+                None => {
+                    format!("add `{key}: [word, another phrase]` under `words:` to each file in prompts/")
+                }
             };
             self.error("E170", &node.place, format!("no catalogue has the words `{key}`"), help);
             return None;
@@ -109,7 +112,9 @@ impl Build<'_, '_> {
                 let Some(how) = sound::alike(phrase, twin) else { continue };
                 let message = match how {
                     sound::Alike::Equal => format!("`{phrase}` means two choices of this question"),
-                    sound::Alike::Near => format!("`{phrase}` and `{twin}` sound alike in {}", catalogue.language),
+                    sound::Alike::Near => {
+                        format!("`{phrase}` and `{twin}` sound alike in {}", catalogue.language)
+                    }
                 };
                 let diagnostic = Diagnostic::warning("W164", Some(at.clone()), message)
                     .label(format!("for `{}`, and `{}` has `{twin}`", one.key, other.key))

@@ -139,7 +139,8 @@ mod tests {
             (Category::One, vec![clip("one")]),
             (Category::Other, vec![Piece::Value { expr: expr(), format: Format::Count }, clip("other")]),
         ];
-        let prompt = Prompt { key: Arc::from("x"), pieces: vec![vec![Piece::Plural { expr: expr(), branches }]] };
+        let prompt =
+            Prompt { key: Arc::from("x"), pieces: vec![vec![Piece::Plural { expr: expr(), branches }]] };
         let said = |value: Value| {
             let clips = render(&prompt, LanguageId(0), "en-GB", |_| value.clone());
             clips.iter().map(ClipKey::as_str).collect::<Vec<_>>().join(" ").replace("en-GB/", "")

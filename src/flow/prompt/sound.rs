@@ -43,10 +43,34 @@ fn sounds(plain: &str) -> String {
     let letters: String = plain.chars().filter(|c| c.is_alphanumeric()).map(bare).collect();
     // What two letters spell, before single letters are looked at.
     let spelled = [
-        ("ph", "f"), ("ck", "k"), ("qu", "kw"), ("sh", "S"), ("ch", "S"), ("th", "t"), ("kn", "n"), ("wr", "r"),
-        ("ll", "l"), ("ee", "i"), ("ea", "i"), ("oo", "u"), ("ou", "u"), ("ai", "e"), ("ay", "e"), ("ey", "i"),
-        ("ce", "se"), ("ci", "si"), ("ge", "je"), ("gi", "ji"), ("h", ""), ("v", "b"), ("z", "s"), ("c", "k"),
-        ("q", "k"), ("x", "ks"), ("y", "i"), ("w", "u"),
+        ("ph", "f"),
+        ("ck", "k"),
+        ("qu", "kw"),
+        ("sh", "S"),
+        ("ch", "S"),
+        ("th", "t"),
+        ("kn", "n"),
+        ("wr", "r"),
+        ("ll", "l"),
+        ("ee", "i"),
+        ("ea", "i"),
+        ("oo", "u"),
+        ("ou", "u"),
+        ("ai", "e"),
+        ("ay", "e"),
+        ("ey", "i"),
+        ("ce", "se"),
+        ("ci", "si"),
+        ("ge", "je"),
+        ("gi", "ji"),
+        ("h", ""),
+        ("v", "b"),
+        ("z", "s"),
+        ("c", "k"),
+        ("q", "k"),
+        ("x", "ks"),
+        ("y", "i"),
+        ("w", "u"),
     ];
     let mut out = letters;
     for (written, spoken) in spelled {
