@@ -87,11 +87,12 @@ enum Step {
 impl Call {
     /// A caller at the door: asks for media ports first.
     #[must_use]
-    pub fn new(now: Instant, new: NewCall, settings: Arc<CallSettings>, entropy: Entropy) -> Self {
+    pub fn new(now: Instant, new: NewCall, settings: Arc<CallSettings>, mut entropy: Entropy) -> Self {
         let NewCall { call, session, path, trunk, from, to, watched, canary, offer } = new;
         let version = Version::of(&settings, canary);
         let draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
-        let facts = CallFacts { call, from: from.as_ref().map(|number| number.expose().clone()), to };
+        let number = from.as_ref().map(|number| number.expose().clone());
+        let facts = CallFacts { call, from: number, to, seed: entropy.next_u64() };
         let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
         Self {
             id: call,

@@ -86,11 +86,24 @@ impl Scene {
         Self::from(Arc::new(app), world, Some("+441632960001"))
     }
 
+    /// A call with its chances.
+    pub(crate) fn seeded(app: Arc<Application>, world: World, seed: u64) -> Self {
+        Self::of(app, world, Some("+441632960001"), seed)
+    }
+
     /// A call from some number, or from nobody knows where.
     pub(crate) fn from(app: Arc<Application>, world: World, from: Option<&str>) -> Self {
+        Self::of(app, world, from, 7)
+    }
+
+    fn of(app: Arc<Application>, world: World, from: Option<&str>, seed: u64) -> Self {
         let start = first_instant();
-        let facts =
-            CallFacts { call: CallId(7), from: from.map(String::from), to: String::from("+441632960000") };
+        let facts = CallFacts {
+            call: CallId(7),
+            from: from.map(String::from),
+            to: String::from("+441632960000"),
+            seed,
+        };
         let epoch = Epoch { instant: start, unix: UnixTime(1_772_445_600_000) };
         let mut scene = Self {
             run: FlowRun::new(app, facts, start, epoch),

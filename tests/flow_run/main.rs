@@ -3,10 +3,12 @@
 #[path = "../flow/mod.rs"]
 mod flow;
 
+mod branching;
 mod handing;
 mod input;
 mod proving;
 mod saying;
+mod written;
 
 use countersign::flow::document::Answer;
 use countersign::flow::document::StepKind;

@@ -25,8 +25,8 @@ pub(crate) mod yaml;
 
 pub use crate::flow::step::{
     Answer, Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Decide, Digits, Goto, Hangup,
-    Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set, StepKind,
-    Transfer, WholeMoney,
+    Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set, Split, StepKind,
+    Transfer, Way, WholeMoney,
 };
 pub use ast::{
     Always, AlwaysKey, Application, Arm, Block, BlockId, Class, ClipText, Flow, FlowId, Format, Input,

@@ -22,6 +22,8 @@ pub struct CallFacts {
     pub from: Option<String>,
     /// The number that was dialled.
     pub to: String,
+    /// Where the call's chances come from (`split`): any number, another one for each call.
+    pub seed: u64,
 }
 
 impl fmt::Debug for CallFacts {

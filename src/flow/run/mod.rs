@@ -75,6 +75,8 @@ pub struct FlowRun {
     required: Option<(LevelName, Option<Duration>)>,
     traced_level: Option<String>,
     place: Option<u32>,
+    /// How many chances were taken.
+    chances: u64,
     budget: Budget,
 }
 
@@ -182,6 +184,7 @@ impl FlowRun {
             required: None,
             traced_level: None,
             place: None,
+            chances: 0,
             budget: Budget { steps: STEPS, until: now + TIME, errors: ERRORS, exhausted: false },
         }
     }
@@ -356,6 +359,19 @@ impl FlowRun {
     pub(crate) const fn next(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
+    }
+
+    /// A number below `bound`, by chance. The seed stands in the call's facts: the same call, the same chances.
+    pub(crate) const fn chance(&mut self, bound: u64) -> u64 {
+        // SplitMix64 (Steele, Lea, Flood, 2014): the n-th output needs no state but n.
+        self.chances += 1;
+        let mut z = self.facts.seed.wrapping_add(self.chances.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        match (z ^ (z >> 31)).checked_rem(bound) {
+            Some(number) => number,
+            None => 0,
+        }
     }
 
     /// Orders whether keys are a secret now; says so only when it changes.

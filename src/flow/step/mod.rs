@@ -304,6 +304,7 @@ steps! {
     set::Set,
     decide::Decide,
     goto::Goto,
+    split::Split,
     run::Run,
     leave::Return,
     identify::Identify,
@@ -319,6 +320,7 @@ steps! {
 pub use ask::{Check, Digits, Readback, WholeMoney};
 pub use hangup::Cause;
 pub use identify::IdentifyBy;
+pub use split::Way;
 
 impl StepKind {
     /// The verb it is written with.
@@ -343,10 +345,9 @@ impl StepKind {
 }
 
 /// Verbs of the language that this version does not have yet.
-const LATER: [&str; 14] = [
+const LATER: [&str; 13] = [
     "consent",
     "hours",
-    "split",
     "risk",
     "verify",
     "enrol",
