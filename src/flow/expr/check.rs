@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::parse::{Node, Written};
-use super::{CompareOp, Expr, Literal, Order, Type};
+use super::{CompareOp, Expr, Filter, Literal, Order, SumOp, Type};
 use crate::flow::document::Class;
 
 /// An expression with its type, and where its value may travel.
@@ -85,6 +85,12 @@ fn resolve(written: &Written, expected: Option<&Type>, names: &dyn Names) -> Res
         }
         Node::Compare(op, left, right) => compare(*op, left, right, written, names),
         Node::In(item, list) => inside(item, list, names),
+        Node::IsSet(item) => {
+            let item = asked(item, names)?;
+            Ok(flag(Expr::IsSet(Box::new(item.expr)), Class::Public))
+        }
+        Node::Sum(op, left, right) => sum(*op, left, right, written, names),
+        Node::Filtered(item, filter) => filtered(item, *filter, names),
     }
 }
 
@@ -166,20 +172,7 @@ fn compare(
     whole: &Written,
     names: &dyn Names,
 ) -> Result<Typed, Problem> {
-    // The side that says more goes first: a bare word is a word of the other side's type.
-    let known = |side: &Written| match &side.node {
-        Node::Name(name) => names.find(name).is_some(),
-        Node::Text(_) => false,
-        _ => true,
-    };
-    let (left, right) = if known(left) || !known(right) {
-        let left = resolve(left, None, names)?;
-        let right = resolve(right, Some(&left.ty), names)?;
-        (left, right)
-    } else {
-        let right = resolve(right, None, names)?;
-        (resolve(left, Some(&right.ty), names)?, right)
-    };
+    let (left, right) = both(left, right, names)?;
     if left.class.max(right.class) >= Class::Secret {
         let message = "a secret can't be compared in a flow";
         return Err(problem("E190", whole, message, "have `authenticate` check it"));
@@ -211,16 +204,75 @@ fn compare(
     Ok(flag(expr, Class::Public))
 }
 
-fn inside(item: &Written, list: &[Written], names: &dyn Names) -> Result<Typed, Problem> {
+/// Two sides that belong together. The one that says more goes first: a bare word is a word of the other
+/// side's type.
+fn both(left: &Written, right: &Written, names: &dyn Names) -> Result<(Typed, Typed), Problem> {
+    let known = |side: &Written| match &side.node {
+        Node::Name(name) => names.find(name).is_some(),
+        Node::Text(_) => false,
+        _ => true,
+    };
+    if known(left) || !known(right) {
+        let left = resolve(left, None, names)?;
+        let right = resolve(right, Some(&left.ty), names)?;
+        return Ok((left, right));
+    }
+    let right = resolve(right, None, names)?;
+    Ok((resolve(left, Some(&right.ty), names)?, right))
+}
+
+/// A value that a question is asked about.
+fn asked(item: &Written, names: &dyn Names) -> Result<Typed, Problem> {
     let typed = resolve(item, None, names)?;
     if typed.class >= Class::Secret {
-        return Err(problem(
-            "E190",
-            item,
-            "a secret can't be compared in a flow",
-            "have `authenticate` check it",
-        ));
+        let message = "a secret can't be compared in a flow";
+        return Err(problem("E190", item, message, "have `authenticate` check it"));
     }
+    Ok(typed)
+}
+
+/// Numbers with numbers, money with money.
+fn sum(
+    op: SumOp,
+    left: &Written,
+    right: &Written,
+    whole: &Written,
+    names: &dyn Names,
+) -> Result<Typed, Problem> {
+    let (left, right) = both(left, right, names)?;
+    let ty = match (&left.ty, &right.ty) {
+        (Type::Number, Type::Number) => Type::Number,
+        (Type::Money, Type::Money) => Type::Money,
+        (one, other) => {
+            let message = format!("{one} and {other} have no sum");
+            let help = "numbers go with numbers, money with money such as '5.00 GBP'";
+            return Err(problem("E181", whole, message, help));
+        }
+    };
+    let class = left.class.max(right.class);
+    let expr = Expr::Sum { op, left: Box::new(left.expr), right: Box::new(right.expr) };
+    Ok(Typed { expr, ty, class })
+}
+
+fn filtered(item: &Written, filter: Filter, names: &dyn Names) -> Result<Typed, Problem> {
+    let typed = resolve(item, None, names)?;
+    let ty = match (filter, &typed.ty) {
+        (Filter::Last(_), Type::Digits) => Type::Digits,
+        (Filter::Last(_), Type::Text) => Type::Text,
+        (Filter::Length, Type::Digits | Type::Text | Type::List) => Type::Number,
+        (Filter::Last(_), ty) => {
+            return Err(problem("E181", item, format!("{ty} has no last characters"), "digits and text have"));
+        }
+        (Filter::Length, ty) => {
+            return Err(problem("E181", item, format!("{ty} has no length"), "digits, text and lists have"));
+        }
+    };
+    let expr = Expr::Filtered { item: Box::new(typed.expr), filter };
+    Ok(Typed { expr, ty, class: typed.class })
+}
+
+fn inside(item: &Written, list: &[Written], names: &dyn Names) -> Result<Typed, Problem> {
+    let typed = asked(item, names)?;
     let mut literals = Vec::new();
     for entry in list {
         let entry_typed = resolve(entry, Some(&typed.ty), names)?;
@@ -241,14 +293,19 @@ fn inside(item: &Written, list: &[Written], names: &dyn Names) -> Result<Typed, 
 }
 
 impl Expr {
-    /// Every variable that it reads.
+    /// Every variable whose value it reads; asking whether one is set reads nothing.
     #[must_use]
     pub fn reads(&self) -> Vec<crate::flow::document::VarId> {
         match self {
-            Self::Literal(_) | Self::Field(_) => Vec::new(),
+            Self::Literal(_) | Self::Field(_) | Self::IsSet(_) => Vec::new(),
             Self::Var(var) => vec![*var],
-            Self::Not(inner) | Self::In { item: inner, .. } => inner.reads(),
-            Self::And(left, right) | Self::Or(left, right) | Self::Compare { left, right, .. } => {
+            Self::Not(inner) | Self::In { item: inner, .. } | Self::Filtered { item: inner, .. } => {
+                inner.reads()
+            }
+            Self::And(left, right)
+            | Self::Or(left, right)
+            | Self::Compare { left, right, .. }
+            | Self::Sum { left, right, .. } => {
                 let mut reads = left.reads();
                 reads.extend(right.reads());
                 reads

@@ -1,12 +1,13 @@
 //! Expressions: `topic == agent`, `auth.level >= basic and amount < 100`.
 //!
-//! They are small on purpose: literals, variables, fields, comparisons, `in`, `and`, `or`, `not`. There are
-//! no loops, calls or patterns, so an expression always ends, and [`check`] types all of it before a call
-//! ever runs it. [`parse`] gives what is written with its places, [`check`] what it means, and the run its
-//! value.
+//! They are small on purpose: literals, variables, fields, comparisons, `in`, `is set`, sums, two filters,
+//! `and`, `or`, `not`. There are no loops, calls or patterns, so an expression always ends, and [`check`] types
+//! all of it before a call ever runs it. [`parse`] gives what is written with its places, [`print`] writes it
+//! again, [`check`] says what it means, and the run its value.
 
 pub mod check;
 pub mod parse;
+pub mod print;
 mod types;
 
 pub use types::{Field, Type};
@@ -48,6 +49,43 @@ pub enum Expr {
         /// The list.
         list: Vec<Literal>,
     },
+    /// Whether something has a value.
+    IsSet(Box<Self>),
+    /// A sum or difference of numbers, or of money in one currency; unset when a side is, when the currencies
+    /// differ or when it is too big.
+    Sum {
+        /// Which.
+        op: SumOp,
+        /// The left side.
+        left: Box<Self>,
+        /// The right side.
+        right: Box<Self>,
+    },
+    /// A part or property of a value.
+    Filtered {
+        /// The value.
+        item: Box<Self>,
+        /// What of it.
+        filter: Filter,
+    },
+}
+
+/// `+` or `-`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SumOp {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+}
+
+/// What stands behind a `|`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// The last characters.
+    Last(u8),
+    /// How many characters, or how many in a list.
+    Length,
 }
 
 /// A fixed value.

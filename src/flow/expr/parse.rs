@@ -1,9 +1,19 @@
 //! From text to a tree with places. Bounded: an expression of more than 1,000 bytes or 32 levels is
 //! refused before it is read.
+//!
+//! ```text
+//! either     = both { "or" both }
+//! both       = negation { "and" negation }
+//! negation   = "not" negation | comparison
+//! comparison = sum [ compare sum | ["not"] "in" list | "is" ["not"] "set" ]
+//! sum        = filtered { ("+" | "-") filtered }
+//! filtered   = operand { "|" ("last" [":"] number | "length") }
+//! operand    = name | text | number | "true" | "false" | "(" either ")"
+//! ```
 
 use std::ops::Range;
 
-use super::CompareOp;
+use super::{CompareOp, Filter, SumOp};
 
 /// What is written, before names mean anything. Spans are bytes in the expression's own text.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +45,12 @@ pub enum Node {
     Compare(CompareOp, Box<Written>, Box<Written>),
     /// `x in [a, b]`
     In(Box<Written>, Vec<Written>),
+    /// `x is set`
+    IsSet(Box<Written>),
+    /// `a + b`
+    Sum(SumOp, Box<Written>, Box<Written>),
+    /// `x | length`
+    Filtered(Box<Written>, Filter),
 }
 
 /// Why it can't be read.
@@ -84,6 +100,10 @@ enum Token {
     ListOpen,
     ListClose,
     Comma,
+    Colon,
+    Bar,
+    Plus,
+    Minus,
 }
 
 fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, Unreadable> {
@@ -104,7 +124,7 @@ fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, Unreadable> {
 
 /// The token at the start of `rest` and its length; or the length of what is wrong.
 fn token(rest: &str) -> Result<(Token, usize), (usize, String)> {
-    const OPERATORS: [(&str, Token); 11] = [
+    const OPERATORS: [(&str, Token); 14] = [
         ("==", Token::Compare(CompareOp::Equal)),
         ("!=", Token::Compare(CompareOp::NotEqual)),
         ("<=", Token::Compare(CompareOp::LessOrEqual)),
@@ -116,8 +136,13 @@ fn token(rest: &str) -> Result<(Token, usize), (usize, String)> {
         ("[", Token::ListOpen),
         ("]", Token::ListClose),
         (",", Token::Comma),
+        (":", Token::Colon),
+        ("|", Token::Bar),
+        ("+", Token::Plus),
     ];
-    if let Some((spelling, token)) = OPERATORS.iter().find(|(spelling, _)| rest.starts_with(spelling)) {
+    let twice = rest.starts_with("||");
+    let operator = OPERATORS.iter().find(|(spelling, _)| !twice && rest.starts_with(spelling));
+    if let Some((spelling, token)) = operator {
         return Ok((token.clone(), spelling.len()));
     }
     let first = rest.chars().next().unwrap_or(' ');
@@ -135,6 +160,9 @@ fn token(rest: &str) -> Result<(Token, usize), (usize, String)> {
             Err(_) => Err((length, "this number is too big".into())),
         };
     }
+    if first == '-' {
+        return Ok((Token::Minus, 1));
+    }
     let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
     if first.is_alphabetic() || first == '_' {
         let length = rest.find(|c: char| !word(c)).unwrap_or(rest.len());
@@ -143,7 +171,7 @@ fn token(rest: &str) -> Result<(Token, usize), (usize, String)> {
     let help = match first {
         '=' => "`=` compares nothing: write `==`",
         '&' => "write `and`",
-        '|' => "write `or`",
+        '|' => "write `or`; a filter is written `account | last: 4`",
         '!' => "write `not`",
         _ => "no expression has this character",
     };
@@ -207,12 +235,15 @@ impl Parser {
     }
 
     fn comparison(&mut self, depth: usize) -> Result<Written, Unreadable> {
-        let left = self.operand(depth)?;
+        let left = self.sum(depth)?;
         if let Some((Token::Compare(op), _)) = self.peek().cloned() {
             self.at += 1;
-            let right = self.operand(depth)?;
+            let right = self.sum(depth)?;
             let span = left.span.start..right.span.end;
             return Ok(Written { span, node: Node::Compare(op, Box::new(left), Box::new(right)) });
+        }
+        if self.word("is") {
+            return self.whether_set(left);
         }
         let negated = matches!(self.peek(), Some((Token::Name(name), _)) if name == "not")
             && matches!(self.tokens.get(self.at + 1), Some((Token::Name(name), _)) if name == "in");
@@ -224,6 +255,75 @@ impl Parser {
         let span = left.span.start..end;
         let inside = Written { span: span.clone(), node: Node::In(Box::new(left), list) };
         Ok(if negated { Written { span, node: Node::Not(Box::new(inside)) } } else { inside })
+    }
+
+    /// What stands behind `is`.
+    fn whether_set(&mut self, item: Written) -> Result<Written, Unreadable> {
+        let negated = self.word("not");
+        let (start, end) = match self.next() {
+            Some((Token::Name(name), span)) if name == "set" => (item.span.start, span.end),
+            Some((_, span)) => {
+                return Err(Unreadable { span, message: "`is` goes with `set`: write `is set`, or `==`".into() });
+            }
+            None => return Err(self.at_end("`set`")),
+        };
+        let set = Written { span: start..end, node: Node::IsSet(Box::new(item)) };
+        Ok(if negated { Written { span: start..end, node: Node::Not(Box::new(set)) } } else { set })
+    }
+
+    fn sum(&mut self, depth: usize) -> Result<Written, Unreadable> {
+        let mut left = self.filtered(depth)?;
+        loop {
+            let op = match self.tokens.get_mut(self.at) {
+                Some((Token::Plus, _)) => SumOp::Add,
+                Some((Token::Minus, _)) => SumOp::Subtract,
+                // `tries -1`: the sign stands with the number, and means the same.
+                Some((Token::Number(number), _)) if *number < 0 && *number > i64::MIN => {
+                    *number = -*number;
+                    self.at -= 1;
+                    SumOp::Subtract
+                }
+                _ => return Ok(left),
+            };
+            self.at += 1;
+            let right = self.filtered(depth)?;
+            let span = left.span.start..right.span.end;
+            left = Written { span, node: Node::Sum(op, Box::new(left), Box::new(right)) };
+        }
+    }
+
+    fn filtered(&mut self, depth: usize) -> Result<Written, Unreadable> {
+        let mut item = self.operand(depth)?;
+        while matches!(self.peek(), Some((Token::Bar, _))) {
+            self.at += 1;
+            let (filter, end) = self.filter()?;
+            item = Written { span: item.span.start..end, node: Node::Filtered(Box::new(item), filter) };
+        }
+        Ok(item)
+    }
+
+    fn filter(&mut self) -> Result<(Filter, usize), Unreadable> {
+        match self.next() {
+            Some((Token::Name(name), span)) if name == "length" => Ok((Filter::Length, span.end)),
+            Some((Token::Name(name), _)) if name == "last" => {
+                if matches!(self.peek(), Some((Token::Colon, _))) {
+                    self.at += 1;
+                }
+                match self.next() {
+                    Some((Token::Number(number), span)) => match u8::try_from(number) {
+                        Ok(number) if number > 0 => Ok((Filter::Last(number), span.end)),
+                        _ => Err(Unreadable { span, message: "`last` is how many from the end".into() }),
+                    },
+                    Some((_, span)) => Err(Unreadable { span, message: "a number was expected here".into() }),
+                    None => Err(self.at_end("a number")),
+                }
+            }
+            Some((_, span)) => {
+                let message = "there are the filters `last: 4` and `length`".into();
+                Err(Unreadable { span, message })
+            }
+            None => Err(self.at_end("a filter")),
+        }
     }
 
     fn list(&mut self, depth: usize) -> Result<(Vec<Written>, usize), Unreadable> {
@@ -256,7 +356,7 @@ impl Parser {
     fn operand(&mut self, depth: usize) -> Result<Written, Unreadable> {
         let Some((token, span)) = self.next() else { return Err(self.at_end("a value")) };
         let node = match token {
-            Token::Name(name) if matches!(name.as_str(), "and" | "or" | "in" | "not") => {
+            Token::Name(name) if matches!(name.as_str(), "and" | "or" | "in" | "not" | "is") => {
                 return Err(Unreadable { span, message: format!("a value was expected before `{name}`") });
             }
             Token::Name(name) if name == "true" => Node::Flag(true),

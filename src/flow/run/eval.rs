@@ -42,6 +42,9 @@ impl Scope<'_> {
                 let item = self.value(item);
                 Value::Truth(list.iter().any(|literal| item.equals(&Value::from(literal))))
             }
+            Expr::IsSet(item) => Value::Truth(!matches!(self.value(item), Value::Nothing)),
+            Expr::Sum { op, left, right } => self.value(left).sum(*op, &self.value(right)),
+            Expr::Filtered { item, filter } => self.value(item).filtered(*filter),
         }
     }
 

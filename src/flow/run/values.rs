@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::civil::{Date, Time};
 
-use crate::flow::expr::{Literal, Type};
+use crate::flow::expr::{Filter, Literal, SumOp, Type};
 use crate::secret::Secret;
 
 /// A value. Comparison is [`Value::equals`]: a secret equals nothing.
@@ -161,6 +161,40 @@ impl Value {
             (Self::Time(a), b) => b.as_time().is_some_and(|b| *a == b),
             (a, Self::Time(b)) => a.as_time().is_some_and(|a| a == *b),
             (a, b) => a.as_text().is_some_and(|a| b.as_text().is_some_and(|b| a == b)),
+        }
+    }
+
+    /// Their sum or difference: of numbers, or of money in one currency. Nothing when there is none.
+    #[must_use]
+    pub fn sum(&self, op: SumOp, other: &Self) -> Self {
+        let sum = |a: i64, b: i64| match op {
+            SumOp::Add => a.checked_add(b),
+            SumOp::Subtract => a.checked_sub(b),
+        };
+        match (self, other) {
+            (Self::Money(_), _) | (_, Self::Money(_)) => {
+                let (Some(a), Some(b)) = (self.as_money(), other.as_money()) else { return Self::Nothing };
+                let minor = sum(a.minor, b.minor).filter(|_| a.currency == b.currency);
+                minor.map_or(Self::Nothing, |minor| Self::Money(Money { minor, currency: a.currency }))
+            }
+            (Self::Number(a), Self::Number(b)) => sum(*a, *b).map_or(Self::Nothing, Self::Number),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// A part or property of it; nothing of nothing and of a secret.
+    #[must_use]
+    pub fn filtered(&self, filter: Filter) -> Self {
+        match (filter, self) {
+            (Filter::Length, Self::List(words)) => i64::try_from(words.len()).map_or(Self::Nothing, Self::Number),
+            (Filter::Length, Self::Text(text)) => {
+                i64::try_from(text.chars().count()).map_or(Self::Nothing, Self::Number)
+            }
+            (Filter::Last(count), Self::Text(text)) => {
+                let start = text.chars().count().saturating_sub(usize::from(count));
+                Self::text(&text.chars().skip(start).collect::<String>())
+            }
+            _ => Self::Nothing,
         }
     }
 
@@ -325,5 +359,49 @@ mod tests {
         assert_eq!(euros("2 EUR").order(&euros("10 EUR")), Some(std::cmp::Ordering::Less));
         assert_eq!(euros("2 EUR").order(&euros("10 GBP")), None);
         assert_eq!(Value::Number(3).order(&Value::text("10")), Some(std::cmp::Ordering::Less));
+    }
+
+    fn any() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let currency = prop_oneof![Just(Currency::Gbp), Just(Currency::Eur)];
+        prop_oneof![
+            Just(Value::Nothing),
+            "[0-9a-z. :-]{0,12}".prop_map(|text| Value::text(&text)),
+            any::<i64>().prop_map(Value::Number),
+            any::<bool>().prop_map(Value::Truth),
+            (any::<i64>(), currency).prop_map(|(minor, currency)| Value::Money(Money { minor, currency })),
+            (0..24_i8, 0..60_i8).prop_map(|(hour, minute)| Value::Time(Time::constant(hour, minute, 0, 0))),
+            (1..12_i8, 1..28_i8).prop_map(|(month, day)| Value::Date(Date::constant(2026, month, day))),
+            prop::collection::vec("[a-z]{1,3}".prop_map(|word| Arc::from(word.as_str())), 0..3)
+                .prop_map(Value::List),
+            Just(Value::Secret(Secret::new(String::from("804215")))),
+        ]
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_question_about_every_value_has_an_answer(a in any(), b in any(), last in 1..=255_u8) {
+            for op in [SumOp::Add, SumOp::Subtract] {
+                let sum = a.sum(op, &b);
+                proptest::prop_assert!(matches!(sum, Value::Nothing | Value::Number(_) | Value::Money(_)));
+            }
+            proptest::prop_assert!(!matches!(a.filtered(Filter::Last(last)), Value::Secret(_)));
+            proptest::prop_assert!(!matches!(a.filtered(Filter::Length), Value::Text(_) | Value::Secret(_)));
+            proptest::prop_assert_eq!(a.order(&b), b.order(&a).map(std::cmp::Ordering::reverse));
+            proptest::prop_assert_eq!(a.equals(&b), b.equals(&a));
+        }
+    }
+
+    #[test]
+    fn sums_and_filters_give_what_an_admin_expects() {
+        let text = |value: Value| value.as_text();
+        let money = |text: &str| Value::Money(Money::parse(text).expect("money"));
+        assert_eq!(text(Value::Number(2).sum(SumOp::Add, &Value::Number(3))).as_deref(), Some("5"));
+        assert_eq!(text(money("5 GBP").sum(SumOp::Subtract, &Value::text("7.50 GBP"))).as_deref(), Some("-2.50 GBP"));
+        assert_eq!(text(money("5 GBP").sum(SumOp::Add, &money("5 EUR"))), None);
+        assert_eq!(text(Value::Number(i64::MAX).sum(SumOp::Add, &Value::Number(1))), None);
+        assert_eq!(text(Value::text("44110021").filtered(Filter::Last(4))).as_deref(), Some("0021"));
+        assert_eq!(text(Value::text("21").filtered(Filter::Last(4))).as_deref(), Some("21"));
+        assert_eq!(text(Value::text("ñandú").filtered(Filter::Length)).as_deref(), Some("5"));
     }
 }
