@@ -261,7 +261,12 @@ fn filtered(item: &Written, filter: Filter, names: &dyn Names) -> Result<Typed, 
         (Filter::Last(_), Type::Text) => Type::Text,
         (Filter::Length, Type::Digits | Type::Text | Type::List) => Type::Number,
         (Filter::Last(_), ty) => {
-            return Err(problem("E181", item, format!("{ty} has no last characters"), "digits and text have"));
+            return Err(problem(
+                "E181",
+                item,
+                format!("{ty} has no last characters"),
+                "digits and text have",
+            ));
         }
         (Filter::Length, ty) => {
             return Err(problem("E181", item, format!("{ty} has no length"), "digits, text and lists have"));

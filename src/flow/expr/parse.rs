@@ -263,7 +263,10 @@ impl Parser {
         let (start, end) = match self.next() {
             Some((Token::Name(name), span)) if name == "set" => (item.span.start, span.end),
             Some((_, span)) => {
-                return Err(Unreadable { span, message: "`is` goes with `set`: write `is set`, or `==`".into() });
+                return Err(Unreadable {
+                    span,
+                    message: "`is` goes with `set`: write `is set`, or `==`".into(),
+                });
             }
             None => return Err(self.at_end("`set`")),
         };

@@ -186,7 +186,9 @@ impl Value {
     #[must_use]
     pub fn filtered(&self, filter: Filter) -> Self {
         match (filter, self) {
-            (Filter::Length, Self::List(words)) => i64::try_from(words.len()).map_or(Self::Nothing, Self::Number),
+            (Filter::Length, Self::List(words)) => {
+                i64::try_from(words.len()).map_or(Self::Nothing, Self::Number)
+            }
             (Filter::Length, Self::Text(text)) => {
                 i64::try_from(text.chars().count()).map_or(Self::Nothing, Self::Number)
             }
@@ -397,7 +399,10 @@ mod tests {
         let text = |value: Value| value.as_text();
         let money = |text: &str| Value::Money(Money::parse(text).expect("money"));
         assert_eq!(text(Value::Number(2).sum(SumOp::Add, &Value::Number(3))).as_deref(), Some("5"));
-        assert_eq!(text(money("5 GBP").sum(SumOp::Subtract, &Value::text("7.50 GBP"))).as_deref(), Some("-2.50 GBP"));
+        assert_eq!(
+            text(money("5 GBP").sum(SumOp::Subtract, &Value::text("7.50 GBP"))).as_deref(),
+            Some("-2.50 GBP")
+        );
         assert_eq!(text(money("5 GBP").sum(SumOp::Add, &money("5 EUR"))), None);
         assert_eq!(text(Value::Number(i64::MAX).sum(SumOp::Add, &Value::Number(1))), None);
         assert_eq!(text(Value::text("44110021").filtered(Filter::Last(4))).as_deref(), Some("0021"));
