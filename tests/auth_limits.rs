@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use countersign::auth::{
-    Answer, AuthSession, FactorId, Identified, Input, Outcome, Output, Policy, Question, Refused, SubjectRef,
+    Answer, AuthSession, Choose, Enrolment, FactorId, Grant, Identified, Input, Outcome, Output, Policy, Question, Refused, SubjectRef,
     Verdict,
 };
 use countersign::driver::audit_log::AUDIT_FILE;
@@ -34,7 +34,7 @@ fn call(vault: &Vault, subject: &SubjectRef, level: &str, responses: &[&str]) ->
     let (mut seen, mut responses, now) = (Vec::new(), responses.iter(), start());
     let mut session = AuthSession::new(Arc::new(Policy::default()), CallId(1));
     session.claimed(subject.clone());
-    session.handle(now, Input::Begin { level: level.into(), offer: FactorId::ALL.to_vec() });
+    session.handle(now, Input::Begin { level: level.into(), offer: FactorId::ALL.to_vec(), choose: Choose::Policy });
     loop {
         let mut next = None;
         loop {
@@ -301,4 +301,65 @@ fn a_clock_that_jumps_back_makes_no_old_code_right() {
     assert_eq!(verify(&vault, hour, &caller, FactorId::Totp, code_at(hour).expose()).0, Verdict::Accept);
     assert_eq!(verify(&vault, NOON, &caller, FactorId::Totp, code_at(NOON).expose()).0, Verdict::Reject);
     assert_eq!(verify(&vault, hour, &caller, FactorId::Totp, code_at(hour).expose()).0, Verdict::Reject);
+}
+
+/// A caller of [`ACCOUNT`] who has proved a factor, and what that gives them.
+fn proved(vault: &Vault, pin: &str) -> Option<Grant> {
+    let mut session = AuthSession::new(boundless(), CallId(7));
+    session.claimed(subject(vault, ACCOUNT));
+    session.handle(start(), Input::Verify { factor: FactorId::Pin });
+    loop {
+        let input = match session.poll() {
+            Output::Ask(ask, question) => Input::Answer(ask, vault.answer(NOON, question)),
+            Output::Challenge(_) => Input::Response(secret(pin)),
+            Output::Done(_) => return session.grant(start(), &"basic".into(), None),
+            _ => continue,
+        };
+        session.handle(start(), input);
+    }
+}
+
+#[test]
+fn a_caller_changes_their_own_pin_and_nobody_elses() {
+    let folder = Folder::new();
+    let vault = folder.vault();
+    vault.set_policy(boundless());
+    add_customer(&vault);
+    let grant = Arc::new(proved(&vault, PIN).expect("a grant"));
+    let order = |new: &str, replace| {
+        let (grant, secret) = (Arc::clone(&grant), secret(new));
+        vault.answer(NOON, Question::Enrol { grant, factor: FactorId::Pin, secret, replace })
+    };
+    let cases = [
+        ("73920581", false, Enrolment::Exists),
+        ("12345678", true, Enrolment::Refused),
+        (ACCOUNT, true, Enrolment::Refused),
+        ("739205", true, Enrolment::Refused),
+        ("73920581", true, Enrolment::Done),
+    ];
+    for (new, replace, expected) in cases {
+        assert_eq!(order(new, replace), Answer::Enrolment(expected), "{replace}");
+    }
+    let caller = subject(&vault, ACCOUNT);
+    assert_eq!(verify(&vault, NOON, &caller, FactorId::Pin, PIN).0, Verdict::Reject);
+    assert_eq!(verify(&vault, NOON, &caller, FactorId::Pin, "73920581").0, Verdict::Accept);
+    let (grant, new) = (Arc::clone(&grant), secret("287082"));
+    let totp = Question::Enrol { grant, factor: FactorId::Totp, secret: new, replace: true };
+    assert_eq!(vault.answer(NOON, totp), Answer::Unavailable, "a seed is not spoken");
+    vault.erase(NOON, "C1").expect("erased");
+    assert_eq!(order("62849173", true), Answer::Unavailable, "somebody who is gone");
+}
+
+#[test]
+fn a_locked_subject_changes_no_pin() {
+    let folder = Folder::new();
+    let vault = folder.vault();
+    add_customer(&vault);
+    let grant = Arc::new(proved(&vault, PIN).expect("a grant"));
+    let caller = subject(&vault, ACCOUNT);
+    for _ in 0..5 {
+        verify(&vault, NOON, &caller, FactorId::Pin, "11112222");
+    }
+    let question = Question::Enrol { grant, factor: FactorId::Pin, secret: secret("73920581"), replace: true };
+    assert_eq!(vault.answer(NOON, question), Answer::Enrolment(Enrolment::Locked));
 }

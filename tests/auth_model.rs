@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::auth::{
-    Answer, AuthSession, FactorId, Identified, Input, LevelName, Outcome, Output, Policy, Question, Refused,
+    Answer, AuthSession, Choose, FactorId, Identified, Input, LevelName, Outcome, Output, Policy, Question, Refused,
     SubjectKey, SubjectRef, Verdict,
 };
 use countersign::secret::Secret;
@@ -25,7 +25,11 @@ enum Event {
     Begin {
         level: &'static str,
         offer: Vec<FactorId>,
+        choose: Choose,
     },
+    /// One factor, whatever is held.
+    Verify(FactorId),
+    Chosen(FactorId),
     Respond,
     /// The answer to the question that is open, if one is; else to one long gone.
     Answer(Reply),
@@ -52,6 +56,7 @@ enum Reply {
 enum Seen {
     AskEnrolled(u8),
     AskVerify(u8, FactorId),
+    Choose(Vec<FactorId>),
     Challenge(FactorId, u32),
     Rejected(u32),
     Done(Outcome),
@@ -74,10 +79,17 @@ struct Model {
 enum Mode {
     #[default]
     Idle,
-    Listing(&'static str, Vec<FactorId>),
-    Asking(&'static str, Vec<FactorId>, FactorId),
-    Judging(&'static str, Vec<FactorId>, FactorId),
+    Listing(Goal, Vec<FactorId>),
+    Choosing(Goal, Vec<FactorId>, Vec<FactorId>),
+    Asking(Goal, Vec<FactorId>, FactorId),
+    Judging(Goal, Vec<FactorId>, FactorId),
 }
+
+/// What is aimed at: a level, or [`ONE`] factor; and who chooses.
+type Goal = (&'static str, Choose);
+
+/// In the place of a level: the one factor on offer.
+const ONE: &str = "one";
 
 impl Model {
     fn fresh(&self, at: Option<u64>) -> bool {
@@ -107,20 +119,43 @@ impl Model {
         vec![Seen::Done(outcome)]
     }
 
-    fn next(&mut self, level: &'static str, available: Vec<FactorId>) -> Vec<Seen> {
+    fn next(&mut self, goal: Goal, available: Vec<FactorId>) -> Vec<Seen> {
+        let (level, choose) = goal;
         let proved = |f: FactorId| self.fresh(if f == FactorId::Pin { self.pin } else { self.totp });
-        let needed: Vec<FactorId> = available.iter().copied().filter(|f| !proved(*f)).collect();
+        let mut needed: Vec<FactorId> =
+            available.iter().copied().filter(|f| level == ONE || !proved(*f)).collect();
         let possible = match level {
-            "basic" => !needed.is_empty(),
+            ONE | "basic" => !needed.is_empty(),
             "strong" => [FactorId::Pin, FactorId::Totp].iter().all(|f| proved(*f) || needed.contains(f)),
             _ => false,
         };
+        if possible && choose == Choose::Caller && needed.len() > 1 {
+            self.mode = Mode::Choosing(goal, available, needed.clone());
+            return vec![Seen::Choose(needed)];
+        }
+        if choose == Choose::StrongestFirst {
+            needed.sort_by_key(|f| *f == FactorId::Pin);
+        }
         match needed.first() {
-            Some(factor) if possible => {
-                self.mode = Mode::Asking(level, available, *factor);
-                vec![Seen::Challenge(*factor, TRIES - self.failures)]
-            }
+            Some(factor) if possible => self.ask(goal, available, *factor),
             _ => self.end(Outcome::NotEnrolled),
+        }
+    }
+
+    fn ask(&mut self, goal: Goal, available: Vec<FactorId>, factor: FactorId) -> Vec<Seen> {
+        self.mode = Mode::Asking(goal, available, factor);
+        vec![Seen::Challenge(factor, TRIES - self.failures)]
+    }
+
+    fn begin(&mut self, goal: Goal, offer: Vec<FactorId>) -> Vec<Seen> {
+        match self.subject {
+            None => self.end(Outcome::NotEnrolled),
+            Some(_) if self.holds(goal.0) => self.end(Outcome::Reached),
+            Some(_) if self.failures >= TRIES => self.end(Outcome::Insufficient),
+            Some(subject) => {
+                self.mode = Mode::Listing(goal, offer);
+                vec![Seen::AskEnrolled(subject)]
+            }
         }
     }
 
@@ -139,14 +174,13 @@ impl Model {
             }
             Event::Abandon if matches!(self.mode, Mode::Idle) => vec![],
             Event::Abandon => self.end(Outcome::Insufficient),
-            Event::Begin { level, offer } => match self.subject {
-                None => self.end(Outcome::NotEnrolled),
-                Some(_) if self.holds(level) => self.end(Outcome::Reached),
-                Some(_) if self.failures >= TRIES => self.end(Outcome::Insufficient),
-                Some(subject) => {
-                    self.mode = Mode::Listing(level, offer.clone());
-                    vec![Seen::AskEnrolled(subject)]
+            Event::Begin { level, offer, choose } => self.begin((level, *choose), offer.clone()),
+            Event::Verify(factor) => self.begin((ONE, Choose::Policy), vec![*factor]),
+            Event::Chosen(factor) => match self.mode.clone() {
+                Mode::Choosing(goal, available, among) if among.contains(factor) => {
+                    self.ask(goal, available, *factor)
                 }
+                _ => vec![],
             },
             Event::Respond => match (self.mode.clone(), self.subject) {
                 (Mode::Asking(level, available, factor), Some(subject)) => {
@@ -169,7 +203,11 @@ impl Model {
             (Mode::Listing(..), _) => self.end(Outcome::Unavailable),
             (Mode::Judging(level, available, factor), Reply::Verdict(Verdict::Accept, false)) => {
                 *(if factor == FactorId::Pin { &mut self.pin } else { &mut self.totp }) = Some(self.now);
-                if self.holds(level) { self.end(Outcome::Reached) } else { self.next(level, available) }
+                if level.0 == ONE || self.holds(level.0) {
+                    self.end(Outcome::Reached)
+                } else {
+                    self.next(level, available)
+                }
             }
             (Mode::Judging(..), Reply::Verdict(Verdict::Unavailable, _)) => self.end(Outcome::Unavailable),
             (Mode::Judging(level, available, factor), Reply::Verdict(_, locked)) => {
@@ -215,10 +253,12 @@ impl Real {
         match event {
             Event::Wait(seconds) => self.now += Duration::from_secs(*seconds),
             Event::Claim(subject) => self.session.claimed(subject_ref(*subject)),
-            Event::Begin { level, offer } => {
-                let level = LevelName::from(*level);
-                self.session.handle(self.now, Input::Begin { level, offer: offer.clone() });
+            Event::Begin { level, offer, choose } => {
+                let (level, offer) = (LevelName::from(*level), offer.clone());
+                self.session.handle(self.now, Input::Begin { level, offer, choose: *choose });
             }
+            Event::Verify(factor) => self.session.handle(self.now, Input::Verify { factor: *factor }),
+            Event::Chosen(factor) => self.session.handle(self.now, Input::Chosen(*factor)),
             Event::Respond => self.session.handle(self.now, Input::Response(Secret::new("1".into()))),
             Event::Abandon => self.session.handle(self.now, Input::Abandon),
             Event::Answer(reply) => {
@@ -245,6 +285,7 @@ impl Real {
             seen.push(match self.session.poll() {
                 Output::Idle => return seen,
                 Output::Done(outcome) => Seen::Done(outcome),
+                Output::Choose(among) => Seen::Choose(among),
                 Output::Rejected { tries_left } => Seen::Rejected(tries_left),
                 Output::Challenge(challenge) => Seen::Challenge(challenge.factor, challenge.tries_left),
                 Output::Ask(ask, question) => {
@@ -290,6 +331,14 @@ fn factors() -> impl Strategy<Value = Vec<FactorId>> {
     ]
 }
 
+fn factor() -> impl Strategy<Value = FactorId> {
+    prop_oneof![Just(FactorId::Pin), Just(FactorId::Totp)]
+}
+
+fn choose() -> impl Strategy<Value = Choose> {
+    prop_oneof![Just(Choose::Policy), Just(Choose::Caller), Just(Choose::StrongestFirst)]
+}
+
 fn reply() -> impl Strategy<Value = Reply> {
     let verdict = prop_oneof![4 => Just(Verdict::Accept), 1 => Just(Verdict::Reject)];
     prop_oneof![
@@ -316,8 +365,10 @@ fn verdicts() -> impl Strategy<Value = Reply> {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => (0_u8..3).prop_map(Event::Claim),
-        4 => (prop_oneof![4 => Just("strong"), 2 => Just("basic"), 1 => Just("unheard-of")], factors())
-            .prop_map(|(level, offer)| Event::Begin { level, offer }),
+        4 => (prop_oneof![4 => Just("strong"), 2 => Just("basic"), 1 => Just("unheard-of")], factors(), choose())
+            .prop_map(|(level, offer, choose)| Event::Begin { level, offer, choose }),
+        1 => factor().prop_map(Event::Verify),
+        4 => factor().prop_map(Event::Chosen),
         14 => Just(Event::Respond),
         20 => reply().prop_map(Event::Answer),
         2 => verdicts().prop_map(Event::Stale),

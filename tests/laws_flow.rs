@@ -103,7 +103,7 @@ fn the_circle_can_be_walked_to_the_level_and_past_it() {
 #[cfg(debug_assertions)]
 fn law_2_an_input_before_the_orders_are_drained_is_a_broken_law() {
     let now = first_instant();
-    let facts = CallFacts { call: CallId(1), from: None, to: String::from("1"), seed: 1 };
+    let facts = CallFacts::new(CallId(1), None, String::from("1"));
     let mut run = FlowRun::new(circle(), facts, now, Epoch { instant: now, unix: UnixTime(0) });
     run.handle(now, Input::Start);
     run.handle(now, Input::Answered);

@@ -1,8 +1,9 @@
 //! The questions that leave the core for the vault, and their answers.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::{AuditEvent, Claim, FactorId, SubjectRef, Verdict};
+use super::{AuditEvent, Claim, FactorId, Grant, SubjectRef, Verdict};
 use crate::secret::Secret;
 use crate::units::CallId;
 
@@ -30,6 +31,17 @@ pub enum Question {
         /// The call, for the audit log.
         call: CallId,
     },
+    /// Keep this as a factor of the subject from now on, if the policy's rules let it be one.
+    Enrol {
+        /// Whose, in which call, and the proof that it is they who order it.
+        grant: Arc<Grant>,
+        /// The factor.
+        factor: FactorId,
+        /// What the caller keyed, twice the same.
+        secret: Secret<String>,
+        /// `true`: in the place of what is enrolled. `false`: only when nothing is.
+        replace: bool,
+    },
     /// Write this into the audit log.
     Audit(AuditEvent),
 }
@@ -40,6 +52,10 @@ impl fmt::Debug for Question {
             Self::Identify { claim } => write!(f, "Identify({claim:?})"),
             Self::Enrolled { subject } => write!(f, "Enrolled({subject:?})"),
             Self::Verify { subject, factor, .. } => write!(f, "Verify({subject:?}, {factor})"),
+            Self::Enrol { grant, factor, replace, .. } => {
+                let what = if *replace { "Reset" } else { "Enrol" };
+                write!(f, "{what}({:?}, {factor})", grant.subject())
+            }
             Self::Audit(event) => write!(f, "Audit({event:?})"),
         }
     }
@@ -60,6 +76,8 @@ pub enum Answer {
         /// The subject is locked now.
         locked: bool,
     },
+    /// To [`Question::Enrol`].
+    Enrolment(Enrolment),
     /// To [`Question::Audit`]: written and on disk, or not.
     Audited(bool),
     /// Nobody could answer.
@@ -77,6 +95,19 @@ pub enum Identified {
     Many,
     /// The store can't say.
     Unavailable,
+}
+
+/// What became of an enrolment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enrolment {
+    /// It is kept, its audit record too; only it counts from now on.
+    Done,
+    /// The rules of the policy refuse it: too simple, a date, a number of the subject's own.
+    Refused,
+    /// There is one already, and it was not to be replaced.
+    Exists,
+    /// The subject is locked.
+    Locked,
 }
 
 /// Why factors are not named.

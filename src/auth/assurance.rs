@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FactorId, LevelPolicy, Policy};
+use super::{FactorId, FactorKind, LevelPolicy, Policy};
 
 /// The name of a level, as the policy spells it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,15 +119,15 @@ impl Policy {
             .min()
     }
 
-    /// The factor to ask for next: of the smallest additions to `proved` that reach the level, the first
-    /// in the order of `available`. `None` when no addition does.
-    pub(crate) fn next_factor(
+    /// The factors to ask for next: those of the smallest additions to `proved` that reach the level, in the
+    /// order of `available`. None when no addition does.
+    pub(crate) fn next_factors(
         &self,
         level: &LevelName,
         proved: &[FactorId],
         available: &[FactorId],
-    ) -> Option<FactorId> {
-        let level = self.level(level)?;
+    ) -> Vec<FactorId> {
+        let Some(level) = self.level(level) else { return Vec::new() };
         let mut new = distinct(available);
         new.retain(|factor| !proved.contains(factor));
         let all: Vec<FactorId> = proved.iter().chain(&new).copied().collect();
@@ -135,8 +135,21 @@ impl Policy {
             .filter(|set| self.proves(level, set))
             .map(|set| set.into_iter().filter(|f| new.contains(f)).collect())
             .collect();
-        let fewest = additions.iter().map(Vec::len).min()?;
-        new.into_iter().find(|f| additions.iter().any(|set| set.len() == fewest && set.contains(f)))
+        let fewest = additions.iter().map(Vec::len).min();
+        let helps = |f: &FactorId| additions.iter().any(|set| Some(set.len()) == fewest && set.contains(f));
+        new.into_iter().filter(helps).collect()
+    }
+
+    /// The order of factors by strength, strongest first: what counts at the lowest level only comes last,
+    /// and what a caller has is harder to copy than what a caller knows or is.
+    pub(crate) fn strength(&self, factor: FactorId) -> (bool, u8) {
+        let weak = self.factor(factor).is_none_or(|policy| policy.weak);
+        let kind = match factor.kind() {
+            FactorKind::Possession => 0,
+            FactorKind::Knowledge => 1,
+            FactorKind::Inherence => 2,
+        };
+        (weak, kind)
     }
 }
 
@@ -202,8 +215,8 @@ mod tests {
         assert_eq!(level(&policy, &[(FactorId::Pin, NEW)]), None);
         assert_eq!(level(&policy, &[(FactorId::Totp, NEW)]).as_deref(), Some("basic"));
         assert_eq!(
-            policy.next_factor(&"basic".into(), &[], &[FactorId::Pin, FactorId::Totp]),
-            Some(FactorId::Totp)
+            policy.next_factors(&"basic".into(), &[], &[FactorId::Pin, FactorId::Totp]),
+            [FactorId::Totp]
         );
     }
 
@@ -212,9 +225,12 @@ mod tests {
         let policy = Policy::default();
         let (basic, strong) = ("basic".into(), "strong".into());
         let both = [FactorId::Totp, FactorId::Pin];
-        assert_eq!(policy.next_factor(&basic, &[], &both), Some(FactorId::Totp));
-        assert_eq!(policy.next_factor(&strong, &[FactorId::Totp], &both), Some(FactorId::Pin));
-        assert_eq!(policy.next_factor(&strong, &[], &[FactorId::Pin]), None);
-        assert_eq!(policy.next_factor(&"unknown".into(), &[], &both), None);
+        assert_eq!(policy.next_factors(&basic, &[], &both), both);
+        assert_eq!(policy.next_factors(&strong, &[FactorId::Totp], &both), [FactorId::Pin]);
+        assert_eq!(policy.next_factors(&strong, &[], &[FactorId::Pin]), []);
+        assert_eq!(policy.next_factors(&"unknown".into(), &[], &both), []);
+        let mut by_strength = [FactorId::Pin, FactorId::Totp];
+        by_strength.sort_by_key(|factor| policy.strength(*factor));
+        assert_eq!(by_strength, both, "what a caller has is stronger than what they know");
     }
 }

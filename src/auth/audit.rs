@@ -54,6 +54,11 @@ pub enum AuditKind {
         /// Which factor.
         factor: FactorId,
     },
+    /// A caller wanted to enrol a factor and was refused: the rules, a lock, or there was one.
+    EnrolmentRefused {
+        /// Which factor.
+        factor: FactorId,
+    },
     /// An agent's password was set.
     AgentPassword {
         /// The agent.

@@ -34,6 +34,12 @@ enum State {
         ask: AskId,
         goal: Goal,
     },
+    /// Waiting for the caller to choose one of these.
+    Choosing {
+        goal: Goal,
+        available: Vec<FactorId>,
+        choices: Vec<FactorId>,
+    },
     Challenging {
         goal: Goal,
         available: Vec<FactorId>,
@@ -49,8 +55,27 @@ enum State {
 }
 
 struct Goal {
-    level: LevelName,
+    aim: Aim,
     offer: Vec<FactorId>,
+    choose: Choose,
+}
+
+enum Aim {
+    Level(LevelName),
+    /// The one factor on offer, whatever is held already.
+    OneFactor,
+}
+
+/// Who chooses among the factors that bring a caller nearer to a level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choose {
+    /// The first in the order of the offer.
+    #[default]
+    Policy,
+    /// The caller, where there is more than one.
+    Caller,
+    /// The strongest: no weak one before another, possession before knowledge.
+    StrongestFirst,
 }
 
 /// What happens to an authentication.
@@ -61,7 +86,17 @@ pub enum Input {
         level: LevelName,
         /// What may be asked for.
         offer: Vec<FactorId>,
+        /// Who chooses among them.
+        choose: Choose,
     },
+    /// A flow wants this factor proved now. It counts like any other attempt, and an accepted one is a
+    /// proof like any other.
+    Verify {
+        /// The factor.
+        factor: FactorId,
+    },
+    /// The caller chose one of those of [`Output::Choose`].
+    Chosen(FactorId),
     /// The caller answered the challenge.
     Response(Secret<String>),
     /// The vault answered a question.
@@ -75,6 +110,8 @@ pub enum Input {
 pub enum Output {
     /// Ask the vault, and hand its answer back.
     Ask(AskId, Question),
+    /// Have the caller choose one of these, and hand it back.
+    Choose(Vec<FactorId>),
     /// Ask the caller.
     Challenge(Challenge),
     /// The last response was not accepted; another challenge follows.
@@ -99,10 +136,11 @@ pub struct Challenge {
     pub tries_left: u32,
 }
 
-/// How an authentication ends: the outcomes of a flow's `authenticate` step.
+/// How an authentication ends: the outcomes of a flow's `authenticate` step; those of `verify` say `passed`
+/// for reached and `failed` for insufficient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The level is held.
+    /// The level is held, or the factor was accepted.
     Reached,
     /// Too many wrong responses in this call, or none given.
     Insufficient,
@@ -206,7 +244,14 @@ impl AuthSession {
     pub fn handle(&mut self, now: Instant, input: Input) {
         debug_assert!(self.outputs.is_empty(), "law 2: outputs are drained before the next input");
         match input {
-            Input::Begin { level, offer } => self.begin(now, Goal { level, offer }),
+            Input::Begin { level, offer, choose } => {
+                self.begin(now, Goal { aim: Aim::Level(level), offer, choose });
+            }
+            Input::Verify { factor } => {
+                let choose = Choose::Policy;
+                self.begin(now, Goal { aim: Aim::OneFactor, offer: vec![factor], choose });
+            }
+            Input::Chosen(factor) => self.chosen(factor),
             Input::Response(response) => self.respond(response),
             Input::Answer(ask, answer) => self.answered(now, ask, answer),
             Input::Abandon => {
@@ -270,7 +315,7 @@ impl AuthSession {
         let Some(subject) = self.subject.clone() else {
             return self.finish(Outcome::NotEnrolled);
         };
-        if self.policy.held(&goal.level, &self.proofs(now), None).is_some() {
+        if self.holds(now, &goal) {
             return self.finish(Outcome::Reached);
         }
         if self.tries_left() == 0 {
@@ -278,6 +323,23 @@ impl AuthSession {
         }
         let ask = self.ask(Question::Enrolled { subject });
         self.state = State::Enrolled { ask, goal };
+    }
+
+    /// Whether the level aimed at is held. A factor aimed at is asked for in any case.
+    fn holds(&self, now: Instant, goal: &Goal) -> bool {
+        match &goal.aim {
+            Aim::Level(level) => self.policy.held(level, &self.proofs(now), None).is_some(),
+            Aim::OneFactor => false,
+        }
+    }
+
+    fn chosen(&mut self, factor: FactorId) {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Choosing { goal, available, choices } if choices.contains(&factor) => {
+                self.challenge_with(goal, available, factor);
+            }
+            other => self.state = other,
+        }
     }
 
     fn respond(&mut self, response: Secret<String>) {
@@ -325,7 +387,7 @@ impl AuthSession {
             Verdict::Accept if !locked => {
                 self.proved.retain(|(proved, _)| *proved != factor);
                 self.proved.push((factor, now));
-                if self.policy.held(&goal.level, &self.proofs(now), None).is_some() {
+                if matches!(goal.aim, Aim::OneFactor) || self.holds(now, &goal) {
                     self.finish(Outcome::Reached);
                 } else {
                     self.challenge(now, goal, available);
@@ -347,17 +409,35 @@ impl AuthSession {
     }
 
     fn challenge(&mut self, now: Instant, goal: Goal, available: Vec<FactorId>) {
-        let max_age = self.policy.level(&goal.level).and_then(|level| level.max_age);
+        let mut next = match &goal.aim {
+            Aim::Level(level) => self.missing(now, level, &available),
+            Aim::OneFactor => available.clone(),
+        };
+        match goal.choose {
+            Choose::Caller if next.len() > 1 => {
+                self.outputs.push_back(Output::Choose(next.clone()));
+                self.state = State::Choosing { goal, available, choices: next };
+                return;
+            }
+            Choose::StrongestFirst => next.sort_by_key(|factor| self.policy.strength(*factor)),
+            Choose::Caller | Choose::Policy => {}
+        }
+        match next.first() {
+            Some(factor) => self.challenge_with(goal, available, *factor),
+            None => self.finish(Outcome::NotEnrolled),
+        }
+    }
+
+    /// The factors that bring the caller nearer to the level, in the order of `available`.
+    fn missing(&self, now: Instant, level: &LevelName, available: &[FactorId]) -> Vec<FactorId> {
+        let max_age = self.policy.level(level).and_then(|level| level.max_age);
         let fresh: Vec<FactorId> = self
             .proofs(now)
             .into_iter()
             .filter(|(_, age)| max_age.is_none_or(|limit| *age <= limit))
             .map(|(factor, _)| factor)
             .collect();
-        match self.policy.next_factor(&goal.level, &fresh, &available) {
-            Some(factor) => self.challenge_with(goal, available, factor),
-            None => self.finish(Outcome::NotEnrolled),
-        }
+        self.policy.next_factors(level, &fresh, available)
     }
 
     fn challenge_with(&mut self, goal: Goal, available: Vec<FactorId>, factor: FactorId) {
@@ -383,118 +463,5 @@ impl AuthSession {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::SubjectKey;
-    use crate::units::test_start;
-
-    const STRONG: &str = "strong";
-
-    struct Desk {
-        session: AuthSession,
-        now: Instant,
-    }
-
-    impl Desk {
-        fn new() -> Self {
-            let mut session = AuthSession::new(Arc::new(Policy::default()), CallId(1));
-            session.claimed(SubjectRef::new(SubjectKey([1; 16]), "C1001"));
-            Self { session, now: test_start() }
-        }
-
-        fn begin(&mut self, level: &str) -> Output {
-            self.give(Input::Begin { level: level.into(), offer: FactorId::ALL.to_vec() })
-        }
-
-        fn give(&mut self, input: Input) -> Output {
-            self.session.handle(self.now, input);
-            let first = self.session.poll();
-            while !matches!(self.session.poll(), Output::Idle) {}
-            first
-        }
-
-        fn enrolled(&mut self, ask: Output, factors: &[FactorId]) -> Output {
-            let Output::Ask(ask, _) = ask else { panic!("a question, not {ask:?}") };
-            self.give(Input::Answer(ask, Answer::Enrolled(Ok(factors.to_vec()))))
-        }
-
-        fn judged(&mut self, verdict: Verdict) -> Output {
-            let response = self.give(Input::Response(Secret::new("1".into())));
-            let Output::Ask(ask, _) = response else { panic!("a response is judged") };
-            self.give(Input::Answer(ask, Answer::Verdict { verdict, locked: false }))
-        }
-    }
-
-    fn is_done(output: &Output, outcome: Outcome) -> bool {
-        matches!(output, Output::Done(done) if *done == outcome)
-    }
-
-    #[test]
-    fn a_strong_level_takes_both_kinds_and_ages() {
-        let mut desk = Desk::new();
-        let ask = desk.begin(STRONG);
-        let first = desk.enrolled(ask, FactorId::ALL);
-        assert!(matches!(first, Output::Challenge(c) if c.factor == FactorId::Pin && c.digits == (8..=8)));
-        let second = desk.judged(Verdict::Accept);
-        assert!(matches!(second, Output::Challenge(c) if c.factor == FactorId::Totp && c.tries_left == 3));
-        assert_eq!(desk.session.level(desk.now).to_string(), "basic");
-        assert!(is_done(&desk.judged(Verdict::Accept), Outcome::Reached));
-        desk.now += Duration::from_secs(60);
-        assert_eq!(desk.session.level(desk.now).to_string(), STRONG);
-        assert_eq!(desk.session.age(desk.now), Some(Duration::from_secs(60)));
-        assert!(desk.session.grant(desk.now, &STRONG.into(), Some(Duration::from_secs(59))).is_none());
-        assert!(desk.session.grant(desk.now, &"basic".into(), None).is_some());
-        assert!(is_done(&desk.begin(STRONG), Outcome::Reached));
-        desk.now += Duration::from_secs(15 * 60);
-        assert_eq!(desk.session.level(desk.now).to_string(), "basic");
-        assert!(desk.session.grant(desk.now, &STRONG.into(), None).is_none());
-    }
-
-    #[test]
-    fn three_wrong_responses_end_every_attempt_of_the_call() {
-        let mut desk = Desk::new();
-        let ask = desk.begin(STRONG);
-        desk.enrolled(ask, FactorId::ALL);
-        assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 2 }));
-        assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 1 }));
-        assert!(is_done(&desk.judged(Verdict::Reject), Outcome::Insufficient));
-        assert!(is_done(&desk.begin("basic"), Outcome::Insufficient));
-        desk.session.claimed(SubjectRef::new(SubjectKey([2; 16]), "C1002"));
-        assert!(is_done(&desk.begin("basic"), Outcome::Insufficient), "another claim buys no tries");
-    }
-
-    #[test]
-    fn another_subject_starts_with_nothing_proved() {
-        let mut desk = Desk::new();
-        let ask = desk.begin("basic");
-        desk.enrolled(ask, FactorId::ALL);
-        assert!(is_done(&desk.judged(Verdict::Accept), Outcome::Reached));
-        desk.session.claimed(SubjectRef::new(SubjectKey([1; 16]), "C1001"));
-        assert_eq!(desk.session.level(desk.now).to_string(), "basic", "the same subject again");
-        desk.session.claimed(SubjectRef::new(SubjectKey([2; 16]), "C1002"));
-        assert!(desk.session.grant(desk.now, &"basic".into(), None).is_none());
-    }
-
-    #[test]
-    fn an_accept_that_comes_after_the_end_lifts_nothing() {
-        let mut desk = Desk::new();
-        let ask = desk.begin("basic");
-        desk.enrolled(ask, FactorId::ALL);
-        let response = desk.give(Input::Response(Secret::new("1".into())));
-        let Output::Ask(ask, _) = response else { panic!("a response is judged") };
-        assert!(is_done(&desk.give(Input::Abandon), Outcome::Insufficient));
-        let late = Answer::Verdict { verdict: Verdict::Accept, locked: false };
-        assert!(matches!(desk.give(Input::Answer(ask, late)), Output::Idle));
-        assert_eq!(desk.session.level(desk.now), AssuranceLevel::None);
-    }
-
-    #[test]
-    fn nobody_claimed_and_nothing_enrolled_look_alike() {
-        let mut desk = Desk::new();
-        desk.session = AuthSession::new(Arc::new(Policy::default()), CallId(1));
-        assert!(is_done(&desk.begin("basic"), Outcome::NotEnrolled));
-        desk = Desk::new();
-        let ask = desk.begin(STRONG);
-        assert!(is_done(&desk.enrolled(ask, &[FactorId::Pin]), Outcome::NotEnrolled));
-    }
-}
+#[path = "session_tests.rs"]
+mod tests;

@@ -92,7 +92,7 @@ impl Call {
         let version = Version::of(&settings, canary);
         let draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
         let number = from.as_ref().map(|number| number.expose().clone());
-        let facts = CallFacts { call, from: number, to, seed: entropy.next_u64() };
+        let facts = CallFacts { seed: entropy.next_u64(), ..CallFacts::new(call, number, to) };
         let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
         Self {
             id: call,

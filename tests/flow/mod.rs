@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign::auth::{self, FactorId, Identified, Refused, SubjectKey, SubjectRef, Verdict};
+use countersign::auth::{self, Enrolment, FactorId, Identified, Refused, SubjectKey, SubjectRef, Verdict};
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
 use countersign::flow::run::{
@@ -37,6 +37,8 @@ pub(crate) struct World {
     /// What a right response gets; wrong ones are rejected.
     pub(crate) verdict: Verdict,
     pub(crate) locked: bool,
+    /// What becomes of a new PIN.
+    pub(crate) enrolment: Enrolment,
     pub(crate) reply: fn() -> LookupReply,
     /// How long services take.
     pub(crate) slow: Duration,
@@ -53,6 +55,7 @@ impl Default for World {
             totp: "287082",
             verdict: Verdict::Accept,
             locked: false,
+            enrolment: Enrolment::Done,
             reply: || LookupReply::Found(vec![(String::from("balance"), String::from("1204.50 GBP"))]),
             slow: Duration::from_millis(100),
             vault: true,
@@ -98,12 +101,8 @@ impl Scene {
 
     fn of(app: Arc<Application>, world: World, from: Option<&str>, seed: u64) -> Self {
         let start = first_instant();
-        let facts = CallFacts {
-            call: CallId(7),
-            from: from.map(String::from),
-            to: String::from("+441632960000"),
-            seed,
-        };
+        let facts = CallFacts::new(CallId(7), from.map(String::from), String::from("+441632960000"));
+        let facts = CallFacts { seed, ..facts };
         let epoch = Epoch { instant: start, unix: UnixTime(1_772_445_600_000) };
         let mut scene = Self {
             run: FlowRun::new(app, facts, start, epoch),
@@ -297,6 +296,7 @@ impl Scene {
                         let verdict = if right { world.verdict } else { Verdict::Reject };
                         auth::Answer::Verdict { verdict, locked: world.locked }
                     }
+                    auth::Question::Enrol { .. } => auth::Answer::Enrolment(world.enrolment),
                     auth::Question::Audit(_) => auth::Answer::Audited(true),
                 };
                 (

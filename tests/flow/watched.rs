@@ -59,6 +59,7 @@ pub(crate) enum Sort {
     Identify,
     Enrolled,
     Verify,
+    Enrol,
     Audit,
     Lookup,
 }
@@ -81,12 +82,8 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(app: &Arc<Application>, protected: fn(&str, &str) -> bool) -> Self {
         let now = first_instant();
-        let facts = CallFacts {
-            call: CallId(1),
-            from: Some(String::from("+441632960001")),
-            to: String::from("1"),
-            seed: 1,
-        };
+        let facts =
+            CallFacts::new(CallId(1), Some(String::from("+441632960001")), String::from("1"));
         let run = FlowRun::new(Arc::clone(app), facts, now, Epoch { instant: now, unix: UnixTime(0) });
         let mut watched = Self {
             run,
@@ -157,6 +154,7 @@ impl Watched {
                     auth::Question::Identify { .. } => Sort::Identify,
                     auth::Question::Enrolled { .. } => Sort::Enrolled,
                     auth::Question::Verify { .. } => Sort::Verify,
+                    auth::Question::Enrol { .. } => Sort::Enrol,
                     auth::Question::Audit(_) => Sort::Audit,
                 };
                 self.pending.push((ask, sort));
@@ -268,6 +266,10 @@ fn reply(sort: Sort, how: u8) -> Answer {
         (Sort::Verify, 5) => Answer::Auth(verdict(Verdict::Inconclusive, false)),
         (Sort::Verify, 6) => Answer::Auth(verdict(Verdict::Unavailable, false)),
         (Sort::Verify, _) => Answer::Auth(verdict(Verdict::Reject, how == 7)),
+        (Sort::Enrol, 0..4) => Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Done)),
+        (Sort::Enrol, 4) => Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Refused)),
+        (Sort::Enrol, 5) => Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Exists)),
+        (Sort::Enrol, _) => Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Locked)),
         (Sort::Audit, _) => Answer::Auth(auth::Answer::Audited(how == 0)),
         (Sort::Lookup, 0..4) => found("12.34 GBP"),
         (Sort::Lookup, 4) => found("nonsense"),

@@ -227,6 +227,8 @@ mod tests {
             service: service.name.clone(),
             call: service.calls[0].name.clone(),
             arguments: Vec::new(),
+            card: None,
+            idempotency: None,
             grant: None,
             timeout,
         }

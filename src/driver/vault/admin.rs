@@ -320,11 +320,21 @@ impl Vault {
         if !hashing {
             return Ok(None);
         }
+        Ok(Some(self.hashed_pin(subject, own, pin)?))
+    }
+
+    /// The enrolment of a PIN that was checked.
+    pub(super) fn hashed_pin(
+        &self,
+        subject: SubjectKey,
+        own: &Key,
+        pin: &Secret<String>,
+    ) -> Result<EnrolmentRow, VaultError> {
         let peppered = pin::peppered(&self.pepper, TENANT, subject, pin);
         let hash = PinHash::make(&peppered, random()?)?.encode();
         let data = seal::seal(own, enrolment_label(&subject, FactorId::Pin), hash.as_bytes())?;
         let key_id = self.pepper_id.clone();
-        Ok(Some(EnrolmentRow { subject, factor: FactorId::Pin, data, key_id, last_step: None }))
+        Ok(EnrolmentRow { subject, factor: FactorId::Pin, data, key_id, last_step: None })
     }
 
     fn shown_row(&self, now: UnixTime, row: &SubjectRow) -> Result<Shown, VaultError> {
@@ -372,7 +382,11 @@ pub(super) fn normalised(kind: Identifier, value: &str) -> String {
     }
 }
 
-fn check_pin(pin: &Secret<String>, policy: &FactorPolicy, profile: &Profile) -> Result<(), pin::Refusal> {
+pub(super) fn check_pin(
+    pin: &Secret<String>,
+    policy: &FactorPolicy,
+    profile: &Profile,
+) -> Result<(), pin::Refusal> {
     let account = Secret::new(profile.account.clone());
     let phone = Secret::new(profile.phone.clone());
     pin::check(pin, policy, &[&account, &phone])

@@ -6,10 +6,11 @@
 //! the disk.
 
 mod admin;
+mod enrol;
 mod records;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use ed25519_dalek::SigningKey;
 use thiserror::Error;
@@ -195,6 +196,9 @@ impl Vault {
             Question::Verify { subject, factor, response, call } => {
                 self.verify(now, policy, subject.key(), factor, &response, call)
             }
+            Question::Enrol { grant, factor, secret, replace } => {
+                self.enrol_in_call(now, policy, &grant, factor, &secret, replace)
+            }
             Question::Audit(event) => {
                 let written = self.audited(now, Change::Nothing, &[event]);
                 Answer::Audited(logged("audit", written).is_ok())
@@ -265,11 +269,16 @@ impl Vault {
         response: &Secret<String>,
         call: CallId,
     ) -> Answer {
-        let turn = self.turns.get(usize::from(subject.0[0]) % TURNS);
-        let _turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
+        let _turn = self.turn(subject);
         let judged = self.counted(now, policy, subject, factor, response, call);
         let (verdict, locked) = logged("verify", judged).unwrap_or((Verdict::Unavailable, false));
         Answer::Verdict { verdict, locked }
+    }
+
+    /// Work on one subject takes turns.
+    fn turn(&self, subject: SubjectKey) -> Option<MutexGuard<'_, ()>> {
+        let turn = self.turns.get(usize::from(subject.0[0]) % TURNS);
+        turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts, judges, settles: in this order, with a commit after the first and the last.

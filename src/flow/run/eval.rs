@@ -9,7 +9,8 @@ use crate::flow::document::{Application, LanguageId, LevelRef, Passed, Prompt};
 use crate::flow::expr::{CompareOp, Expr, Field, Order};
 use crate::flow::prompt::render;
 
-use super::io::{CallFacts, Pass};
+use super::facts::CallFacts;
+use super::io::Pass;
 use super::values::Value;
 
 /// Everything that an expression may look at.

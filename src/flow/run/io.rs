@@ -11,26 +11,8 @@ use serde::Serialize;
 
 use crate::auth::{self, Grant};
 use crate::flow::ClipKey;
-use crate::units::{AskId, CallId, Digit, PlayId};
-
-/// What is known of a call before its flow starts.
-#[derive(Clone)]
-pub struct CallFacts {
-    /// Our name for the call.
-    pub call: CallId,
-    /// The caller's number as the trunk gave it (class personal); `None` when it is hidden.
-    pub from: Option<String>,
-    /// The number that was dialled.
-    pub to: String,
-    /// Where the call's chances come from (`split`): any number, another one for each call.
-    pub seed: u64,
-}
-
-impl fmt::Debug for CallFacts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallFacts").field("call", &self.call).finish_non_exhaustive()
-    }
-}
+use crate::secret::Secret;
+use crate::units::{AskId, Digit, PlayId};
 
 /// What happened.
 pub enum Input {
@@ -40,6 +22,8 @@ pub enum Input {
     Answered,
     /// The caller pressed a key.
     Digit(Digit),
+    /// The caller said something. Only comes where [`super::Abilities::speech`] is told.
+    Spoken(Spoken),
     /// A prompt played to its end (never sent for one that was stopped or replaced).
     PlayFinished(PlayId),
     /// A question was answered.
@@ -50,6 +34,22 @@ pub enum Input {
     HungUp,
     /// The moment of the last [`Output::Timeout`] has come.
     Timeout,
+}
+
+/// What a recogniser has understood, at the end of what was said. Personal data: no `Debug`.
+pub struct Spoken {
+    /// The words, as the recogniser spells them.
+    pub words: Secret<String>,
+    /// How sure it is of them, in percent.
+    pub confidence: u8,
+}
+
+impl Spoken {
+    /// Words that were understood with so many percent of confidence.
+    #[must_use]
+    pub fn new(words: impl Into<String>, confidence: u8) -> Self {
+        Self { words: Secret::new(words.into()), confidence }
+    }
 }
 
 /// An order, or the moment to be woken.
@@ -99,10 +99,24 @@ pub struct Lookup {
     pub call: String,
     /// What it is given, by name.
     pub arguments: Vec<(String, String)>,
+    /// A card, under the name of the argument that takes it; only for a service that accepts cards.
+    pub card: Option<(String, CardData)>,
+    /// The same for every repetition of one order, so that it is carried out once.
+    pub idempotency: Option<String>,
     /// The proof that a protected call demands; the driver refuses a protected call without it.
     pub grant: Option<Grant>,
     /// When the answer is no longer waited for.
     pub timeout: Duration,
+}
+
+/// A card on its way to a payment service: wiped when dropped, and nothing but this carries it.
+pub struct CardData {
+    /// Its number, digits only.
+    pub number: Secret<String>,
+    /// The month until which it is valid, `MMYY`; empty when it was not asked for.
+    pub expiry: Secret<String>,
+    /// The three or four digits beside the number; empty when they were not asked for.
+    pub cvv: Secret<String>,
 }
 
 /// The answer to a [`Question`].
@@ -119,6 +133,8 @@ pub enum LookupReply {
     Found(Vec<(String, String)>),
     /// There is no such thing.
     NotFound,
+    /// It was asked and says no: a payment that the card's bank declines.
+    Declined,
     /// No answer, or none of use.
     Unavailable,
 }

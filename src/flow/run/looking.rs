@@ -57,6 +57,8 @@ impl FlowRun {
             service: step.service.clone(),
             call: step.call.clone(),
             arguments,
+            card: None,
+            idempotency: None,
             grant,
             timeout: step.timeout,
         };
@@ -121,7 +123,7 @@ impl FlowRun {
         let exit = match reply {
             LookupReply::Found(fields) => self.keep_reply(step, &fields),
             LookupReply::NotFound => Exit::Outcome("not_found"),
-            LookupReply::Unavailable => Exit::Outcome("unavailable"),
+            LookupReply::Declined | LookupReply::Unavailable => Exit::Outcome("unavailable"),
         };
         self.take(now, exit);
     }

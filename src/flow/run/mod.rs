@@ -20,9 +20,11 @@ pub mod collect;
 mod ending;
 pub(crate) mod eval;
 pub(crate) mod exit;
+mod facts;
 mod handing;
 mod io;
 mod keys;
+mod lines;
 mod looking;
 mod proving;
 mod saying;
@@ -46,9 +48,10 @@ use looking::LookingUp;
 use saying::Saying;
 use values::Value;
 
+pub use facts::{Abilities, Attestation, CallFacts, Signals};
 pub use io::{
-    Answer, CallFacts, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output, Pass,
-    Question, TraceEvent,
+    Answer, CardData, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output, Pass,
+    Question, Spoken, TraceEvent,
 };
 
 /// One caller's way through an application.
@@ -202,6 +205,7 @@ impl FlowRun {
                 }
             }
             Input::Digit(digit) => self.digit(now, digit),
+            Input::Spoken(spoken) => drop(spoken),
             Input::PlayFinished(play) => self.play_finished(now, play),
             Input::Answer(ask, answer) => self.answer(now, ask, answer),
             Input::HandOff(progress) => self.hand_off(now, progress),

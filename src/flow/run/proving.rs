@@ -66,7 +66,7 @@ impl FlowRun {
         };
         self.keys.clear();
         self.state = State::Proving;
-        self.auth.handle(now, auth::Input::Begin { level, offer: step.offer.clone() });
+        self.auth.handle(now, auth::Input::Begin { level, offer: step.offer.clone(), choose: auth::Choose::Policy });
         self.follow_auth(now);
     }
 
@@ -82,6 +82,7 @@ impl FlowRun {
                     self.emit(Output::Ask(ask, Question::Auth(question)));
                 }
                 auth::Output::Rejected { tries_left } => rejected = Some(tries_left),
+                auth::Output::Choose(_) => {}
                 auth::Output::Challenge(next) => challenge = Some(next),
                 auth::Output::Done(outcome) => done = Some(outcome),
                 auth::Output::Idle => break,

@@ -1,0 +1,84 @@
+//! What is known of a call before its flow starts, and what the engine around it can do.
+
+use std::fmt;
+
+use crate::units::CallId;
+
+/// What is known of a call before its flow starts.
+#[derive(Clone)]
+pub struct CallFacts {
+    /// Our name for the call.
+    pub call: CallId,
+    /// The caller's number as the trunk gave it (class personal); `None` when it is hidden.
+    pub from: Option<String>,
+    /// The number that was dialled.
+    pub to: String,
+    /// Where the call's chances come from (`split`): any number, another one for each call.
+    pub seed: u64,
+    /// What the engine around the flow can do.
+    pub abilities: Abilities,
+    /// What the network and the engine tell about the caller besides.
+    pub signals: Signals,
+}
+
+impl CallFacts {
+    /// A call of which no more is known than its numbers, by an engine that can do no more than keys.
+    #[must_use]
+    pub fn new(call: CallId, from: Option<String>, to: String) -> Self {
+        Self { call, from, to, seed: 1, abilities: Abilities::default(), signals: Signals::default() }
+    }
+}
+
+impl fmt::Debug for CallFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallFacts").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// What the engine around a flow can do beyond keys, prompts and hand-offs. A step that needs what is not
+/// there is `unavailable`; one that also takes keys goes on with keys alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// There is a recogniser: [`super::Input::Spoken`] may come.
+    pub speech: bool,
+    /// There is a payment service that takes cards, and a media path that keeps them from everybody else.
+    pub cards: bool,
+    /// There is an engine that compares voices.
+    pub voice: bool,
+}
+
+/// What is told about a caller beside their number. What is `None` is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// How far the network vouches for the number (RFC 8588 §4).
+    pub attestation: Option<Attestation>,
+    /// How many accounts this number has asked for within the last hour.
+    pub accounts_per_caller_1h: Option<u32>,
+    /// How many calls came from this number within the last hour.
+    pub calls_per_caller_1h: Option<u32>,
+    /// How likely the voice is made by a machine, in percent.
+    pub synthetic_voice: Option<u8>,
+}
+
+/// How far the network that a call came from vouches for its number (RFC 8588 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attestation {
+    /// Full: the customer is known and may use the number.
+    A,
+    /// Partial: the customer is known, the number is not checked.
+    B,
+    /// Gateway: it only knows where the call entered.
+    C,
+}
+
+impl Attestation {
+    /// Its letter.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+            Self::C => "C",
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What is said in an input step: the question, the ladder after a miss, the answer read back, the challenge of
+//! a factor.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::flow::ClipKey;
+use crate::flow::document::{Application, Ask, Authenticate, Confirm, LanguageId, Menu, Prompt, Readback, StepKind};
+
+use super::asking::What;
+use super::collect::Miss;
+use super::io::Name;
+use super::{FlowRun, State};
+
+/// What is said.
+#[derive(Clone, Copy)]
+pub(super) enum Line {
+    Question,
+    After(Miss, usize),
+    Readback,
+}
+
+impl FlowRun {
+    /// What to play for a line, and which prompts that are.
+    pub(super) fn line(&self, now: Instant, line: Line) -> (Vec<ClipKey>, Vec<Name>) {
+        let app = Arc::clone(&self.app);
+        let (State::Asking(asking), Some(step)) = (&self.state, self.current(&app)) else {
+            return (Vec::new(), Vec::new());
+        };
+        let mut scope = self.scope(now);
+        scope.answer =
+            asking.reading.as_ref().filter(|_| !asking.secret).map(|(answer, _)| answer.expose().as_str());
+        if let What::Factor { rejected, .. } = &asking.what {
+            scope.tries_left = *rejected;
+        }
+        let mut clips = Vec::new();
+        let mut names = Vec::new();
+        for (language, prompt) in prompts(&app, step, &asking.what, line) {
+            scope.language = language.unwrap_or(self.language);
+            clips.extend(scope.render(prompt));
+            names.push(Name::from(&prompt.key));
+        }
+        (clips, names)
+    }
+}
+
+type Said<'a> = (Option<LanguageId>, &'a Prompt);
+
+/// The prompts of a line, each in its own language where it has one.
+fn prompts<'a>(app: &'a Application, step: &'a StepKind, what: &What, line: Line) -> Vec<Said<'a>> {
+    if let StepKind::Authenticate(step) = step {
+        return challenge(step, what, line);
+    }
+    let Some(input) = step.node().input() else { return Vec::new() };
+    let ladder = match line {
+        Line::After(Miss::NoInput, rung) => input.no_input.get(rung).or_else(|| input.no_input.last()),
+        Line::After(Miss::NoMatch, rung) => input.no_match.get(rung).or_else(|| input.no_match.last()),
+        Line::Question | Line::Readback => None,
+    };
+    match (ladder, step, line) {
+        (Some(prompt), _, _) => vec![(None, prompt)],
+        (_, StepKind::Ask(Ask { confirm: Readback::ReadBack(prompt), .. }), Line::Readback) => {
+            vec![(None, prompt)]
+        }
+        (_, StepKind::ChooseLanguage(step), _) => {
+            let known = |id: &LanguageId| app.language(*id).is_some();
+            step.prompts.iter().filter(|(id, _)| known(id)).map(|(id, prompt)| (Some(*id), prompt)).collect()
+        }
+        (_, StepKind::Ask(Ask { prompt, .. }), _)
+        | (_, StepKind::Menu(Menu { prompt, .. }), _)
+        | (_, StepKind::Confirm(Confirm { prompt, .. }), _) => vec![(None, prompt)],
+        _ => Vec::new(),
+    }
+}
+
+/// What is said for a factor: first that the last response was wrong, in words that do not tell why.
+fn challenge<'a>(step: &'a Authenticate, what: &What, line: Line) -> Vec<Said<'a>> {
+    let What::Factor { challenge, rejected } = what else { return Vec::new() };
+    let mut said: Vec<Said<'a>> = Vec::new();
+    let silent = step.silent.iter().find(|(factor, _)| *factor == challenge.factor);
+    match (line, silent) {
+        (Line::After(Miss::NoInput, _), Some((_, silent))) => return vec![(None, silent)],
+        _ => {
+            if let Some(tries_left) = rejected {
+                let last = step.failed_last.as_ref().filter(|_| *tries_left == 1);
+                said.push((None, last.unwrap_or(&step.failed)));
+            }
+        }
+    }
+    let own = step.challenge.iter().find(|(factor, _)| *factor == challenge.factor);
+    said.extend(own.map(|(_, prompt)| (None, prompt)));
+    said
+}
+
