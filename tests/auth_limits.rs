@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use countersign::auth::{
-    Answer, AuthSession, Choose, Enrolment, FactorId, Grant, Identified, Input, Outcome, Output, Policy, Question, Refused, SubjectRef,
-    Verdict,
+    Answer, AuthSession, Choose, Enrolment, FactorId, Grant, Identified, Input, Outcome, Output, Policy,
+    Question, Refused, SubjectRef, Verdict,
 };
 use countersign::driver::audit_log::AUDIT_FILE;
 use countersign::driver::keys::Keys;
@@ -34,7 +34,10 @@ fn call(vault: &Vault, subject: &SubjectRef, level: &str, responses: &[&str]) ->
     let (mut seen, mut responses, now) = (Vec::new(), responses.iter(), start());
     let mut session = AuthSession::new(Arc::new(Policy::default()), CallId(1));
     session.claimed(subject.clone());
-    session.handle(now, Input::Begin { level: level.into(), offer: FactorId::ALL.to_vec(), choose: Choose::Policy });
+    session.handle(
+        now,
+        Input::Begin { level: level.into(), offer: FactorId::ALL.to_vec(), choose: Choose::Policy },
+    );
     loop {
         let mut next = None;
         loop {
@@ -360,6 +363,7 @@ fn a_locked_subject_changes_no_pin() {
     for _ in 0..5 {
         verify(&vault, NOON, &caller, FactorId::Pin, "11112222");
     }
-    let question = Question::Enrol { grant, factor: FactorId::Pin, secret: secret("73920581"), replace: true };
+    let question =
+        Question::Enrol { grant, factor: FactorId::Pin, secret: secret("73920581"), replace: true };
     assert_eq!(vault.answer(NOON, question), Answer::Enrolment(Enrolment::Locked));
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::auth::{
-    Answer, AuthSession, Choose, FactorId, Identified, Input, LevelName, Outcome, Output, Policy, Question, Refused,
-    SubjectKey, SubjectRef, Verdict,
+    Answer, AuthSession, Choose, FactorId, Identified, Input, LevelName, Outcome, Output, Policy, Question,
+    Refused, SubjectKey, SubjectRef, Verdict,
 };
 use countersign::secret::Secret;
 use countersign::units::{AskId, CallId};

@@ -135,7 +135,14 @@ fn every_machine_wants_its_outputs_drained_before_the_next_input() {
     assert!(minds(|| media.handle(now, media::Input::Timeout)));
     let mut session = AuthSession::new(Arc::new(Policy::default()), CallId(1));
     assert!(minds(|| {
-        session.handle(now, auth::Input::Begin { level: LevelName::from("basic"), offer: Vec::new(), choose: auth::Choose::Policy });
+        session.handle(
+            now,
+            auth::Input::Begin {
+                level: LevelName::from("basic"),
+                offer: Vec::new(),
+                choose: auth::Choose::Policy,
+            },
+        );
     }));
 }
 

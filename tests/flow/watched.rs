@@ -82,8 +82,7 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(app: &Arc<Application>, protected: fn(&str, &str) -> bool) -> Self {
         let now = first_instant();
-        let facts =
-            CallFacts::new(CallId(1), Some(String::from("+441632960001")), String::from("1"));
+        let facts = CallFacts::new(CallId(1), Some(String::from("+441632960001")), String::from("1"));
         let run = FlowRun::new(Arc::clone(app), facts, now, Epoch { instant: now, unix: UnixTime(0) });
         let mut watched = Self {
             run,

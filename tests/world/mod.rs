@@ -426,6 +426,9 @@ fn answer(question: Question) -> Answer {
             let verdict = if right { auth::Verdict::Accept } else { auth::Verdict::Reject };
             Answer::Auth(auth::Answer::Verdict { verdict, locked: false })
         }
+        Question::Auth(auth::Question::Enrol { .. }) => {
+            Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Done))
+        }
         Question::Auth(auth::Question::Audit(_)) => Answer::Auth(auth::Answer::Audited(true)),
         Question::Lookup(_) => {
             Answer::Lookup(LookupReply::Found(vec![("balance".to_owned(), "120.50".to_owned())]))

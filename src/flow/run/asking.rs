@@ -13,8 +13,8 @@ use crate::units::Digit;
 
 use super::collect::{Collect, Expect, Heard, Miss, Next, Rules};
 use super::exit::Exit;
-use super::lines::Line;
 use super::io::{Name, TraceEvent};
+use super::lines::Line;
 use super::values::Value;
 use super::{FlowRun, State};
 

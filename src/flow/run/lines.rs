@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::flow::ClipKey;
-use crate::flow::document::{Application, Ask, Authenticate, Confirm, LanguageId, Menu, Prompt, Readback, StepKind};
+use crate::flow::document::{
+    Application, Ask, Authenticate, Confirm, LanguageId, Menu, Prompt, Readback, StepKind,
+};
 
 use super::asking::What;
 use super::collect::Miss;
@@ -91,4 +93,3 @@ fn challenge<'a>(step: &'a Authenticate, what: &What, line: Line) -> Vec<Said<'a
     said.extend(own.map(|(_, prompt)| (None, prompt)));
     said
 }
-

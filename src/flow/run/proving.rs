@@ -66,7 +66,10 @@ impl FlowRun {
         };
         self.keys.clear();
         self.state = State::Proving;
-        self.auth.handle(now, auth::Input::Begin { level, offer: step.offer.clone(), choose: auth::Choose::Policy });
+        self.auth.handle(
+            now,
+            auth::Input::Begin { level, offer: step.offer.clone(), choose: auth::Choose::Policy },
+        );
         self.follow_auth(now);
     }
 
