@@ -21,6 +21,12 @@ struct Cli {
 enum Command {
     /// Take calls with an application folder.
     Serve(cli::serve::Arguments),
+    /// Load the application again without dropping a call, or try another version on some of the calls.
+    Reload(cli::reload::Arguments),
+    /// Show what is served: versions, calls, queues, agents.
+    Status(cli::status::Arguments),
+    /// Take no new calls, and end when those that run have ended.
+    Drain(cli::drain::Arguments),
     /// Check application folders: everything that is wrong, at once.
     Check(cli::check::Arguments),
     /// Call a SIP address and go through the call flow as a caller would.
@@ -41,6 +47,9 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         None => cli::serve::demo(),
         Some(Command::Serve(arguments)) => cli::serve::run(arguments),
+        Some(Command::Reload(arguments)) => cli::reload::run(arguments),
+        Some(Command::Status(arguments)) => cli::status::run(arguments),
+        Some(Command::Drain(arguments)) => cli::drain::run(arguments),
         Some(Command::Check(arguments)) => cli::check::run(arguments),
         Some(Command::Call(arguments)) => cli::call::run(arguments),
         Some(Command::Subject(arguments)) => cli::subject::run(arguments),

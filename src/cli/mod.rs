@@ -4,9 +4,12 @@ pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod call;
 pub(crate) mod check;
+pub(crate) mod drain;
 pub(crate) mod enrol;
 pub(crate) mod keys;
+pub(crate) mod reload;
 pub(crate) mod serve;
+pub(crate) mod status;
 pub(crate) mod subject;
 
 use std::ops::RangeInclusive;
@@ -15,6 +18,7 @@ use std::process::ExitCode;
 
 use countersign::driver::keys::DATABASE_FILE;
 use countersign::driver::vault::Vault;
+use countersign::units::UnixTime;
 
 /// 0 when done; 2 with the reason on standard error when the user must do something.
 #[expect(clippy::print_stderr, reason = "a command talks to its user")]
@@ -40,6 +44,21 @@ fn in_use(data: &Path) -> Result<(), String> {
 fn existing(data: &Path) -> Result<Vault, String> {
     in_use(data)?;
     Vault::open_data(data).map_err(text)
+}
+
+/// How a command prints what it found.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// A moment, in UTC.
+fn when(at: UnixTime) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| at.0.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
 fn text(error: impl std::fmt::Display) -> String {

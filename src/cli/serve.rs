@@ -20,7 +20,9 @@ use countersign::driver::application::ApplicationSource;
 use countersign::driver::prompts::{AudioLibrary, AudioSources};
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::services::ServicesFrom;
-use countersign::driver::{demo, embedded, os, signals};
+use countersign::driver::signals::{self, Signal, Signals};
+use countersign::driver::versions::Change;
+use countersign::driver::{demo, embedded, os};
 use countersign::flow::ClipKey;
 use countersign::phone::{Phone, PhoneConfig, agent};
 use countersign::sip::timers::TimerConfig;
@@ -30,6 +32,12 @@ use countersign::sip::timers::TimerConfig;
 pub(crate) struct Arguments {
     /// The application's folder; the bank inside the binary when absent.
     application: Option<PathBuf>,
+    /// Another version of it, on trial: it gets `--percent` of a hundred new calls.
+    #[arg(long, value_name = "DIR", requires = "percent")]
+    canary: Option<PathBuf>,
+    /// How many of a hundred new calls the version on trial gets.
+    #[arg(long, value_name = "N", requires = "canary", value_parser = clap::value_parser!(u8).range(0..=100))]
+    percent: Option<u8>,
     /// The SIP address, for UDP and TCP.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5060")]
     sip: SocketAddr,
@@ -52,6 +60,8 @@ const DEMO_SIP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4
 pub(crate) fn demo() -> ExitCode {
     run(Arguments {
         application: None,
+        canary: None,
+        percent: None,
         sip: DEMO_SIP,
         data: PathBuf::from("data"),
         shards: None,
@@ -93,19 +103,23 @@ fn serve(arguments: Arguments) -> Result<ExitCode, String> {
     };
     let interrupted = signals::watch().map_err(|error| format!("signals can't be watched: {error}"))?;
     let deployment = serve::start(&settings).map_err(|error| error.to_string())?;
-    if !deployment.application.warnings.is_empty() {
-        let count = deployment.application.warnings.len();
-        eprintln!("{count} warning(s) about the application; `countersign check` shows them");
+    let warnings = deployment.application().warnings.len();
+    if warnings > 0 {
+        eprintln!("{warnings} warning(s) about the application; `countersign check` shows them");
+    }
+    if let (Some(folder), Some(percent)) = (&arguments.canary, arguments.percent) {
+        try_out(&deployment, folder, percent)?;
     }
     let agent = agent_phone.map(|phone| DemoAgent::start(phone, &deployment)).transpose()?;
     if agent.is_some() {
         make_customers(&settings.data, &deployment)?;
     }
     greet(&settings, &deployment, agent_address);
-    let broken = watch(&deployment, &interrupted);
-    match broken {
-        None => wind_down(deployment, &interrupted),
-        Some(part) => {
+    let end = watch(&deployment, &interrupted);
+    let broken = matches!(end, End::Broken(_));
+    match end {
+        End::Asked { within } => wind_down(deployment, &interrupted, within),
+        End::Broken(part) => {
             eprintln!(
                 "error: {part} ended by a defect; this process stops, for its supervisor to start it again"
             );
@@ -115,17 +129,45 @@ fn serve(arguments: Arguments) -> Result<ExitCode, String> {
     if let Some(agent) = agent {
         agent.stop();
     }
-    Ok(if broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Waits for a signal, or for a part that ended by itself.
-fn watch(deployment: &Deployment, interrupted: &signals::Signals) -> Option<&'static str> {
-    while !interrupted.wait_for(Duration::from_secs(1)) {
+/// Why serving ends.
+enum End {
+    /// Somebody asked for it; calls that run may go on for so long.
+    Asked { within: Duration },
+    /// A part ended by itself.
+    Broken(&'static str),
+}
+
+/// Serves until somebody or something ends it; a SIGHUP loads the application again.
+fn watch(deployment: &Deployment, signals: &Signals) -> End {
+    loop {
+        match signals.wait_for(Duration::from_secs(1)) {
+            Some(Signal::Stop) => return End::Asked { within: FAREWELL },
+            Some(Signal::Reload) => super::reload::by_signal(deployment),
+            None => {}
+        }
+        if let Some(drain) = deployment.versions.draining() {
+            return End::Asked { within: drain.within.unwrap_or(FAREWELL) };
+        }
         if let Some(part) = deployment.broken() {
-            return Some(part);
+            return End::Broken(part);
         }
     }
-    None
+}
+
+/// Calls that run may go on for so long unless somebody said otherwise.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// Begins with a version on trial, or not at all.
+fn try_out(deployment: &Deployment, folder: &std::path::Path, percent: u8) -> Result<(), String> {
+    let from = Some(ApplicationSource::Folder(folder.to_owned()));
+    let tried = deployment.versions.apply(Change::Canary { from, percent });
+    let (canary, percent) =
+        tried.map_err(super::text)?.canary.ok_or("the version on trial is not there".to_owned())?;
+    println!("on trial: `{}` (version {}) gets {percent} % of new calls", canary.title, canary.hash);
+    Ok(())
 }
 
 fn cores() -> usize {
@@ -133,23 +175,25 @@ fn cores() -> usize {
 }
 
 /// Running calls may end by themselves for a while; a second signal ends them at once.
-fn wind_down(deployment: Deployment, interrupted: &signals::Signals) {
-    deployment.drain();
+fn wind_down(deployment: Deployment, signals: &Signals, within: Duration) {
+    deployment.versions.drain(Some(within));
     let calls = deployment.calls();
     if calls > 0 {
+        let within = within.as_secs();
         println!(
-            "{calls} call(s) running; waiting up to 30 s for them to end. Press Ctrl-C again to end them now."
+            "{calls} call(s) running; waiting up to {within} s for them to end. Press Ctrl-C again to end them now."
         );
     }
-    let deadline = os::now() + Duration::from_secs(30);
-    while deployment.calls() > 0 && os::now() < deadline && !interrupted.wait_for(Duration::from_millis(200))
-    {
-    }
+    let deadline = os::now() + within;
+    while deployment.calls() > 0
+        && os::now() < deadline
+        && signals.wait_for(Duration::from_millis(200)) != Some(Signal::Stop)
+    {}
     deployment.stop();
 }
 
 fn greet(settings: &ServeSettings, deployment: &Deployment, agent: Option<SocketAddr>) {
-    let application = &deployment.application;
+    let application = deployment.application();
     println!(
         "countersign {}: `{}` (version {}) answers on sip:{} by UDP and TCP, {} shard(s)",
         env!("CARGO_PKG_VERSION"),
@@ -212,10 +256,11 @@ struct DemoAgent {
 impl DemoAgent {
     #[expect(clippy::disallowed_methods, reason = "the demo agent is a thread of its own")]
     fn start(phone: Phone, deployment: &Deployment) -> Result<Self, String> {
+        let clips = deployment.application().clips;
         let mut greetings = HashMap::new();
         for level in ["none", "basic", "strong"] {
             let key = ClipKey::new(format!("en-GB/demo_agent_{level}"));
-            let clip = deployment.application.clips.get(&key).cloned().or_else(|| embedded_clip(&key));
+            let clip = clips.get(&key).cloned().or_else(|| embedded_clip(&key));
             greetings.extend(clip.map(|clip| (level.to_owned(), clip)));
         }
         let stop = Arc::new(AtomicBool::new(false));

@@ -1,15 +1,16 @@
 //! Loads an application: its folder of flows, its recordings, its hash.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::embedded;
 use super::prompts::{AudioLibrary, AudioProblem, AudioSources};
+use super::snapshot::{Fingerprint, Snapshot};
 use crate::diagnostic::{self, Diagnostic};
 use crate::flow::document::Application;
 use crate::flow::{self, ClipKey, Files};
@@ -23,6 +24,25 @@ pub enum ApplicationSource {
     Embedded(&'static str),
 }
 
+impl ApplicationSource {
+    /// Whichever folder links lead to now.
+    fn resolved(&self) -> Self {
+        match self {
+            Self::Folder(folder) => Self::Folder(fs::canonicalize(folder).unwrap_or_else(|_| folder.clone())),
+            Self::Embedded(name) => Self::Embedded(name),
+        }
+    }
+
+    /// The folder, if it is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::Embedded(_) => None,
+        }
+    }
+}
+
 /// Why an application can't be used.
 #[derive(Debug, Error)]
 pub enum ApplicationError {
@@ -34,6 +54,11 @@ pub enum ApplicationError {
     /// The check found errors.
     #[error("{}", diagnostic::render(.0))]
     Check(Vec<Diagnostic>),
+    /// Somebody writes the files all the time.
+    #[error(
+        "the files of {0} keep changing while they are read\n  help: try again when they are all written"
+    )]
+    Restless(PathBuf),
     /// Recordings are missing or unreadable.
     #[error("{}", list(.0))]
     Audio(Vec<AudioProblem>),
@@ -50,28 +75,79 @@ pub struct Loaded {
     pub application: Arc<Application>,
     /// The recordings.
     pub clips: Arc<AudioLibrary>,
-    /// The first 16 hexadecimal digits of the SHA-256 of its files.
+    /// Its version: the first 16 hexadecimal digits of the SHA-256 of its files and recordings.
     pub hash: Arc<str>,
+    /// What it was made of.
+    pub fingerprint: Arc<Fingerprint>,
+    /// Where it came from.
+    pub source: ApplicationSource,
     /// Warnings of the check.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Loads an application with its recordings.
+/// Loads an application with its recordings. What is loaded is one state of its files: when they change
+/// meanwhile, they are read again.
 ///
 /// # Errors
 /// [`ApplicationError`] with everything that is wrong, at once.
 pub fn load(source: &ApplicationSource) -> Result<Loaded, ApplicationError> {
-    let files = open(source)?;
-    let (application, warnings) = flow::load(files.as_ref()).map_err(ApplicationError::Check)?;
+    for _ in 0..READS {
+        // A link such as `current` may be turned to another folder: this load stays with one.
+        let place = source.resolved();
+        let files = open(&place)?;
+        let snapshot = Snapshot::of(files.as_ref());
+        let loaded = load_from(source, &place, &snapshot);
+        let (clips, audio) = (wanted(&loaded), audio_sources(&place));
+        let fingerprint = match &loaded {
+            Ok(loaded) => Fingerprint::clone(&loaded.fingerprint),
+            Err(_) => snapshot.fingerprint(&clips, &audio),
+        };
+        if fingerprint.again(files.as_ref(), &clips, &audio) == fingerprint {
+            return loaded;
+        }
+    }
+    match source {
+        ApplicationSource::Folder(folder) => Err(ApplicationError::Restless(folder.clone())),
+        ApplicationSource::Embedded(name) => Err(ApplicationError::NoFolder(PathBuf::from(name))),
+    }
+}
+
+fn wanted(loaded: &Result<Loaded, ApplicationError>) -> BTreeSet<ClipKey> {
+    loaded.as_ref().map(|loaded| loaded.application.clips()).unwrap_or_default()
+}
+
+fn load_from(
+    source: &ApplicationSource,
+    place: &ApplicationSource,
+    files: &Snapshot<'_>,
+) -> Result<Loaded, ApplicationError> {
+    let (application, warnings) = flow::load(files).map_err(ApplicationError::Check)?;
     let wanted: BTreeSet<ClipKey> = application.clips();
-    let clips = AudioLibrary::load(&audio_sources(source), &wanted).map_err(ApplicationError::Audio)?;
+    let audio = audio_sources(place);
+    // Before the recordings are read: one that changes then is seen to differ afterwards.
+    let fingerprint = files.fingerprint(&wanted, &audio);
+    let clips = AudioLibrary::load(&audio, &wanted).map_err(ApplicationError::Audio)?;
     Ok(Loaded {
         application: Arc::new(application),
         clips: Arc::new(clips),
-        hash: hash(files.as_ref()),
+        hash: fingerprint.hash(),
+        fingerprint: Arc::new(fingerprint),
+        source: source.clone(),
         warnings,
     })
 }
+
+/// The version that the files of a loaded application would have now; `None` when they are not there.
+#[must_use]
+pub fn hash_now(loaded: &Loaded) -> Option<Arc<str>> {
+    let place = loaded.source.resolved();
+    let files = open(&place).ok()?;
+    let clips = loaded.application.clips();
+    Some(loaded.fingerprint.again(files.as_ref(), &clips, &audio_sources(&place)).hash())
+}
+
+/// How often files that change are read before that is told.
+const READS: usize = 5;
 
 /// Opens the files of an application.
 ///
@@ -114,7 +190,7 @@ struct FolderFiles {
 
 impl Files for FolderFiles {
     fn read(&self, path: &str) -> Option<String> {
-        fs::read_to_string(self.folder.join(path)).ok()
+        read_text(&self.folder.join(path))
     }
 
     fn list(&self, folder: &str) -> Vec<String> {
@@ -139,6 +215,37 @@ impl Files for FolderFiles {
     }
 }
 
+/// A regular file's text: anything else might never end. Of a YAML file that is far too long only the
+/// beginning is read, for its reader to find it too long.
+fn read_text(path: &Path) -> Option<String> {
+    let data = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    if path.extension().is_none_or(|extension| extension != "yaml") {
+        if data.len() > MOST_BYTES {
+            tracing::error!(path = %path.display(), most = MOST_BYTES, "a file is too large and is not read");
+            return None;
+        }
+        return fs::read_to_string(path).ok();
+    }
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(MOST_YAML).read_to_end(&mut bytes).ok()?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        // Cut in the middle of a character.
+        Err(error) if data.len() > MOST_YAML && error.utf8_error().error_len().is_none() => {
+            let valid = error.utf8_error().valid_up_to();
+            let mut bytes = error.into_bytes();
+            bytes.truncate(valid);
+            String::from_utf8(bytes).ok()
+        }
+        Err(_) => None,
+    }
+}
+
+/// Tables are held in memory.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+/// Above what a YAML file of an application may have.
+const MOST_YAML: u64 = 64 * 1024 * 1024;
+
 struct EmbeddedFiles(&'static str);
 
 impl Files for EmbeddedFiles {
@@ -156,18 +263,4 @@ impl Files for EmbeddedFiles {
     fn recordings(&self) -> Option<BTreeSet<String>> {
         Some(embedded::recordings())
     }
-}
-
-fn hash(files: &dyn Files) -> Arc<str> {
-    let mut hasher = Sha256::new();
-    for folder in ["", "prompts", "data"] {
-        for path in files.list(folder) {
-            hasher.update(path.as_bytes());
-            hasher.update([0]);
-            hasher.update(files.read(&path).unwrap_or_default().as_bytes());
-            hasher.update([0]);
-        }
-    }
-    let digest = hasher.finalize();
-    Arc::from(data_encoding::HEXLOWER.encode(digest.get(..8).unwrap_or_default()))
 }

@@ -16,7 +16,9 @@ use super::edge::Edge;
 use super::os;
 use super::shard::{self, Mailbox};
 use super::vault::Vault;
-use crate::routing::{AgentName, Contact, DeskEvent, DeskRequest, Input, Output, Switchboard};
+use crate::routing::{
+    AgentName, AgentView, Contact, DeskEvent, DeskRequest, Input, Output, QueueView, Roster, Switchboard,
+};
 use crate::sip::Path;
 use crate::sip::registrar::{self, Registrar};
 use crate::units::CallId;
@@ -43,8 +45,22 @@ pub enum Mail {
     },
     /// An agent with a fixed address is there.
     AgentUp(AgentName, Contact),
+    /// An agent's address is fixed no longer.
+    AgentDown(AgentName),
+    /// These are the queues and agents from now on.
+    Roster(Roster),
+    /// Tell of queues and agents.
+    Report(SyncSender<Report>),
     /// Close.
     Stop,
+}
+
+/// Who waits and who serves, at a moment.
+pub struct Report {
+    /// The queues.
+    pub queues: Vec<QueueView>,
+    /// The agents.
+    pub agents: Vec<AgentView>,
 }
 
 const MAILBOX_PLACES: usize = 8192;
@@ -137,6 +153,20 @@ impl Running {
                 Ok(Mail::AgentUp(name, contact)) => {
                     self.house.switchboard.handle(now, Input::AgentUp(name, contact));
                     self.drain_switchboard();
+                }
+                Ok(Mail::AgentDown(name)) => {
+                    self.house.switchboard.handle(now, Input::AgentDown(name));
+                    self.drain_switchboard();
+                }
+                Ok(Mail::Roster(roster)) => {
+                    self.house.switchboard.handle(now, Input::Roster(roster));
+                    self.drain_switchboard();
+                }
+                Ok(Mail::Report(to)) => {
+                    let board = &self.house.switchboard;
+                    let report = Report { queues: board.queue_views(), agents: board.agent_views() };
+                    // Whoever asked and did not wait does not want it any more.
+                    let _ = to.try_send(report);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }

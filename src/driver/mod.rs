@@ -3,6 +3,7 @@
 pub mod application;
 pub mod audit_log;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod edge;
 pub mod embedded;
@@ -20,7 +21,10 @@ pub mod serve;
 pub mod services;
 pub mod shard;
 pub mod signals;
+pub mod site;
+pub mod snapshot;
 pub mod store;
 mod stream;
 pub mod vault;
 pub mod vault_pool;
+pub mod versions;

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use thiserror::Error;
 
 use super::application::{self, ApplicationError, ApplicationSource, Loaded};
 use super::config::{Config, ConfigError};
+use super::control::{self, Claim, Control, ControlError};
 use super::edge::{self, Edge, EdgeError, Listeners, Readers};
 use super::gate::Gate;
 use super::house::{self, House};
@@ -26,11 +26,12 @@ use super::outside::ShardOutside;
 use super::records;
 use super::services::{PoolSize, ServicePool, ServicesFrom};
 use super::shard::{self, Mail, Mailbox, ShardSettings};
+use super::site::{Site, UnknownName, check_names};
 use super::vault::{Vault, VaultError};
 use super::vault_pool::{self, VaultPool};
-use crate::call::{CallLimits, CallSettings};
-use crate::engine::{Engine, EngineConfig, Limits};
-use crate::routing::{Agent, AgentName, Contact, Queue, QueueName, Switchboard, SwitchboardConfig};
+use super::versions::{Applied, Change, Links, ReloadError, Versions};
+use crate::engine::{Engine, EngineConfig, Limits, Lineup};
+use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::digest::Algorithm;
 use crate::sip::registrar::{Registrar, RegistrarConfig};
 use crate::sip::timers::TimerConfig;
@@ -84,19 +85,11 @@ pub enum StartError {
     #[error(transparent)]
     Edge(#[from] EdgeError),
     /// The application hands callers to something that the settings do not have.
-    #[error(
-        "{path}: the application uses the {what} `{name}`, which is not there\n  help: add it under `{section}:`"
-    )]
-    Unknown {
-        /// The settings file.
-        path: PathBuf,
-        /// `queue` or `transfer target`.
-        what: &'static str,
-        /// Its name.
-        name: String,
-        /// The section of the settings.
-        section: &'static str,
-    },
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// Something the operating system did not give.
     #[error(
         "the operating system did not give {what}: {source}\n  help: check the limits of this user (ulimit -a)"
@@ -113,10 +106,11 @@ pub enum StartError {
 pub struct Deployment {
     /// The SIP address in use.
     pub sip: SocketAddr,
-    /// What was loaded.
-    pub application: Loaded,
+    /// The versions of the application.
+    pub versions: Arc<Versions>,
     /// The store, for those who serve beside calls.
     pub vault: Arc<Vault>,
+    control: Control,
     edge: Edge,
     mailboxes: Vec<Mailbox>,
     shards: Vec<JoinHandle<()>>,
@@ -133,17 +127,25 @@ pub fn start(settings: &ServeSettings) -> Result<Deployment, StartError> {
     let loaded = application::load(&settings.application)?;
     Config::write_default(&settings.data, &loaded.application.queues())?;
     let config = Config::read(&settings.data)?;
-    check_names(settings, &config, &loaded)?;
+    check_names(&settings.data, &config, &loaded.application)?;
     let access = Access::read(settings, &config)?;
+    let claim = Claim::of(&settings.data)?;
     // The address before the keys: a port in use must leave nothing half made.
     let listeners = Listeners::bind(settings.sip)?;
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
     vault.set_policy(Arc::clone(&loaded.application.policy));
+    let site = Site {
+        data: settings.data.clone(),
+        listen: listeners.local,
+        signer: vault.token_key().clone(),
+        epoch: os::epoch(),
+        more_agents: settings.more_agents.clone(),
+    };
     // Fewer descriptors than calls need would show as refused calls, later.
     os::raise_descriptor_limit();
-    let parts = Parts { settings, config: &config, access, loaded: &loaded, vault: &vault };
-    parts.start_threads(listeners)
+    let parts = Parts { settings, config, access, loaded, vault, site };
+    parts.start_threads(listeners, claim)
 }
 
 /// Who may send what, as the settings say it.
@@ -166,27 +168,28 @@ impl Access {
 
 struct Parts<'a> {
     settings: &'a ServeSettings,
-    config: &'a Config,
+    config: Config,
     access: Access,
-    loaded: &'a Loaded,
-    vault: &'a Arc<Vault>,
+    loaded: Loaded,
+    vault: Arc<Vault>,
+    site: Site,
 }
 
 impl Parts<'_> {
-    fn start_threads(&self, listeners: Listeners) -> Result<Deployment, StartError> {
+    fn start_threads(self, listeners: Listeners, claim: Claim) -> Result<Deployment, StartError> {
         let local = listeners.local;
         let shards = self.settings.shards.max(1);
         let mut entropy = os::entropy().map_err(|source| system("randomness", source))?;
         let gate = self.gate(&entropy.hex(6), shards);
         let suffixes: Vec<String> = (0..shards).map(|shard| gate.call_id_suffix(shard)).collect();
-        let pool = VaultPool::start(self.vault, vault_pool::WORKERS, vault_pool::QUEUE)
+        let pool = VaultPool::start(&self.vault, vault_pool::WORKERS, vault_pool::QUEUE)
             .map_err(|source| system("threads", source))?;
         let pool = Arc::new(pool);
         let services = ServicePool::start(self.settings.services.source(), PoolSize::default())
             .map_err(|source| system("threads", source))?;
         let services = Arc::new(services);
         let (records, records_thread) =
-            records::start(Arc::clone(self.vault)).map_err(|source| system("threads", source))?;
+            records::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
         let (house_sender, house_mail) = house::mailbox();
         let prepared: Vec<_> = (0..shards)
             .map(|_| shard::prepare())
@@ -195,7 +198,7 @@ impl Parts<'_> {
         let (mailboxes, prepared): (Vec<Mailbox>, Vec<_>) = prepared.into_iter().unzip();
         let readers = Readers { shards: mailboxes.clone(), house: house_sender.clone() };
         let edge = edge::start(listeners, gate, readers).map_err(|source| system("threads", source))?;
-        let calls = Arc::new(self.call_settings(local));
+        let lineup: Lineup = Arc::new(self.site.call_settings(&self.config, &self.loaded)).into();
         let mut threads = Vec::new();
         for (number, (prepared, suffix)) in prepared.into_iter().zip(suffixes).enumerate() {
             let engine_config = EngineConfig {
@@ -204,7 +207,7 @@ impl Parts<'_> {
                     timers: self.settings.sip_timers,
                     ..EndpointConfig::default()
                 },
-                lineup: Arc::clone(&calls).into(),
+                lineup: lineup.clone(),
                 trunks: self.access.trunks.clone(),
                 traced: self.traced(),
                 limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
@@ -228,23 +231,33 @@ impl Parts<'_> {
             let thread = shard::start(prepared, shard_settings, engine, Box::new(outside));
             threads.push(thread.map_err(|source| system("threads", source))?);
         }
+        let roster = self.site.roster(&self.config);
+        let queues = roster.queues.into_iter().map(|(name, places)| Queue::new(name, places)).collect();
         let house = House {
-            switchboard: self.switchboard(),
+            switchboard: Switchboard::new(SwitchboardConfig::default(), queues, roster.agents),
             registrar: Registrar::new(self.registrar_config(), os::now(), entropy.fork()),
-            vault: Arc::clone(self.vault),
+            vault: Arc::clone(&self.vault),
             shards: mailboxes.clone(),
             edge: edge.clone(),
         };
         let house_thread = house::start(house, house_mail).map_err(|source| system("threads", source))?;
-        for (name, uri) in self.fixed_agents() {
+        for (name, uri) in self.site.fixed_agents(&self.config) {
             // The mailbox is empty: there is room for every agent of a settings file.
             let up = house::Mail::AgentUp(AgentName::from(name.as_str()), Contact::new(uri, None));
             let _ = house_sender.try_send(up);
         }
+        let links = Links {
+            mailboxes: mailboxes.clone(),
+            house: house_sender.clone(),
+            vault: Arc::clone(&self.vault),
+        };
+        let versions = Arc::new(Versions::new(self.site, links, self.config, self.loaded, &lineup));
+        let control = control::start(claim, Arc::clone(&versions))?;
         Ok(Deployment {
             sip: local,
-            application: self.loaded.clone(),
-            vault: Arc::clone(self.vault),
+            versions,
+            vault: self.vault,
+            control,
             edge,
             mailboxes,
             shards: threads,
@@ -271,71 +284,6 @@ impl Parts<'_> {
         let traced = self.config.trunks.iter().filter(|trunk| trunk.trace);
         traced.map(|trunk| Arc::from(trunk.name.as_str())).collect()
     }
-
-    fn call_settings(&self, local: SocketAddr) -> CallSettings {
-        let limits = &self.config.limits;
-        let targets = self.config.transfers.iter();
-        CallSettings {
-            application: Arc::clone(&self.loaded.application),
-            application_hash: Arc::clone(&self.loaded.hash),
-            clips: Arc::clone(&self.loaded.clips) as _,
-            targets: targets.map(|(name, uri)| (name.clone(), Contact::new(uri.clone(), None))).collect(),
-            signer: self.vault.token_key().clone(),
-            epoch: os::epoch(),
-            listen: local,
-            limits: CallLimits {
-                ring: limits.ring(),
-                max_duration: Duration::from_secs(limits.call_minutes.saturating_mul(60)),
-                media_silence: Duration::from_secs(limits.silence_seconds),
-                ..CallLimits::default()
-            },
-        }
-    }
-
-    fn switchboard(&self) -> Switchboard {
-        let queues = self
-            .config
-            .queues
-            .iter()
-            .map(|(name, queue)| Queue::new(QueueName::from(name.as_str()), queue.places));
-        let all: Vec<QueueName> =
-            self.config.queues.keys().map(|name| QueueName::from(name.as_str())).collect();
-        let configured = self.config.agents.iter().map(|agent| {
-            let queues = agent.queues.iter().map(|queue| QueueName::from(queue.as_str())).collect();
-            Agent::new(AgentName::from(agent.name.as_str()), queues)
-        });
-        let more = self.settings.more_agents.iter();
-        let more = more.map(|(name, _)| Agent::new(AgentName::from(name.as_str()), all.clone()));
-        Switchboard::new(SwitchboardConfig::default(), queues.collect(), configured.chain(more).collect())
-    }
-
-    fn fixed_agents(&self) -> Vec<(String, String)> {
-        let configured = self.config.agents.iter();
-        let fixed = configured.filter_map(|agent| Some((agent.name.clone(), agent.sip.clone()?)));
-        fixed.chain(self.settings.more_agents.iter().cloned()).collect()
-    }
-}
-
-/// A queue or a transfer target that only the application knows would fail a caller, not the admin.
-fn check_names(settings: &ServeSettings, config: &Config, loaded: &Loaded) -> Result<(), StartError> {
-    let path = settings.data.join(Config::FILE);
-    let unknown = |what, name: &str, section| StartError::Unknown {
-        path: path.clone(),
-        what,
-        name: name.to_owned(),
-        section,
-    };
-    for name in loaded.application.queues() {
-        if !config.queues.contains_key(&*name) {
-            return Err(unknown("queue", &name, "queues"));
-        }
-    }
-    for name in loaded.application.transfer_targets() {
-        if !name.starts_with("sip:") && !config.transfers.contains_key(&*name) {
-            return Err(unknown("transfer target", &name, "transfers"));
-        }
-    }
-    Ok(())
 }
 
 fn system(what: &'static str, source: std::io::Error) -> StartError {
@@ -384,16 +332,28 @@ impl Deployment {
         }
     }
 
+    /// The application that new calls get.
+    #[must_use]
+    pub fn application(&self) -> Loaded {
+        self.versions.running().loaded
+    }
+
+    /// Loads the application again, or another in its place: new calls get it, those that run keep theirs.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; everything is served as before then.
+    pub fn reload(&self, from: Option<ApplicationSource>) -> Result<Applied, ReloadError> {
+        self.versions.apply(Change::Reload(from))
+    }
+
     /// Takes no new calls from now on; those that run go on.
     pub fn drain(&self) {
-        for mailbox in &self.mailboxes {
-            // A full mailbox: `stop` follows and ends the shard in any case.
-            let _ = mailbox.send(Mail::Drain);
-        }
+        self.versions.drain(None);
     }
 
     /// Ends every call and every thread.
     pub fn stop(self) {
+        self.control.stop();
         for (mailbox, thread) in self.mailboxes.iter().zip(&self.shards) {
             let mut mail = Mail::Stop;
             while let Err(back) = mailbox.send(mail)

@@ -4,10 +4,12 @@ mod agent;
 mod desk;
 mod name;
 mod queue;
+mod roster;
 mod switchboard;
 
 pub use agent::{Agent, AgentState, Contact};
 pub use desk::{DeskEvent, DeskRequest};
 pub use name::{AgentName, QueueName};
 pub use queue::{Entry, Queue};
+pub use roster::{AgentView, QueueView, Roster};
 pub use switchboard::{Input, OfferResult, Output, Switchboard, SwitchboardConfig};

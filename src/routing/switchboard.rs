@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::agent::{Agent, AgentState, Contact};
 use super::name::{AgentName, QueueName};
 use super::queue::{Entry, Queue};
+use super::roster::Roster;
 use crate::units::CallId;
 
 /// Something that happened to the switchboard.
@@ -47,6 +48,8 @@ pub enum Input {
         /// The call.
         call: CallId,
     },
+    /// The settings name these queues and agents from now on.
+    Roster(Roster),
     /// The time asked for by `Output::Timeout` came.
     Timeout,
 }
@@ -109,8 +112,8 @@ impl Default for SwitchboardConfig {
 #[derive(Debug)]
 pub struct Switchboard {
     config: SwitchboardConfig,
-    queues: HashMap<QueueName, Queue>,
-    agents: Vec<Agent>,
+    pub(super) queues: HashMap<QueueName, Queue>,
+    pub(super) agents: Vec<Agent>,
     out: VecDeque<Output>,
 }
 
@@ -132,6 +135,7 @@ impl Switchboard {
             Input::AgentDown(name) => self.agent_down(&name),
             Input::OfferResult { call, agent, result } => self.offer_result(now, call, &agent, result),
             Input::Released { agent, call } => self.released(now, &agent, call),
+            Input::Roster(roster) => self.change(roster),
             Input::Timeout => self.expire(now),
         }
         self.match_up(now);

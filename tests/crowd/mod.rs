@@ -87,7 +87,7 @@ impl Bank {
     /// How long a prompt of the bank is in English.
     fn prompt(&self, key: &str) -> Duration {
         let key = ClipKey::new(format!("en-GB/{key}"));
-        let clip = self.deployment().application.clips.get(&key);
+        let clip = self.deployment().application().clips.get(&key).cloned();
         clip.unwrap_or_else(|| panic!("{} is recorded", key.as_str())).duration()
     }
 

@@ -1,0 +1,115 @@
+//! `countersign status`: what a running server serves.
+
+#![expect(clippy::print_stdout, reason = "a command talks to its user")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use countersign::driver::control::{self, OnDisk, Reply, Request, Status, VersionStatus};
+use countersign::units::UnixTime;
+
+/// Show what is served.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The data folder of the running server.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = super::Format::Text)]
+    format: super::Format,
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let asked = control::ask(&arguments.data, &Request::Status, Duration::from_secs(30));
+    super::ended(match asked {
+        Ok(Reply::Status(status)) => {
+            match arguments.format {
+                super::Format::Text => print!("{}", shown(&status)),
+                super::Format::Json => println!("{}", serde_json::to_string(&status).unwrap_or_default()),
+            }
+            Ok(())
+        }
+        Ok(_) => Err("a strange answer".to_owned()),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+fn shown(status: &Status) -> String {
+    use std::fmt::Write;
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let mut line = |name: &str, text: &str| {
+        let _ = writeln!(out, "{name:<9} {text}");
+    };
+    let Status { countersign, sip, pid, calls, ended, .. } = status;
+    line(
+        "server",
+        &format!("countersign {countersign}, process {pid}, sip:{sip}, up {}", span(status.uptime_s)),
+    );
+    line(
+        "calls",
+        &format!(
+            "{calls} running, {ended} ended{}",
+            if status.draining { "; no new ones are taken" } else { "" }
+        ),
+    );
+    line("version", &version(&status.running));
+    if let Some(text) = files(&status.running) {
+        line("", &text);
+    }
+    if let Some(canary) = &status.canary {
+        line("on trial", &format!("{}; gets {} % of new calls", version(&canary.version), canary.percent));
+        let (new, old) = (canary.version.begun, status.running.begun);
+        line("", &format!("since the last change {new} of {} new calls", new + old));
+        if let Some(text) = files(&canary.version) {
+            line("", &text);
+        }
+    }
+    for former in &status.former {
+        line("former", &format!("{} · {} call(s) to end", former.hash, former.calls));
+    }
+    if let Some(refused) = &status.refused {
+        let first = refused.error.lines().next().unwrap_or_default();
+        line("refused", &format!("{}: {first}", super::when(UnixTime(refused.at_ms))));
+        line("", "`countersign reload` shows all that is wrong");
+    }
+    for shard in &status.silent_shards {
+        line("silent", &format!("shard {shard} does not answer: its calls are not counted by version"));
+    }
+    for queue in &status.queues {
+        line("queue", &format!("{} · {} of {} waiting", queue.name, queue.waiting, queue.places));
+    }
+    for agent in &status.agents {
+        line("agent", &format!("{} · {} · {}", agent.name, agent.state, agent.queues.join(", ")));
+    }
+    out
+}
+
+fn version(version: &VersionStatus) -> String {
+    let folder = super::reload::shown(version.folder.as_deref());
+    let since = super::when(UnixTime(version.since_ms));
+    let VersionStatus { title, hash, calls, .. } = version;
+    format!("{hash} `{title}` from {folder}, since {since} · {calls} call(s)")
+}
+
+fn files(version: &VersionStatus) -> Option<String> {
+    match &version.files {
+        OnDisk::Same => None,
+        OnDisk::Changed { hash } => {
+            Some(format!("its files have changed ({hash}): `countersign reload` loads them"))
+        }
+        OnDisk::Gone => Some("its files are not there any more".to_owned()),
+    }
+}
+
+/// `3 d 4 h`, `12 min`, `7 s`.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}

@@ -1,0 +1,237 @@
+//! What is asked over the control socket and what is answered: one JSON object a line.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Request {
+    /// What is served?
+    Status,
+    /// Load the running version again, or another folder; with a percentage, for that share of new calls.
+    Reload {
+        /// The folder; the one that is served when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<PathBuf>,
+        /// How many of a hundred new calls get it; all when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        percent: Option<u8>,
+    },
+    /// Give all new calls the version on trial.
+    Promote,
+    /// End the trial.
+    Back,
+    /// Take no new calls, and end when those that run have ended or the time is over.
+    Drain {
+        /// The time, in seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within_s: Option<u64>,
+    },
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// The change is made: every shard serves it.
+    Applied(AppliedChange),
+    /// No new calls are taken from now on.
+    Draining {
+        /// Calls that run.
+        calls: u64,
+    },
+    /// It is not done.
+    Refused(Refusal),
+}
+
+/// A change that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedChange {
+    /// The application that new calls get, by its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The hash of its files.
+    pub hash: String,
+    /// The hash of what new calls got before.
+    pub before: String,
+    /// What some of them get.
+    pub canary: Option<CanaryStatus>,
+    /// Warnings of the check.
+    pub warnings: Vec<Finding>,
+    /// What else to know.
+    pub notes: Vec<String>,
+}
+
+/// Why something is not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// For people: everything that is wrong, and what to do.
+    pub error: String,
+    /// The findings of the check, one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// The hash of what runs on.
+    pub running: String,
+}
+
+/// A finding of the check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// `error` or `warning`.
+    pub severity: String,
+    /// Such as `E120`.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// Where.
+    pub file: Option<String>,
+    /// From 1.
+    pub line: Option<usize>,
+    /// From 1, in characters.
+    pub column: Option<usize>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// What is served, by whom and for how many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub countersign: String,
+    /// The process.
+    pub pid: u32,
+    /// The SIP address.
+    pub sip: String,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Whether new calls are taken no more.
+    pub draining: bool,
+    /// Running calls.
+    pub calls: u64,
+    /// Calls that ended since the start.
+    pub ended: u64,
+    /// What new calls get.
+    pub running: VersionStatus,
+    /// What some of them get.
+    pub canary: Option<CanaryStatus>,
+    /// Versions that calls still run and no new call gets.
+    pub former: Vec<OtherVersion>,
+    /// Shards that did not answer: their calls are not counted here.
+    pub silent_shards: Vec<usize>,
+    /// The last reload, when it was refused.
+    pub refused: Option<RefusedAt>,
+    /// The queues.
+    pub queues: Vec<Queue>,
+    /// The agents.
+    pub agents: Vec<Agent>,
+}
+
+/// A refused reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedAt {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// Why.
+    pub error: String,
+}
+
+/// A version that new calls get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionStatus {
+    /// The application, by its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The hash of its files.
+    pub hash: String,
+    /// Its folder; none for the one inside the program.
+    pub folder: Option<PathBuf>,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// Running calls.
+    pub calls: u64,
+    /// New calls since the versions were last changed.
+    pub begun: u64,
+    /// What its files are like now.
+    pub files: OnDisk,
+}
+
+/// The files of a version that runs, as they are now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "are", rename_all = "snake_case")]
+pub enum OnDisk {
+    /// As they were when it was loaded.
+    Same,
+    /// Not as they were.
+    Changed {
+        /// Their hash now.
+        hash: String,
+    },
+    /// Not there.
+    Gone,
+}
+
+/// A version on trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryStatus {
+    /// The version.
+    #[serde(flatten)]
+    pub version: VersionStatus,
+    /// How many of a hundred new calls get it.
+    pub percent: u8,
+}
+
+/// A version that no new call gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherVersion {
+    /// The hash of its files.
+    pub hash: String,
+    /// Running calls.
+    pub calls: u64,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Callers who wait.
+    pub waiting: usize,
+    /// How many may.
+    pub places: usize,
+}
+
+/// An agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// The name.
+    pub name: String,
+    /// `out`, `free`, `ringing`, `talking` or `paused`.
+    pub state: String,
+    /// The queues served.
+    pub queues: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_what_the_manual_says() {
+        let read = |text: &str| serde_json::from_str::<Request>(text).expect("a request");
+        assert_eq!(read(r#"{"do":"status"}"#), Request::Status);
+        assert_eq!(read(r#"{"do":"reload"}"#), Request::Reload { folder: None, percent: None });
+        let canary = Request::Reload { folder: Some("/srv/v2".into()), percent: Some(10) };
+        assert_eq!(read(r#"{"do":"reload","folder":"/srv/v2","percent":10}"#), canary);
+        assert_eq!(read(r#"{"do":"drain","within_s":60}"#), Request::Drain { within_s: Some(60) });
+        for text in ["", "{}", "[]", r#"{"do":"stop"}"#, r#"{"do":"reload","percent":1000}"#] {
+            assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
+        }
+        assert_eq!(serde_json::to_string(&read(r#"{"do":"reload"}"#)).expect("JSON"), r#"{"do":"reload"}"#);
+    }
+}

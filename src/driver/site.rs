@@ -1,0 +1,115 @@
+//! What of a deployment stays as it is until it ends, and what the settings make of it: what a call is given,
+//! who serves which queue.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use thiserror::Error;
+
+use super::application::Loaded;
+use super::config::Config;
+use crate::call::{CallLimits, CallSettings};
+use crate::flow::document::Application;
+use crate::routing::{Agent, AgentName, Contact, QueueName, Roster};
+use crate::units::Epoch;
+
+/// The unchanging part of a deployment.
+pub(super) struct Site {
+    /// The data folder.
+    pub(super) data: PathBuf,
+    /// The SIP address.
+    pub(super) listen: SocketAddr,
+    /// Signs what agents are told.
+    pub(super) signer: SigningKey,
+    /// Both clocks at the start.
+    pub(super) epoch: Epoch,
+    /// Agents beside those of the settings, who serve every queue.
+    pub(super) more_agents: Vec<(String, String)>,
+}
+
+/// The application hands callers to something that the settings do not have.
+#[derive(Debug, Error)]
+#[error(
+    "{path}: the application uses the {what} `{name}`, which is not there\n  help: add it under `{section}:`"
+)]
+pub struct UnknownName {
+    /// The settings file.
+    pub path: PathBuf,
+    /// `queue` or `transfer target`.
+    pub what: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The section of the settings.
+    pub section: &'static str,
+}
+
+impl Site {
+    /// What the calls of a version share.
+    pub(super) fn call_settings(&self, config: &Config, loaded: &Loaded) -> CallSettings {
+        let limits = &config.limits;
+        let targets = config.transfers.iter();
+        CallSettings {
+            application: Arc::clone(&loaded.application),
+            application_hash: Arc::clone(&loaded.hash),
+            clips: Arc::clone(&loaded.clips) as _,
+            targets: targets.map(|(name, uri)| (name.clone(), Contact::new(uri.clone(), None))).collect(),
+            signer: self.signer.clone(),
+            epoch: self.epoch,
+            listen: self.listen,
+            limits: CallLimits {
+                ring: limits.ring(),
+                max_duration: Duration::from_secs(limits.call_minutes.saturating_mul(60)),
+                media_silence: Duration::from_secs(limits.silence_seconds),
+                ..CallLimits::default()
+            },
+        }
+    }
+
+    /// The queues, and who serves them.
+    pub(super) fn roster(&self, config: &Config) -> Roster {
+        let queues: Vec<(QueueName, usize)> = config
+            .queues
+            .iter()
+            .map(|(name, queue)| (QueueName::from(name.as_str()), queue.places))
+            .collect();
+        let configured = config.agents.iter().map(|agent| {
+            let queues = agent.queues.iter().map(|queue| QueueName::from(queue.as_str())).collect();
+            Agent::new(AgentName::from(agent.name.as_str()), queues)
+        });
+        let all: Vec<QueueName> = queues.iter().map(|(name, _)| name.clone()).collect();
+        let more = self.more_agents.iter();
+        let more = more.map(|(name, _)| Agent::new(AgentName::from(name.as_str()), all.clone()));
+        Roster { agents: configured.chain(more).collect(), queues }
+    }
+
+    /// The agents whose phones do not register, with their addresses.
+    pub(super) fn fixed_agents(&self, config: &Config) -> Vec<(String, String)> {
+        let fixed = config.agents.iter().filter_map(|agent| Some((agent.name.clone(), agent.sip.clone()?)));
+        fixed.chain(self.more_agents.iter().cloned()).collect()
+    }
+}
+
+/// A queue or a transfer target that only the application knows would fail a caller, not the admin.
+pub(super) fn check_names(
+    data: &Path,
+    config: &Config,
+    application: &Application,
+) -> Result<(), UnknownName> {
+    let path = data.join(Config::FILE);
+    let unknown =
+        |what, name: &str, section| UnknownName { path: path.clone(), what, name: name.to_owned(), section };
+    for name in application.queues() {
+        if !config.queues.contains_key(&*name) {
+            return Err(unknown("queue", &name, "queues"));
+        }
+    }
+    for name in application.transfer_targets() {
+        if !name.starts_with("sip:") && !config.transfers.contains_key(&*name) {
+            return Err(unknown("transfer target", &name, "transfers"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,449 @@
+//! Which versions of the application a deployment serves, and how one takes the other's place.
+//!
+//! A version is loaded and checked aside, whole, by whoever asks for it; no call waits for that. Then every
+//! shard is told to give it to new calls, and it counts as applied when every shard has said that it does.
+//! Calls that run keep the version they began with; it goes from memory with the last of them.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::application::{self, ApplicationError, ApplicationSource, Loaded};
+use super::config::{Config, ConfigError};
+use super::house;
+use super::os;
+use super::shard::{Mail, Mailbox};
+use super::site::{Site, UnknownName, check_names};
+use super::vault::Vault;
+use crate::call::CallSettings;
+use crate::diagnostic::Diagnostic;
+use crate::engine::{Canary, Lineup, Served};
+use crate::routing::{AgentName, Contact};
+use crate::units::UnixTime;
+
+/// The versions of a deployment.
+pub struct Versions {
+    site: Site,
+    links: Links,
+    /// Held while a change is made: one at a time, each whole.
+    changing: Mutex<()>,
+    state: Mutex<State>,
+}
+
+/// The ways to the parts that have to know.
+pub(super) struct Links {
+    pub(super) mailboxes: Vec<Mailbox>,
+    pub(super) house: SyncSender<house::Mail>,
+    pub(super) vault: Arc<Vault>,
+}
+
+/// What is served now.
+#[derive(Clone)]
+struct State {
+    running: InUse,
+    canary: Option<(InUse, u8)>,
+    config: Config,
+    drain: Option<Drain>,
+    refused: Option<RefusedReload>,
+}
+
+/// A version that new calls get.
+#[derive(Clone)]
+pub struct InUse {
+    /// The application.
+    pub loaded: Loaded,
+    /// What its calls share.
+    pub settings: Arc<CallSettings>,
+    /// Since when.
+    pub since: UnixTime,
+}
+
+/// A reload that did not come to be.
+#[derive(Clone, Debug)]
+pub struct RefusedReload {
+    /// When.
+    pub at: UnixTime,
+    /// Why, as it was told.
+    pub why: String,
+}
+
+/// No new calls are taken; for how long those that run may go on, when somebody said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// How long.
+    pub within: Option<Duration>,
+}
+
+/// A change of what is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The running version is loaded again, or another folder takes its place.
+    Reload(Option<ApplicationSource>),
+    /// So many of a hundred new calls get another version; without a folder the one on trial stays.
+    Canary {
+        /// The other version.
+        from: Option<ApplicationSource>,
+        /// Of a hundred.
+        percent: u8,
+    },
+    /// All new calls get the version on trial.
+    Promote,
+    /// No new call gets the version on trial any more.
+    Back,
+}
+
+/// A change that was made.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// What new calls get.
+    pub running: InUseName,
+    /// The hash of what they got before.
+    pub before: Arc<str>,
+    /// What some of them get, and how many of a hundred.
+    pub canary: Option<(InUseName, u8)>,
+    /// Warnings of the check.
+    pub warnings: Vec<Diagnostic>,
+    /// What else the admin should know.
+    pub notes: Vec<String>,
+}
+
+/// A version by its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InUseName {
+    /// The `id` of its main flow.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The hash of its files.
+    pub hash: Arc<str>,
+}
+
+/// Why a change was not made. What ran before runs on.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// The application can't be used.
+    #[error(transparent)]
+    Application(#[from] ApplicationError),
+    /// The settings can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The settings lack a name.
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
+    /// It has no files.
+    #[error(
+        "the application inside the program has no files that could have changed\n  help: name a folder: `countersign \
+         reload DIR`"
+    )]
+    Embedded,
+    /// More than all.
+    #[error("{0} of a hundred calls is no share\n  help: give a number from 0 to 100")]
+    Percent(u8),
+    /// There is no version on trial.
+    #[error("no version is on trial\n  help: `countersign reload DIR --percent 10` begins a trial")]
+    NoCanary,
+    /// The deployment is about to end.
+    #[error("no new calls are taken any more: a new version would get none\n  help: start again with it")]
+    Draining,
+    /// Parts did not say that they have it. They were told to go back.
+    #[error("{} did not take the new version in time; the one that ran before is served\n  help: try again", .0.join(", "))]
+    NotConfirmed(Vec<String>),
+}
+
+impl Versions {
+    pub(super) fn new(site: Site, links: Links, config: Config, loaded: Loaded, lineup: &Lineup) -> Self {
+        let running = InUse { loaded, settings: Arc::clone(&lineup.running), since: os::unix_now() };
+        let state = State { running, canary: None, config, drain: None, refused: None };
+        Self { site, links, changing: Mutex::new(()), state: Mutex::new(state) }
+    }
+
+    /// Makes a change. Takes as long as loading an application takes.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; everything is served as before then.
+    pub fn apply(&self, change: Change) -> Result<Applied, ReloadError> {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = self.make(change);
+        match &made {
+            Ok(applied) => {
+                self.state().refused = None;
+                let (hash, canary) = (&applied.running.hash, applied.canary.as_ref());
+                let canary = canary.map(|(name, percent)| format!("{} for {percent} %", name.hash));
+                tracing::info!(%hash, before = %applied.before, canary, "new calls get this version");
+            }
+            Err(error) => {
+                let mut state = self.state();
+                let hash = Arc::clone(&state.running.loaded.hash);
+                tracing::warn!("a reload is refused; version {hash} runs on\n{error}");
+                state.refused = Some(RefusedReload { at: os::unix_now(), why: error.to_string() });
+            }
+        }
+        made
+    }
+
+    fn make(&self, change: Change) -> Result<Applied, ReloadError> {
+        let mut next = self.state().clone();
+        if next.drain.is_some() {
+            return Err(ReloadError::Draining);
+        }
+        let before = Arc::clone(&next.running.loaded.hash);
+        let mut notes = Vec::new();
+        let mut warnings = Vec::new();
+        match change {
+            Change::Reload(from) => {
+                let source = from.unwrap_or_else(|| next.running.loaded.source.clone());
+                let stays = next.canary.as_ref().map(|(canary, _)| canary);
+                (next.running, next.config) = self.load(&source, stays, &next.config, &mut notes)?;
+                warnings.clone_from(&next.running.loaded.warnings);
+            }
+            Change::Canary { percent, .. } if percent > 100 => return Err(ReloadError::Percent(percent)),
+            Change::Canary { from: Some(source), percent } => {
+                let (canary, config) = self.load(&source, Some(&next.running), &next.config, &mut notes)?;
+                warnings.clone_from(&canary.loaded.warnings);
+                (next.canary, next.config) = (Some((canary, percent)), config);
+            }
+            Change::Canary { from: None, percent } => {
+                next.canary.as_mut().ok_or(ReloadError::NoCanary)?.1 = percent;
+            }
+            Change::Promote => {
+                let (canary, _) = next.canary.take().ok_or(ReloadError::NoCanary)?;
+                next.running = InUse { since: os::unix_now(), ..canary };
+            }
+            Change::Back => drop(next.canary.take().ok_or(ReloadError::NoCanary)?),
+        }
+        self.tell(&next)?;
+        let name = |version: &InUse| version.name();
+        let canary = next.canary.as_ref().map(|(canary, percent)| (canary.name(), *percent));
+        let applied = Applied { running: name(&next.running), before, canary, warnings, notes };
+        self.links.vault.set_policy(Arc::clone(&next.running.loaded.application.policy));
+        let mut state = self.state();
+        // Draining may have begun meanwhile.
+        next.drain = state.drain;
+        *state = next;
+        Ok(applied)
+    }
+
+    /// Loads and checks a version, with the settings as they are in the file now.
+    fn load(
+        &self,
+        source: &ApplicationSource,
+        stays: Option<&InUse>,
+        before: &Config,
+        notes: &mut Vec<String>,
+    ) -> Result<(InUse, Config), ReloadError> {
+        if matches!(source, ApplicationSource::Embedded(_)) {
+            return Err(ReloadError::Embedded);
+        }
+        let loaded = application::load(source)?;
+        let config = Config::read(&self.site.data)?;
+        check_names(&self.site.data, &config, &loaded.application)?;
+        // A queue that went from the settings may be needed by the version that stays.
+        if let Some(other) = stays {
+            check_names(&self.site.data, &config, &other.loaded.application)?;
+        }
+        notes.extend(wait_for_restart(&config, before));
+        let settings = Arc::new(self.site.call_settings(&config, &loaded));
+        Ok((InUse { loaded, settings, since: os::unix_now() }, config))
+    }
+
+    /// Has every part serve `next`; when one does not say so, all go back.
+    fn tell(&self, next: &State) -> Result<(), ReloadError> {
+        let now = self.state().clone();
+        let mut silent = Vec::new();
+        if next.config != now.config && !self.tell_house(&next.config, &now.config) {
+            silent.push("the switchboard".to_owned());
+        }
+        if silent.is_empty() {
+            silent = self.tell_shards(&next.lineup());
+        }
+        if silent.is_empty() {
+            return Ok(());
+        }
+        // Mail is read in order: whoever reads the first late reads the second after it.
+        self.tell_house(&now.config, &next.config);
+        self.tell_shards(&now.lineup());
+        Err(ReloadError::NotConfirmed(silent))
+    }
+
+    /// Which shards do not say in time that they serve it.
+    fn tell_shards(&self, lineup: &Lineup) -> Vec<String> {
+        let deadline = os::now() + PATIENCE;
+        let waiting: Vec<_> = (0_usize..)
+            .zip(&self.links.mailboxes)
+            .map(|(number, mailbox)| {
+                let (done, told) = sync_channel(1);
+                let sent = deliver(mailbox, Mail::Reload { lineup: lineup.clone(), done }, deadline);
+                (number, sent.then_some(told))
+            })
+            .collect();
+        let confirmed = |served: &Served| {
+            served.running == lineup.running.application_hash
+                && served.canary.as_ref() == lineup.canary.as_ref().map(|on| &on.settings.application_hash)
+        };
+        let silent = waiting.into_iter().filter_map(|(number, told)| {
+            let left = deadline.saturating_duration_since(os::now());
+            let served = told.and_then(|told| told.recv_timeout(left).ok());
+            (!served.is_some_and(|served| confirmed(&served))).then(|| format!("shard {number}"))
+        });
+        silent.collect()
+    }
+
+    fn tell_house(&self, config: &Config, before: &Config) -> bool {
+        let house = &self.links.house;
+        let fixed = self.site.fixed_agents(config);
+        let gone = self.site.fixed_agents(before).into_iter();
+        let gone = gone.filter(|(name, _)| !fixed.iter().any(|(other, _)| other == name));
+        let mut told = house.try_send(house::Mail::Roster(self.site.roster(config))).is_ok();
+        for (name, _) in gone {
+            told &= house.try_send(house::Mail::AgentDown(AgentName::from(name.as_str()))).is_ok();
+        }
+        for (name, uri) in &fixed {
+            let contact = Contact::new(uri.clone(), None);
+            told &= house.try_send(house::Mail::AgentUp(AgentName::from(name.as_str()), contact)).is_ok();
+        }
+        told
+    }
+
+    /// Takes no new calls from now on; those that run go on.
+    pub fn drain(&self, within: Option<Duration>) {
+        self.state().drain = Some(Drain { within });
+        for mailbox in &self.links.mailboxes {
+            deliver(mailbox, Mail::Drain, os::now() + PATIENCE);
+        }
+    }
+
+    /// Whether new calls are taken no more.
+    #[must_use]
+    pub fn draining(&self) -> Option<Drain> {
+        self.state().drain
+    }
+
+    /// What new calls get.
+    #[must_use]
+    pub fn running(&self) -> InUse {
+        self.state().running.clone()
+    }
+
+    /// What some of the new calls get, and how many of a hundred.
+    #[must_use]
+    pub fn canary(&self) -> Option<(InUse, u8)> {
+        self.state().canary.clone()
+    }
+
+    /// The last change that was refused, if none was made since.
+    #[must_use]
+    pub fn refused(&self) -> Option<RefusedReload> {
+        self.state().refused.clone()
+    }
+
+    /// What each shard serves; `None` for one that does not say so in time.
+    #[must_use]
+    pub fn served(&self) -> Vec<Option<Served>> {
+        let deadline = os::now() + ANSWER;
+        let asked: Vec<_> = self
+            .links
+            .mailboxes
+            .iter()
+            .map(|mailbox| {
+                let (to, told) = sync_channel(1);
+                mailbox.send(Mail::Report(to)).ok().map(|()| told)
+            })
+            .collect();
+        let left = || deadline.saturating_duration_since(os::now());
+        asked.into_iter().map(|told| told.and_then(|told| told.recv_timeout(left()).ok())).collect()
+    }
+
+    /// Who waits and who serves; `None` when the switchboard does not say so in time.
+    #[must_use]
+    pub fn house(&self) -> Option<house::Report> {
+        let (to, told) = sync_channel(1);
+        self.links.house.try_send(house::Mail::Report(to)).ok()?;
+        told.recv_timeout(ANSWER).ok()
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.site.data.clone()
+    }
+
+    /// The SIP address, and when the deployment was started.
+    #[must_use]
+    pub fn listens(&self) -> (std::net::SocketAddr, Instant) {
+        (self.site.listen, self.site.epoch.instant)
+    }
+
+    /// Calls that run.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        let calls = |mailbox: &Mailbox| mailbox.counters().calls.load(Ordering::Relaxed);
+        self.links.mailboxes.iter().map(calls).sum()
+    }
+
+    /// Calls that ended since the start.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        let ended = |mailbox: &Mailbox| mailbox.counters().ended.load(Ordering::Relaxed);
+        self.links.mailboxes.iter().map(ended).sum()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn lineup(&self) -> Lineup {
+        let canary = self.canary.as_ref();
+        Lineup {
+            running: Arc::clone(&self.running.settings),
+            canary: canary.map(|(canary, percent)| Canary {
+                settings: Arc::clone(&canary.settings),
+                percent: *percent,
+            }),
+        }
+    }
+}
+
+impl InUse {
+    /// Its names.
+    #[must_use]
+    pub fn name(&self) -> InUseName {
+        let application = &self.loaded.application;
+        let (id, title) = (application.id.clone(), application.title.clone());
+        InUseName { id, title, hash: Arc::clone(&self.loaded.hash) }
+    }
+}
+
+/// What of new settings only a restart applies.
+fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = String> {
+    let changed = [
+        ("trunks", config.trunks != before.trunks),
+        ("phones", config.phones != before.phones),
+        ("limits.calls", config.limits.calls != before.limits.calls),
+    ];
+    let told = |(what, _): (&str, bool)| format!("`{what}` of {} changed: restart to apply it", Config::FILE);
+    changed.into_iter().filter(|(_, changed)| *changed).map(told)
+}
+
+/// Puts mail into a mailbox that may be full for a moment; whether it got in.
+fn deliver(mailbox: &Mailbox, mail: Mail, deadline: Instant) -> bool {
+    let mut mail = mail;
+    loop {
+        match mailbox.send(mail) {
+            Ok(()) => return true,
+            Err(back) if os::now() < deadline => mail = *back,
+            Err(_) => return false,
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// A shard that serves calls reads its mail thousands of times in this time.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest wait for a part that is asked for figures.
+const ANSWER: Duration = Duration::from_secs(2);
