@@ -107,6 +107,29 @@ impl Place {
         let column = before.get(line_start..).map_or(0, |line| line.chars().count());
         (before.matches('\n').count() + 1, column + 1)
     }
+
+    /// First and last line and column, counted from 1 in UTF-16 code units, the end exclusive: what
+    /// SARIF 2.1.0 §3.14.17 and editors count in.
+    #[must_use]
+    pub fn region(&self) -> Region {
+        let point = |at: usize| {
+            let before = self.source.text.get(..floor(&self.source.text, at)).unwrap_or("");
+            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+            let units = before.get(line_start..).map_or(0, |line| line.encode_utf16().count());
+            (before.matches('\n').count() + 1, units + 1)
+        };
+        let (start, end) = (self.span.start, self.span.end.max(self.span.start));
+        Region { start: point(start), end: point(end) }
+    }
+}
+
+/// A range of a file by line and column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Line and column of its first character.
+    pub start: (usize, usize),
+    /// Line and column behind its last character.
+    pub end: (usize, usize),
 }
 
 /// Shows findings as text, in the order given: code and message, file with line and column, the line
@@ -222,6 +245,14 @@ mod tests {
              |\n  \
              = help: did you mean `agent`?"
         );
+    }
+
+    #[test]
+    fn a_region_counts_what_editors_count() {
+        let at = place("say: \u{1f600} ä\nb: agnet\n", 10..23);
+        assert_eq!(at.region(), Region { start: (1, 9), end: (2, 9) });
+        let whole = place("a\r\nbc", 3..99);
+        assert_eq!(whole.region(), Region { start: (2, 1), end: (2, 3) });
     }
 
     #[test]

@@ -1,13 +1,19 @@
 //! `countersign check DIR…`: every finding in applications, all at once.
+//!
+//! Exit status: 0 when they can be served, 2 when not; with `--deny warnings` a warning counts as an error.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the findings are the command's output")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use countersign::diagnostic::{Diagnostic, Severity, render};
+use countersign::diagnostic::{Diagnostic, Place, Severity, Source, render};
 use countersign::driver::application::{self, ApplicationSource};
 use countersign::flow;
+use serde_json::json;
+
+use super::sarif;
 
 /// What `check` is told.
 #[derive(clap::Args)]
@@ -18,6 +24,9 @@ pub(crate) struct Arguments {
     /// How findings are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// What counts as an error beside errors
+    #[arg(long, value_enum, value_name = "WHAT")]
+    deny: Option<Deny>,
 }
 
 /// How findings are printed.
@@ -27,9 +36,18 @@ enum Format {
     Text,
     /// One JSON array.
     Json,
+    /// SARIF 2.1.0, for code hosts and editors.
+    Sarif,
 }
 
-/// Checks; 0 when nothing is wrong (warnings allowed), 2 otherwise.
+/// What counts as an error beside errors.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Deny {
+    /// Every warning.
+    Warnings,
+}
+
+/// Checks; 0 when nothing is wrong, 2 otherwise.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let mut all = Vec::new();
     for folder in &arguments.folders {
@@ -42,73 +60,85 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         }
     }
     let errors = all.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let warnings = all.len() - errors;
+    let refused = errors > 0 || (arguments.deny == Some(Deny::Warnings) && warnings > 0);
     match arguments.format {
         Format::Text => {
             print!("{}", render(&all));
-            println!("{}", summary(arguments.folders.len(), errors, all.len() - errors));
+            println!("{}", summary(arguments.folders.len(), errors, warnings, refused));
         }
-        Format::Json => println!("{}", serde_json::Value::from(all.iter().map(json).collect::<Vec<_>>())),
+        Format::Json => println!("{}", serde_json::Value::from(all.iter().map(finding).collect::<Vec<_>>())),
+        Format::Sarif => println!("{:#}", sarif::log(&all)),
     }
-    if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) }
+    if refused { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
 /// What is found in one folder.
 fn check(folder: &Path) -> Result<Vec<Diagnostic>, String> {
     let source = ApplicationSource::Folder(folder.to_owned());
     let files = application::open(&source).map_err(|error| error.to_string())?;
-    Ok(match flow::load(files.as_ref()) {
+    let mut found = match flow::load(files.as_ref()) {
         Ok((_, warnings)) => warnings,
         Err(findings) => findings,
-    }
-    .into_iter()
-    .map(|finding| below(folder, finding))
-    .collect())
+    };
+    name_below(folder, &mut found);
+    Ok(found)
 }
 
 /// Names files as the admin can open them: below the folder that was given.
-fn below(folder: &Path, mut finding: Diagnostic) -> Diagnostic {
-    let path = |place: &mut countersign::diagnostic::Place| {
-        let source = countersign::diagnostic::Source {
-            path: folder.join(&place.source.path).display().to_string(),
-            text: place.source.text.clone(),
-        };
-        place.source = std::sync::Arc::new(source);
-    };
-    if let Some(place) = &mut finding.place {
-        let before = std::sync::Arc::clone(&place.source);
-        path(place);
-        let after = std::sync::Arc::clone(&place.source);
-        for (other, _) in &mut finding.related {
-            if std::sync::Arc::ptr_eq(&other.source, &before) {
-                other.source = std::sync::Arc::clone(&after);
-            } else {
-                path(other);
+fn name_below(folder: &Path, found: &mut [Diagnostic]) {
+    let mut named: Vec<(Arc<Source>, Arc<Source>)> = Vec::new();
+    let mut rename = |place: &mut Place| {
+        let known = named.iter().find(|(before, _)| Arc::ptr_eq(before, &place.source));
+        place.source = match known {
+            Some((_, after)) => Arc::clone(after),
+            None => {
+                let path = folder.join(&place.source.path).display().to_string();
+                let after = Arc::new(Source { path, text: place.source.text.clone() });
+                named.push((Arc::clone(&place.source), Arc::clone(&after)));
+                after
             }
-        }
+        };
+    };
+    for finding in found {
+        finding.place.iter_mut().for_each(&mut rename);
+        finding.related.iter_mut().for_each(|(place, _)| rename(place));
     }
-    finding
 }
 
-fn summary(folders: usize, errors: usize, warnings: usize) -> String {
+fn summary(folders: usize, errors: usize, warnings: usize, refused: bool) -> String {
     let count = |number: usize, what: &str| match number {
         1 => format!("1 {what}"),
         number => format!("{number} {what}s"),
     };
-    let verdict = if errors == 0 { "ready" } else { "can't be served" };
+    let verdict = match (errors, refused) {
+        (0, false) => "ready",
+        (0, true) => "refused because of warnings",
+        _ => "can't be served",
+    };
     let applications = count(folders, "application");
     format!("{applications} checked, {verdict}: {}, {}", count(errors, "error"), count(warnings, "warning"))
 }
 
-fn json(finding: &Diagnostic) -> serde_json::Value {
-    let position = finding.place.as_ref().map(countersign::diagnostic::Place::line_and_column);
-    serde_json::json!({
+fn finding(finding: &Diagnostic) -> serde_json::Value {
+    let position = |place: &Place| {
+        let (line, column) = place.line_and_column();
+        (place.source.path.clone(), line, column)
+    };
+    let here = finding.place.as_ref().map(position);
+    let related = finding.related.iter().map(|(place, label)| {
+        let (file, line, column) = position(place);
+        json!({ "file": file, "line": line, "column": column, "label": label })
+    });
+    json!({
         "severity": if finding.severity == Severity::Error { "error" } else { "warning" },
         "code": finding.code,
         "message": finding.message,
-        "file": finding.place.as_ref().map(|place| &place.source.path),
-        "line": position.map(|(line, _)| line),
-        "column": position.map(|(_, column)| column),
+        "file": here.as_ref().map(|(file, ..)| file),
+        "line": here.as_ref().map(|(_, line, _)| line),
+        "column": here.as_ref().map(|(_, _, column)| column),
         "label": finding.label,
         "help": finding.help,
+        "related": related.collect::<Vec<_>>(),
     })
 }

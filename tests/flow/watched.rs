@@ -68,7 +68,7 @@ pub(crate) enum Sort {
 pub(crate) struct Watched {
     pub(crate) run: FlowRun,
     pub(crate) policy: Arc<Policy>,
-    pub(crate) protected: fn(&str, &str) -> bool,
+    protected: Box<dyn Fn(&str, &str) -> bool>,
     pub(crate) now: Instant,
     pub(crate) wake: Option<Instant>,
     pub(crate) playing: Option<PlayId>,
@@ -80,14 +80,17 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(app: &Arc<Application>, protected: fn(&str, &str) -> bool) -> Self {
+    pub(crate) fn new(
+        app: &Arc<Application>,
+        protected: impl Fn(&str, &str) -> bool + 'static,
+    ) -> Self {
         let now = first_instant();
         let facts = CallFacts::new(CallId(1), Some(String::from("+441632960001")), String::from("1"));
         let run = FlowRun::new(Arc::clone(app), facts, now, Epoch { instant: now, unix: UnixTime(0) });
         let mut watched = Self {
             run,
             policy: Arc::clone(&app.policy),
-            protected,
+            protected: Box::new(protected),
             now,
             wake: None,
             playing: None,
