@@ -5,7 +5,10 @@
 //! below their level.
 
 mod assigned;
+mod fallback;
 mod graph;
+mod held;
+mod path;
 mod proof;
 
 use crate::flow::document::findings::Findings;

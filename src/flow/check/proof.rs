@@ -1,329 +1,321 @@
-//! Proof of authentication: no path reaches a protected look-up below its level.
+//! Proof of authentication: no path reaches a protected step below its level, or after the level has ended.
 //!
-//! Every path through the blocks is walked with the level that the caller holds for certain: an
+//! Every path through the blocks is walked with what the caller holds for certain ([`Held`]): an
 //! `authenticate` that reached, a `require` that was passed and a condition on `auth.level` raise it, a new
-//! claim drops it. Sub-flows are walked for each way they are run. The first, and so shortest, path that
-//! breaks the rule is printed as a caller would walk it.
+//! claim drops it. Time that a caller can spend without bound (a loop, a talk with an agent) ends a level
+//! that has a `max_age`, until somebody looks at it again. Sub-flows are walked for each way they are run,
+//! with what they are given; an `always` key may leave them from any question. The first, and so shortest,
+//! path that breaks the rule is printed as a caller would walk it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use super::{always_targets, hears_always};
-use crate::auth::LevelName;
+use super::held::{Env, Held, Levels};
+use super::path::{self, Exit, Walk, Way};
+use super::{always_targets, fallback, nested};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::document::findings::Findings;
-use crate::flow::document::{Application, Arm, BlockId, FlowId, LevelRef, OutcomeId, Step, StepKind, VarId};
-use crate::flow::expr::{CompareOp, Expr, Field, Literal, Order, Type};
+use crate::flow::document::scalar::{digit_name, spoken_duration};
+use crate::flow::document::{Application, Arm, BlockId, FlowId, OutcomeId, Step, StepKind, VarId};
+use crate::flow::expr::{Expr, Literal};
 
-/// A level as a number: 0 is none, 1 the lowest of the policy.
-type Rank = usize;
-/// What a sub-flow was given, where it is fixed.
-type Env = BTreeMap<VarId, Literal>;
-/// How a sub-flow can end.
-type Ends = BTreeSet<(OutcomeId, Rank)>;
-
-/// Tells about protected look-ups that a path reaches without their level.
+/// Tells about protected steps that a path reaches without their level.
 pub(super) fn check(app: &Application, findings: &mut Findings) {
-    let mut proof = Proof { app, memo: Vec::new(), found: BTreeMap::new() };
+    let mut proof = Proof {
+        app,
+        levels: Levels::new(&app.policy),
+        memo: Vec::new(),
+        found: BTreeMap::new(),
+        weaker: BTreeMap::new(),
+        quiet: false,
+    };
     let Some(main) = app.flow(FlowId::MAIN) else { return };
-    let starts = std::iter::once(main.entry).chain(app.when_error).chain(app.when_hangup);
-    for start in starts {
-        proof.walk(start, 0, &Env::new(), "");
+    let starts = [
+        ("", Some(main.entry)),
+        ("after an error → ", app.when_error),
+        ("after the hang-up → ", app.when_hangup),
+    ];
+    for (how, start) in starts {
+        if let Some(start) = start {
+            proof.walk(FlowId::MAIN, start, Held::NOTHING, &Env::new(), how);
+        }
     }
-    findings.extend(proof.found.into_values());
+    findings.extend(proof.found.into_values().chain(proof.weaker.into_values()));
 }
 
-struct Proof<'a> {
-    app: &'a Application,
-    memo: Vec<(FlowId, Rank, Env, Ends)>,
+pub(super) struct Proof<'a> {
+    pub(super) app: &'a Application,
+    pub(super) levels: Levels<'a>,
+    memo: Vec<(FlowId, Held, Env, Ends)>,
     found: BTreeMap<(String, usize), Diagnostic>,
+    /// Fallbacks that are weaker than what they stand in for.
+    pub(super) weaker: BTreeMap<(String, usize), Diagnostic>,
+    /// Nothing is told: the walk is not one from the start of a call.
+    pub(super) quiet: bool,
 }
 
-/// Where a step leads.
+/// How a sub-flow can be left, each with what is held, whether that was looked at inside, and a way there.
+#[derive(Clone, Default)]
+pub(super) struct Ends {
+    pub(super) returns: BTreeMap<(OutcomeId, Held, bool), String>,
+    escapes: BTreeMap<(BlockId, Held, bool), String>,
+}
+
+/// What a path through one step needs to know.
 #[derive(Clone, Copy)]
-enum Exit {
-    Next,
-    Goto(BlockId),
-    Return(OutcomeId),
-}
-
-/// One way out of a step.
-struct Way {
-    how: String,
-    rank: Rank,
-    exit: Exit,
-}
-
-/// A place on a path, for printing it.
-struct Trail {
-    before: Option<usize>,
-    text: String,
+pub(super) struct Here<'p> {
+    pub(super) env: &'p Env,
+    /// The way here, for printing.
+    pub(super) path: &'p str,
 }
 
 impl Proof<'_> {
-    /// Walks all paths from a block, breadth first, and returns how they end.
-    fn walk(&mut self, start: BlockId, rank: Rank, env: &Env, prefix: &str) -> Ends {
+    /// Walks all paths from a block, breadth first, and tells how they leave its flow.
+    fn walk(&mut self, flow: FlowId, start: BlockId, held: Held, env: &Env, prefix: &str) -> Ends {
         let app = self.app;
-        let mut ends = Ends::new();
-        let mut seen = BTreeSet::new();
-        let mut trails: Vec<Trail> = Vec::new();
-        let mut open = VecDeque::from([(start, 0_usize, rank, None::<usize>)]);
-        while let Some((id, at, rank, before)) = open.pop_front() {
-            if !seen.insert((id, at, rank)) {
-                continue;
-            }
-            let Some(block) = app.block(id) else { continue };
-            let trail = if at == 0 {
-                trails.push(Trail { before, text: block.name.to_string() });
-                Some(trails.len() - 1)
-            } else {
-                before
-            };
-            let Some(step) = block.steps.get(at) else { continue };
-            let path = format!("{prefix}{}", print(&trails, trail));
-            if hears_always(app, step) {
-                for target in always_targets(app) {
-                    open.push_back((target, 0, rank, trail));
-                }
-            }
-            for way in self.ways(step, rank, env, &path) {
-                let mut along = trail;
-                if !way.how.is_empty() {
-                    trails.push(Trail { before: trail, text: format!("({})", way.how) });
-                    along = Some(trails.len() - 1);
-                }
-                match way.exit {
-                    Exit::Next => open.push_back((id, at + 1, way.rank, along)),
-                    Exit::Goto(block) => open.push_back((block, 0, way.rank, along)),
-                    Exit::Return(outcome) => {
-                        ends.insert((outcome, way.rank));
+        let mut ends = Ends::default();
+        // In the main flow nobody asks whether a level was looked at.
+        let mut walk = Walk::new(start, held, flow == FlowId::MAIN);
+        loop {
+            while let Some((from, state)) = walk.next() {
+                let Some(block) = app.block(state.block) else { continue };
+                let Some(step) = block.steps.get(state.at) else { continue };
+                let trail = walk.enter(from, &block.name);
+                let path = format!("{prefix}{}", walk.print(trail));
+                for way in self.ways(step, state.held, Here { env, path: &path }) {
+                    let checked = state.checked || way.check;
+                    let along = walk.along(trail, &way.how);
+                    match way.exit {
+                        Exit::Next => walk.push(from, (state.block, state.at + 1), &way, along),
+                        Exit::Goto(to) if app.block(to).is_some_and(|block| block.flow == flow) => {
+                            walk.push(from, (to, 0), &way, along);
+                        }
+                        Exit::Goto(to) => {
+                            let told = walk.print(along);
+                            ends.escapes.entry((to, way.held, checked)).or_insert(told);
+                        }
+                        Exit::Return(outcome) => {
+                            let told = walk.print(along);
+                            ends.returns.entry((outcome, way.held, checked)).or_insert(told);
+                        }
                     }
                 }
             }
+            if !walk.grow_old(|held| self.levels.lasting(held)) {
+                return ends;
+            }
         }
-        ends
     }
 
-    /// The ways out of a step for a caller who holds `rank`.
-    fn ways(&mut self, step: &Step, rank: Rank, env: &Env, path: &str) -> Vec<Way> {
+    /// The ways out of a step.
+    pub(super) fn ways(&mut self, step: &Step, held: Held, here: Here<'_>) -> Vec<Way> {
         let mut out = Vec::new();
-        let mut rank = rank;
+        let mut held = held;
+        let mut check = false;
         if let Some(condition) = &step.when {
-            match fold(condition, env) {
-                Some(false) => return vec![Way { how: String::new(), rank, exit: Exit::Next }],
-                Some(true) => {}
-                None => out.push(Way { how: String::new(), rank, exit: Exit::Next }),
+            if let Some((held, check)) = self.levels.narrowed(held, condition, false, here.env) {
+                out.push(Way { check, ..Way::on(held) });
             }
-            rank = rank.max(self.implied(condition));
-        }
-        let on = |rank| Way { how: String::new(), rank, exit: Exit::Next };
-        match &step.kind {
-            StepKind::Goto(to) => out.push(Way { how: String::new(), rank, exit: Exit::Goto(to.0) }),
-            StepKind::Return(leave) => {
-                out.push(Way { how: String::new(), rank, exit: Exit::Return(leave.outcome) })
-            }
-            StepKind::Hangup(_) => {}
-            StepKind::Require(require) => {
-                out.push(on(rank.max(self.rank(&require.level, env))));
-                if let Some(arm) = &require.otherwise {
-                    self.arm(arm, rank, "below the level", env, path, &mut out);
-                }
-            }
-            StepKind::Decide(decide) => {
-                for (at, (condition, arm)) in decide.cases.iter().enumerate() {
-                    let holds = fold(condition, env);
-                    if holds != Some(false) {
-                        let rank = rank.max(self.implied(condition));
-                        self.arm(arm, rank, &format!("case {}", at + 1), env, path, &mut out);
-                    }
-                    if holds == Some(true) {
-                        return out;
-                    }
-                }
-                self.arm(&decide.otherwise, rank, "otherwise", env, path, &mut out);
-            }
-            StepKind::Run(run) => {
-                let ends = self.run(run.flow, rank, &given(&run.with, env), path);
-                for (outcome, rank) in ends {
-                    let name = self
-                        .app
-                        .flow(run.flow)
-                        .and_then(|flow| flow.outcomes.get(usize::from(outcome.0)).cloned());
-                    if let Some(arm) = run.arms.get(usize::from(outcome.0)) {
-                        self.arm(arm, rank, &name.unwrap_or_default(), env, path, &mut out);
-                    }
-                }
-            }
-            kind => {
-                let node = kind.node();
-                if let Some(level) = node.protected() {
-                    self.protected(level, rank, &step.place, &node.title(), path);
-                }
-                let arms = kind.arms();
-                if arms.is_empty() {
-                    out.push(on(rank));
-                }
-                for (outcome, arm) in arms {
-                    let rank = match kind {
-                        StepKind::Authenticate(auth) if outcome == "reached" => {
-                            rank.max(self.rank(&auth.level, env))
-                        }
-                        // Somebody else may be claimed now: what was proved before does not count.
-                        StepKind::Identify(_) if outcome != "unavailable" => 0,
-                        _ => rank,
-                    };
-                    self.arm(arm, rank, &format!("{} {outcome}", kind.verb()), env, path, &mut out);
-                }
+            match self.levels.narrowed(held, condition, true, here.env) {
+                Some(narrowed) => (held, check) = narrowed,
+                None => return out,
             }
         }
+        let first = out.len();
+        self.ways_of(step, held, here, &mut out);
+        out.iter_mut().skip(first).for_each(|way| way.check |= check);
         out
     }
 
-    fn arm(&mut self, arm: &Arm, rank: Rank, how: &str, env: &Env, path: &str, out: &mut Vec<Way>) {
+    fn ways_of(&mut self, step: &Step, held: Held, here: Here<'_>, out: &mut Vec<Way>) {
+        if step.kind.node().input().is_some_and(|input| input.always) {
+            let keys = self.app.always.iter().map(|key| digit_name(key.key));
+            let how = format!("key {}", keys.collect::<Vec<_>>().join(" or "));
+            for target in always_targets(self.app) {
+                out.push(Way { how: how.clone(), exit: Exit::Goto(target), ..Way::on(held) });
+            }
+        }
+        match &step.kind {
+            StepKind::Goto(to) => out.push(Way { exit: Exit::Goto(to.0), ..Way::on(held) }),
+            StepKind::Return(leave) => out.push(Way { exit: Exit::Return(leave.outcome), ..Way::on(held) }),
+            StepKind::Hangup(_) => {}
+            StepKind::Require(require) => {
+                let rank = self.levels.named(&require.level, here.env, &self.app.vars);
+                let passed = held.and(self.levels.found(rank, require.max_age));
+                out.push(Way { check: rank >= held.rank, ..Way::on(passed) });
+                if let Some(arm) = &require.otherwise {
+                    self.arm(arm, held, "below the level", here, out);
+                }
+            }
+            StepKind::Decide(decide) => {
+                let mut held = held;
+                for (at, (condition, arm)) in decide.cases.iter().enumerate() {
+                    if let Some((held, check)) = self.levels.narrowed(held, condition, true, here.env) {
+                        let first = out.len();
+                        self.arm(arm, held, &format!("case {}", at + 1), here, out);
+                        out.iter_mut().skip(first).for_each(|way| way.check |= check);
+                    }
+                    match self.levels.narrowed(held, condition, false, here.env) {
+                        Some((narrowed, _)) => held = narrowed,
+                        None => return,
+                    }
+                }
+                self.arm(&decide.otherwise, held, "otherwise", here, out);
+            }
+            StepKind::Run(run) => {
+                let given = given(self.app, run.flow, &run.with, here.env);
+                self.run(run, held, &given, here, out);
+            }
+            kind => self.outcomes(kind, step, held, here, out),
+        }
+    }
+
+    /// The outcomes of any other step.
+    fn outcomes(&mut self, kind: &StepKind, step: &Step, held: Held, here: Here<'_>, out: &mut Vec<Way>) {
+        let node = kind.node();
+        if let Some(level) = node.protected() {
+            self.protected(level.as_str(), node.max_age(), held, step, here.path);
+        }
+        let arms = kind.arms();
+        if arms.is_empty() {
+            out.push(Way::on(held));
+        }
+        for (outcome, arm) in arms {
+            let mut check = false;
+            let held = match kind {
+                StepKind::Authenticate(auth) if outcome == "reached" => {
+                    let rank = self.levels.named(&auth.level, here.env, &self.app.vars);
+                    check = rank >= held.rank;
+                    held.and(self.levels.found(rank, None))
+                }
+                // Somebody else may be claimed now: what was proved before does not count.
+                StepKind::Identify(_) if outcome != "unavailable" => Held::NOTHING,
+                // They may have talked, or waited, as long as they liked.
+                StepKind::Queue(_) | StepKind::Transfer(_)
+                    if matches!(&*outcome, "joined" | "timeout" | "done" | "callback") =>
+                {
+                    self.levels.lasting(held)
+                }
+                _ => held,
+            };
+            let how = match kind {
+                StepKind::Menu(_) => outcome.to_string(),
+                _ => format!("{} {outcome}", kind.verb()),
+            };
+            let first = out.len();
+            self.arm(arm, held, &how, here, out);
+            out.iter_mut().skip(first).for_each(|way| way.check |= check);
+        }
+    }
+
+    fn arm(&mut self, arm: &Arm, held: Held, how: &str, here: Here<'_>, out: &mut Vec<Way>) {
         let exit = match arm {
             Arm::Continue => Exit::Next,
             Arm::Goto(block) => Exit::Goto(*block),
             Arm::Return(leave) => Exit::Return(leave.outcome),
             Arm::Step(step) => {
-                for mut way in self.ways(step, rank, env, path) {
+                let path = format!("{} ({how})", here.path);
+                for mut way in self.ways(step, held, Here { path: &path, ..here }) {
                     way.how = if way.how.is_empty() { how.to_owned() } else { format!("{how}, {}", way.how) };
                     out.push(way);
                 }
                 return;
             }
         };
-        out.push(Way { how: how.to_owned(), rank, exit });
+        out.push(Way { how: how.to_owned(), exit, ..Way::on(held) });
     }
 
-    /// How a sub-flow ends for a caller who holds `rank`.
-    fn run(&mut self, flow: FlowId, rank: Rank, env: &Env, path: &str) -> Ends {
-        let known = self.memo.iter().find(|(f, r, e, _)| *f == flow && *r == rank && e == env);
+    /// The ways out of a sub-flow.
+    fn run(
+        &mut self,
+        run: &crate::flow::document::Run,
+        held: Held,
+        given: &Env,
+        here: Here<'_>,
+        out: &mut Vec<Way>,
+    ) {
+        let app = self.app;
+        let Some(callee) = app.flow(run.flow) else { return };
+        let ends = self.ends(run.flow, held, given, here.path);
+        for ((outcome, held, check), told) in &ends.returns {
+            let at = usize::from(outcome.0);
+            let (Some(arm), Some(name)) = (run.arms.get(at), callee.outcomes.get(at)) else { continue };
+            let first = out.len();
+            self.arm(arm, *held, &format!("{} [{told}] {name}", callee.name), here, out);
+            out.iter_mut().skip(first).for_each(|way| way.check |= check);
+        }
+        for ((block, held, check), told) in ends.escapes {
+            let how = format!("{} [{told}]", callee.name);
+            out.push(Way { how, held, exit: Exit::Goto(block), check });
+        }
+    }
+
+    fn ends(&mut self, flow: FlowId, held: Held, env: &Env, path: &str) -> Ends {
+        let known = self.memo.iter().find(|(f, h, e, _)| *f == flow && *h == held && e == env);
         if let Some((_, _, _, ends)) = known {
             return ends.clone();
         }
-        let Some(entry) = self.app.flow(flow).map(|flow| flow.entry) else { return Ends::new() };
-        let ends = self.walk(entry, rank, env, &format!("{path} → "));
-        self.memo.push((flow, rank, env.clone(), ends.clone()));
+        let Some(callee) = self.app.flow(flow) else { return Ends::default() };
+        let ends = self.walk(flow, callee.entry, held, env, &format!("{path} → {}.", callee.name));
+        let first = !self.memo.iter().any(|(f, _, e, _)| *f == flow && e == env);
+        if !self.quiet {
+            self.memo.push((flow, held, env.clone(), ends.clone()));
+            if first {
+                fallback::check(self, flow, env);
+            }
+        }
         ends
     }
 
-    fn rank_of(&self, level: &str) -> Rank {
-        self.app.policy.rank(&LevelName::from(level)).map_or(0, |rank| rank + 1)
-    }
-
-    /// What a step's level is at least.
-    fn rank(&self, level: &LevelRef, env: &Env) -> Rank {
-        match level {
-            LevelRef::Named(name) => self.rank_of(name.as_str()),
-            LevelRef::From(Expr::Var(var)) => match (env.get(var), self.app.var(*var).map(|var| &var.ty)) {
-                (Some(Literal::Text(word)), _) => self.rank_of(word),
-                (_, Some(Type::Enum(words))) => {
-                    words.iter().map(|word| self.rank_of(word)).min().unwrap_or(0)
-                }
-                _ => 0,
-            },
-            LevelRef::From(_) => 0,
-        }
-    }
-
-    /// The level that a caller holds for whom the condition does.
-    fn implied(&self, condition: &Expr) -> Rank {
-        match condition {
-            Expr::And(left, right) => self.implied(left).max(self.implied(right)),
-            Expr::Or(left, right) => self.implied(left).min(self.implied(right)),
-            Expr::Compare { op, by: Order::Level, left, right } => match (op, &**left, &**right) {
-                (
-                    CompareOp::Equal | CompareOp::GreaterOrEqual,
-                    Expr::Field(Field::AuthLevel),
-                    Expr::Literal(Literal::Text(level)),
-                )
-                | (
-                    CompareOp::Equal | CompareOp::LessOrEqual,
-                    Expr::Literal(Literal::Text(level)),
-                    Expr::Field(Field::AuthLevel),
-                ) => self.rank_of(level),
-                _ => 0,
-            },
-            _ => 0,
-        }
-    }
-
-    fn protected(&mut self, level: &LevelName, rank: Rank, place: &Place, call: &str, path: &str) {
-        if rank >= self.rank_of(level.as_str()) {
+    fn protected(&mut self, level: &str, max_age: Option<Duration>, held: Held, step: &Step, path: &str) {
+        let needed = self.levels.rank_of(level);
+        let fresh = max_age.is_none_or(|most| held.age.is_some_and(|age| age <= most));
+        if self.quiet || (held.rank >= needed && fresh) {
             return;
         }
+        let title = step.kind.node().title();
+        let (message, help) = match max_age {
+            Some(most) if held.rank >= needed => {
+                let most = spoken_duration(most);
+                let message = format!(
+                    "`{title}` needs `{level}` proved within {most}, and a caller can get here with an older proof"
+                );
+                (message, format!("put `- require: {level}` with `max_age: {most}` before it"))
+            }
+            _ => {
+                let message = format!(
+                    "`{title}` is protected by the level `{level}`, and a caller can get here without it"
+                );
+                (message, format!("put `- require: {level}` before it, or authenticate on that way"))
+            }
+        };
+        self.tell(&step.place, "E200", message, format!("the way here: {}", path::shortened(path)), help);
+    }
+
+    fn tell(&mut self, place: &Place, code: &'static str, message: String, label: String, help: String) {
         let key = (place.source.path.clone(), place.span.start);
-        self.found.entry(key).or_insert_with(|| {
-            let message =
-                format!("`{call}` is protected by the level `{level}`, and a caller can get here without it");
-            let diagnostic = Diagnostic::error("E200", Some(place.clone()), message);
-            diagnostic
-                .label(format!("the way here: {path}"))
-                .help(format!("put `- require: {level}` before it, or authenticate on that way"))
-        });
+        let diagnostic = || Diagnostic::error(code, Some(place.clone()), message).label(label).help(help);
+        self.found.entry(key).or_insert_with(diagnostic);
     }
 }
 
-/// The arguments of a sub-flow that are fixed.
-fn given(with: &[(VarId, Expr)], env: &Env) -> Env {
+/// The arguments of a sub-flow that are fixed, and stay so while it runs.
+fn given(app: &Application, callee: FlowId, with: &[(VarId, Expr)], env: &Env) -> Env {
+    let mut assigned: BTreeSet<VarId> = BTreeSet::new();
+    for step in app.blocks.iter().filter(|block| block.flow == callee).flat_map(|block| &block.steps) {
+        for step in nested(step) {
+            let node = step.kind.node();
+            if let StepKind::Set(set) = &step.kind {
+                assigned.extend(set.0.iter().map(|(var, _)| *var));
+            }
+            assigned.extend(node.sets(""));
+            assigned.extend(step.kind.arms().iter().flat_map(|(outcome, _)| node.sets(outcome)));
+        }
+    }
     let fixed = |(var, expr): &(VarId, Expr)| match expr {
-        Expr::Literal(literal) => Some((*var, literal.clone())),
+        Expr::Literal(literal @ Literal::Text(_) | literal @ Literal::Flag(_)) => Some((*var, literal.clone())),
         Expr::Var(from) => env.get(from).map(|literal| (*var, literal.clone())),
         _ => None,
     };
-    with.iter().filter_map(fixed).collect()
-}
-
-/// Whether a condition holds, where that is fixed by what the sub-flow was given.
-fn fold(condition: &Expr, env: &Env) -> Option<bool> {
-    match condition {
-        Expr::Literal(Literal::Flag(flag)) => Some(*flag),
-        Expr::Not(inner) => fold(inner, env).map(|holds| !holds),
-        Expr::And(left, right) => match (fold(left, env), fold(right, env)) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        },
-        Expr::Or(left, right) => match (fold(left, env), fold(right, env)) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        },
-        Expr::Compare { op, left, right, .. } => {
-            let (left, right) = (fixed(left, env)?, fixed(right, env)?);
-            match op {
-                CompareOp::Equal => Some(left == right),
-                CompareOp::NotEqual => Some(left != right),
-                _ => None,
-            }
-        }
-        Expr::In { item, list } => fixed(item, env).map(|item| list.contains(item)),
-        _ => None,
-    }
-}
-
-fn fixed<'e>(expr: &'e Expr, env: &'e Env) -> Option<&'e Literal> {
-    match expr {
-        Expr::Literal(literal) => Some(literal),
-        Expr::Var(var) => env.get(var),
-        _ => None,
-    }
-}
-
-fn print(trails: &[Trail], at: Option<usize>) -> String {
-    let mut texts = Vec::new();
-    let mut next = at;
-    while let Some(trail) = next.and_then(|at| trails.get(at)) {
-        texts.push(trail.text.as_str());
-        next = trail.before;
-    }
-    texts.reverse();
-    let mut out = String::new();
-    for text in texts {
-        // A block follows an arrow, how it was left follows its name.
-        if !out.is_empty() {
-            out.push_str(if text.starts_with('(') { " " } else { " → " });
-        }
-        out.push_str(text);
-    }
-    out
+    with.iter().filter(|(var, _)| !assigned.contains(var)).filter_map(fixed).collect()
 }

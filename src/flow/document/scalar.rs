@@ -81,6 +81,21 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     (total <= LONGEST).then_some(total)
 }
 
+/// A length of time as it is written in a flow.
+pub(crate) fn spoken_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    let mut rest = millis;
+    let mut out = String::new();
+    for (unit, size) in units {
+        if rest / size > 0 {
+            out.push_str(&format!("{}{unit}", rest / size));
+            rest %= size;
+        }
+    }
+    if out.is_empty() { "0s".to_owned() } else { out }
+}
+
 /// A key of a telephone: `0`–`9`, `A`–`D`, `star`, `hash`.
 pub(crate) fn digit(text: &str) -> Option<Digit> {
     match text {
@@ -147,6 +162,7 @@ mod tests {
             [("5s", 5_000), ("300ms", 300), ("1m30s", 90_000), ("24h", 86_400_000), ("0s", 0)]
         {
             assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
+            assert_eq!(spoken_duration(Duration::from_millis(millis)), text);
         }
         for text in ["", "5", "s", "5 s", "-5s", "5d", "9999999999h", "99999999999999999999s", "1.5s"] {
             assert_eq!(duration(text), None, "{text}");

@@ -5,7 +5,7 @@
 //! `steps!`. The checks, the JSON Schema, the manual and the runtime ask nothing but the [`Spec`] and the [`Node`].
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::auth::LevelName;
 use crate::diagnostic::{Diagnostic, Place};
@@ -174,6 +174,11 @@ pub(crate) trait Node {
 
     /// The level that protects it: no path may come here without it.
     fn protected(&self) -> Option<&LevelName> {
+        None
+    }
+
+    /// How long ago the level that protects it may have been proved, where that is less than the policy says.
+    fn max_age(&self) -> Option<Duration> {
         None
     }
 
