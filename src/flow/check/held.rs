@@ -160,7 +160,7 @@ impl<'a> Levels<'a> {
                 })
             }
             Expr::In { item, list } => self.fixed(item, env, rank).map(|item| list.contains(&item)),
-            Expr::Field(_) | Expr::Literal(_) => None,
+            _ => None,
         }
     }
 
