@@ -47,3 +47,32 @@ fn the_same_call_takes_the_same_way_and_says_which() {
         assert_eq!(prompts.first().map(String::as_str), expected);
     }
 }
+
+#[test]
+fn the_hour_is_the_calendars_at_the_moment_of_the_step() {
+    // The call comes on Monday 2026-03-02 at 10:00 in London.
+    let flow = "
+blocks:
+  start:
+    - hours: desk
+      outcome: {open: {say: one}, closed: {say: two}, holiday: {say: three}}
+    - confirm: choose
+      first: 30s
+      outcome: {\"yes\": continue, \"no\": continue, give_up: continue}
+    - hours: desk
+      outcome: {open: {say: one}, closed: {say: two}, holiday: {say: three}}
+    - hangup: normal
+";
+    let heard = |open: &str, holidays: &str| {
+        let calendar = format!("calendars:\n  desk: {{zone: Europe/London, open: {{mon: {open}}}, holidays: {holidays}}}\n");
+        let app = application(flow, &[("calendars.yaml", &calendar)]);
+        let mut scene = Scene::new(app, World::default());
+        let heard = scene.settle().prompts();
+        heard.into_iter().filter(|prompt| prompt != "choose").collect::<Vec<_>>()
+    };
+    assert_eq!(heard("\"09:00-17:00\"", "[]"), ["one", "one"]);
+    assert_eq!(heard("\"11:00-17:00\"", "[]"), ["two", "two"]);
+    assert_eq!(heard("\"09:00-10:01\"", "[]"), ["one", "two"], "a silent caller, and it is one minute past");
+    assert_eq!(heard("\"09:00-17:00\"", "[\"2026-03-02\"]"), ["three", "three"]);
+    assert_eq!(heard("\"09:00-17:00\"", "[\"03-01\"]"), ["one", "one"], "yesterday was one");
+}

@@ -223,6 +223,10 @@ impl FlowRun {
         })
     }
 
+    pub(crate) fn app(&self) -> &Application {
+        &self.app
+    }
+
     /// What is proved about the caller.
     #[must_use]
     pub const fn auth(&self) -> &AuthSession {

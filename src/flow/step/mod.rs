@@ -309,6 +309,7 @@ steps! {
     set::Set,
     decide::Decide,
     goto::Goto,
+    hours::Hours,
     split::Split,
     run::Run,
     leave::Return,
@@ -350,9 +351,8 @@ impl StepKind {
 }
 
 /// Verbs of the language that this version does not have yet.
-const LATER: [&str; 13] = [
+const LATER: [&str; 12] = [
     "consent",
-    "hours",
     "risk",
     "verify",
     "enrol",
