@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use countersign::auth::factor::totp;
-use countersign::auth::{FactorId, Identified, Verdict};
+use countersign::auth::{Answer, FactorId, Identified, Question, Verdict, Whose};
 use countersign::driver::demo;
 use countersign::driver::keys::{DATABASE_FILE, Keys, KeysError};
 use countersign::driver::store::sqlite::SqliteStore;
@@ -214,4 +214,37 @@ fn an_agents_credentials_are_the_digests_that_telephones_compute() {
     assert_eq!(stored.sha256.expose(), "088430c4ed2cbc893a479ba3870c4248ce352d13c3b511b0d861e8eb74efb41a");
     assert!(vault.agent_ha1("bob").is_none());
     assert!(vault.set_agent_password(NOON, "no:colon", &secret("x")).is_err());
+}
+
+#[test]
+fn what_is_remembered_is_sealed_and_goes_with_whom_it_is_of() {
+    let folder = Folder::new();
+    let vault = folder.vault();
+    add_customer(&vault);
+    let key = subject(&vault, ACCOUNT).key();
+    let of = [Whose::Subject(key), Whose::Number(secret(PHONE)), Whose::Number(secret("+34600333444"))];
+    let recall = |whose: &Whose, at| {
+        let name = String::from("bank/language-canary");
+        vault.answer(at, Question::Recall { whose: whose.clone(), name })
+    };
+    for whose in &of {
+        let (name, value) = (String::from("bank/language-canary"), String::from("value-canary"));
+        let kept = vault.answer(NOON, Question::Remember { whose: whose.clone(), name, value });
+        assert_eq!(kept, Answer::Remembered);
+        assert_eq!(recall(whose, NOON), Answer::Recalled(Some(String::from("value-canary"))));
+    }
+    assert_eq!(recall(&Whose::Number(secret("0034600333444")), NOON), recall(&of[2], NOON), "one spelling");
+    let years = NOON.plus(std::time::Duration::from_secs(3 * 365 * 24 * 3600));
+    assert_eq!(recall(&of[0], years), Answer::Recalled(None), "not for ever");
+    let bytes = stolen(folder.path());
+    for canary in ["language-canary", "value-canary", "34600333444"] {
+        assert!(!holds(&bytes, canary.as_bytes()), "{canary} is in the files");
+    }
+    let long = "x".repeat(1000);
+    let refused = vault.answer(NOON, Question::Remember { whose: of[0].clone(), name: long.clone(), value: long });
+    assert_eq!(refused, Answer::Unavailable);
+    vault.erase(NOON, "C1").expect("erased");
+    assert_eq!(recall(&of[0], NOON), Answer::Recalled(None));
+    assert_eq!(recall(&of[1], NOON), Answer::Recalled(None), "of the erased subject's number too");
+    assert_eq!(recall(&of[2], NOON), Answer::Recalled(Some(String::from("value-canary"))), "another's stays");
 }

@@ -42,6 +42,7 @@ contract! {
     a_small_value_is_kept_once,
     the_head_moves_with_each_record,
     calls_come_back_newest_first,
+    what_is_remembered_is_kept_for_its_time_and_by_its_owner,
 }
 
 fn row(number: u8, account: u8) -> SubjectRow {
@@ -282,4 +283,23 @@ fn a_thousand_rounds_of_64_uses_have_one_success_each() {
         sums
     });
     assert!(right.iter().all(|successes| *successes == 1));
+}
+
+fn what_is_remembered_is_kept_for_its_time_and_by_its_owner(store: &dyn Store) {
+    let (one, two, name, other) = ([1; 32], [2; 32], [8; 32], [9; 32]);
+    let hour = |hours: u64| NOON.plus(Duration::from_secs(hours * 3600));
+    let read = |owner, name, now| store.recall(owner, name, now).expect("read");
+    assert_eq!(read(&one, &name, NOON), None);
+    store.remember(&one, &name, b"es-ES", NOON, hour(2)).expect("keeps");
+    store.remember(&one, &other, b"2026-01", NOON, hour(1)).expect("keeps");
+    assert_eq!(read(&one, &name, NOON).as_deref(), Some(b"es-ES".as_slice()));
+    assert_eq!(read(&two, &name, NOON), None, "another's");
+    store.remember(&one, &name, b"en-GB", NOON, hour(3)).expect("keeps");
+    assert_eq!(read(&one, &name, hour(2)).as_deref(), Some(b"en-GB".as_slice()), "the later value for the longer time");
+    assert_eq!(read(&one, &other, hour(1)), None, "its time is past");
+    store.remember(&two, &name, b"x", hour(2), hour(9)).expect("keeps");
+    assert_eq!(read(&one, &other, NOON), None, "what is past its time is gone with the next that is kept");
+    store.forget(&one).expect("forgets");
+    assert_eq!(read(&one, &name, NOON), None);
+    assert_eq!(read(&two, &name, hour(3)).as_deref(), Some(b"x".as_slice()));
 }

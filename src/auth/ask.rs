@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{AuditEvent, Claim, FactorId, Grant, SubjectRef, Verdict};
+use super::{AuditEvent, Claim, FactorId, Grant, SubjectKey, SubjectRef, Verdict};
 use crate::secret::Secret;
 use crate::units::CallId;
 
@@ -42,6 +42,22 @@ pub enum Question {
         /// `true`: in the place of what is enrolled. `false`: only when nothing is.
         replace: bool,
     },
+    /// Keep a small value from this call to the next, in the place of what was kept by that name.
+    Remember {
+        /// Of whom.
+        whose: Whose,
+        /// Its name: public, of the application.
+        name: String,
+        /// The value: public.
+        value: String,
+    },
+    /// What was kept by this name?
+    Recall {
+        /// Of whom.
+        whose: Whose,
+        /// Its name.
+        name: String,
+    },
     /// Write this into the audit log.
     Audit(AuditEvent),
 }
@@ -56,7 +72,27 @@ impl fmt::Debug for Question {
                 let what = if *replace { "Reset" } else { "Enrol" };
                 write!(f, "{what}({:?}, {factor})", grant.subject())
             }
+            Self::Remember { whose, name, .. } => write!(f, "Remember({whose:?}, {name})"),
+            Self::Recall { whose, name } => write!(f, "Recall({whose:?}, {name})"),
             Self::Audit(event) => write!(f, "Audit({event:?})"),
+        }
+    }
+}
+
+/// Of whom something is remembered.
+#[derive(Clone)]
+pub enum Whose {
+    /// Of a subject who has proved who they are.
+    Subject(SubjectKey),
+    /// Of whoever calls from this number.
+    Number(Secret<String>),
+}
+
+impl fmt::Debug for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subject(key) => write!(f, "{key}"),
+            Self::Number(_) => f.write_str("a number"),
         }
     }
 }
@@ -78,6 +114,10 @@ pub enum Answer {
     },
     /// To [`Question::Enrol`].
     Enrolment(Enrolment),
+    /// To [`Question::Remember`]: it is kept.
+    Remembered,
+    /// To [`Question::Recall`]; `None` when nothing is kept, or not any more.
+    Recalled(Option<String>),
     /// To [`Question::Audit`]: written and on disk, or not.
     Audited(bool),
     /// Nobody could answer.

@@ -17,7 +17,7 @@ pub mod throttle;
 pub mod token;
 pub mod verdict;
 
-pub use ask::{Answer, Enrolment, Identified, Question, Refused};
+pub use ask::{Answer, Enrolment, Identified, Question, Refused, Whose};
 pub use assurance::{AssuranceLevel, LevelName};
 pub use audit::{AuditEvent, AuditKind};
 pub use claim::{Claim, SubjectKey, SubjectRef};

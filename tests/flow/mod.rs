@@ -8,7 +8,7 @@
 pub(crate) mod draft;
 pub(crate) mod watched;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,7 +81,12 @@ pub(crate) struct Scene {
     pub(crate) finished: bool,
     pub(crate) secure: bool,
     pub(crate) granted: Vec<Option<String>>,
+    /// What is remembered, by whose it is and its name.
+    pub(crate) memory: Memory,
 }
+
+/// What is kept from one call to the next.
+pub(crate) type Memory = BTreeMap<(String, String), String>;
 
 impl Scene {
     /// A call from a known number that has just come in.
@@ -120,6 +125,7 @@ impl Scene {
             finished: false,
             secure: false,
             granted: Vec::new(),
+            memory: Memory::new(),
         };
         scene.feed(Input::Start);
         scene
@@ -297,6 +303,14 @@ impl Scene {
                         auth::Answer::Verdict { verdict, locked: world.locked }
                     }
                     auth::Question::Enrol { .. } => auth::Answer::Enrolment(world.enrolment),
+                    auth::Question::Remember { whose, name, value } => {
+                        self.memory.insert((format!("{whose:?}"), name.clone()), value.clone());
+                        auth::Answer::Remembered
+                    }
+                    auth::Question::Recall { whose, name } => {
+                        let kept = self.memory.get(&(format!("{whose:?}"), name.clone()));
+                        auth::Answer::Recalled(kept.cloned())
+                    }
                     auth::Question::Audit(_) => auth::Answer::Audited(true),
                 };
                 (

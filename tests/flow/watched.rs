@@ -61,6 +61,7 @@ pub(crate) enum Sort {
     Verify,
     Enrol,
     Audit,
+    Memory,
     Lookup,
 }
 
@@ -157,6 +158,7 @@ impl Watched {
                     auth::Question::Enrolled { .. } => Sort::Enrolled,
                     auth::Question::Verify { .. } => Sort::Verify,
                     auth::Question::Enrol { .. } => Sort::Enrol,
+                    auth::Question::Remember { .. } | auth::Question::Recall { .. } => Sort::Memory,
                     auth::Question::Audit(_) => Sort::Audit,
                 };
                 self.pending.push((ask, sort));
@@ -273,6 +275,10 @@ fn reply(sort: Sort, how: u8) -> Answer {
         (Sort::Enrol, 5) => Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Exists)),
         (Sort::Enrol, _) => Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Locked)),
         (Sort::Audit, _) => Answer::Auth(auth::Answer::Audited(how == 0)),
+        (Sort::Memory, 0..4) => Answer::Auth(auth::Answer::Recalled(Some(String::from("es-ES")))),
+        (Sort::Memory, 4) => Answer::Auth(auth::Answer::Recalled(Some(String::from("nonsense")))),
+        (Sort::Memory, 5) => Answer::Auth(auth::Answer::Recalled(None)),
+        (Sort::Memory, _) => Answer::Auth(auth::Answer::Remembered),
         (Sort::Lookup, 0..4) => found("12.34 GBP"),
         (Sort::Lookup, 4) => found("nonsense"),
         (Sort::Lookup, _) => Answer::Lookup(LookupReply::NotFound),

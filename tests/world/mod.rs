@@ -429,6 +429,8 @@ fn answer(question: Question) -> Answer {
         Question::Auth(auth::Question::Enrol { .. }) => {
             Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Done))
         }
+        Question::Auth(auth::Question::Remember { .. }) => Answer::Auth(auth::Answer::Remembered),
+        Question::Auth(auth::Question::Recall { .. }) => Answer::Auth(auth::Answer::Recalled(None)),
         Question::Auth(auth::Question::Audit(_)) => Answer::Auth(auth::Answer::Audited(true)),
         Question::Lookup(_) => {
             Answer::Lookup(LookupReply::Found(vec![("balance".to_owned(), "120.50".to_owned())]))

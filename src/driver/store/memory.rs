@@ -21,6 +21,7 @@ struct Tables {
     throttles: BTreeMap<SubjectKey, Throttle>,
     agents: BTreeMap<String, Vec<u8>>,
     calls: Vec<CallRow>,
+    memories: BTreeMap<([u8; 32], [u8; 32]), (Vec<u8>, UnixTime)>,
     head: Head,
 }
 
@@ -157,6 +158,31 @@ impl Store for MemoryStore {
         let mut tables = self.tables();
         tables.head = work(tables.head.clone())?;
         Ok(tables.head.clone())
+    }
+
+    fn remember(
+        &self,
+        owner: &[u8; 32],
+        name: &[u8; 32],
+        sealed: &[u8],
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        tables.memories.retain(|_, (_, until)| *until > now);
+        tables.memories.insert((*owner, *name), (sealed.to_vec(), until));
+        Ok(())
+    }
+
+    fn recall(&self, owner: &[u8; 32], name: &[u8; 32], now: UnixTime) -> Result<Option<Vec<u8>>, StoreError> {
+        let tables = self.tables();
+        let kept = tables.memories.get(&(*owner, *name)).filter(|(_, until)| *until > now);
+        Ok(kept.map(|(sealed, _)| sealed.clone()))
+    }
+
+    fn forget(&self, owner: &[u8; 32]) -> Result<(), StoreError> {
+        self.tables().memories.retain(|(whose, _), _| whose != owner);
+        Ok(())
     }
 
     fn agent(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {

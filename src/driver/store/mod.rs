@@ -221,6 +221,20 @@ pub trait Store: Send + Sync {
         work: &mut dyn FnMut(Head) -> Result<Head, AuditError>,
     ) -> Result<Head, StoreError>;
 
+    /// Keeps a value of an owner by name until then, in the place of what was kept; what is past its time goes.
+    fn remember(
+        &self,
+        owner: &[u8; 32],
+        name: &[u8; 32],
+        sealed: &[u8],
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<(), StoreError>;
+    /// A kept value, unless its time is past.
+    fn recall(&self, owner: &[u8; 32], name: &[u8; 32], now: UnixTime) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Removes everything that is kept of an owner.
+    fn forget(&self, owner: &[u8; 32]) -> Result<(), StoreError>;
+
     /// An agent's sealed credentials.
     fn agent(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Keeps calls' records: all, or none.

@@ -20,7 +20,7 @@ pub struct SqliteStore {
     path: PathBuf,
 }
 
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -39,6 +39,14 @@ CREATE INDEX throttles_by_age ON throttles (updated);
 CREATE TABLE agents (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE calls (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, record TEXT NOT NULL, caller_hash BLOB, caller BLOB);
 CREATE INDEX calls_by_caller ON calls (caller_hash);
+";
+
+/// What came with schema 2.
+const MEMORIES: &str = "
+CREATE TABLE memories (
+  owner BLOB NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
+CREATE INDEX memories_by_age ON memories (until);
 ";
 
 /// Counters of claims that nobody stands behind go after so long: well beyond every window and lock.
@@ -70,17 +78,7 @@ impl SqliteStore {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "secure_delete", true)?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        match version {
-            0 => {
-                transaction.execute_batch(TABLES)?;
-                transaction.pragma_update(None, "user_version", SCHEMA)?;
-            }
-            SCHEMA => {}
-            found => return Err(StoreError::Newer { path: path.to_owned(), found, known: SCHEMA }),
-        }
-        transaction.commit()?;
+        migrate(&mut connection, path)?;
         let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
         if verdict != "ok" {
             return Err(StoreError::Unreadable { path: path.to_owned(), cause: verdict });
@@ -109,6 +107,20 @@ impl SqliteStore {
         transaction.commit()?;
         Ok(done)
     }
+}
+
+/// Makes the tables that lack.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version > SCHEMA {
+        return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA });
+    }
+    for (schema, tables) in (1..).zip([TABLES, MEMORIES]).filter(|(schema, _)| *schema > version) {
+        transaction.execute_batch(tables)?;
+        transaction.pragma_update(None, "user_version", schema)?;
+    }
+    Ok(transaction.commit()?)
 }
 
 fn head_of(connection: &Connection) -> Result<Head, StoreError> {
@@ -360,6 +372,36 @@ impl Store for SqliteStore {
         })
     }
 
+    fn remember(
+        &self,
+        owner: &[u8; 32],
+        name: &[u8; 32],
+        sealed: &[u8],
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.prepare_cached("DELETE FROM memories WHERE until <= ?1")?.execute([now.0])?;
+            let sql = "INSERT OR REPLACE INTO memories VALUES (?1, ?2, ?3, ?4)";
+            transaction.prepare_cached(sql)?.execute(params![owner, name, sealed, until.0])?;
+            Ok(())
+        })
+    }
+
+    fn recall(&self, owner: &[u8; 32], name: &[u8; 32], now: UnixTime) -> Result<Option<Vec<u8>>, StoreError> {
+        let connection = self.connection();
+        let sql = "SELECT value FROM memories WHERE owner = ?1 AND name = ?2 AND until > ?3";
+        let mut statement = connection.prepare_cached(sql)?;
+        Ok(statement.query_row(params![owner, name, now.0], |row| row.get(0)).optional()?)
+    }
+
+    fn forget(&self, owner: &[u8; 32]) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM memories WHERE owner = ?1", [owner])?;
+            Ok(())
+        })
+    }
+
     fn agent(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached("SELECT sealed FROM agents WHERE name = ?1")?;
@@ -396,5 +438,22 @@ impl Store for SqliteStore {
         // `secure_delete` zeroed the pages; old copies of them are in the write-ahead log.
         self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_the_first_schema_gets_what_came_later() {
+        let mut connection = Connection::open_in_memory().expect("opens");
+        connection.execute_batch(TABLES).expect("tables");
+        connection.pragma_update(None, "user_version", 1).expect("schema 1");
+        migrate(&mut connection, Path::new("store.db")).expect("migrates");
+        let store = SqliteStore { connection: Mutex::new(connection), path: PathBuf::new() };
+        store.remember(&[1; 32], &[2; 32], b"v", UnixTime(0), UnixTime(9)).expect("keeps");
+        migrate(&mut store.connection(), Path::new("store.db")).expect("nothing to do");
+        assert!(store.recall(&[1; 32], &[2; 32], UnixTime(1)).is_ok_and(|value| value.is_some()));
     }
 }

@@ -7,7 +7,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::{TENANT, Vault, VaultError, enrolment_label, subject_label};
 use crate::auth::factor::pin::{self, PinHash};
 use crate::auth::factor::totp::{self, Parameters};
-use crate::auth::{AuditEvent, AuditKind, FactorId, FactorPolicy, SubjectKey};
+use crate::auth::{AuditEvent, AuditKind, FactorId, FactorPolicy, SubjectKey, Whose};
 use crate::driver::seal::{self, Key, SealError, random};
 use crate::driver::store::{Change, EnrolmentRow, Identifier, StoreError, SubjectRow};
 use crate::secret::Secret;
@@ -167,6 +167,8 @@ impl Vault {
     /// When there is no such subject, or the store or the audit log fails.
     pub fn erase(&self, now: UnixTime, id: &str) -> Result<(), VaultError> {
         let row = self.required(id)?;
+        let number = Secret::new(self.profile(&row)?.phone.clone());
+        self.forget(&Whose::Subject(row.key), &number)?;
         let event = AuditEvent { call: None, subject: Some(row.key), kind: AuditKind::SubjectErased };
         self.audited(now, Change::Erase(row.key), &[event])?;
         Ok(self.store.scrub()?)

@@ -7,6 +7,7 @@
 
 mod admin;
 mod enrol;
+mod memory;
 mod records;
 
 use std::path::Path;
@@ -45,6 +46,7 @@ pub struct Vault {
     ghosts: Key,
     records: Key,
     agents: Key,
+    memory: Key,
     /// Opened in the place of an agent's credentials that are not there.
     no_agent: Vec<u8>,
     tenant: Key,
@@ -156,6 +158,7 @@ impl Vault {
             ghosts: keys.derive("ghosts"),
             records: keys.derive("call records"),
             agents,
+            memory: keys.derive("memory"),
             no_agent,
             tenant,
             token: keys.token().clone(),
@@ -199,6 +202,8 @@ impl Vault {
             Question::Enrol { grant, factor, secret, replace } => {
                 self.enrol_in_call(now, policy, &grant, factor, &secret, replace)
             }
+            Question::Remember { whose, name, value } => self.remember(now, &whose, &name, &value),
+            Question::Recall { whose, name } => self.recall(now, &whose, &name),
             Question::Audit(event) => {
                 let written = self.audited(now, Change::Nothing, &[event]);
                 Answer::Audited(logged("audit", written).is_ok())
