@@ -210,6 +210,10 @@ impl Files for FolderFiles {
         names
     }
 
+    fn on_disk(&self, path: &str) -> Option<PathBuf> {
+        Some(self.folder.join(path))
+    }
+
     fn recordings(&self) -> Option<BTreeSet<String>> {
         Some(self.audio.names())
     }

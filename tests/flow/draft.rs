@@ -272,6 +272,7 @@ pub(crate) fn lookup(level: Option<&str>) -> Lookup {
         call: String::from("balance"),
         give: vec![(String::from("customer"), Expr::Field(Field::CustomerId))],
         level: level.map(LevelName::from),
+        cache: None,
         timeout: Duration::from_secs(3),
         while_waiting: Some(prompt("one_moment")),
         reply: vec![(String::from("balance"), BALANCE)],

@@ -13,8 +13,8 @@ use std::time::Instant;
 
 pub use pool::{PoolSize, Reply, ServicePool};
 
-use crate::auth::{Grant, LevelName};
-use crate::flow::document::Application;
+use crate::auth::LevelName;
+use crate::flow::document::{Application, Does, ServiceCall};
 use crate::flow::run::{Lookup, LookupReply};
 
 /// Something that answers for services.
@@ -39,7 +39,7 @@ pub fn answer(
     let call = application.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));
     let Some(call) = call else { return LookupReply::Unavailable };
     if let Some(level) = &call.level
-        && !permits(application, lookup.grant.as_ref(), level, lookup)
+        && !permits(application, call, level, lookup)
     {
         tracing::error!(service = %lookup.service, call = %lookup.call, "a protected call came without a grant");
         return LookupReply::Unavailable;
@@ -48,15 +48,20 @@ pub fn answer(
 }
 
 /// Whether the grant is for the level that the call needs, or a higher one, and for the subject asked about.
-fn permits(application: &Application, grant: Option<&Grant>, needed: &LevelName, lookup: &Lookup) -> bool {
-    let Some(grant) = grant else { return false };
+fn permits(application: &Application, call: &ServiceCall, needed: &LevelName, lookup: &Lookup) -> bool {
+    let Some(grant) = &lookup.grant else { return false };
     let rank = |name: &LevelName| application.policy.levels.iter().position(|level| level.name == *name);
     let high_enough = match (rank(grant.level()), rank(needed)) {
         (Some(held), Some(needed)) => held >= needed,
         _ => false,
     };
-    // The key of a protected call is the subject's: nobody asks about somebody else.
-    let own = lookup.arguments.iter().all(|(_, value)| value == grant.subject().id());
+    // A protected call is about the one who was proven: nobody asks about somebody else.
+    let own = match &call.subject {
+        Some(subject) => {
+            lookup.arguments.iter().any(|(name, value)| name == subject && value == grant.subject().id())
+        }
+        None => call.arguments.is_empty(),
+    };
     high_enough && own
 }
 
@@ -68,7 +73,10 @@ impl ServiceSource for RealServices {
     fn answer(&self, application: &Application, lookup: &Lookup, _deadline: Instant) -> LookupReply {
         let call =
             application.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));
-        call.map_or(LookupReply::Unavailable, |call| table::answer(call, lookup))
+        match call.map(|call| (call, &call.does)) {
+            Some((call, Does::Find(table))) => table::answer(table, call, lookup),
+            _ => LookupReply::Unavailable,
+        }
     }
 
     fn waits(&self, _application: &Application, _lookup: &Lookup) -> bool {

@@ -231,6 +231,8 @@ mod tests {
             idempotency: None,
             grant: None,
             timeout,
+            cache: None,
+            spool: false,
         }
     }
 

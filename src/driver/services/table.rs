@@ -1,19 +1,27 @@
 //! Tables: read with the application, so an answer is a look into memory.
 
-use crate::flow::document::ServiceCall;
+use crate::flow::document::{ServiceCall, Table};
 use crate::flow::run::{Lookup, LookupReply};
 
-/// The first row whose key is the one asked for.
-pub(super) fn answer(call: &ServiceCall, lookup: &Lookup) -> LookupReply {
-    let Some((_, key)) = lookup.arguments.iter().find(|(name, _)| *name == call.key) else {
-        return LookupReply::Unavailable;
-    };
-    let column = |name: &str| call.table.columns.iter().position(|column| column == name);
-    let Some(key_column) = column(&call.key) else { return LookupReply::Unavailable };
-    let row = call.table.rows.iter().find(|row| row.get(key_column).is_some_and(|cell| cell == key));
-    let Some(row) = row else { return LookupReply::NotFound };
+/// The one row whose columns are the arguments.
+pub(super) fn answer(table: &Table, call: &ServiceCall, lookup: &Lookup) -> LookupReply {
+    let column = |name: &str| table.columns.iter().position(|column| column == name);
+    let mut keys = Vec::with_capacity(call.arguments.len());
+    for argument in &call.arguments {
+        let given = lookup.arguments.iter().find(|(name, _)| *name == argument.name);
+        let (Some(at), Some((_, value))) = (column(&argument.name), given) else {
+            return LookupReply::Unavailable;
+        };
+        keys.push((at, value));
+    }
+    let mut rows =
+        table.rows.iter().filter(|row| keys.iter().all(|(at, value)| row.get(*at) == Some(*value)));
+    let Some(row) = rows.next() else { return LookupReply::NotFound };
+    if rows.next().is_some() {
+        return LookupReply::Many;
+    }
     let fields = call.reply.iter().map(|field| {
-        let cell = column(&field.name).and_then(|at| row.get(at))?;
+        let cell = field.path.first().and_then(|name| column(name)).and_then(|at| row.get(at))?;
         Some((field.name.clone(), cell.clone()))
     });
     fields.collect::<Option<Vec<_>>>().map_or(LookupReply::Unavailable, LookupReply::Found)

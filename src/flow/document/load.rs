@@ -1,6 +1,7 @@
 //! From the files of a folder to a checked application.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ast::{Application, Block, BlockId, Flow, FlowId, Language, LanguageId};
@@ -13,7 +14,7 @@ use super::findings::{Findings, suggestion};
 use super::handlers::{always, first_block, handler, unused_prompts};
 use super::services::Services;
 use super::yaml::{self, Node};
-use super::{calendar_file, policy_file, services_file};
+use super::{calendar_file, literal_secret, policy_file, services_file};
 use crate::auth::Policy;
 use crate::diagnostic::Diagnostic;
 use crate::flow::check;
@@ -24,6 +25,11 @@ pub trait Files {
     fn read(&self, path: &str) -> Option<String>;
     /// The paths of the files in a folder (`""` is the application's own).
     fn list(&self, folder: &str) -> Vec<String>;
+    /// Where a file lies on disk, for those that are opened in place; `None` when they lie nowhere.
+    fn on_disk(&self, path: &str) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
     /// The recordings there are, as clip keys; `None` when nobody knows, and nothing is said about them.
     fn recordings(&self) -> Option<BTreeSet<String>> {
         None
@@ -119,6 +125,7 @@ impl Loader<'_> {
             .into_iter()
             .filter_map(|path| {
                 let root = self.read(&path)?;
+                literal_secret::look(&root, self.findings);
                 Some(FlowFile { path, root })
             })
             .collect();
@@ -223,7 +230,10 @@ impl Loader<'_> {
         };
         let files = self.files;
         match yaml::read(&path, &text, self.findings) {
-            Some(root) => services_file::read(&root, policy, &|path| files.read(path), self.findings),
+            Some(root) => {
+                literal_secret::look(&root, self.findings);
+                services_file::read(&root, policy, files, self.findings)
+            }
             None => Services::default(),
         }
     }

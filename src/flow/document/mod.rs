@@ -7,11 +7,13 @@ mod ast;
 pub(crate) mod build;
 mod calendar;
 mod calendar_file;
+pub(crate) mod calling;
 mod catalogue;
 mod declare;
 pub(crate) mod fields;
 pub(crate) mod findings;
 mod handlers;
+mod literal_secret;
 mod load;
 mod names;
 mod pieces;
@@ -19,14 +21,18 @@ pub(crate) mod policy_file;
 pub(crate) mod scalar;
 pub mod services;
 pub(crate) mod services_file;
+mod services_http;
+mod services_request;
+mod services_sql;
+mod services_table;
 mod uses;
 mod words;
 pub(crate) mod yaml;
 
 pub use crate::flow::step::{
     Answer, Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Decide, Digits, Goto, Hangup,
-    Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set, Split, StepKind,
-    Transfer, Way, WholeMoney,
+    Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set, Split,
+    StepKind, Transfer, Way, WholeMoney,
 };
 pub use ast::{
     Always, AlwaysKey, Application, Arm, Block, BlockId, Class, ClipText, Flow, FlowId, Format, Input,
@@ -36,4 +42,7 @@ pub use ast::{
 pub use calendar::{Calendar, Calendars, Hours};
 pub(crate) use findings::suggestion;
 pub use load::{Files, load};
-pub use services::{ReplyField, Service, ServiceCall, Services, Table};
+pub use services::{
+    Argument, Auth, Base, Body, Breaker, Does, HttpService, JsonTemplate, Method, Part, ReplyField, Request,
+    Retry, SecretRef, Service, ServiceCall, ServiceKind, Services, SqlService, Statement, Table, Template,
+};

@@ -107,6 +107,10 @@ pub struct Lookup {
     pub grant: Option<Grant>,
     /// When the answer is no longer waited for.
     pub timeout: Duration,
+    /// How old a reply may be; what the service declares when `None`.
+    pub cache: Option<Duration>,
+    /// Whether it is to be kept and sent later when the service does not answer.
+    pub spool: bool,
 }
 
 /// A card on its way to a payment service: wiped when dropped, and nothing but this carries it.
@@ -133,6 +137,8 @@ pub enum LookupReply {
     Found(Vec<(String, String)>),
     /// There is no such thing.
     NotFound,
+    /// There are several, so that none is certain to be meant.
+    Many,
     /// It was asked and says no: a payment that the card's bank declines.
     Declined,
     /// No answer, or none of use.

@@ -61,6 +61,8 @@ impl FlowRun {
             idempotency: None,
             grant,
             timeout: step.timeout,
+            cache: step.cache,
+            spool: false,
         };
         let ask = self.ask(Question::Lookup(lookup));
         let speaks = step.while_waiting.is_some() && self.life == Life::Caller && self.answered;
@@ -123,7 +125,9 @@ impl FlowRun {
         let exit = match reply {
             LookupReply::Found(fields) => self.keep_reply(step, &fields),
             LookupReply::NotFound => Exit::Outcome("not_found"),
-            LookupReply::Declined | LookupReply::Unavailable => Exit::Outcome("unavailable"),
+            LookupReply::Many | LookupReply::Declined | LookupReply::Unavailable => {
+                Exit::Outcome("unavailable")
+            }
         };
         self.take(now, exit);
     }

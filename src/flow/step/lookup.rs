@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::auth::LevelName;
-use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Arm, Class, Prompt, ServiceCall, VarId};
-use crate::flow::expr::{Expr, Type};
+use crate::flow::document::{Arm, Class, Prompt, VarId, fields, services_file};
+use crate::flow::expr::Expr;
 use crate::flow::run::FlowRun;
 use crate::flow::run::exit::Exit;
-use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next, suggestion};
+use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "lookup",
@@ -17,6 +16,7 @@ pub(super) const SPEC: Spec = Spec {
     fields: &[
         FieldSpec::optional("give", Shape::Values, "the arguments of the call"),
         FieldSpec::optional("timeout", Shape::Duration, "how long it may take; 3s when left out"),
+        FieldSpec::optional("cache", Shape::Duration, "how old a reply may be; what services.yaml says when left out"),
         FieldSpec::optional("while_waiting", Shape::Prompt, "a prompt said when it takes longer than a moment"),
     ],
     outcomes: &["ok", "not_found", "unavailable"],
@@ -47,6 +47,8 @@ pub struct Lookup {
     pub level: Option<LevelName>,
     /// How long it may take.
     pub timeout: Duration,
+    /// How old a reply may be; what the service says when `None`.
+    pub cache: Option<Duration>,
     /// Said when it takes longer than a moment.
     pub while_waiting: Option<Prompt>,
     /// Fields of the reply and the slots (`result.…`) that they go to.
@@ -116,31 +118,21 @@ impl Node for Lookup {
 const SILENCE: Duration = Duration::from_secs(2);
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
-    let written = fields::text(step.argument, "a call of a service", step.build.findings)?;
     let shared = step.build.shared;
-    let Some((service_name, call_name)) = written.split_once('.') else {
-        step.error("E250", &step.argument.place.clone(), "a call is written `service.call`", "write `crm.balance`, for example");
-        return None;
-    };
-    let Some(service) = shared.services.service(service_name) else {
-        let names = shared.services.services.iter().map(|service| service.name.as_str());
-        let help = suggestion(service_name, names, "services");
-        step.error("E250", &step.argument.place.clone(), format!("there is no service `{service_name}`"), help);
-        return None;
-    };
-    if service.calls.is_empty() {
-        // Its kind is not available; told once, where the service is declared.
+    let (service, call) = step.build.service_call(step.argument)?;
+    if let Some(argument) = call.arguments.iter().find(|argument| argument.class == Class::Card) {
+        let message = format!("`{}` takes a card, and a lookup has none", argument.name);
+        step.error("E255", &step.argument.place.clone(), message, "use `pay`, in a sub-flow with `secure: true`");
         return None;
     }
-    let Some(call) = service.call(call_name) else {
-        let help = suggestion(call_name, service.calls.iter().map(|call| call.name.as_str()), "its calls");
-        step.error("E250", &step.argument.place.clone(), format!("`{service_name}` has no call `{call_name}`"), help);
-        return None;
-    };
-    let give = give(step, call);
+    let give = step.build.give(call, step.get("give"), &step.place.clone());
     let timeout = match step.get("timeout") {
         Some(node) => fields::duration(node, "timeout", step.build.findings)?,
         None => Duration::from_secs(3),
+    };
+    let cache = match step.get("cache") {
+        Some(node) => Some(services_file::cache(node, step.build.findings)?),
+        None => None,
     };
     let while_waiting = step.get("while_waiting").map(|node| step.build.prompt(node, &[]));
     if while_waiting.is_none() && timeout > SILENCE && step.get("timeout").is_some() {
@@ -154,36 +146,16 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let (ok, unavailable) = (next(&mut arms), next(&mut arms));
     let not_found = arms.next().flatten();
     Some(StepKind::Lookup(Lookup {
-        service: service_name.to_owned(),
-        call: call_name.to_owned(),
+        service: service.name.clone(),
+        call: call.name.clone(),
         give: give?,
         level: call.level.clone(),
         timeout,
+        cache,
         while_waiting: while_waiting.flatten(),
         reply,
         ok,
         not_found,
         unavailable,
     }))
-}
-
-fn give(step: &mut Reader<'_, '_, '_>, call: &ServiceCall) -> Option<Vec<(String, Expr)>> {
-    let fields = match step.get("give") {
-        Some(node) => Fields::of(node, "`give`", step.build.findings)?,
-        None => Fields { place: step.place.clone(), pairs: Vec::new() },
-    };
-    let mut out = Vec::new();
-    for (key, value) in &fields.pairs {
-        if key.text() != call.key {
-            let message = format!("`{}` takes no `{}`", call.name, key.text());
-            step.error("E251", &key.place, message, format!("it takes `{}`", call.key));
-        } else if let Some(expr) = step.build.value(value, Some(&Type::Text), Class::Personal, "a service") {
-            out.push((call.key.clone(), expr));
-        }
-    }
-    if fields.get(&call.key).is_none() {
-        let message = format!("`{}` needs `{}`", call.name, call.key);
-        step.error("E251", &fields.place.clone(), message, format!("add `give: {{{}: …}}`", call.key));
-    }
-    (out.len() == 1).then_some(out)
 }
