@@ -60,6 +60,7 @@ pub mod flow;
 pub mod media;
 pub mod phone;
 pub mod routing;
+pub mod scenario;
 pub mod secret;
 pub mod sip;
 pub mod units;

@@ -269,7 +269,7 @@ impl Scene {
                 self.hand_off = Some(request);
             }
             Output::Trace(event) => {
-                if let TraceEvent::Outcome { verb, outcome } = &event {
+                if let TraceEvent::Outcome { verb, outcome, .. } = &event {
                     self.line("flow", &format!("{verb}: {outcome}"));
                 }
                 self.traces.push(event);

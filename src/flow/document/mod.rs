@@ -41,6 +41,7 @@ pub use ast::{
 };
 pub use calendar::{Calendar, Calendars, Hours};
 pub(crate) use findings::suggestion;
+pub(crate) use scalar::digit_name;
 pub use load::{Files, load};
 pub use services::{
     Argument, Auth, Base, Body, Breaker, Does, HttpService, JsonTemplate, Method, Part, ReplyField, Request,

@@ -83,6 +83,15 @@ impl Asking {
         !self.prompting || self.interrupt
     }
 
+    pub(super) const fn what(&self) -> &What {
+        &self.what
+    }
+
+    /// Whether the answer is being read back.
+    pub(super) const fn reads_back(&self) -> bool {
+        self.reading.is_some()
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.reading.as_ref().map_or(&self.collect, |(_, collect)| collect).deadline()
     }
@@ -171,11 +180,14 @@ impl FlowRun {
             if skip {
                 self.trace(TraceEvent::Interrupted);
             }
+            self.trace_question();
+            self.trace(TraceEvent::Waits);
             return self.feed(now);
         }
         for prompt in prompts {
             self.trace(TraceEvent::Prompt { prompt });
         }
+        self.trace_question();
         self.start_playing(clips, false);
     }
 
@@ -183,6 +195,7 @@ impl FlowRun {
         if let State::Asking(asking) = &mut self.state {
             asking.prompting = false;
             asking.active().listening(now);
+            self.trace(TraceEvent::Waits);
         }
         self.feed(now);
     }

@@ -1,6 +1,8 @@
 //! The exits of steps: every way that a step can be left.
 
-use crate::flow::document::OutcomeId;
+use std::borrow::Cow;
+
+use crate::flow::document::{Application, OutcomeId, StepKind};
 
 /// How a step was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,24 @@ impl Exit {
             Self::Chosen(_) => Some("chosen"),
             Self::Lacking => Some("lacking"),
             Self::Case(_) | Self::Otherwise | Self::Returned(_) => None,
+        }
+    }
+
+    /// What the arm is called that it takes, one name for every way on: `key 1`, `case 2`, `ok`.
+    pub(crate) fn arm_name<'s>(self, app: &'s Application, step: &'s StepKind) -> Cow<'s, str> {
+        let at = |at: usize| step.arms().into_iter().nth(at).map(|(name, _)| name);
+        match (self, step) {
+            (Self::Outcome(name), _) => name.into(),
+            (Self::Chosen(option), _) => at(option).unwrap_or_default(),
+            (Self::Case(case), _) => at(case).unwrap_or_default(),
+            (Self::Otherwise, _) => "otherwise".into(),
+            (Self::Lacking, _) => "else".into(),
+            (Self::Returned(outcome), StepKind::Run(run)) => {
+                let flow = app.flow(run.flow);
+                let name = flow.and_then(|flow| flow.outcomes.get(usize::from(outcome.0)));
+                name.map_or(Cow::Borrowed(""), |name| Cow::Borrowed(name.as_ref()))
+            }
+            (Self::Returned(_), _) => "".into(),
         }
     }
 }

@@ -278,6 +278,15 @@ impl Serialize for Name {
     }
 }
 
+/// One of several choices: names of the flow, never what a caller typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// The keys that choose it, such as `1` or `*`.
+    pub keys: String,
+    /// What they choose: a menu's value or block, a language, `yes` or `no`.
+    pub name: Name,
+}
+
 /// A public fact about a run: names of the flow, levels and outcomes. Never a key, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -300,6 +309,12 @@ pub enum TraceEvent {
         verb: &'static str,
         /// The outcome.
         outcome: Name,
+        /// Which way on that is, by a name of its own: `key 1` of a menu, `case 2` of a `decide`.
+        arm: Name,
+        /// The block that the step stands in; `sub.block` inside a sub-flow.
+        block: Name,
+        /// Its place in the block, from 1; `3.ok` is the step of the third one's arm `ok`.
+        step: Name,
     },
     /// A prompt began to play.
     Prompt {
@@ -308,6 +323,28 @@ pub enum TraceEvent {
     },
     /// A prompt was cut short by a key.
     Interrupted,
+    /// The caller is asked for keys, and may press them from now on unless a prompt has to end first.
+    Asks {
+        /// The step's verb.
+        verb: &'static str,
+        /// The factor that is asked for, when one is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        factor: Option<Name>,
+        /// Which keys choose what; empty where a number is typed.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        choices: Vec<Choice>,
+        /// Whether keys cut the prompt short; `false`: they count from [`TraceEvent::Waits`] on.
+        interrupt: bool,
+    },
+    /// The question was said to its end: the caller's time runs.
+    Waits,
+    /// A variable of class public was set.
+    Variable {
+        /// Its name.
+        variable: Name,
+        /// What it holds now; empty when nothing.
+        value: Name,
+    },
     /// The caller was silent, or what they typed did not fit.
     Retry {
         /// The step's verb.

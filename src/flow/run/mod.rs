@@ -27,6 +27,7 @@ mod keys;
 mod lines;
 mod looking;
 mod proving;
+mod question;
 mod saying;
 mod steps;
 pub mod values;
@@ -50,8 +51,8 @@ use values::Value;
 
 pub use facts::{Abilities, Attestation, CallFacts, Signals};
 pub use io::{
-    Answer, CardData, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output, Pass,
-    Question, Spoken, TraceEvent,
+    Answer, CardData, Choice, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output,
+    Pass, Question, Spoken, TraceEvent,
 };
 
 /// One caller's way through an application.
@@ -394,6 +395,22 @@ impl FlowRun {
 impl Frame {
     const fn at(flow: FlowId, block: BlockId) -> Self {
         Self { flow, block, index: 0, path: Vec::new() }
+    }
+
+    /// The place of the step that runs in its block: `3`, or `3.ok` for the step of an arm.
+    fn label(&self, app: &Application) -> String {
+        let mut label = (self.index + 1).to_string();
+        let mut step = app.block(self.block).and_then(|block| block.steps.get(self.index));
+        for exit in &self.path {
+            let Some(outer) = step else { break };
+            label.push('.');
+            label.push_str(&exit.arm_name(app, &outer.kind));
+            step = match outer.kind.node().arm(*exit) {
+                Some(crate::flow::document::Arm::Step(inner)) => Some(inner),
+                _ => None,
+            };
+        }
+        label
     }
 
     /// The step that runs.

@@ -75,9 +75,8 @@ impl FlowRun {
         let app = Arc::clone(&self.app);
         let Some(step) = self.current(&app) else { return self.fail(now, "no step to leave") };
         self.state = State::Ready;
-        if let Some(outcome) = exit.name() {
-            self.trace(TraceEvent::Outcome { verb: step.verb(), outcome: Name::from(outcome) });
-        }
+        let left = self.left_by(&app, step, exit);
+        self.trace(left);
         match step.node().arm(exit) {
             None => self.fail(now, "a step ended without an arm for it"),
             Some(Arm::Continue) => self.next_step(),
@@ -106,11 +105,32 @@ impl FlowRun {
     fn enter(&mut self, flow: FlowId, block: &Arc<str>) {
         self.keys.clear();
         self.state = State::Ready;
-        let name = match self.app.flow(flow) {
+        let block = self.block_name(flow, block);
+        self.trace(TraceEvent::Block { block });
+    }
+
+    /// What traces call a block.
+    fn block_name(&self, flow: FlowId, block: &Arc<str>) -> Name {
+        match self.app.flow(flow) {
             Some(sub) if flow != FlowId::MAIN => Name::from(format!("{}.{block}", sub.name).as_str()),
             _ => Name::from(block),
-        };
-        self.trace(TraceEvent::Block { block: name });
+        }
+    }
+
+    /// What is told of a step that is left: where it stands, by which outcome and by which arm.
+    fn left_by(&self, app: &crate::flow::document::Application, step: &StepKind, exit: Exit) -> TraceEvent {
+        let arm = exit.arm_name(app, step);
+        let outcome = exit.name().map_or_else(|| Name::from(arm.as_ref()), Name::from);
+        let frame = self.frames.last();
+        let block = frame.and_then(|frame| Some(self.block_name(frame.flow, &app.block(frame.block)?.name)));
+        let step_at = frame.map(|frame| frame.label(app)).unwrap_or_default();
+        TraceEvent::Outcome {
+            verb: step.verb(),
+            outcome,
+            arm: Name::from(arm.as_ref()),
+            block: block.unwrap_or_else(|| Name::from("")),
+            step: Name::from(step_at.as_str()),
+        }
     }
 
     pub(crate) fn run(&mut self, now: Instant, step: &Run) {
@@ -142,7 +162,9 @@ impl FlowRun {
         for (var, value) in given {
             self.assign(var, value);
         }
-        let Some(left) = self.frames.pop() else { return self.end(now, HangupCause::Fault) };
+        if self.frames.pop().is_none() {
+            return self.end(now, HangupCause::Fault);
+        }
         let Some(caller) = self.frames.last() else { return self.end(now, HangupCause::Normal) };
         let (flow, block) = (caller.flow, caller.block);
         let Some(StepKind::Run(run)) = self.current(&app) else {
@@ -152,11 +174,6 @@ impl FlowRun {
         for (from, into) in &run.results {
             let value = self.slots.get(from.index()).cloned().unwrap_or(Value::Nothing);
             self.assign(*into, value);
-        }
-        if let Some(name) =
-            app.flow(left.flow).and_then(|flow| flow.outcomes.get(usize::from(step.outcome.0)))
-        {
-            self.trace(TraceEvent::Outcome { verb: "run", outcome: Name::from(name) });
         }
         if let Some(block) = app.block(block) {
             self.enter(flow, &block.name);
@@ -182,6 +199,13 @@ impl FlowRun {
     }
 
     pub(crate) fn store(&mut self, var: VarId, value: Value) {
+        let changed = self.slots.get(var.index()).is_some_and(|slot| !slot.equals(&value));
+        let public = self.app.var(var).filter(|variable| changed && variable.class == Class::Public);
+        if let Some(variable) = public {
+            let variable = Name::from(&variable.name);
+            let told = value.as_text().unwrap_or_default();
+            self.trace(TraceEvent::Variable { variable, value: Name::from(told.as_str()) });
+        }
         if let Some(slot) = self.slots.get_mut(var.index()) {
             *slot = value;
         }

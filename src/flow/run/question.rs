@@ -1,0 +1,70 @@
+//! What is public about a question under way: which verb asks, for what, and which keys choose what.
+
+use std::sync::Arc;
+
+use crate::flow::document::{Application, Arm, Menu, MenuOption, StepKind, digit_name};
+use crate::flow::expr::Literal;
+use crate::units::Digit;
+
+use super::asking::What;
+use super::io::{Choice, Name, TraceEvent};
+use super::{FlowRun, State};
+
+impl FlowRun {
+    /// Tells that the caller is asked for something.
+    pub(super) fn trace_question(&mut self) {
+        let app = Arc::clone(&self.app);
+        let Some(step) = self.current(&app) else { return };
+        let State::Asking(asking) = &self.state else { return };
+        let factor = match asking.what() {
+            What::Factor { challenge, .. } => Some(Name::from(challenge.factor.name())),
+            _ => None,
+        };
+        let choices = if asking.reads_back() {
+            vec![choice("1", "yes"), choice("2", "no")]
+        } else {
+            choices(&app, step, asking.what())
+        };
+        let interrupt = asking.hears();
+        let verb = step.verb();
+        self.trace(TraceEvent::Asks { verb, factor, choices, interrupt });
+    }
+}
+
+fn choices(app: &Application, step: &StepKind, what: &What) -> Vec<Choice> {
+    match (step, what) {
+        (StepKind::ChooseLanguage(step), _) => {
+            let tag = |language| app.language(language).unwrap_or_default();
+            step.keys.iter().map(|(key, language)| choice(&typed(&[*key]), tag(*language))).collect()
+        }
+        (StepKind::Menu(step), What::Choice(offered)) => {
+            let options = offered.iter().filter_map(|at| step.options.get(*at));
+            options.map(|option| choice(&typed(&option.keys), &named(app, step, option))).collect()
+        }
+        (StepKind::Confirm(step), _) => {
+            let yes = step.yes_keys.iter().map(|key| choice(&typed(&[*key]), "yes"));
+            let no = step.no_keys.iter().map(|key| choice(&typed(&[*key]), "no"));
+            yes.chain(no).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What an option is called: its value, else the block it leads to, else its keys.
+fn named(app: &Application, step: &Menu, option: &MenuOption) -> String {
+    match (&option.value, option.arm.as_ref().unwrap_or(&step.chosen)) {
+        (Some(Literal::Text(text)), _) => text.to_string(),
+        (Some(Literal::Number(number)), _) => number.to_string(),
+        (Some(Literal::Flag(flag)), _) => flag.to_string(),
+        (None, Arm::Goto(block)) => app.block(*block).map_or_else(String::new, |block| block.name.to_string()),
+        (None, _) => option.keys.iter().map(|key| digit_name(*key)).collect(),
+    }
+}
+
+fn choice(keys: &str, name: &str) -> Choice {
+    Choice { keys: keys.to_owned(), name: Name::from(name) }
+}
+
+fn typed(keys: &[Digit]) -> String {
+    keys.iter().map(|key| key.as_char()).collect()
+}

@@ -1,0 +1,83 @@
+//! Looks for what must never be seen in everything that a call puts out.
+
+use crate::auth;
+use crate::flow::run::{HandOffRequest, Lookup, TraceEvent};
+
+use super::document::Leak;
+
+/// What is looked for, and where it was found.
+#[derive(Default)]
+pub(super) struct Leaks {
+    /// The texts, as indices of the file's list, in a form that is looked for in compacted text.
+    texts: Vec<String>,
+    /// Which text was found, and where.
+    pub(super) found: Vec<(usize, String)>,
+}
+
+impl Leaks {
+    pub(super) fn new(leaks: &[Leak]) -> Self {
+        Self { texts: leaks.iter().map(|leak| compact(leak.text.expose())).collect(), found: Vec::new() }
+    }
+
+    /// Looks through something that was put out.
+    pub(super) fn look(&mut self, place: &str, text: &str) {
+        if self.texts.is_empty() {
+            return;
+        }
+        let text = compact(text);
+        for (at, secret) in self.texts.iter().enumerate() {
+            if text.contains(secret) && !self.found.iter().any(|(found, by)| *found == at && by == place) {
+                self.found.push((at, place.to_owned()));
+            }
+        }
+    }
+
+    pub(super) fn trace(&mut self, event: &TraceEvent) {
+        if !self.texts.is_empty() {
+            let text = serde_json::to_string(event).unwrap_or_default();
+            self.look("the call's trace and record", &text);
+        }
+    }
+
+    /// The recordings that are played: digits spoken one by one are a number again.
+    pub(super) fn said(&mut self, clips: &str) {
+        if !self.texts.is_empty() {
+            let spoken: String = clips
+                .split(' ')
+                .map(|clip| clip.rsplit('/').next().unwrap_or(clip))
+                .collect();
+            self.look("what the caller hears", &spoken);
+        }
+    }
+
+    pub(super) fn asked(&mut self, question: &auth::Question) {
+        if let auth::Question::Audit(event) = question {
+            let text = serde_json::to_string(&event.kind).unwrap_or_default();
+            self.look("the audit log", &text);
+        }
+    }
+
+    pub(super) fn lookup(&mut self, lookup: &Lookup) {
+        for (name, value) in &lookup.arguments {
+            let place = format!("`{name}` of the request to {}.{}", lookup.service, lookup.call);
+            self.look(&place, value);
+        }
+    }
+
+    pub(super) fn hand_off(&mut self, request: &HandOffRequest) {
+        let (HandOffRequest::Queue { pass, whisper, .. } | HandOffRequest::Transfer { pass, whisper, .. }) = request
+        else {
+            return;
+        };
+        for (name, value) in &pass.values {
+            self.look(&format!("`{name}`, which the agent is told"), value);
+        }
+        let whisper: String = whisper.iter().filter_map(|clip| clip.as_str().rsplit('/').next()).collect();
+        self.look("what the agent hears", &whisper);
+    }
+}
+
+/// Without the spaces and dashes that numbers are written with.
+fn compact(text: &str) -> String {
+    text.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | ',' | '\u{a0}')).collect()
+}

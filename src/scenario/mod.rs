@@ -1,0 +1,31 @@
+//! Flow tests: an application's calls, played from a file in virtual time.
+//!
+//! A test is a script for a caller ([`document`]); [`read()`] makes one from a file and tells all that is
+//! wrong with it. [`play()`] runs it: the flow run is the one of a real call, the world around it
+//! ([`Stage`]) is made of fixtures. What it walked through is counted as [`Coverage`]; what went otherwise
+//! than written is a [`Diagnostic`](crate::diagnostic::Diagnostic) at the place in the test, with the
+//! transcript beside it.
+
+mod coverage;
+pub mod document;
+mod leaks;
+mod line;
+mod names;
+mod performer;
+mod play;
+pub mod read;
+mod seen;
+mod services;
+mod stage;
+mod transcript;
+mod vault;
+mod world;
+
+pub use coverage::{Coverage, Share};
+pub use performer::Failure;
+pub use play::{Played, Problem, play};
+pub use read::read;
+pub use seen::{Asked, Seen};
+pub use stage::Stage;
+pub use transcript::{Line, Transcript};
+pub use world::Sounds;

@@ -1,0 +1,541 @@
+//! Plays a script: does what the caller does, and holds what happens against what is written.
+
+use std::time::Duration;
+
+use crate::auth::FactorId;
+use crate::diagnostic::{Diagnostic, Place};
+
+use super::document::{Act, Expect, Keys, Verb, Want};
+use super::read::KEY_TIME;
+use super::seen::{Asked, Seen};
+use super::stage::{Stage, keys_of};
+
+/// Why a script was not played to its end.
+pub struct Failure {
+    /// Where in the test.
+    pub place: Place,
+    /// What is not as written.
+    pub message: String,
+    /// What is, in a few words.
+    pub label: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Failure {
+    /// As a finding, so that it is shown like any other.
+    #[must_use]
+    pub fn diagnostic(&self) -> Diagnostic {
+        Diagnostic::error("E320", Some(self.place.clone()), self.message.clone())
+            .label(self.label.clone())
+            .help(self.help.clone())
+    }
+}
+
+/// Somebody who goes by a script.
+pub(super) struct Performer<'s, S> {
+    stage: &'s mut S,
+    /// Prompts heard, and how many of them the script has named.
+    heard: Vec<String>,
+    named: usize,
+    /// The question that is the caller's to answer.
+    turn: Option<Turn>,
+    state: Known,
+    language: Option<String>,
+}
+
+/// A question under way.
+struct Turn {
+    asked: Asked,
+    /// It was said to its end.
+    said: bool,
+    /// The caller has pressed something or chosen to be silent: what comes next is the flow's.
+    left: bool,
+}
+
+/// What is known of the call.
+#[derive(Default)]
+struct Known {
+    block: String,
+    blocks: Vec<String>,
+    outcomes: Vec<String>,
+    level: String,
+    factors: Vec<String>,
+    language: Option<String>,
+    variables: Vec<(String, String)>,
+    events: Vec<String>,
+    cause: Option<String>,
+    offered: Vec<String>,
+    step: String,
+}
+
+type Played = Result<(), (String, String, String)>;
+
+impl<'s, S: Stage> Performer<'s, S> {
+    pub(super) fn new(stage: &'s mut S, language: Option<String>) -> Self {
+        let state = Known { level: "none".to_owned(), ..Known::default() };
+        let mut performer = Self { stage, heard: Vec::new(), named: 0, turn: None, state, language };
+        performer.listen();
+        performer
+    }
+
+    /// Plays acts in order, until one does not go as written.
+    pub(super) fn play(&mut self, acts: &[Act]) -> Result<(), Failure> {
+        for act in acts {
+            match &act.verb {
+                Verb::Expects(expected) => self.expects(expected)?,
+                verb => self.act(verb).map_err(|(message, label, help)| Failure {
+                    place: act.place.clone(),
+                    message,
+                    label,
+                    help,
+                })?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What must have come of it, now that everything is over.
+    pub(super) fn expects(&mut self, expected: &[Expect]) -> Result<(), Failure> {
+        while self.stage.busy() && self.go_on() {}
+        loop {
+            let wrong = expected.iter().find_map(|expect| {
+                let is = self.check(&expect.what).err()?;
+                Some((expect.place.clone(), is))
+            });
+            let Some((place, (message, label))) = wrong else { return Ok(()) };
+            // What is not so yet may still come, until the call waits for its caller.
+            if self.waits_long() || !self.go_on() {
+                let help = "the transcript shows how it came to this".to_owned();
+                return Err(Failure { place, message, label, help });
+            }
+        }
+    }
+
+    fn act(&mut self, verb: &Verb) -> Played {
+        match verb {
+            Verb::Hears(prompts) => prompts.iter().try_for_each(|prompt| self.hears(prompt)),
+            Verb::NotHears(prompts) => self.not_hears(prompts),
+            Verb::Presses(keys) => self.presses(keys),
+            Verb::PressesWrong { factor, times } => {
+                (0..*times).try_for_each(|_| self.responds(*factor, true))
+            }
+            Verb::Enters { factor } => self.responds(*factor, false),
+            Verb::Says { words, confidence } => self.says(words, *confidence),
+            Verb::Silent(time) => {
+                self.until_said();
+                self.stage.tell(&format!("is silent for {}", in_words(*time)));
+                self.turn_over();
+                self.stage.pass(*time);
+                self.listen();
+                Ok(())
+            }
+            Verb::Advance(time) => {
+                self.stage.tell(&format!("waits for {}", in_words(*time)));
+                self.turn_over();
+                self.stage.pass(*time);
+                self.listen();
+                Ok(())
+            }
+            Verb::Chooses(name) => self.chooses(name),
+            Verb::Answers { call, reply, once } => {
+                self.stage.answers(call, reply, *once);
+                Ok(())
+            }
+            Verb::Agent(act) => {
+                self.until_handed_off()?;
+                let done = self.stage.agent(act);
+                self.listen();
+                done.map_err(|why| (why, String::new(), "look at what the call does just before".to_owned()))
+            }
+            Verb::SkipsTo(block) => self.skips_to(block),
+            Verb::Ends(name) => self.ends(name),
+            Verb::HangsUp => self.hangs_up(),
+            Verb::Expects(_) => Ok(()),
+        }
+    }
+
+    /// Takes note of what happened.
+    fn listen(&mut self) {
+        for seen in self.stage.news() {
+            self.note(seen);
+        }
+    }
+
+    fn note(&mut self, seen: Seen) {
+        let state = &mut self.state;
+        match seen {
+            Seen::Prompt(prompt) => self.heard.push(prompt),
+            Seen::Asks(asked) => {
+                state.offered = asked.choices.iter().map(|(_, name)| name.clone()).collect();
+                self.turn = Some(Turn { asked, said: false, left: false });
+            }
+            Seen::Waits => {
+                if let Some(turn) = &mut self.turn {
+                    turn.said = true;
+                }
+            }
+            Seen::Block(block) => {
+                state.blocks.push(block.clone());
+                state.block = block;
+                self.turn = None;
+            }
+            Seen::Step { verb, .. } => {
+                state.step = verb;
+                self.turn = None;
+            }
+            Seen::Outcome { outcome, .. } => {
+                state.outcomes.push(outcome);
+                self.turn = None;
+            }
+            Seen::Level { level, factors } => (state.level, state.factors) = (level, factors),
+            Seen::Language(language) => state.language = Some(language),
+            Seen::Variable { name, value } => {
+                state.variables.retain(|(known, _)| *known != name);
+                state.variables.push((name, value));
+            }
+            Seen::Audit(name) => state.events.push(name),
+            Seen::Finished(cause) => {
+                state.cause = Some(cause);
+                self.turn = None;
+            }
+            Seen::Retry { .. } | Seen::Interrupted | Seen::HandOff { .. } | Seen::Other(_) => {}
+        }
+    }
+
+    fn go_on(&mut self) -> bool {
+        let more = self.stage.go_on();
+        self.listen();
+        more
+    }
+
+    /// The caller has done something: it is the flow's turn until it asks again.
+    fn turn_over(&mut self) {
+        if let Some(turn) = &mut self.turn {
+            turn.left = true;
+        }
+    }
+
+    /// Whether nothing more happens unless the caller does something.
+    fn waits(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| !turn.left)
+    }
+
+    /// The same, with the question said to its end.
+    fn waits_long(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| turn.said && !turn.left)
+    }
+
+    fn hears(&mut self, prompt: &str) -> Played {
+        loop {
+            let ahead = self.heard.iter().skip(self.named).position(|heard| heard == prompt);
+            if let Some(at) = ahead {
+                self.named += at + 1;
+                return Ok(());
+            }
+            if self.waits() || !self.go_on() {
+                return Err((
+                    format!("`{prompt}` was not heard"),
+                    self.instead(),
+                    self.hint(prompt),
+                ));
+            }
+        }
+    }
+
+    fn not_hears(&mut self, prompts: &[String]) -> Played {
+        while !self.waits() && self.go_on() {}
+        let since: Vec<&String> = self.heard.iter().skip(self.named).collect();
+        match prompts.iter().find(|prompt| since.contains(prompt)) {
+            None => Ok(()),
+            Some(prompt) => Err((
+                format!("`{prompt}` was heard"),
+                "it must not be heard here".to_owned(),
+                "the transcript shows when, and what led there".to_owned(),
+            )),
+        }
+    }
+
+    /// What the call does in place of what a script expects.
+    fn instead(&self) -> String {
+        let last = self.heard.last().map(|prompt| format!("the last prompt was `{prompt}`"));
+        match (&self.turn, &self.state.cause) {
+            (_, Some(cause)) => format!("the call was over before ({cause})"),
+            (Some(Turn { asked: Asked { factor: Some(factor), .. }, .. }), _) => {
+                format!("the call asks for the {factor} and waits for the caller")
+            }
+            (Some(turn), _) => {
+                let asked = last.map_or_else(String::new, |last| format!("; {last}"));
+                format!("the call waits for the caller in `{}`{asked}", turn.asked.verb)
+            }
+            (None, None) => last.unwrap_or_else(|| "nothing was heard at all".to_owned()),
+        }
+    }
+
+    fn hint(&self, prompt: &str) -> String {
+        let before = self.heard.iter().take(self.named).any(|heard| heard == prompt);
+        if before {
+            return format!("`{prompt}` was heard earlier, before the step above this one; put `hears` there");
+        }
+        if self.waits() {
+            return "let the caller answer first: `presses`, `chooses`, or `silent: 7s`".to_owned();
+        }
+        "the transcript shows what was heard".to_owned()
+    }
+
+    /// Lets the call get to a question, and to the moment in which keys count.
+    fn until_asked(&mut self) -> Played {
+        loop {
+            if let Some(turn) = &self.turn
+                && (turn.asked.interrupt || turn.said)
+                && !(turn.left && self.stage.busy())
+            {
+                return Ok(());
+            }
+            if !self.go_on() {
+                return Err((
+                    "nobody asked the caller for anything".to_owned(),
+                    self.instead(),
+                    "to press keys without being asked write `at_once: true` beside `presses`".to_owned(),
+                ));
+            }
+        }
+    }
+
+    fn until_said(&mut self) {
+        while !self.turn.as_ref().is_some_and(|turn| turn.said)
+            && !matches!(self.state.step.as_str(), "queue" | "transfer")
+            && self.go_on()
+        {}
+    }
+
+    fn until_handed_off(&mut self) -> Played {
+        while !matches!(self.state.step.as_str(), "queue" | "transfer") {
+            if self.waits_long() || !self.go_on() {
+                return Err((
+                    "the caller was not handed to anybody".to_owned(),
+                    self.instead(),
+                    "an agent can only do something in a `queue` or a `transfer`".to_owned(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn presses(&mut self, keys: &Keys) -> Played {
+        if self.state.cause.is_some() {
+            return Err(self.over("press keys"));
+        }
+        if !keys.at_once {
+            self.until_asked()?;
+        }
+        self.press(keys)
+    }
+
+    fn press(&mut self, keys: &Keys) -> Played {
+        let secret = self.turn.as_ref().is_some_and(|turn| turn.asked.factor.is_some());
+        self.turn_over();
+        self.stage.press(keys, secret);
+        self.listen();
+        Ok(())
+    }
+
+    fn over(&self, what: &str) -> (String, String, String) {
+        let cause = self.state.cause.clone().unwrap_or_default();
+        let message = format!("the call was over before the caller could {what}");
+        (message, format!("it ended: {cause}"), "the transcript shows why".to_owned())
+    }
+
+    fn says(&mut self, words: &str, confidence: u8) -> Played {
+        self.until_asked()?;
+        self.turn_over();
+        let said = self.stage.say(words, confidence);
+        self.listen();
+        said.map_err(|why| (why, String::new(), "press keys instead".to_owned()))
+    }
+
+    /// Presses what a factor wants, right or wrong; chooses the factor first where there is a choice.
+    fn responds(&mut self, factor: FactorId, wrong: bool) -> Played {
+        self.until_asked()?;
+        let offered = |turn: &Turn| {
+            turn.asked.factor.is_none() && turn.asked.choices.iter().any(|(_, name)| name == factor.name())
+        };
+        if self.turn.as_ref().is_some_and(offered) {
+            self.chooses(factor.name())?;
+            self.until_asked()?;
+        }
+        let asked = self.turn.as_ref().and_then(|turn| turn.asked.factor.clone());
+        if asked.as_deref() != Some(factor.name()) {
+            return Err((
+                format!("the caller is not asked for the {factor}"),
+                self.instead(),
+                "let the caller do first what leads there".to_owned(),
+            ));
+        }
+        let Some(response) = self.stage.response(factor, wrong) else {
+            return Err((
+                format!("this caller has no {factor}"),
+                "nobody with this claim is enrolled".to_owned(),
+                format!("add `{factor}: …` to them below `enrolled:` of the fixture"),
+            ));
+        };
+        let keys = keys_of(&format!("{}#", response.expose()));
+        self.press(&Keys { keys, at_once: false, gap: KEY_TIME })
+    }
+
+    fn chooses(&mut self, name: &str) -> Played {
+        self.until_asked()?;
+        let choices = self.turn.as_ref().map(|turn| turn.asked.choices.clone()).unwrap_or_default();
+        let Some((keys, _)) = choices.iter().find(|(_, choice)| choice == name) else {
+            let list: Vec<String> = choices.iter().map(|(_, choice)| format!("`{choice}`")).collect();
+            let label = if list.is_empty() { self.instead() } else { format!("there are {}", list.join(", ")) };
+            let message = format!("there is no choice `{name}` here");
+            return Err((message, label, "choose one of those, or let the caller get to the right question".to_owned()));
+        };
+        let keys = keys_of(keys);
+        self.press(&Keys { keys, at_once: false, gap: KEY_TIME })
+    }
+
+    /// The caller goes along: the first language (or their own), consent, silence to anything else.
+    fn skips_to(&mut self, block: &str) -> Played {
+        let name = |entered: &String| entered == block;
+        let before = self.state.blocks.iter().filter(|entered| name(entered)).count();
+        if self.state.block == block {
+            return Ok(());
+        }
+        while self.state.blocks.iter().filter(|entered| name(entered)).count() == before {
+            if let Some(turn) = &self.turn
+                && (turn.asked.interrupt || turn.said)
+                && !turn.left
+                && let Some(keys) = self.along(&turn.asked)
+            {
+                let keys = Keys { keys: keys_of(&keys), at_once: false, gap: KEY_TIME };
+                self.press(&keys)?;
+                continue;
+            }
+            if !self.go_on() {
+                return Err((
+                    format!("the caller could not get to `{block}` by going along"),
+                    self.instead(),
+                    "going along is the first language, consent, and silence; write what leads there out".to_owned(),
+                ));
+            }
+        }
+        self.named = self.heard.len();
+        Ok(())
+    }
+
+    /// What somebody presses who just wants to go on.
+    fn along(&self, asked: &Asked) -> Option<String> {
+        let wanted = match asked.verb.as_str() {
+            "choose_language" => self.language.as_deref(),
+            "consent" => Some("granted"),
+            _ => return None,
+        };
+        let own = asked.choices.iter().find(|(_, name)| Some(name.as_str()) == wanted);
+        own.or_else(|| asked.choices.first()).map(|(keys, _)| keys.clone())
+    }
+
+    fn ends(&mut self, name: &str) -> Played {
+        loop {
+            let block = |entered: &String| entered == name;
+            if self.state.blocks.iter().any(block) || self.state.outcomes.iter().any(block) {
+                return Ok(());
+            }
+            if self.waits_long() || !self.go_on() {
+                return Err((
+                    format!("the call did not get to `{name}`"),
+                    self.instead(),
+                    "`ends` names a block that is entered or an outcome that is taken".to_owned(),
+                ));
+            }
+        }
+    }
+
+    fn hangs_up(&mut self) -> Played {
+        if self.state.cause.is_some() {
+            return Err(self.over("hang up"));
+        }
+        self.stage.hang_up();
+        self.listen();
+        Ok(())
+    }
+
+    /// Ends the call if the script has not.
+    pub(super) fn finish(&mut self) {
+        if self.state.cause.is_none() {
+            self.stage.hang_up();
+            self.listen();
+        }
+    }
+
+    /// Whether something is so now.
+    fn check(&mut self, want: &Want) -> Result<(), (String, String)> {
+        let state = &self.state;
+        let (what, is): (&str, String) = match want {
+            Want::Level(level) if *level == state.level => return Ok(()),
+            Want::Level(_) => ("the level", state.level.clone()),
+            Want::Factors(factors) if same(factors, &state.factors) => return Ok(()),
+            Want::Factors(_) => ("the factors", list(&state.factors)),
+            Want::Language(tag) if Some(tag) == state.language.as_ref() => return Ok(()),
+            Want::Language(_) => ("the language", state.language.clone().unwrap_or_else(|| "not chosen".into())),
+            Want::Offered(names) if same(names, &state.offered) => return Ok(()),
+            Want::Offered(_) => ("what is offered", list(&state.offered)),
+            Want::Block(block) if *block == state.block => return Ok(()),
+            Want::Block(_) => ("the block", state.block.clone()),
+            Want::Variable { name, value } => {
+                let held = state.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+                if held == Some(value) {
+                    return Ok(());
+                }
+                return Err((
+                    format!("`{name}` is not `{value}`"),
+                    held.filter(|held| !held.is_empty()).map_or_else(|| "it is not set".into(), |held| format!("it is `{held}`")),
+                ));
+            }
+            Want::Audit(name) if state.events.contains(name) => return Ok(()),
+            Want::Audit(_) => ("the audit event", if state.events.is_empty() { "nothing was noted".into() } else { list(&state.events) }),
+            Want::NoAudit(name) if !state.events.contains(name) => return Ok(()),
+            Want::NoAudit(name) => ("the audit event", format!("{name} was noted")),
+            Want::Cause(cause) if Some(cause) == state.cause.as_ref() => return Ok(()),
+            Want::Cause(_) => ("the end", state.cause.clone().unwrap_or_else(|| "the call is not over".into())),
+            outside => {
+                return self.stage.holds(outside).map_err(|is| ("it is not as expected".to_owned(), is));
+            }
+        };
+        Err((format!("{what} is not as expected"), format!("it is: {is}")))
+    }
+}
+
+fn same(left: &[String], right: &[String]) -> bool {
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort();
+        names
+    };
+    sorted(left) == sorted(right)
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// `31m`, `1m30s`, `300ms`
+pub(super) fn in_words(time: Duration) -> String {
+    let (seconds, millis) = (time.as_secs(), time.subsec_millis());
+    let mut out = String::new();
+    for (unit, size) in [("h", 3600), ("m", 60), ("s", 1)] {
+        let count = match unit {
+            "h" => seconds / size,
+            "m" => seconds % 3600 / size,
+            _ => seconds % 60,
+        };
+        if count > 0 {
+            out.push_str(&format!("{count}{unit}"));
+        }
+    }
+    if millis > 0 || out.is_empty() {
+        out.push_str(&format!("{millis}ms"));
+    }
+    out
+}

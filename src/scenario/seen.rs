@@ -1,0 +1,163 @@
+//! What a test sees of a call: its public trace, in a form that a simulated and a real call both give.
+
+use crate::flow::run::TraceEvent;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// A block was entered.
+    Block(String),
+    /// A step began.
+    Step {
+        /// Its block.
+        block: String,
+        /// Its verb.
+        verb: String,
+    },
+    /// A step was left.
+    Outcome {
+        /// Its verb.
+        verb: String,
+        /// By which outcome.
+        outcome: String,
+        /// By which way on.
+        arm: String,
+        /// The step's block.
+        block: String,
+        /// Its place there.
+        step: String,
+    },
+    /// A prompt began to play.
+    Prompt(String),
+    /// A key cut a prompt short.
+    Interrupted,
+    /// The caller is asked for keys.
+    Asks(Asked),
+    /// The question was said to its end.
+    Waits,
+    /// The caller was silent, or what they did did not fit.
+    Retry {
+        /// The step's verb.
+        verb: String,
+        /// `no_input` or `no_match`.
+        why: String,
+    },
+    /// The call is in this language now.
+    Language(String),
+    /// A public variable was set.
+    Variable {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// The level changed.
+    Level {
+        /// To this.
+        level: String,
+        /// The factors proved.
+        factors: Vec<String>,
+    },
+    /// A hand-off moved on.
+    HandOff {
+        /// `queue` or `transfer`.
+        verb: String,
+        /// How far it is.
+        state: String,
+        /// Who answered.
+        agent: Option<String>,
+    },
+    /// An event was noted for the audit log.
+    Audit(String),
+    /// The flow is over.
+    Finished(String),
+    /// Something else, as people read it.
+    Other(String),
+}
+
+/// A question to the caller.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The step's verb.
+    pub verb: String,
+    /// The factor asked for.
+    pub factor: Option<String>,
+    /// Keys, and what they choose.
+    pub choices: Vec<(String, String)>,
+    /// Whether keys count while the question is still said.
+    pub interrupt: bool,
+}
+
+impl From<&TraceEvent> for Seen {
+    fn from(event: &TraceEvent) -> Self {
+        match event {
+            TraceEvent::Block { block } => Self::Block(block.to_string()),
+            TraceEvent::Step { block, verb } => Self::Step { block: block.to_string(), verb: (*verb).to_owned() },
+            TraceEvent::Outcome { verb, outcome, arm, block, step } => Self::Outcome {
+                verb: (*verb).to_owned(),
+                outcome: outcome.to_string(),
+                arm: arm.to_string(),
+                block: block.to_string(),
+                step: step.to_string(),
+            },
+            TraceEvent::Prompt { prompt } => Self::Prompt(prompt.to_string()),
+            TraceEvent::Interrupted => Self::Interrupted,
+            TraceEvent::Asks { verb, factor, choices, interrupt } => Self::Asks(Asked {
+                verb: (*verb).to_owned(),
+                factor: factor.as_ref().map(ToString::to_string),
+                choices: choices.iter().map(|c| (c.keys.clone(), c.name.to_string())).collect(),
+                interrupt: *interrupt,
+            }),
+            TraceEvent::Waits => Self::Waits,
+            TraceEvent::Variable { variable, value } => {
+                Self::Variable { name: variable.to_string(), value: value.to_string() }
+            }
+            TraceEvent::Retry { verb, why, .. } => {
+                Self::Retry { verb: (*verb).to_owned(), why: (*why).to_owned() }
+            }
+            TraceEvent::Language { language } => Self::Language(language.to_string()),
+            TraceEvent::Notice { prompt, version } => {
+                Self::Other(format!("notice {prompt} was heard, version {version}"))
+            }
+            TraceEvent::Level { level, factors } => Self::Level {
+                level: level.to_string(),
+                factors: factors.iter().map(ToString::to_string).collect(),
+            },
+            TraceEvent::Protected { level } => Self::Other(format!("a look-up needs the level {level}")),
+            TraceEvent::HandOff { verb, state, agent } => Self::HandOff {
+                verb: (*verb).to_owned(),
+                state: (*state).to_owned(),
+                agent: agent.as_ref().map(ToString::to_string),
+            },
+            TraceEvent::Audit { name } => Self::Audit(name.to_string()),
+            TraceEvent::Error { what } => Self::Other(format!("error: {what}")),
+            TraceEvent::Finished { cause } => Self::Finished(
+                serde_json::to_value(cause).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(),
+            ),
+        }
+    }
+}
+
+impl Seen {
+    /// As a line of a transcript; `None` for what people need not read.
+    #[must_use]
+    pub fn line(&self) -> Option<String> {
+        Some(match self {
+            Self::Block(block) => format!("── {block} ──"),
+            Self::Outcome { verb, outcome, .. } => format!("{verb}: {outcome}"),
+            Self::Prompt(prompt) => format!("says {prompt}"),
+            Self::Asks(Asked { factor: Some(factor), .. }) => format!("asks for the {factor}"),
+            Self::Retry { why, .. } => format!("hears {}", if why == "no_input" { "nothing" } else { "something that does not fit" }),
+            Self::Language(language) => format!("speaks {language}"),
+            Self::Variable { name, value } if value.is_empty() => format!("{name} is not set"),
+            Self::Variable { name, value } => format!("{name} = {value}"),
+            Self::Level { level, factors } => format!("level {level} ({})", factors.join(", ")),
+            Self::HandOff { verb, state, agent: Some(agent) } => format!("{verb}: {state}, {agent}"),
+            Self::HandOff { verb, state, .. } => format!("{verb}: {state}"),
+            Self::Audit(name) => format!("notes {name}"),
+            Self::Finished(cause) => format!("is over: {cause}"),
+            Self::Other(text) => text.clone(),
+            Self::Step { .. } | Self::Interrupted | Self::Asks(_) | Self::Waits => return None,
+        })
+    }
+}

@@ -1,0 +1,498 @@
+//! The virtual world around one [`FlowRun`]: a clock that jumps from one event to the next, a caller's ears
+//! and fingers, a vault, services, a switchboard.
+//!
+//! The run is the one of a real call. What differs is outside of it: time passes when nothing is left to
+//! happen now, prompts take as long as their recordings, and answers come from fixtures.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::auth::{FactorId, SubjectKey};
+use crate::flow::ClipKey;
+use crate::flow::document::Application;
+use crate::flow::run::{Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, Output, Question};
+use crate::secret::Secret;
+use crate::units::{AskId, CallId, Digit, Entropy, Epoch, PlayId, UnixTime};
+
+use super::coverage::Coverage;
+use super::document::{AgentAct, CallScript, Fixture, Keys, Reply, Want};
+use super::leaks::Leaks;
+use super::line::KeyLine;
+use super::seen::Seen;
+use super::services::Services;
+use super::stage::Stage;
+use super::transcript::Transcript;
+use super::vault::Vault;
+
+/// How long recordings are.
+pub trait Sounds {
+    /// The length of a recording; `None` when nobody knows.
+    fn length(&self, clip: &ClipKey) -> Option<Duration>;
+}
+
+/// What stays from one call of a test to the next.
+pub(super) struct House {
+    pub(super) app: Arc<Application>,
+    pub(super) vault: Vault,
+    pub(super) services: Services,
+    queue_full: bool,
+    calls: u64,
+    chance: Entropy,
+    now: Instant,
+    epoch: Epoch,
+}
+
+impl House {
+    pub(super) fn new(app: &Arc<Application>, fixture: &Fixture, start: Instant, clock: UnixTime) -> Self {
+        Self {
+            app: Arc::clone(app),
+            vault: Vault::new(Arc::clone(&app.policy), fixture),
+            services: Services::new(fixture),
+            queue_full: fixture.facts.get("queue").is_some_and(|state| state == "full"),
+            calls: 0,
+            chance: Entropy::from_seed([7; 32]),
+            now: start,
+            epoch: Epoch { instant: start, unix: clock },
+        }
+    }
+
+    /// The clock between two calls.
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+}
+
+/// One call in the virtual world.
+pub(super) struct World<'w> {
+    house: &'w mut House,
+    sounds: &'w dyn Sounds,
+    leaks: &'w mut Leaks,
+    coverage: &'w mut Coverage,
+    run: FlowRun,
+    start: Instant,
+    now: Instant,
+    wake: Option<Instant>,
+    playing: Option<Playing>,
+    pending: Vec<(Instant, u64, Event)>,
+    numbers: u64,
+    news: VecDeque<Seen>,
+    pub(super) transcript: Transcript,
+    /// What the caller could tell apart, for the comparison of runs.
+    pub(super) audible: Transcript,
+    secure: bool,
+    subject: Option<SubjectKey>,
+    keys: KeyLine,
+    hand_off: Option<HandOffRequest>,
+    /// The last hand-off that was asked for, over or not.
+    handed: Option<HandOffRequest>,
+    ended: Option<HangupCause>,
+    finished: bool,
+}
+
+/// What the caller hears.
+struct Playing {
+    id: PlayId,
+    ends: Option<Instant>,
+}
+
+/// Something that will happen.
+enum Event {
+    Answered,
+    Answer(AskId, Answer, Option<SubjectKey>),
+    Key(Digit),
+    HandOff(HandOff),
+}
+
+/// The time that an INVITE takes to be answered.
+const SETUP: Duration = Duration::from_millis(100);
+/// How long a clip lasts that nobody knows.
+const SOME_CLIP: Duration = Duration::from_millis(900);
+/// People need a moment before they press.
+const REACTION: Duration = Duration::from_millis(300);
+/// What is told of a hand-off comes at once, but not in the same moment.
+const SWITCHING: Duration = Duration::from_millis(20);
+/// A flow's own budget ends it long before; this only bounds what a broken one could do.
+const MOST_EVENTS: u32 = 200_000;
+
+impl<'w> World<'w> {
+    pub(super) fn new(
+        house: &'w mut House,
+        sounds: &'w dyn Sounds,
+        leaks: &'w mut Leaks,
+        coverage: &'w mut Coverage,
+        script: &CallScript,
+    ) -> Self {
+        house.calls += 1;
+        let call = CallId(house.calls);
+        let facts = CallFacts { call, from: script.from.clone(), to: script.to.clone() };
+        let now = house.now;
+        let run = FlowRun::new(Arc::clone(&house.app), facts, now, house.epoch);
+        let keys = KeyLine::new(script.line, now, house.epoch, house.chance.fork());
+        let mut world = Self {
+            run,
+            sounds,
+            leaks,
+            coverage,
+            start: now,
+            now,
+            wake: None,
+            playing: None,
+            pending: Vec::new(),
+            numbers: 0,
+            news: VecDeque::new(),
+            transcript: Transcript::default(),
+            audible: Transcript::default(),
+            secure: false,
+            subject: None,
+            keys,
+            hand_off: None,
+            handed: None,
+            ended: None,
+            finished: false,
+            house,
+        };
+        let from = script.from.as_deref().unwrap_or("a withheld number");
+        world.transcript.add(Duration::ZERO, "caller", format!("calls from {from}"));
+        world.feed(Input::Start);
+        world
+    }
+
+    fn at(&self) -> Duration {
+        self.now.saturating_duration_since(self.start)
+    }
+
+    fn unix(&self) -> UnixTime {
+        self.house.epoch.unix_at(self.now)
+    }
+
+    fn later(&mut self, after: Duration, event: Event) {
+        self.numbers += 1;
+        self.pending.push((self.now + after, self.numbers, event));
+    }
+
+    fn feed(&mut self, input: Input) {
+        self.run.handle(self.now, input);
+        loop {
+            match self.run.poll() {
+                Output::Timeout(at) => {
+                    self.wake = at;
+                    return;
+                }
+                output => self.order(output),
+            }
+        }
+    }
+
+    fn order(&mut self, output: Output) {
+        let at = self.at();
+        match output {
+            Output::Answer => self.later(SETUP, Event::Answered),
+            Output::Play { id, clips, repeat } => self.play(id, &clips, repeat),
+            Output::StopPlaying => {
+                self.playing = None;
+                self.audible.add(at, "flow", "stops");
+            }
+            Output::Secure(on) => self.secure = on,
+            Output::Ask(ask, question) => self.question(ask, question),
+            Output::HandOff(request) => self.switch(request),
+            Output::Trace(event) => {
+                let seen = Seen::from(&event);
+                if let Some(line) = seen.line() {
+                    self.transcript.add(at, "flow", line);
+                }
+                self.leaks.trace(&event);
+                self.coverage.note(&seen);
+                self.news.push_back(seen);
+            }
+            Output::Hangup(cause) => {
+                self.ended = Some(cause);
+                self.audible.add(at, "flow", "hangs up");
+                self.transcript.add(at, "flow", "hangs up");
+            }
+            Output::Finished => self.finished = true,
+            Output::Timeout(_) => {}
+        }
+    }
+
+    fn play(&mut self, id: PlayId, clips: &[ClipKey], repeat: bool) {
+        let length: Duration =
+            clips.iter().map(|clip| self.sounds.length(clip).unwrap_or(SOME_CLIP)).sum();
+        let heard: Vec<&str> = clips.iter().map(ClipKey::as_str).collect();
+        let heard = heard.join(" ");
+        self.leaks.said(&heard);
+        self.audible.add(self.at(), "flow", heard);
+        self.playing = Some(Playing { id, ends: (!repeat).then(|| self.now + length) });
+    }
+
+    fn question(&mut self, ask: AskId, question: Question) {
+        match question {
+            Question::Auth(question) => {
+                self.leaks.asked(&question);
+                let identifies = matches!(question, crate::auth::Question::Identify { .. });
+                let (after, answer) = self.house.vault.answer(self.unix(), question);
+                let subject = match &answer {
+                    crate::auth::Answer::Identified(crate::auth::Identified::One(subject)) if identifies => {
+                        Some(subject.key())
+                    }
+                    _ => None,
+                };
+                self.later(after, Event::Answer(ask, Answer::Auth(answer), subject));
+            }
+            Question::Lookup(lookup) => {
+                self.leaks.lookup(&lookup);
+                let app = Arc::clone(&self.house.app);
+                let name = format!("{}.{}", lookup.service, lookup.call);
+                let (after, reply) = self.house.services.answer(&app, &lookup);
+                self.transcript.add(self.at(), "flow", format!("asks {name}"));
+                self.later(after, Event::Answer(ask, Answer::Lookup(reply), None));
+            }
+        }
+    }
+
+    fn switch(&mut self, request: HandOffRequest) {
+        self.leaks.hand_off(&request);
+        match &request {
+            HandOffRequest::Queue { queue, .. } => {
+                self.audible.add(self.at(), "flow", "queue");
+                self.transcript.add(self.at(), "flow", format!("puts the caller into the queue {queue}"));
+                let told = if self.house.queue_full { HandOff::Full } else { HandOff::Waiting { place: 1 } };
+                self.later(SWITCHING, Event::HandOff(told));
+            }
+            HandOffRequest::Transfer { target, .. } => {
+                self.audible.add(self.at(), "flow", "transfer");
+                self.transcript.add(self.at(), "flow", format!("calls {target}"));
+                self.later(SWITCHING, Event::HandOff(HandOff::Ringing));
+            }
+            HandOffRequest::Leave => {
+                self.hand_off = None;
+                self.pending.retain(|(.., event)| !matches!(event, Event::HandOff(_)));
+                return;
+            }
+        }
+        self.handed = Some(request.clone());
+        self.hand_off = Some(request);
+    }
+
+    /// The next thing that will happen without the caller: when.
+    fn next(&self) -> Option<Instant> {
+        let played = self.playing.as_ref().and_then(|playing| playing.ends);
+        let pending = self.pending.iter().map(|(at, ..)| *at).min();
+        [self.wake, played, pending, self.keys.next()].into_iter().flatten().min()
+    }
+
+    fn fire(&mut self, at: Instant) {
+        self.now = at.max(self.now);
+        if let Some(key) = self.keys.arrived(self.now) {
+            return self.feed(Input::Digit(key));
+        }
+        let due = self.pending.iter().enumerate().filter(|(_, (at, ..))| *at <= self.now);
+        if let Some(index) = due.min_by_key(|(_, (at, number, _))| (*at, *number)).map(|(index, _)| index) {
+            let (_, _, event) = self.pending.swap_remove(index);
+            return self.happen(event);
+        }
+        if let Some(playing) = self.playing.take_if(|playing| playing.ends.is_some_and(|ends| ends <= self.now)) {
+            return self.feed(Input::PlayFinished(playing.id));
+        }
+        if self.wake.is_some_and(|wake| wake <= self.now) {
+            self.feed(Input::Timeout);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Answered => self.feed(Input::Answered),
+            Event::Answer(ask, answer, subject) => {
+                self.subject = subject.or(self.subject);
+                self.feed(Input::Answer(ask, answer));
+            }
+            Event::Key(key) => self.feed(Input::Digit(key)),
+            Event::HandOff(progress) => {
+                if matches!(progress, HandOff::Connected { .. }) {
+                    self.audible.add(self.at(), "agent", "is there");
+                }
+                if !matches!(progress, HandOff::Waiting { .. } | HandOff::Ringing | HandOff::Connected { .. }) {
+                    self.hand_off = None;
+                }
+                self.feed(Input::HandOff(progress));
+            }
+        }
+    }
+
+    /// Moves the clock, with everything that happens until then.
+    fn until(&mut self, until: Instant) {
+        for _ in 0..MOST_EVENTS {
+            match self.next().filter(|next| *next <= until) {
+                Some(next) => self.fire(next),
+                None => break,
+            }
+        }
+        self.now = until.max(self.now);
+    }
+
+    /// Ends the call: the clock of the house goes on from here.
+    pub(super) fn close(mut self) -> (Transcript, Transcript) {
+        for _ in 0..MOST_EVENTS {
+            match self.next() {
+                Some(next) if !self.finished || !self.pending.is_empty() => self.fire(next),
+                _ => break,
+            }
+        }
+        self.house.now = self.now;
+        (self.transcript, self.audible)
+    }
+
+    /// Whether the flow was left in order: every run ends.
+    pub(super) const fn finished(&self) -> bool {
+        self.finished
+    }
+}
+
+impl Stage for World<'_> {
+    fn news(&mut self) -> Vec<Seen> {
+        self.news.drain(..).collect()
+    }
+
+    fn go_on(&mut self) -> bool {
+        if self.finished {
+            return false;
+        }
+        match self.next() {
+            Some(next) => {
+                self.fire(next);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.until(self.now + time);
+    }
+
+    fn press(&mut self, keys: &Keys, secret: bool) {
+        self.until(self.now + REACTION);
+        let typed: String = match secret || self.secure {
+            true => "•".repeat(keys.keys.len()),
+            false => keys.keys.iter().map(|key| key.as_char()).collect(),
+        };
+        self.tell(&format!("presses {typed}"));
+        let first = self.now;
+        for (at, key) in (0_u32..).zip(&keys.keys) {
+            self.until(first + keys.gap * at);
+            match self.keys.press(self.now, *key) {
+                true => {}
+                false => self.feed(Input::Digit(*key)),
+            }
+        }
+        let count = u32::try_from(keys.keys.len()).unwrap_or(1);
+        self.until(first + keys.gap * count);
+    }
+
+    fn say(&mut self, _words: &str, _confidence: u8) -> Result<(), String> {
+        Err("nothing listens to words in this version".to_owned())
+    }
+
+    fn hang_up(&mut self) {
+        self.tell("hangs up");
+        self.feed(Input::HungUp);
+        while !self.finished && self.go_on() {}
+    }
+
+    fn agent(&mut self, act: &AgentAct) -> Result<(), String> {
+        let Some(request) = self.hand_off.clone() else {
+            return Err("nobody is being called".to_owned());
+        };
+        self.until(self.now + SWITCHING + REACTION);
+        let queue = matches!(request, HandOffRequest::Queue { .. });
+        let told = match act {
+            AgentAct::Accepts { name } => HandOff::Connected { agent: name.clone() },
+            AgentAct::HangsUp => HandOff::Finished,
+            // A queue offers the caller to the next agent; for the caller nothing changes.
+            AgentAct::Rejects | AgentAct::Busy | AgentAct::Fails if queue => return Ok(()),
+            AgentAct::NoAnswer if queue => return Ok(()),
+            AgentAct::Rejects => HandOff::Refused,
+            AgentAct::Busy => HandOff::Busy,
+            AgentAct::Fails => HandOff::Failed,
+            AgentAct::NoAnswer => {
+                if let HandOffRequest::Transfer { ring, .. } = request {
+                    self.until(self.now + ring);
+                }
+                HandOff::NoAnswer
+            }
+        };
+        let line = match act {
+            AgentAct::Accepts { name } => format!("{name} accepts"),
+            AgentAct::HangsUp => "hangs up".to_owned(),
+            AgentAct::Rejects => "rejects".to_owned(),
+            AgentAct::Busy => "is busy".to_owned(),
+            AgentAct::NoAnswer => "does not answer".to_owned(),
+            AgentAct::Fails => "can't be reached".to_owned(),
+        };
+        self.transcript.add(self.at(), "agent", line);
+        self.happen(Event::HandOff(told));
+        Ok(())
+    }
+
+    fn answers(&mut self, call: &str, reply: &Reply, once: bool) {
+        self.house.services.set(call, reply, once);
+    }
+
+    fn response(&mut self, factor: FactorId, wrong: bool) -> Option<Secret<String>> {
+        let now = self.unix();
+        if wrong {
+            return Some(self.house.vault.wrong(now, self.subject, factor));
+        }
+        self.house.vault.right(now, self.subject, factor)
+    }
+
+    fn holds(&mut self, want: &Want) -> Result<(), String> {
+        let handed = self.handed.as_ref();
+        match want {
+            Want::Queue(name) => match handed {
+                Some(HandOffRequest::Queue { queue, .. }) if queue == name => Ok(()),
+                Some(HandOffRequest::Queue { queue, .. }) => Err(format!("the queue is {queue}")),
+                _ => Err("the caller is in no queue".to_owned()),
+            },
+            Want::Transfer(name) => match handed {
+                Some(HandOffRequest::Transfer { target, .. }) if target == name => Ok(()),
+                Some(HandOffRequest::Transfer { target, .. }) => Err(format!("the target is {target}")),
+                _ => Err("the caller is put through to nobody".to_owned()),
+            },
+            Want::Pass(wanted) => wanted.iter().try_for_each(|(name, value)| match passed(handed, name) {
+                Some(told) if told == value => Ok(()),
+                Some(told) => Err(format!("the agent is told {name}: {told}")),
+                None => Err(format!("the agent is not told {name}")),
+            }),
+            Want::NotPassed(names) => names.iter().try_for_each(|name| match passed(handed, name) {
+                None => Ok(()),
+                Some(told) => Err(format!("the agent is told {name}: {told}")),
+            }),
+            Want::Asked(call) if self.house.services.asked.contains(call) => Ok(()),
+            Want::Asked(call) => Err(format!("{call} was not asked")),
+            Want::NotAsked(call) if !self.house.services.asked.contains(call) => Ok(()),
+            Want::NotAsked(call) => Err(format!("{call} was asked")),
+            Want::Secure(on) if *on == self.secure => Ok(()),
+            Want::Secure(_) if self.secure => Err("keys are secret".to_owned()),
+            Want::Secure(_) => Err("keys are not secret".to_owned()),
+            _ => Err("nobody can tell".to_owned()),
+        }
+    }
+
+    fn busy(&self) -> bool {
+        self.pending.iter().any(|(.., event)| matches!(event, Event::Answer(..) | Event::Answered))
+            || self.keys.next().is_some()
+    }
+
+    fn tell(&mut self, what: &str) {
+        self.transcript.add(self.at(), "caller", what);
+    }
+}
+
+/// What an agent is told under a name.
+fn passed<'a>(handed: Option<&'a HandOffRequest>, name: &str) -> Option<&'a str> {
+    let (HandOffRequest::Queue { pass, .. } | HandOffRequest::Transfer { pass, .. }) = handed? else {
+        return None;
+    };
+    pass.values.iter().find(|(told, _)| told == name).map(|(_, value)| value.as_str())
+}
