@@ -29,6 +29,8 @@ enum Command {
     Drain(cli::drain::Arguments),
     /// Check application folders: everything that is wrong, at once.
     Check(cli::check::Arguments),
+    /// Run the flow tests of application folders, in virtual time.
+    Test(cli::test::Arguments),
     /// Call a SIP address and go through the call flow as a caller would.
     Call(cli::call::Arguments),
     /// Add, import, show and remove the people who call.
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Some(Command::Status(arguments)) => cli::status::run(arguments),
         Some(Command::Drain(arguments)) => cli::drain::run(arguments),
         Some(Command::Check(arguments)) => cli::check::run(arguments),
+        Some(Command::Test(arguments)) => cli::test::run(arguments),
         Some(Command::Call(arguments)) => cli::call::run(arguments),
         Some(Command::Subject(arguments)) => cli::subject::run(arguments),
         Some(Command::Enrol(arguments)) => cli::enrol::run(arguments),

@@ -12,6 +12,7 @@ pub(crate) mod sarif;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod subject;
+pub(crate) mod test;
 
 use std::ops::RangeInclusive;
 use std::path::Path;

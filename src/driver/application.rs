@@ -172,7 +172,7 @@ pub fn open(source: &ApplicationSource) -> Result<Box<dyn Files>, ApplicationErr
 }
 
 /// Recordings are looked for in the application's own `audio`, in the `audio` beside `flows`, and in the binary.
-fn audio_sources(source: &ApplicationSource) -> AudioSources {
+pub(crate) fn audio_sources(source: &ApplicationSource) -> AudioSources {
     let folders = match source {
         ApplicationSource::Embedded(_) => Vec::new(),
         ApplicationSource::Folder(folder) => {

@@ -25,6 +25,7 @@ pub mod site;
 pub mod snapshot;
 pub mod store;
 mod stream;
+pub mod testing;
 pub mod vault;
 pub mod vault_pool;
 pub mod versions;

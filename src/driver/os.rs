@@ -66,3 +66,9 @@ pub fn step_back() {
 /// Half of what there is: media comes first, yet no PIN starves.
 #[cfg(target_os = "linux")]
 const STEP_BACK: i32 = 10;
+
+/// Waits, where nothing else depends on it: a command that looks for changed files.
+#[expect(clippy::disallowed_methods, reason = "a command that watches files has nothing to wait for but time")]
+pub fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
+}

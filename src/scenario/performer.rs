@@ -64,6 +64,7 @@ struct Known {
     language: Option<String>,
     variables: Vec<(String, String)>,
     events: Vec<String>,
+    facts: Vec<(String, String)>,
     cause: Option<String>,
     offered: Vec<String>,
     step: String,
@@ -193,6 +194,10 @@ impl<'s, S: Stage> Performer<'s, S> {
             Seen::Variable { name, value } => {
                 state.variables.retain(|(known, _)| *known != name);
                 state.variables.push((name, value));
+            }
+            Seen::Fact { name, value } => {
+                state.facts.retain(|(known, _)| *known != name);
+                state.facts.push((name, value));
             }
             Seen::Audit(name) => state.events.push(name),
             Seen::Finished(cause) => {
@@ -492,6 +497,14 @@ impl<'s, S: Stage> Performer<'s, S> {
                     format!("`{name}` is not `{value}`"),
                     held.filter(|held| !held.is_empty()).map_or_else(|| "it is not set".into(), |held| format!("it is `{held}`")),
                 ));
+            }
+            Want::Fact { name, value } => {
+                let held = state.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+                if held == Some(value) {
+                    return Ok(());
+                }
+                let is = held.map_or_else(|| "nothing was said of it".into(), |held| format!("it is `{held}`"));
+                return Err((format!("`{name}` is not `{value}`"), is));
             }
             Want::Audit(name) if state.events.contains(name) => return Ok(()),
             Want::Audit(_) => ("the audit event", if state.events.is_empty() { "nothing was noted".into() } else { list(&state.events) }),

@@ -67,6 +67,13 @@ pub enum Seen {
         /// Who answered.
         agent: Option<String>,
     },
+    /// A fact of the call changed.
+    Fact {
+        /// Its name.
+        name: String,
+        /// What it is now.
+        value: String,
+    },
     /// An event was noted for the audit log.
     Audit(String),
     /// The flow is over.
@@ -112,6 +119,9 @@ impl From<&TraceEvent> for Seen {
             TraceEvent::Variable { variable, value } => {
                 Self::Variable { name: variable.to_string(), value: value.to_string() }
             }
+            TraceEvent::Fact { fact, value } => {
+                Self::Fact { name: (*fact).to_owned(), value: value.to_string() }
+            }
             TraceEvent::Retry { verb, why, .. } => {
                 Self::Retry { verb: (*verb).to_owned(), why: (*why).to_owned() }
             }
@@ -151,6 +161,7 @@ impl Seen {
             Self::Language(language) => format!("speaks {language}"),
             Self::Variable { name, value } if value.is_empty() => format!("{name} is not set"),
             Self::Variable { name, value } => format!("{name} = {value}"),
+            Self::Fact { name, value } => format!("{name}: {value}"),
             Self::Level { level, factors } => format!("level {level} ({})", factors.join(", ")),
             Self::HandOff { verb, state, agent: Some(agent) } => format!("{verb}: {state}, {agent}"),
             Self::HandOff { verb, state, .. } => format!("{verb}: {state}"),

@@ -345,6 +345,13 @@ pub enum TraceEvent {
         /// What it holds now; empty when nothing.
         value: Name,
     },
+    /// Something about the call changed that is neither a variable nor a level: `recording`, `wiped`.
+    Fact {
+        /// Its name.
+        fact: &'static str,
+        /// What it is now.
+        value: Name,
+    },
     /// The caller was silent, or what they typed did not fit.
     Retry {
         /// The step's verb.
