@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::auth::FactorId;
 use crate::diagnostic::Place;
+use crate::flow::run::Attestation;
 use crate::secret::Secret;
 use crate::units::{Digit, UnixTime};
 
@@ -152,8 +153,8 @@ pub struct CallScript {
     pub from: Option<String>,
     /// The number that is dialled.
     pub to: String,
-    /// How the network vouches for the number: `A`, `B`, `C` or `none`.
-    pub attestation: Option<char>,
+    /// How the network vouches for the number; `None` when it does not.
+    pub attestation: Option<Attestation>,
     /// The language that the caller would choose.
     pub language: Option<String>,
     /// What the line does to keys.

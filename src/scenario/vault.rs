@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::auth::factor::pin;
 use crate::auth::factor::totp::Parameters;
 use crate::auth::throttle::{Admission, Throttle};
 use crate::auth::{
-    Answer, AuditKind, Claim, FactorId, Identified, Policy, Question, Refused, SubjectKey, SubjectRef, Verdict,
+    Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Policy, Question, Refused, SubjectKey, SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::UnixTime;
@@ -58,6 +59,10 @@ impl Vault {
             Question::Enrolled { subject } => (LOOK_UP, Answer::Enrolled(self.usable(now, subject.key()))),
             Question::Verify { subject, factor, response, .. } => {
                 (JUDGEMENT, self.verify(now, subject.key(), factor, &response))
+            }
+            Question::Enrol { grant, factor, secret, replace } => {
+                let enrolment = self.enrol(now, grant.subject().key(), factor, secret, replace);
+                (JUDGEMENT, enrolment.map_or(Answer::Unavailable, Answer::Enrolment))
             }
             Question::Audit(event) => {
                 self.audited.push(event.kind);
@@ -128,6 +133,36 @@ impl Vault {
         self.throttles.insert(subject, throttle);
         self.audited.push(AuditKind::Verified { factor, verdict, locked });
         Answer::Verdict { verdict, locked }
+    }
+
+    /// Keeps a factor, if the policy's rules let it be one.
+    fn enrol(
+        &mut self,
+        now: UnixTime,
+        subject: SubjectKey,
+        factor: FactorId,
+        secret: Secret<String>,
+        replace: bool,
+    ) -> Option<Enrolment> {
+        let policy = self.policy.factor(factor).filter(|_| factor == FactorId::Pin)?.clone();
+        let throttle = self.throttles.entry(subject).or_default();
+        if throttle.locked(now) {
+            return Some(Enrolment::Locked);
+        }
+        let person = self.people.iter_mut().find(|person| key_of("person", &person.id) == subject)?;
+        if !replace && person.factors.iter().any(|(own, _)| *own == factor) {
+            return Some(Enrolment::Exists);
+        }
+        let own: Vec<Secret<String>> =
+            person.account.iter().chain(&person.phones).map(|number| Secret::new(number.clone())).collect();
+        if pin::check(&secret, &policy, &own.iter().collect::<Vec<_>>()).is_err() {
+            return Some(Enrolment::Refused);
+        }
+        person.factors.retain(|(own, _)| *own != factor);
+        person.factors.push((factor, secret));
+        throttle.enrolled(factor);
+        self.audited.push(AuditKind::Enrolled { factor });
+        Some(Enrolment::Done)
     }
 
     /// `Some` when it is right; the step that a code uses up inside.

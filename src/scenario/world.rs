@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::auth::{FactorId, SubjectKey};
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
-use crate::flow::run::{Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, Output, Question};
+use crate::flow::run::{Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, Output, Question, Signals};
 use crate::secret::Secret;
 use crate::units::{AskId, CallId, Digit, Entropy, Epoch, PlayId, UnixTime};
 
@@ -124,8 +124,7 @@ impl<'w> World<'w> {
         script: &CallScript,
     ) -> Self {
         house.calls += 1;
-        let call = CallId(house.calls);
-        let facts = CallFacts { call, from: script.from.clone(), to: script.to.clone() };
+        let facts = facts(house, script);
         let now = house.now;
         let run = FlowRun::new(Arc::clone(&house.app), facts, now, house.epoch);
         let keys = KeyLine::new(script.line, now, house.epoch, house.chance.fork());
@@ -486,6 +485,17 @@ impl Stage for World<'_> {
 
     fn tell(&mut self, what: &str) {
         self.transcript.add(self.at(), "caller", what);
+    }
+}
+
+/// What is known of the call before it begins.
+fn facts(house: &mut House, script: &CallScript) -> CallFacts {
+    let signals = Signals { attestation: script.attestation, ..Signals::default() };
+    CallFacts {
+        seed: house.chance.next_u64(),
+        abilities: Abilities { speech: true, cards: true, voice: true },
+        signals,
+        ..CallFacts::new(CallId(house.calls), script.from.clone(), script.to.clone())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::Arm;
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::run::{FlowRun, Name, TraceEvent};
+use crate::flow::run::FlowRun;
 use crate::flow::run::exit::Exit;
 use super::{Arms, Node, Reader, Shape, Spec, StepKind};
 
@@ -67,10 +67,9 @@ impl Node for Split {
             below += u64::from(way.percent);
             drawn < below
         });
-        let Some((at, way)) = at.and_then(|at| Some((at, self.ways.get(at)?))) else {
+        let Some(at) = at else {
             return run.fail(now, "a split that does not add up");
         };
-        run.trace(TraceEvent::Outcome { verb: "split", outcome: Name::from(way.name.as_str()) });
         run.take(now, Exit::Case(at));
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::flow::document::fields::{self, Fields, Node};
 
+use crate::flow::run::Attestation;
+
 use super::super::document::{CallScript, LineFaults};
 use super::Reader;
 
@@ -69,7 +71,12 @@ impl Reader<'_> {
             call.to = fields::text(node, "a number", self.findings).unwrap_or_default();
         }
         if let Some(node) = fields.get("attestation") {
-            let words = [("A", Some('A')), ("B", Some('B')), ("C", Some('C')), ("none", None)];
+            let words = [
+                ("A", Some(Attestation::A)),
+                ("B", Some(Attestation::B)),
+                ("C", Some(Attestation::C)),
+                ("none", None),
+            ];
             call.attestation = fields::choice(node, "attestation", &words, self.findings).flatten();
         }
         call.language = fields.get("language").and_then(|node| self.language(node));
