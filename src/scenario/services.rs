@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::auth::{Grant, LevelName};
-use crate::flow::document::{Application, ServiceCall};
+use crate::auth::LevelName;
+use crate::flow::document::{Application, Does, ServiceCall, Table};
 use crate::flow::run::{Lookup, LookupReply};
 
 use super::document::{Fixture, Reply, ReplyKind};
@@ -51,7 +51,7 @@ impl Services {
         let call = app.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));
         let Some(call) = call else { return (USUAL, LookupReply::Unavailable) };
         if let Some(level) = &call.level
-            && !permits(app, lookup.grant.as_ref(), level)
+            && !permits(app, call, level, lookup)
         {
             return (USUAL, LookupReply::Unavailable);
         }
@@ -61,29 +61,60 @@ impl Services {
         let answer = match reply.map(|reply| reply.what) {
             Some(ReplyKind::Fields(fields)) => LookupReply::Found(fields),
             Some(ReplyKind::NotFound) => LookupReply::NotFound,
-            Some(ReplyKind::Declined | ReplyKind::Many | ReplyKind::Unavailable) => LookupReply::Unavailable,
+            Some(ReplyKind::Many) => LookupReply::Many,
+            Some(ReplyKind::Declined) => LookupReply::Declined,
+            Some(ReplyKind::Unavailable) => LookupReply::Unavailable,
             Some(ReplyKind::Usual) | None => self.usual(&name, call, lookup),
         };
         (delay, answer)
     }
 
-    /// What the application's own table says.
-    fn usual(&mut self, _name: &str, call: &ServiceCall, lookup: &Lookup) -> LookupReply {
-        let key = lookup.arguments.iter().find(|(name, _)| *name == call.key).map(|(_, value)| value);
-        let column = |name: &str| call.table.columns.iter().position(|column| column == name);
-        let (Some(key), Some(key_column)) = (key, column(&call.key)) else { return LookupReply::Unavailable };
-        let row = call.table.rows.iter().find(|row| row.get(key_column) == Some(key));
-        let Some(row) = row else { return LookupReply::NotFound };
-        let fields = call.reply.iter().map(|field| {
-            let cell = column(&field.name).and_then(|at| row.get(at))?;
-            Some((field.name.clone(), cell.clone()))
-        });
-        fields.collect::<Option<Vec<_>>>().map_or(LookupReply::Unavailable, LookupReply::Found)
+    /// What the application's own table says; other services say only what a test makes them say.
+    fn usual(&mut self, name: &str, call: &ServiceCall, lookup: &Lookup) -> LookupReply {
+        match &call.does {
+            Does::Find(table) => find(table, call, lookup),
+            Does::Statement(_) | Does::Request(_) => {
+                if !self.unknown.iter().any(|known| known == name) {
+                    self.unknown.push(name.to_owned());
+                }
+                LookupReply::Unavailable
+            }
+        }
     }
 }
 
-/// Whether the grant is for the level that the call needs, or a higher one.
-fn permits(app: &Application, grant: Option<&Grant>, needed: &LevelName) -> bool {
-    let held = grant.and_then(|grant| app.policy.rank(grant.level()));
-    held.zip(app.policy.rank(needed)).is_some_and(|(held, needed)| held >= needed)
+/// The one row whose columns are the arguments.
+fn find(table: &Table, call: &ServiceCall, lookup: &Lookup) -> LookupReply {
+    let column = |name: &str| table.columns.iter().position(|column| column == name);
+    let mut keys = Vec::with_capacity(call.arguments.len());
+    for argument in &call.arguments {
+        let given = lookup.arguments.iter().find(|(name, _)| *name == argument.name);
+        let (Some(at), Some((_, value))) = (column(&argument.name), given) else {
+            return LookupReply::Unavailable;
+        };
+        keys.push((at, value));
+    }
+    let mut rows = table.rows.iter().filter(|row| keys.iter().all(|(at, value)| row.get(*at) == Some(*value)));
+    let Some(row) = rows.next() else { return LookupReply::NotFound };
+    if rows.next().is_some() {
+        return LookupReply::Many;
+    }
+    let fields = call.reply.iter().map(|field| {
+        let cell = field.path.first().and_then(|name| column(name)).and_then(|at| row.get(at))?;
+        Some((field.name.clone(), cell.clone()))
+    });
+    fields.collect::<Option<Vec<_>>>().map_or(LookupReply::Unavailable, LookupReply::Found)
+}
+
+/// Whether the grant is for the level that the call needs, or a higher one, and for the subject asked about.
+fn permits(app: &Application, call: &ServiceCall, needed: &LevelName, lookup: &Lookup) -> bool {
+    let Some(grant) = &lookup.grant else { return false };
+    let high_enough = app.policy.rank(grant.level()).zip(app.policy.rank(needed));
+    let own = match &call.subject {
+        Some(subject) => {
+            lookup.arguments.iter().any(|(name, value)| name == subject && value == grant.subject().id())
+        }
+        None => call.arguments.is_empty(),
+    };
+    own && high_enough.is_some_and(|(held, needed)| held >= needed)
 }

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::auth::factor::pin;
 use crate::auth::factor::totp::Parameters;
 use crate::auth::throttle::{Admission, Throttle};
+use crate::auth::ask::Whose;
 use crate::auth::{
     Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Policy, Question, Refused, SubjectKey, SubjectRef, Verdict,
 };
@@ -28,6 +29,8 @@ pub(super) struct Vault {
     throttles: HashMap<SubjectKey, Throttle>,
     /// The last accepted step of each generator.
     used: HashMap<(SubjectKey, FactorId), u64>,
+    /// Small values kept from call to call, by whose they are and their name.
+    kept: HashMap<(String, String), String>,
     open: bool,
     /// What was noted for the audit log, in order.
     pub(super) audited: Vec<AuditKind>,
@@ -44,6 +47,7 @@ impl Vault {
             people: fixture.people.clone(),
             throttles: HashMap::new(),
             used: HashMap::new(),
+            kept: HashMap::new(),
             open: fixture.facts.get("vault").is_none_or(|state| state != "unavailable"),
             audited: Vec::new(),
         }
@@ -63,6 +67,13 @@ impl Vault {
             Question::Enrol { grant, factor, secret, replace } => {
                 let enrolment = self.enrol(now, grant.subject().key(), factor, secret, replace);
                 (JUDGEMENT, enrolment.map_or(Answer::Unavailable, Answer::Enrolment))
+            }
+            Question::Remember { whose, name, value } => {
+                self.kept.insert((kept_by(&whose), name), value);
+                (LOOK_UP, Answer::Remembered)
+            }
+            Question::Recall { whose, name } => {
+                (LOOK_UP, Answer::Recalled(self.kept.get(&(kept_by(&whose), name)).cloned()))
             }
             Question::Audit(event) => {
                 self.audited.push(event.kind);
@@ -220,6 +231,13 @@ const DIGITS: [char; 10] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
 /// A seed as a test writes it: any text stands for its own bytes.
 fn seed(proof: &Secret<String>) -> Secret<Vec<u8>> {
     Secret::new(proof.expose().clone().into_bytes())
+}
+
+fn kept_by(whose: &Whose) -> String {
+    match whose {
+        Whose::Subject(key) => key.to_string(),
+        Whose::Number(number) => digits(number.expose()),
+    }
 }
 
 fn digits(text: &str) -> String {
