@@ -180,6 +180,9 @@ pub(crate) fn ask() -> Ask {
         class: Class::Personal,
         digits: Digits { min: 4, max: 8, end: Some(Digit::HASH) },
         money: None,
+        date: None,
+        yes_no: false,
+        speech: false,
         check: None,
         confirm: Readback::None,
         input: input(),
@@ -191,6 +194,7 @@ pub(crate) fn ask() -> Ask {
 pub(crate) fn menu() -> Menu {
     let option = |key_: char, value: &str| MenuOption {
         keys: vec![key(key_)],
+        words: None,
         value: Some(Literal::Text(Arc::from(value))),
         when: None,
         arm: None,
@@ -210,6 +214,8 @@ pub(crate) fn confirm() -> Confirm {
         prompt: prompt("sure"),
         yes_keys: vec![key('1')],
         no_keys: vec![key('2'), key('3')],
+        yes_words: None,
+        no_words: None,
         input: input(),
         yes: arm("yes"),
         no: arm("no"),
@@ -221,6 +227,7 @@ pub(crate) fn choose_language() -> ChooseLanguage {
     ChooseLanguage {
         prompts: vec![(LanguageId(0), prompt("choose")), (LanguageId(1), prompt("choose"))],
         keys: vec![(key('1'), LanguageId(0)), (key('2'), LanguageId(1))],
+        words: vec![],
         input: input(),
         give_up: LanguageId(0),
     }

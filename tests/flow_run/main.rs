@@ -8,6 +8,7 @@ mod handing;
 mod input;
 mod proving;
 mod saying;
+mod spoken;
 mod written;
 
 use countersign::flow::document::Answer;

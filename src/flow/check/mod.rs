@@ -57,7 +57,7 @@ fn always_targets(app: &Application) -> Vec<BlockId> {
     app.always.iter().filter_map(target).collect()
 }
 
-/// Whether the `always` keys work in a step: it collects keys, or runs a sub-flow that does.
+/// Whether the `always` keys work in a step: it collects keys or says something, or runs a sub-flow that does.
 fn hears_always(app: &Application, step: &Step) -> bool {
     match &step.kind {
         StepKind::Run(run) => app
@@ -66,7 +66,7 @@ fn hears_always(app: &Application, step: &Step) -> bool {
             .filter(|block| block.flow == run.flow)
             .flat_map(|block| &block.steps)
             .any(|step| nested(step).into_iter().any(|step| hears_always(app, step))),
-        kind => kind.node().input().is_some_and(|input| input.always),
+        kind => kind.node().hears_always(),
     }
 }
 

@@ -397,6 +397,8 @@ pub struct Input {
 pub enum Interrupt {
     /// Any key.
     Keys,
+    /// Any key, and words that answer the question.
+    KeysAndSpeech,
     /// Nothing: keys pressed meanwhile wait for the next question of the block.
     Never,
 }
@@ -415,6 +417,8 @@ pub enum LevelRef {
 pub struct MenuOption {
     /// The keys, one or more.
     pub keys: Vec<Digit>,
+    /// What may be said for it.
+    pub words: Option<Words>,
     /// What `into` becomes.
     pub value: Option<Literal>,
     /// Offered only while this holds.

@@ -339,11 +339,11 @@ impl<'n> Build<'_, 'n> {
     pub(crate) fn interrupt(&mut self, node: Option<&Node>) -> Interrupt {
         let from_defaults = self.shared.defaults.and_then(|defaults| defaults.get("interrupt"));
         let Some(node) = node.or(from_defaults) else { return Interrupt::Keys };
-        if node.text() == "keys_and_speech" {
-            fields::not_yet(&node.place, "`keys_and_speech`", self.findings);
-            return Interrupt::Keys;
-        }
-        let choices = [("keys", Interrupt::Keys), ("never", Interrupt::Never)];
+        let choices = [
+            ("keys", Interrupt::Keys),
+            ("keys_and_speech", Interrupt::KeysAndSpeech),
+            ("never", Interrupt::Never),
+        ];
         fields::choice(node, "interrupt", &choices, self.findings).unwrap_or(Interrupt::Keys)
     }
 

@@ -30,8 +30,8 @@ mod words;
 pub(crate) mod yaml;
 
 pub use crate::flow::step::{
-    Answer, Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Decide, Digits, Goto, Hangup,
-    Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set, Split,
+    Answer, Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Days, Decide, Digits, Goto,
+    Hangup, Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set, Split,
     StepKind, Transfer, Way, WholeMoney,
 };
 pub use ast::{
@@ -41,8 +41,8 @@ pub use ast::{
 };
 pub use calendar::{Calendar, Calendars, Hours};
 pub(crate) use findings::suggestion;
-pub(crate) use scalar::digit_name;
 pub use load::{Files, load};
+pub(crate) use scalar::digit_name;
 pub use services::{
     Argument, Auth, Base, Body, Breaker, Does, HttpService, JsonTemplate, Method, Part, ReplyField, Request,
     Retry, SecretRef, Service, ServiceCall, ServiceKind, Services, SqlService, Statement, Table, Template,

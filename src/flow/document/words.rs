@@ -69,7 +69,6 @@ pub(super) fn all(catalogues: &[super::catalogue::Catalogue]) -> BTreeMap<Arc<st
     keys.into_iter().map(|key| (Arc::from(key.as_str()), words(key))).collect()
 }
 
-#[expect(dead_code, reason = "the menu's `words` asks for them")]
 impl Build<'_, '_> {
     /// What callers may say, by its key in the catalogues.
     pub(crate) fn words(&mut self, node: &Node) -> Option<Words> {

@@ -1,5 +1,6 @@
 //! From a prompt of the catalogue to the recordings that say it.
 
+pub mod hear;
 mod plural;
 pub mod sound;
 pub mod speak;

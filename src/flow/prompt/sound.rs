@@ -82,7 +82,7 @@ fn sounds(plain: &str) -> String {
 }
 
 /// A letter without its accent.
-const fn bare(c: char) -> char {
+pub(crate) const fn bare(c: char) -> char {
     match c {
         'á' | 'à' | 'â' | 'ä' | 'ã' | 'å' => 'a',
         'é' | 'è' | 'ê' | 'ë' => 'e',

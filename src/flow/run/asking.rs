@@ -8,6 +8,7 @@ use crate::auth::Challenge;
 use crate::flow::document::{
     Always, Ask, Authenticate, Check, Class, Confirm, Input, Interrupt, Menu, Readback, StepKind,
 };
+use crate::flow::prompt::hear;
 use crate::secret::Secret;
 use crate::units::Digit;
 
@@ -25,7 +26,7 @@ pub(super) struct Asking {
     /// The answer that is read back, and the keys that judge it.
     pub(super) reading: Option<(Secret<String>, Collect)>,
     prompting: bool,
-    interrupt: bool,
+    interrupt: Interrupt,
     always: bool,
     pub(super) secret: bool,
     end: Option<Digit>,
@@ -69,7 +70,7 @@ impl Asking {
             collect: Collect::new(rules),
             reading: None,
             prompting: false,
-            interrupt: input.interrupt == Interrupt::Keys,
+            interrupt: input.interrupt,
             always: input.always,
             secret,
             end,
@@ -80,7 +81,23 @@ impl Asking {
 
     /// Whether a key is for this step now; while a prompt that nothing interrupts plays, it is not.
     pub(crate) const fn hears(&self) -> bool {
-        !self.prompting || self.interrupt
+        !self.prompting || !matches!(self.interrupt, Interrupt::Never)
+    }
+
+    /// Whether words are for this step now. Whoever types does not speak to it.
+    pub(super) fn hears_words(&self) -> bool {
+        let typing = self.reading.as_ref().map_or(&self.collect, |(_, collect)| collect).typing();
+        let heard = !self.prompting || self.interrupt == Interrupt::KeysAndSpeech;
+        heard && !typing && !self.secret
+    }
+
+    pub(super) const fn prompting(&self) -> bool {
+        self.prompting
+    }
+
+    /// The prompt is cut short; whether there was one.
+    pub(super) const fn stop_prompting(&mut self) -> bool {
+        std::mem::replace(&mut self.prompting, false)
     }
 
     pub(super) const fn what(&self) -> &What {
@@ -109,6 +126,15 @@ impl FlowRun {
             StepKind::ChooseLanguage(step) => {
                 let keys = step.keys.iter().map(|(key, _)| vec![*key]).collect();
                 Asking::new(What::Language, Expect::Keys(keys), &step.input, false)
+            }
+            StepKind::Ask(step) if step.yes_no => {
+                let keys = vec![key('1'), key('2')];
+                Asking::new(
+                    What::YesNo { yes: 1 },
+                    Expect::Keys(keys),
+                    &step.input,
+                    step.class >= Class::Secret,
+                )
             }
             StepKind::Ask(step) => {
                 let (min, max) = (usize::from(step.digits.min), usize::from(step.digits.max));
@@ -161,7 +187,10 @@ impl FlowRun {
             self.set_secure(true);
         }
         self.state = State::Asking(Box::new(asking));
-        self.prompt(now, Line::Question);
+        let words = self.words.take();
+        if !words.is_some_and(|words| self.answer_by(now, &words)) {
+            self.prompt(now, Line::Question);
+        }
     }
 
     /// Says a line and listens; keys typed ahead stand for having heard it.
@@ -173,7 +202,7 @@ impl FlowRun {
         if let What::Factor { rejected, .. } = &mut asking.what {
             *rejected = None; // said once
         }
-        let skip = ahead && asking.interrupt;
+        let skip = ahead && asking.interrupt != Interrupt::Never;
         asking.prompting = !skip && !clips.is_empty();
         if !asking.prompting {
             asking.active().listening(now);
@@ -257,7 +286,6 @@ impl FlowRun {
     }
 
     fn filled(&mut self, now: Instant, by_end: bool) {
-        let app = Arc::clone(&self.app);
         let State::Asking(asking) = &mut self.state else { return };
         if !by_end {
             self.keys.expect_stray(asking.end.unwrap_or(Digit::HASH), now + asking.between);
@@ -266,25 +294,38 @@ impl FlowRun {
         if matches!(asking.what, What::Factor { .. }) {
             return self.respond(now, typed);
         }
-        let yes_no = asking.yes_no.clone();
+        self.entered(now, typed);
+    }
+
+    /// Something was typed, or said as it would have been typed.
+    pub(super) fn entered(&mut self, now: Instant, typed: Secret<String>) {
+        let app = Arc::clone(&self.app);
         let Some(StepKind::Ask(step)) = self.current(&app) else { return };
-        if step.check.is_some_and(|check| !passes(check, typed.expose())) {
-            return self.miss(now, Miss::NoMatch);
-        }
-        let typed = match step.money.map(|money| money.amount(typed.expose())) {
-            Some(Some(amount)) => Secret::new(amount.to_string()),
-            Some(None) => return self.miss(now, Miss::NoMatch),
-            None => typed,
-        };
+        let Some(answer) = self.accepted(now, step, typed) else { return self.miss(now, Miss::NoMatch) };
         match &step.confirm {
-            Readback::None => self.keep(now, step, typed),
+            Readback::None => self.keep(now, step, answer),
             Readback::ReadBack(_) => {
                 if let State::Asking(asking) = &mut self.state {
-                    asking.reading = Some((typed, Collect::new(yes_no)));
+                    asking.reading = Some((answer, Collect::new(asking.yes_no.clone())));
                 }
                 self.prompt(now, Line::Readback);
             }
         }
+    }
+
+    /// What was typed as the value that it stands for; `None` when it is none.
+    fn accepted(&self, now: Instant, step: &Ask, typed: Secret<String>) -> Option<Secret<String>> {
+        if step.check.is_some_and(|check| !passes(check, typed.expose())) {
+            return None;
+        }
+        if let Some(money) = &step.money {
+            return money.amount(typed.expose()).map(|amount| Secret::new(amount.to_string()));
+        }
+        let Some(days) = step.date else { return Some(typed) };
+        let day = hear::typed_date(self.language(), typed.expose())?;
+        let today = jiff::Timestamp::from_millisecond(self.epoch.unix_at(now).0).ok()?;
+        let today = today.to_zoned(jiff::tz::TimeZone::UTC).date();
+        days.takes(day, today).then(|| Secret::new(day.to_string()))
     }
 
     fn keep(&mut self, now: Instant, step: &Ask, typed: Secret<String>) {
@@ -297,7 +338,7 @@ impl FlowRun {
         self.take(now, Exit::Outcome("filled"));
     }
 
-    fn chosen(&mut self, now: Instant, choice: usize) {
+    pub(super) fn chosen(&mut self, now: Instant, choice: usize) {
         let app = Arc::clone(&self.app);
         let State::Asking(asking) = &mut self.state else { return };
         let reading = asking.reading.take();
@@ -305,6 +346,10 @@ impl FlowRun {
             (Some(StepKind::Ask(step)), Some((answer, _))) if choice == 0 => self.keep(now, step, answer),
             // "No, that is not it": the question again, and one try less.
             (Some(StepKind::Ask(_)), Some(_)) => self.again(now, Miss::NoMatch, true),
+            (Some(StepKind::Ask(step)), None) if step.yes_no => {
+                self.assign(step.into, Value::Truth(choice == 0));
+                self.take(now, Exit::Outcome("filled"));
+            }
             (Some(StepKind::Menu(step)), None) => self.chosen_option(now, step, choice),
             (Some(StepKind::Confirm(_)), None) => {
                 let State::Asking(asking) = &self.state else { return };
@@ -340,7 +385,7 @@ impl FlowRun {
         }
     }
 
-    fn miss(&mut self, now: Instant, miss: Miss) {
+    pub(super) fn miss(&mut self, now: Instant, miss: Miss) {
         self.again(now, miss, false);
     }
 

@@ -77,6 +77,7 @@ impl FlowRun {
         self.stop_playing();
         self.set_secure(false);
         self.keys.clear();
+        self.words = None;
         self.abandon_auth(now);
         if let State::HandedOff(handed) = &self.state
             && !handed.settled()

@@ -28,6 +28,11 @@ impl TypeAhead {
         self.keys.is_empty()
     }
 
+    /// The key that has waited longest.
+    pub(crate) fn first(&self) -> Option<Digit> {
+        self.keys.front().copied()
+    }
+
     /// Keeps a key; one too many is dropped.
     pub(crate) fn push(&mut self, key: Digit) {
         if self.keys.len() < LONGEST {

@@ -29,6 +29,7 @@ mod looking;
 mod proving;
 mod question;
 mod saying;
+mod spoken;
 mod steps;
 pub mod values;
 
@@ -72,6 +73,8 @@ pub struct FlowRun {
     secure: bool,
     playing: Option<PlayId>,
     keys: TypeAhead,
+    /// What was said into a prompt that a question follows.
+    words: Option<Spoken>,
     /// Questions of `auth` under way, and when each is given up.
     auth_asks: Vec<(AskId, Instant)>,
     next_id: u64,
@@ -183,6 +186,7 @@ impl FlowRun {
             secure: false,
             playing: None,
             keys: TypeAhead::default(),
+            words: None,
             auth_asks: Vec::new(),
             next_id: 0,
             required: None,
@@ -206,7 +210,7 @@ impl FlowRun {
                 }
             }
             Input::Digit(digit) => self.digit(now, digit),
-            Input::Spoken(spoken) => drop(spoken),
+            Input::Spoken(spoken) => self.spoken(now, spoken),
             Input::PlayFinished(play) => self.play_finished(now, play),
             Input::Answer(ask, answer) => self.answer(now, ask, answer),
             Input::HandOff(progress) => self.hand_off(now, progress),

@@ -1,11 +1,11 @@
 //! Prompts: playing them, cutting them short, what follows when they end. And the keys, which all come by
 //! here.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::flow::ClipKey;
-use crate::flow::document::{Interrupt, Notice, Play, Prompt, Say};
+use crate::flow::document::{Always, Interrupt, Notice, Play, Prompt, Say};
+use crate::flow::step::Node;
 use crate::units::{Digit, PlayId};
 
 use super::exit::Exit;
@@ -15,8 +15,19 @@ use super::{FlowRun, News, State};
 /// A prompt that nothing is asked with.
 pub(super) struct Saying {
     play: PlayId,
-    interrupt: bool,
+    interrupt: Interrupt,
     then: Then,
+}
+
+impl Saying {
+    pub(super) const fn interrupt(&self) -> Interrupt {
+        self.interrupt
+    }
+
+    /// Whether `always` keys act: not while a call ends.
+    const fn hears_always(&self) -> bool {
+        !matches!(self.then, Then::HangUp(_))
+    }
 }
 
 /// What follows a prompt.
@@ -29,36 +40,44 @@ enum Then {
 
 impl FlowRun {
     pub(crate) fn say(&mut self, now: Instant, step: &Say) {
-        let interrupt = step.interrupt == Interrupt::Keys;
+        if step.interrupt != Interrupt::Never && self.kept_always(now) {
+            return;
+        }
         // A caller who has typed ahead has interrupted this prompt already, if their keys are for a
         // question that comes next. Keys that nothing is waiting for must not swallow what is said.
-        if interrupt && !self.keys.is_empty() && self.question_follows() {
+        if step.interrupt != Interrupt::Never && !self.keys.is_empty() && self.question_follows() {
             self.trace(TraceEvent::Interrupted);
             return self.next_step();
         }
         let clips = self.announce(now, &step.prompts);
-        self.start_saying(clips, interrupt, Then::NextStep);
+        self.start_saying(clips, step.interrupt, Then::NextStep);
     }
 
-    pub(crate) fn play(&mut self, step: &Play) {
+    pub(crate) fn play(&mut self, now: Instant, step: &Play) {
+        if step.interrupt != Interrupt::Never && self.kept_always(now) {
+            return;
+        }
         let clips = vec![step.clip.clone(); usize::from(step.times.max(1))];
         self.trace(TraceEvent::Prompt { prompt: Name::from(step.clip.as_str()) });
-        self.start_saying(clips, step.interrupt == Interrupt::Keys, Then::Leave(Exit::Outcome("finished")));
+        self.start_saying(clips, step.interrupt, Then::Leave(Exit::Outcome("finished")));
     }
 
     pub(crate) fn notice(&mut self, now: Instant, step: &Notice) {
+        if step.interrupt != Interrupt::Never && self.kept_always(now) {
+            return;
+        }
         let clips = self.announce(now, std::slice::from_ref(&step.prompt));
         let then =
             Then::Noted { prompt: Name::from(&step.prompt.key), version: Name::from(step.version.as_str()) };
-        self.start_saying(clips, step.interrupt == Interrupt::Keys, then);
+        self.start_saying(clips, step.interrupt, then);
     }
 
     pub(crate) fn say_goodbye(&mut self, now: Instant, prompt: &Prompt, cause: HangupCause) {
         let clips = self.announce(now, std::slice::from_ref(prompt));
-        self.start_saying(clips, false, Then::HangUp(cause));
+        self.start_saying(clips, Interrupt::Never, Then::HangUp(cause));
     }
 
-    fn start_saying(&mut self, clips: Vec<ClipKey>, interrupt: bool, then: Then) {
+    fn start_saying(&mut self, clips: Vec<ClipKey>, interrupt: Interrupt, then: Then) {
         let play = self.start_playing(clips, false);
         self.state = State::Saying(Saying { play, interrupt, then });
     }
@@ -92,7 +111,12 @@ impl FlowRun {
         }
         self.playing = None;
         match &self.state {
-            State::Saying(saying) if saying.play == play => self.said(now),
+            State::Saying(saying) if saying.play == play => {
+                // A key pressed during a prompt that nothing interrupts acts when it is over.
+                if !(saying.hears_always() && self.kept_always(now)) {
+                    self.said(now);
+                }
+            }
             State::Asking(_) => self.prompt_finished(now),
             State::LookingUp(_) => self.waiting_said(now),
             State::HandedOff(_) => self.place_said(play),
@@ -101,7 +125,7 @@ impl FlowRun {
         }
     }
 
-    fn said(&mut self, now: Instant) {
+    pub(super) fn said(&mut self, now: Instant) {
         let State::Saying(saying) = std::mem::replace(&mut self.state, State::Ready) else { return };
         match saying.then {
             Then::NextStep => self.next_step(),
@@ -120,7 +144,13 @@ impl FlowRun {
             return;
         }
         match &self.state {
-            State::Saying(saying) if saying.interrupt => {
+            State::Saying(saying) if saying.interrupt != Interrupt::Never => {
+                if saying.hears_always()
+                    && let Some(does) = self.acts_now(key)
+                {
+                    self.trace(TraceEvent::Interrupted);
+                    return self.act_on_always(now, does);
+                }
                 self.keys.push(key);
                 self.trace(TraceEvent::Interrupted);
                 self.stop_playing();
@@ -140,16 +170,48 @@ impl FlowRun {
         }
     }
 
+    /// What an `always` key does here: it acts at once unless a question that follows in this block can take
+    /// it as its own, such as a `0` that begins a number.
+    fn acts_now(&self, key: Digit) -> Option<Always> {
+        let found = self.app.always.iter().find(|found| found.key == key)?;
+        let wanted = self.next_question(|node| node.wants_key(key)).unwrap_or(false);
+        (!wanted).then_some(found.does)
+    }
+
+    fn act_on_always(&mut self, now: Instant, does: Always) {
+        self.stop_playing();
+        match does {
+            Always::Repeat => {
+                // The step runs again: what it says is said from its beginning.
+                self.keys.clear();
+                self.state = State::Ready;
+            }
+            Always::Goto(block) => {
+                self.leave(now);
+                self.jump(now, block);
+            }
+        }
+    }
+
+    /// Acts on an `always` key that was pressed earlier and waits; `false` when none does.
+    fn kept_always(&mut self, now: Instant) -> bool {
+        let does = self.keys.first().and_then(|key| self.acts_now(key));
+        if let Some(does) = does {
+            self.act_on_always(now, does);
+        }
+        does.is_some()
+    }
+
     /// Whether a later step of this block takes keys that are typed ahead, before one that forgets them.
-    fn question_follows(&self) -> bool {
-        let app = Arc::clone(&self.app);
-        let Some(frame) = self.frames.last() else { return false };
-        let Some(block) = app.block(frame.block) else { return false };
-        block
-            .steps
-            .iter()
-            .skip(frame.index + 1)
-            .find_map(|step| step.kind.node().takes_keys())
-            .unwrap_or(false)
+    pub(super) fn question_follows(&self) -> bool {
+        self.next_question(|node| node.takes_keys() == Some(true)).unwrap_or(false)
+    }
+
+    /// What holds of the next step of this block that takes keys or forgets them; `None` when there is none.
+    fn next_question(&self, holds: impl Fn(&dyn Node) -> bool) -> Option<bool> {
+        let frame = self.frames.last()?;
+        let later = self.app.block(frame.block)?.steps.iter().skip(frame.index + 1);
+        let mut nodes = later.map(|step| step.kind.node());
+        nodes.find(|node| node.takes_keys().is_some()).map(holds)
     }
 }

@@ -104,6 +104,7 @@ impl FlowRun {
 
     fn enter(&mut self, flow: FlowId, block: &Arc<str>) {
         self.keys.clear();
+        self.words = None;
         self.state = State::Ready;
         let block = self.block_name(flow, block);
         self.trace(TraceEvent::Block { block });

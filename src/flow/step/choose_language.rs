@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Input, LanguageId, Prompt};
+use crate::flow::document::{Input, LanguageId, Prompt, Words};
 use crate::flow::run::FlowRun;
 use crate::units::Digit;
 use super::{FieldSpec, Node, Reader, Shape, Spec, StepKind};
@@ -15,6 +15,7 @@ pub(super) const SPEC: Spec = Spec {
     fields: &[
         FieldSpec::required("keys", Shape::KeyMap("a language"), "which key chooses which language"),
         FieldSpec::optional("remember", Shape::Choice(&["call", "caller"]), "`call`: for this call"),
+        FieldSpec::optional("words", Shape::Map("a language", &Shape::Text), "phrases of the catalogues that choose a language, each said in that language, where the engine has a recogniser: `{en-GB: english_words, es-ES: spanish_words}`"),
         FieldSpec::optional("give_up", Shape::Object(&[FieldSpec::required("language", Shape::Text, "a language, or `default`")]), "`{language: default}`: the language after the last try"),
     ],
     outcomes: &[],
@@ -34,6 +35,8 @@ pub struct ChooseLanguage {
     pub prompts: Vec<(LanguageId, Prompt)>,
     /// Which key chooses which language.
     pub keys: Vec<(Digit, LanguageId)>,
+    /// What may be said for a language, in its own words.
+    pub words: Vec<(LanguageId, Words)>,
     /// Timers and ladders.
     pub input: Input,
     /// The language taken when the tries are used up; the call goes on.
@@ -51,6 +54,10 @@ impl Node for ChooseLanguage {
 
     fn takes_keys(&self) -> Option<bool> {
         Some(true)
+    }
+
+    fn wants_key(&self, key: Digit) -> bool {
+        self.keys.iter().any(|(own, _)| *own == key)
     }
 
     fn waits(&self, _outcome: &str) -> bool {
@@ -84,8 +91,23 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
             prompts.push((*language, step.build.prompt(step.argument, &[])?));
         }
     }
+    let words = words(step)?;
     let input = step.input(&[]);
-    Some(StepKind::ChooseLanguage(ChooseLanguage { prompts, keys, input, give_up }))
+    Some(StepKind::ChooseLanguage(ChooseLanguage { prompts, keys, words, input, give_up }))
+}
+
+/// `{en-GB: english_words, es-ES: spanish_words}`
+fn words(step: &mut Reader<'_, '_, '_>) -> Option<Vec<(LanguageId, Words)>> {
+    let Some(node) = step.get("words") else { return Some(Vec::new()) };
+    let mut out = Vec::new();
+    let mut said = Vec::new();
+    for (key, value) in Fields::of(node, "`words`", step.build.findings)?.pairs {
+        let (language, words) = (language(step, key)?, step.build.words(value)?);
+        said.push((value.place.clone(), words.clone()));
+        out.push((language, words));
+    }
+    step.build.distinct(&said);
+    Some(out)
 }
 
 fn give_up(step: &mut Reader<'_, '_, '_>) -> Option<LanguageId> {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Arm, Input, Prompt};
+use crate::flow::document::{Arm, Input, Prompt, Words};
 use crate::flow::run::FlowRun;
 use crate::units::Digit;
 use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, next};
@@ -15,6 +15,7 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Prompt,
     fields: &[
         FieldSpec::optional("keys", Shape::KeyMap("\"yes\" or \"no\""), "which keys mean \"yes\" and \"no\"; 1 and 2 when left out"),
+        FieldSpec::optional("words", Shape::Map("\"yes\" or \"no\"", &Shape::Text), "phrases of the catalogues that mean \"yes\" and \"no\", beside the usual words, where the engine has a recogniser: `{\"yes\": do_it_words, \"no\": leave_it_words}`"),
         FieldSpec::optional("give_up", Shape::Arm, "where to go after the last try; here or below `outcome`"),
     ],
     outcomes: &["yes", "no", "give_up"],
@@ -38,6 +39,10 @@ pub struct Confirm {
     pub yes_keys: Vec<Digit>,
     /// Keys that mean no.
     pub no_keys: Vec<Digit>,
+    /// What may be said for yes, beside the usual words.
+    pub yes_words: Option<Words>,
+    /// What may be said for no, beside the usual words.
+    pub no_words: Option<Words>,
     /// Timers and ladders.
     pub input: Input,
     /// After yes.
@@ -67,6 +72,10 @@ impl Node for Confirm {
 
     fn takes_keys(&self) -> Option<bool> {
         Some(true)
+    }
+
+    fn wants_key(&self, key: Digit) -> bool {
+        self.yes_keys.contains(&key) || self.no_keys.contains(&key)
     }
 
     fn waits(&self, _outcome: &str) -> bool {
@@ -101,8 +110,27 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         yes_keys.extend(Digit::from_char('1'));
         no_keys.extend(Digit::from_char('2'));
     }
+    let (yes_words, no_words) = words(step)?;
     let input = step.input(&[]);
     let mut arms = step.arms(&["yes", "no", "give_up"], &[])?.into_iter();
     let (yes, no, give_up) = (next(&mut arms), next(&mut arms), next(&mut arms));
-    Some(StepKind::Confirm(Confirm { prompt: prompt?, yes_keys, no_keys, input, yes, no, give_up }))
+    Some(StepKind::Confirm(Confirm { prompt: prompt?, yes_keys, no_keys, yes_words, no_words, input, yes, no, give_up }))
+}
+
+/// `{"yes": do_it_words, "no": leave_it_words}`
+fn words(step: &mut Reader<'_, '_, '_>) -> Option<(Option<Words>, Option<Words>)> {
+    let Some(node) = step.get("words") else { return Some((None, None)) };
+    let fields = Fields::of(node, "`words`", step.build.findings)?;
+    fields.only(&["yes", "no"], "`words` of `confirm`", step.build.findings);
+    let mut found = Vec::new();
+    for name in ["yes", "no"] {
+        let words = match fields.get(name) {
+            Some(node) => Some((node.place.clone(), step.build.words(node)?)),
+            None => None,
+        };
+        found.push(words);
+    }
+    step.build.distinct(&found.iter().flatten().cloned().collect::<Vec<_>>());
+    let mut found = found.into_iter().map(|words| words.map(|(_, words)| words));
+    Some((found.next().flatten(), found.next().flatten()))
 }

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Arm, Input, MenuOption, Prompt, VarId, scalar};
+use crate::flow::document::{Arm, Input, MenuOption, Prompt, VarId, Words, scalar};
 use crate::flow::run::FlowRun;
 use crate::flow::run::exit::Exit;
 use crate::units::Digit;
@@ -16,7 +16,7 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Prompt,
     fields: &[
         FieldSpec::optional("into", Shape::Variable, "the variable that gets the value of the choice"),
-        FieldSpec::required("options", Shape::Options, "the choices: `{key: \"1\", value: balance, goto: block, when: condition}`; any other step may stand in place of `goto`; keys are quoted digits (up to four in a row), `star` or `hash`"),
+        FieldSpec::required("options", Shape::Options, "the choices: `{key: \"1\", value: balance, words: balance_words, goto: block, when: condition}`; `words` names phrases of the catalogues that may be said instead; any other step may stand in place of `goto`; keys are quoted digits (up to four in a row), `star` or `hash`"),
         FieldSpec::optional("give_up", Shape::Arm, "where to go after the last try; here or below `outcome`"),
     ],
     outcomes: &["chosen", "give_up"],
@@ -96,6 +96,10 @@ impl Node for Menu {
         Some(true)
     }
 
+    fn wants_key(&self, key: Digit) -> bool {
+        self.options.iter().any(|option| option.keys.first() == Some(&key))
+    }
+
     fn waits(&self, _outcome: &str) -> bool {
         true
     }
@@ -114,8 +118,9 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let mut options = Vec::new();
     let mut complete = true;
     let mut keys: Vec<(Vec<Digit>, &fields::Node)> = Vec::new();
+    let mut words: Vec<(Place, Words)> = Vec::new();
     for node in &nodes {
-        let option = option(step, node, var, &mut keys);
+        let option = option(step, node, var, &mut keys, &mut words);
         complete &= option.is_some();
         options.extend(option);
     }
@@ -123,6 +128,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         step.error("E114", &step.place.clone(), "a menu has options", "write `options:` and a list of them");
     }
     clashes(step, &keys);
+    step.build.distinct(&words);
     let input = step.input(&[]);
     let mut arms = step.arms(&["give_up"], &["chosen"])?.into_iter();
     let (give_up, chosen) = (next(&mut arms), next(&mut arms));
@@ -137,14 +143,20 @@ fn option<'n>(
     node: &'n fields::Node,
     into: Option<VarId>,
     keys: &mut Vec<(Vec<Digit>, &'n fields::Node)>,
+    words: &mut Vec<(Place, Words)>,
 ) -> Option<MenuOption> {
     let fields = Fields::of(node, "an option", step.build.findings)?;
     let key = fields.need("key", "an option", step.build.findings)?;
     let digits = sequence(step, key)?;
     keys.push((digits.clone(), key));
-    if let Some((words, _)) = fields.pairs.iter().find(|(key, _)| key.text() == "words") {
-        fields::not_yet(&words.place, "`words` (spoken choices)", step.build.findings);
-    }
+    let words = match fields.get("words") {
+        Some(node) => {
+            let found = step.build.words(node)?;
+            words.push((node.place.clone(), found.clone()));
+            Some(found)
+        }
+        None => None,
+    };
     let value = match (fields.get("value"), into) {
         (None, _) => None,
         (Some(value), None) => {
@@ -165,7 +177,7 @@ fn option<'n>(
         true => None,
         false => Some(step.build.arm_of(&rest)?),
     };
-    Some(MenuOption { keys: digits, value, when, arm })
+    Some(MenuOption { keys: digits, words, value, when, arm })
 }
 
 /// One key, or several digits in a row.

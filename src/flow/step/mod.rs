@@ -18,6 +18,7 @@ use crate::flow::document::{Arm, Class, Input, LevelRef, Prompt, Step, VarId};
 use crate::flow::expr::Expr;
 use crate::flow::run::FlowRun;
 use crate::flow::run::exit::Exit;
+use crate::units::Digit;
 
 /// What an admin needs to know of a step.
 #[derive(Debug)]
@@ -202,6 +203,16 @@ pub(crate) trait Node {
         None
     }
 
+    /// Whether a key that is typed ahead can be for it.
+    fn wants_key(&self, _key: Digit) -> bool {
+        false
+    }
+
+    /// Whether the application's `always` keys work while it runs.
+    fn hears_always(&self) -> bool {
+        self.input().is_some_and(|input| input.always)
+    }
+
     /// Whether somebody was waited for when it is left by that outcome.
     fn waits(&self, _outcome: &str) -> bool {
         false
@@ -323,7 +334,7 @@ steps! {
     hangup::Hangup,
 }
 
-pub use ask::{Check, Digits, Readback, WholeMoney};
+pub use ask::{Check, Days, Digits, Readback, WholeMoney};
 pub use hangup::Cause;
 pub use identify::IdentifyBy;
 pub use split::Way;
@@ -376,7 +387,11 @@ pub const INPUT_FIELDS: [FieldSpec; 8] = [
     FieldSpec::optional("between", Shape::Duration, "the longest wait between two keys"),
     FieldSpec::optional("total", Shape::Duration, "the longest time for one entry"),
     FieldSpec::optional("tries", Shape::Count { min: 1, max: 9 }, "how many tries there are"),
-    FieldSpec::optional("interrupt", Shape::Choice(&["keys", "never"]), "whether a key ends the prompt"),
+    FieldSpec::optional(
+        "interrupt",
+        Shape::Choice(&["keys", "keys_and_speech", "never"]),
+        "what ends the prompt early; `keys_and_speech` needs a recogniser and means `keys` without one",
+    ),
     FieldSpec::optional(
         "no_input",
         Shape::Prompts,

@@ -13,7 +13,7 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Prompt,
     fields: &[
         FieldSpec::required("version", Shape::Text, "which version of the text this is"),
-        FieldSpec::optional("interrupt", Shape::Choice(&["keys", "never"]), "whether a key ends it early"),
+        FieldSpec::optional("interrupt", Shape::Choice(&["keys", "keys_and_speech", "never"]), "what ends it early"),
     ],
     outcomes: &[],
     needs_caller: true,
@@ -42,6 +42,10 @@ impl Node for Notice {
 
     fn prompts(&self) -> Vec<&Prompt> {
         vec![&self.prompt]
+    }
+
+    fn hears_always(&self) -> bool {
+        true
     }
 
     fn begin(&self, run: &mut FlowRun, now: Instant) {

@@ -14,7 +14,7 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Text,
     fields: &[
         FieldSpec::optional("times", Shape::Count { min: 1, max: 100 }, "how often"),
-        FieldSpec::optional("interrupt", Shape::Choice(&["keys", "never"]), "whether a key ends it early"),
+        FieldSpec::optional("interrupt", Shape::Choice(&["keys", "keys_and_speech", "never"]), "what ends it early"),
     ],
     outcomes: &["finished", "failed"],
     needs_caller: true,
@@ -53,8 +53,12 @@ impl Node for Play {
         vec![self.clip.clone()]
     }
 
-    fn begin(&self, run: &mut FlowRun, _now: Instant) {
-        run.play(self);
+    fn hears_always(&self) -> bool {
+        true
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.play(now, self);
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Prompts,
     fields: &[
         FieldSpec::optional("with", Shape::Values, "values for placeholders of the prompt, by name"),
-        FieldSpec::optional("interrupt", Shape::Choice(&["keys", "never"]), "whether a key ends it early"),
+        FieldSpec::optional("interrupt", Shape::Choice(&["keys", "keys_and_speech", "never"]), "what ends it early"),
     ],
     outcomes: &[],
     needs_caller: true,
@@ -41,6 +41,10 @@ impl Node for Say {
 
     fn prompts(&self) -> Vec<&Prompt> {
         self.prompts.iter().collect()
+    }
+
+    fn hears_always(&self) -> bool {
+        true
     }
 
     fn begin(&self, run: &mut FlowRun, now: Instant) {

@@ -1,0 +1,138 @@
+//! What a caller says: it answers a question that listens for it, in place of keys.
+//!
+//! Words under the threshold of [`SURE`] count as something that does not fit, like wrong keys. While a prompt
+//! plays only words that answer the question cut it short (and only where the step says `keys_and_speech`):
+//! a cough, a television or a bad guess does not. Secrets are typed: a step that asks for one hears no words.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::flow::document::{Ask, ChooseLanguage, Confirm, Interrupt, Menu, StepKind};
+use crate::flow::prompt::hear;
+use crate::secret::Secret;
+
+use super::asking::What;
+use super::collect::Miss;
+use super::io::{Spoken, TraceEvent};
+use super::{FlowRun, State};
+
+/// What words come down to.
+enum Meaning {
+    /// What would have been typed.
+    Typed(Secret<String>),
+    /// One of the choices, in the order of their keys.
+    Chosen(usize),
+}
+
+impl FlowRun {
+    pub(crate) fn spoken(&mut self, now: Instant, spoken: Spoken) {
+        match &self.state {
+            State::Saying(saying) if saying.interrupt() == Interrupt::KeysAndSpeech => {
+                // Said into a prompt that a question follows: kept for it, like keys typed ahead.
+                if sure(&spoken) && self.question_follows() {
+                    self.words = Some(spoken);
+                    self.trace(TraceEvent::Interrupted);
+                    self.stop_playing();
+                    self.said(now);
+                }
+            }
+            State::Asking(asking) if asking.hears_words() => {
+                let prompting = asking.prompting();
+                if self.listens() && !self.answer_by(now, &spoken) && !prompting {
+                    self.miss(now, Miss::NoMatch);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers the question under way by these words; `false` when they do not.
+    pub(super) fn answer_by(&mut self, now: Instant, spoken: &Spoken) -> bool {
+        let meaning = sure(spoken).then(|| self.meaning(spoken.words.expose())).flatten();
+        let Some(meaning) = meaning else { return false };
+        let State::Asking(asking) = &mut self.state else { return false };
+        if asking.stop_prompting() {
+            self.stop_playing();
+            self.trace(TraceEvent::Interrupted);
+        }
+        match meaning {
+            Meaning::Typed(typed) => self.entered(now, typed),
+            Meaning::Chosen(choice) => self.chosen(now, choice),
+        }
+        true
+    }
+
+    /// Whether the question under way can be answered by words at all.
+    fn listens(&self) -> bool {
+        let app = Arc::clone(&self.app);
+        let State::Asking(asking) = &self.state else { return false };
+        match self.current(&app) {
+            Some(StepKind::Ask(step)) => step.speech,
+            Some(StepKind::Menu(step)) => step.options.iter().any(|option| option.words.is_some()),
+            Some(StepKind::Confirm(_)) => true,
+            Some(StepKind::ChooseLanguage(step)) => !step.words.is_empty(),
+            _ => asking.reading.is_some(),
+        }
+    }
+
+    fn meaning(&self, text: &str) -> Option<Meaning> {
+        let app = Arc::clone(&self.app);
+        let State::Asking(asking) = &self.state else { return None };
+        let step = self.current(&app)?;
+        let tag = self.language();
+        let yes_no = || hear::yes_no(tag, text).map(|yes| Meaning::Chosen(usize::from(!yes)));
+        match (step, &asking.what) {
+            (StepKind::Ask(step), _) if !step.speech => None,
+            (_, _) if asking.reading.is_some() => yes_no(),
+            (StepKind::Ask(Ask { yes_no: true, .. }), _) => yes_no(),
+            (StepKind::Ask(step), _) => typed(tag, step, text).map(Meaning::Typed),
+            (StepKind::Menu(step), What::Choice(offered)) => self.option(step, offered, text),
+            (StepKind::Confirm(step), _) => self.yes_or_no(tag, step, text),
+            (StepKind::ChooseLanguage(step), _) => language(step, text),
+            _ => None,
+        }
+    }
+
+    fn option(&self, step: &Menu, offered: &[usize], text: &str) -> Option<Meaning> {
+        let words = |at: &usize| step.options.get(*at).and_then(|option| option.words.as_ref());
+        let phrases = |at| words(at).map_or(&[][..], |words| words.in_language(self.language));
+        let choices: Vec<&[Arc<str>]> = offered.iter().map(phrases).collect();
+        hear::one_of(&choices, text).map(Meaning::Chosen)
+    }
+
+    /// The step's own words first, then those that everybody uses.
+    fn yes_or_no(&self, tag: &str, step: &Confirm, text: &str) -> Option<Meaning> {
+        let phrases = |words: &Option<crate::flow::document::Words>| match words {
+            Some(words) => words.in_language(self.language).to_vec(),
+            None => Vec::new(),
+        };
+        let (yes, no) = (phrases(&step.yes_words), phrases(&step.no_words));
+        let own = hear::one_of(&[&yes, &no], text).map(|at| at == 0);
+        let yes = own.or_else(|| hear::yes_no(tag, text))?;
+        Some(Meaning::Chosen(if yes { 0 } else { step.yes_keys.len() }))
+    }
+}
+
+/// What a number or a day would have been typed as; `None` when it does not fit.
+fn typed(tag: &str, step: &Ask, text: &str) -> Option<Secret<String>> {
+    let typed = match step.date {
+        Some(_) => Secret::new(hear::as_typed(tag, hear::date(tag, text)?)),
+        None => hear::digits(tag, text)?,
+    };
+    let (min, max) = (usize::from(step.digits.min), usize::from(step.digits.max));
+    (min..=max).contains(&typed.expose().len()).then_some(typed)
+}
+
+/// A language by its own words.
+fn language(step: &ChooseLanguage, text: &str) -> Option<Meaning> {
+    let choices: Vec<&[Arc<str>]> = step.words.iter().map(|(id, words)| words.in_language(*id)).collect();
+    let (language, _) = step.words.get(hear::one_of(&choices, text)?)?;
+    step.keys.iter().position(|(_, other)| other == language).map(Meaning::Chosen)
+}
+
+const fn sure(spoken: &Spoken) -> bool {
+    spoken.confidence >= SURE
+}
+
+/// Percent: below it a recogniser guesses, and the caller is asked again.
+const SURE: u8 = 50;
