@@ -129,6 +129,7 @@ fn menu(options: &[(char, u32)]) -> StepKind {
         .iter()
         .map(|&(key, block)| MenuOption {
             keys: vec![digit(key)],
+            words: None,
             value: None,
             when: None,
             arm: Some(Arm::Goto(BlockId(block))),
@@ -181,6 +182,9 @@ fn ask_account() -> StepKind {
         class: Class::Personal,
         digits: Digits { min: 8, max: 10, end: Some(Digit::HASH) },
         money: None,
+        date: None,
+        yes_no: false,
+        speech: false,
         check: None,
         confirm: Readback::None,
         input: input(),
