@@ -169,7 +169,7 @@ impl<'n> Shared<'n> {
     }
 
     fn result_fields(&self, flow: FlowId, verb: &str, argument: &str) -> Vec<(String, Type, Class)> {
-        if verb == "lookup" {
+        if verb != "run" {
             let Some((service, call)) = argument.split_once('.') else { return Vec::new() };
             let call = self.services.service(service).and_then(|service| service.call(call));
             return call
@@ -224,6 +224,7 @@ fn result_sources<'n>(node: &'n Node, out: &mut Vec<(&'static str, &'n Node)>) {
             for (key, value) in pairs {
                 match key.text() {
                     "lookup" => out.push(("lookup", value)),
+                    "update" => out.push(("update", value)),
                     "run" => out.push(("run", value)),
                     _ => result_sources(value, out),
                 }

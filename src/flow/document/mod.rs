@@ -31,9 +31,10 @@ pub(crate) mod yaml;
 
 pub use crate::flow::step::{
     Answer, Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Days, Decide, Digits, Goto,
-    Hangup, Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set, Split,
-    StepKind, Transfer, Way, WholeMoney,
+    Hangup, Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set,
+    StepKind, Transfer, WholeMoney,
 };
+pub use crate::flow::step::{Split, Update, Way};
 pub use ast::{
     Always, AlwaysKey, Application, Arm, Block, BlockId, Class, ClipText, Flow, FlowId, Format, Input,
     Interrupt, Joint, Language, LanguageId, LevelRef, MenuOption, OutcomeId, Passed, Piece, Prompt, Return,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::LevelName;
-use crate::flow::document;
+use crate::flow::document::{Application, Prompt, VarId};
+use crate::flow::expr::Expr;
 use crate::units::AskId;
 
 use super::exit::Exit;
@@ -22,6 +23,28 @@ pub(super) struct LookingUp {
     reply: Option<LookupReply>,
 }
 
+/// What a step asks of a service.
+pub(crate) struct Enquiry<'s> {
+    /// The service.
+    pub(crate) service: &'s str,
+    /// The call.
+    pub(crate) call: &'s str,
+    /// Its arguments.
+    pub(crate) give: &'s [(String, Expr)],
+    /// The level it is protected by.
+    pub(crate) level: Option<&'s LevelName>,
+    /// How long it may take.
+    pub(crate) timeout: Duration,
+    /// How old a reply may be.
+    pub(crate) cache: Option<Duration>,
+    /// Whether it is kept and sent later when the service does not answer.
+    pub(crate) spool: bool,
+    /// Said when it takes longer than a moment.
+    pub(crate) while_waiting: Option<&'s Prompt>,
+    /// Fields of the reply and the slots that they go to.
+    pub(crate) reply: &'s [(String, VarId)],
+}
+
 impl LookingUp {
     pub(crate) fn timeout_at(&self) -> Option<Instant> {
         match self.reply {
@@ -32,8 +55,11 @@ impl LookingUp {
 }
 
 impl FlowRun {
-    pub(crate) fn look_up(&mut self, now: Instant, step: &document::Lookup) {
-        let grant = match &step.level {
+    /// Asks what the step that runs wants to know, or orders what it wants done.
+    pub(crate) fn look_up(&mut self, now: Instant) {
+        let app = Arc::clone(&self.app);
+        let Some(step) = self.enquiry(&app) else { return self.fail(now, "a step that asks no service") };
+        let grant = match step.level {
             None => None,
             Some(level) => match self.auth.grant(now, level, self.max_age_of(level)) {
                 Some(grant) => Some(grant),
@@ -47,22 +73,22 @@ impl FlowRun {
         };
         let scope = self.scope(now);
         let mut arguments = Vec::with_capacity(step.give.len());
-        for (name, expr) in &step.give {
+        for (name, expr) in step.give {
             match scope.value(expr).as_text() {
                 Some(text) => arguments.push((name.clone(), text)),
                 None => return self.take(now, Exit::Outcome("unavailable")),
             }
         }
         let lookup = Lookup {
-            service: step.service.clone(),
-            call: step.call.clone(),
+            service: step.service.to_owned(),
+            call: step.call.to_owned(),
             arguments,
             card: None,
             idempotency: None,
             grant,
             timeout: step.timeout,
             cache: step.cache,
-            spool: false,
+            spool: step.spool,
         };
         let ask = self.ask(Question::Lookup(lookup));
         let speaks = step.while_waiting.is_some() && self.life == Life::Caller && self.answered;
@@ -72,6 +98,14 @@ impl FlowRun {
             say_at: speaks.then(|| now + A_MOMENT),
             reply: None,
         }));
+    }
+
+    fn enquiry<'a>(&self, app: &'a Application) -> Option<Enquiry<'a>> {
+        self.current(app)?.node().enquiry()
+    }
+
+    fn has_outcome(&self, app: &Application, name: &'static str) -> bool {
+        self.current(app).is_some_and(|step| step.node().arm(Exit::Outcome(name)).is_some())
     }
 
     /// How old a level may be: what the `require` before it has said.
@@ -108,9 +142,7 @@ impl FlowRun {
             return;
         }
         looking.say_at = None;
-        if let Some(document::StepKind::Lookup(step)) = self.current(&app)
-            && let Some(prompt) = &step.while_waiting
-        {
+        if let Some(prompt) = self.enquiry(&app).and_then(|step| step.while_waiting) {
             let clips = self.announce(now, std::slice::from_ref(prompt));
             self.start_playing(clips, false);
         }
@@ -118,13 +150,14 @@ impl FlowRun {
 
     fn use_reply(&mut self, now: Instant, reply: LookupReply) {
         let app = Arc::clone(&self.app);
-        let Some(document::StepKind::Lookup(step)) = self.current(&app) else { return };
+        let Some(step) = self.enquiry(&app) else { return };
         if let Some(frame) = self.frames.last() {
             self.clear_results(frame.flow);
         }
         let exit = match reply {
-            LookupReply::Found(fields) => self.keep_reply(step, &fields),
+            LookupReply::Found(fields) => self.keep_reply(step.reply, &fields),
             LookupReply::NotFound => Exit::Outcome("not_found"),
+            LookupReply::Declined if self.has_outcome(&app, "declined") => Exit::Outcome("declined"),
             LookupReply::Many | LookupReply::Declined | LookupReply::Unavailable => {
                 Exit::Outcome("unavailable")
             }
@@ -134,9 +167,9 @@ impl FlowRun {
 
     /// Stores the fields. A field that lacks, or is not what the service declares, makes the whole reply
     /// useless: a balance that can't be read must not be spoken as nothing.
-    fn keep_reply(&mut self, step: &document::Lookup, fields: &[(String, String)]) -> Exit {
-        let mut values = Vec::with_capacity(step.reply.len());
-        for (name, var) in &step.reply {
+    fn keep_reply(&mut self, reply: &[(String, VarId)], fields: &[(String, String)]) -> Exit {
+        let mut values = Vec::with_capacity(reply.len());
+        for (name, var) in reply {
             let text = fields.iter().find(|(field, _)| field == name).map(|(_, text)| text);
             let variable = self.app.var(*var);
             let value =

@@ -46,6 +46,7 @@ use eval::Scope;
 use exit::Exit;
 use handing::HandedOff;
 use keys::TypeAhead;
+pub(crate) use looking::Enquiry;
 use looking::LookingUp;
 use saying::Saying;
 use values::Value;

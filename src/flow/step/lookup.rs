@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::auth::LevelName;
 use crate::flow::document::{Arm, Class, Prompt, VarId, fields, services_file};
 use crate::flow::expr::Expr;
-use crate::flow::run::FlowRun;
+use crate::flow::run::{Enquiry, FlowRun};
 use crate::flow::run::exit::Exit;
 use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next};
 
@@ -109,13 +109,24 @@ impl Node for Lookup {
         self.reply.iter().map(|(_, var)| *var).collect()
     }
 
+    fn enquiry(&self) -> Option<Enquiry<'_>> {
+        Some(Enquiry {
+            service: &self.service,
+            call: &self.call,
+            give: &self.give,
+            level: self.level.as_ref(),
+            timeout: self.timeout,
+            cache: self.cache,
+            spool: false,
+            while_waiting: self.while_waiting.as_ref(),
+            reply: &self.reply,
+        })
+    }
+
     fn begin(&self, run: &mut FlowRun, now: Instant) {
-        run.look_up(now, self);
+        run.look_up(now);
     }
 }
-
-/// A longer wait in silence and callers hang up; measured on no one, the usual rule of the trade.
-const SILENCE: Duration = Duration::from_secs(2);
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let shared = step.build.shared;
@@ -124,6 +135,10 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         let message = format!("`{}` takes a card, and a lookup has none", argument.name);
         step.error("E255", &step.argument.place.clone(), message, "use `pay`, in a sub-flow with `secure: true`");
         return None;
+    }
+    if call.writes {
+        let message = format!("`{}.{}` changes something, and a lookup only reads", service.name, call.name);
+        step.error("E253", &step.argument.place.clone(), message, "use `update`");
     }
     let give = step.build.give(call, step.get("give"), &step.place.clone());
     let timeout = match step.get("timeout") {
@@ -135,10 +150,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         None => None,
     };
     let while_waiting = step.get("while_waiting").map(|node| step.build.prompt(node, &[]));
-    if while_waiting.is_none() && timeout > SILENCE && step.get("timeout").is_some() {
-        let place = step.place.clone();
-        step.build.warn("W254", &place, "callers may wait in silence", "add `while_waiting: one_moment`, or a shorter `timeout`");
-    }
+    step.silence(timeout, while_waiting.is_some());
     let decl = shared.flow(step.build.flow)?;
     let reply = call.reply.iter().filter_map(|field| Some((field.name.clone(), *decl.results.get(&field.name)?))).collect();
     let required: &[&str] = if call.not_found { &["ok", "unavailable", "not_found"] } else { &["ok", "unavailable"] };

@@ -16,7 +16,7 @@ use crate::flow::document::findings::{nearest, suggestion};
 use crate::flow::document::yaml::Node as Yaml;
 use crate::flow::document::{Arm, Class, Input, LevelRef, Prompt, Step, VarId};
 use crate::flow::expr::Expr;
-use crate::flow::run::FlowRun;
+use crate::flow::run::{Enquiry, FlowRun};
 use crate::flow::run::exit::Exit;
 use crate::units::Digit;
 
@@ -218,6 +218,11 @@ pub(crate) trait Node {
         false
     }
 
+    /// What it asks of a service.
+    fn enquiry(&self) -> Option<Enquiry<'_>> {
+        None
+    }
+
     /// Does it: leaves the step at once, or has the run wait for something.
     fn begin(&self, run: &mut FlowRun, now: Instant);
 }
@@ -328,6 +333,7 @@ steps! {
     authenticate::Authenticate,
     require::Require,
     lookup::Lookup,
+    update::Update,
     queue::Queue,
     transfer::Transfer,
     audit::Audit,
@@ -362,13 +368,12 @@ impl StepKind {
 }
 
 /// Verbs of the language that this version does not have yet.
-const LATER: [&str; 12] = [
+const LATER: [&str; 11] = [
     "consent",
     "risk",
     "verify",
     "enrol",
     "reset",
-    "update",
     "card",
     "pay",
     "recording",
@@ -613,6 +618,16 @@ impl<'n> Reader<'_, '_, 'n> {
             complete = false;
         }
         complete.then_some(arms)
+    }
+
+    /// Warns of a wait in silence. A longer one, and callers hang up; measured on no one, the usual rule of the
+    /// trade.
+    pub(crate) fn silence(&mut self, timeout: Duration, filled: bool) {
+        if !filled && timeout > Duration::from_secs(2) && self.get("timeout").is_some() {
+            let help = "add `while_waiting: one_moment`, or a shorter `timeout`";
+            let place = self.place.clone();
+            self.build.warn("W254", &place, "callers may wait in silence", help);
+        }
     }
 
     /// The fields of an input step.
