@@ -320,8 +320,11 @@ impl Scene {
             }
             Question::Lookup(lookup) => {
                 self.granted.push(lookup.grant.as_ref().map(|grant| grant.level().to_string()));
-                let asked =
+                let mut asked =
                     format!("{}.{} with {} argument(s)", lookup.service, lookup.call, lookup.arguments.len());
+                if lookup.spool {
+                    asked.push_str(", kept if need be");
+                }
                 (asked, Some((world.slow, Answer::Lookup((world.reply)()))))
             }
         };

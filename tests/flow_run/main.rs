@@ -9,6 +9,7 @@ mod input;
 mod proving;
 mod saying;
 mod spoken;
+mod updating;
 mod written;
 
 use countersign::flow::document::Answer;
