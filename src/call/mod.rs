@@ -14,7 +14,7 @@ mod handoff;
 mod io;
 mod leg;
 mod orders;
-mod press;
+pub(crate) mod press;
 mod record;
 mod settle;
 mod stream;

@@ -11,7 +11,7 @@ use crate::units::Digit;
 
 /// The way a key was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// In the media: RFC 4733.
     Media,
     /// In the signalling: SIP INFO.
@@ -20,7 +20,7 @@ pub(super) enum Way {
 
 /// Reports of keys that have no twin yet.
 #[derive(Debug, Default)]
-pub(super) struct Presses {
+pub(crate) struct Presses {
     lone: VecDeque<(Instant, Way, Digit)>,
 }
 
@@ -32,7 +32,7 @@ const KEPT: usize = 32;
 
 impl Presses {
     /// Whether this report is a press not yet known.
-    pub(super) fn is_new(&mut self, now: Instant, way: Way, digit: Digit) -> bool {
+    pub(crate) fn is_new(&mut self, now: Instant, way: Way, digit: Digit) -> bool {
         self.lone.retain(|(at, ..)| now.saturating_duration_since(*at) < TWIN);
         let twin = self.lone.iter().position(|(_, w, d)| *w != way && *d == digit);
         if let Some(twin) = twin {

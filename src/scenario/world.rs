@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use crate::auth::{FactorId, SubjectKey};
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
-use crate::flow::run::{Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, Output, Question, Signals};
+use crate::flow::run::{Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, Output, Question, Signals, Spoken};
 use crate::secret::Secret;
-use crate::units::{AskId, CallId, Digit, Entropy, Epoch, PlayId, UnixTime};
+use crate::units::{AskId, CallId, Entropy, Epoch, PlayId, UnixTime};
 
 use super::coverage::Coverage;
 use super::document::{AgentAct, CallScript, Fixture, Keys, Reply, Want};
@@ -100,7 +100,6 @@ struct Playing {
 enum Event {
     Answered,
     Answer(AskId, Answer, Option<SubjectKey>),
-    Key(Digit),
     HandOff(HandOff),
 }
 
@@ -110,6 +109,8 @@ const SETUP: Duration = Duration::from_millis(100);
 const SOME_CLIP: Duration = Duration::from_millis(900);
 /// People need a moment before they press.
 const REACTION: Duration = Duration::from_millis(300);
+/// How long somebody speaks before a recogniser is done with it.
+const SPEECH: Duration = Duration::from_millis(900);
 /// What is told of a hand-off comes at once, but not in the same moment.
 const SWITCHING: Duration = Duration::from_millis(20);
 /// A flow's own budget ends it long before; this only bounds what a broken one could do.
@@ -305,7 +306,6 @@ impl<'w> World<'w> {
                 self.subject = subject.or(self.subject);
                 self.feed(Input::Answer(ask, answer));
             }
-            Event::Key(key) => self.feed(Input::Digit(key)),
             Event::HandOff(progress) => {
                 if matches!(progress, HandOff::Connected { .. }) {
                     self.audible.add(self.at(), "agent", "is there");
@@ -388,8 +388,15 @@ impl Stage for World<'_> {
         self.until(first + keys.gap * count);
     }
 
-    fn say(&mut self, _words: &str, _confidence: u8) -> Result<(), String> {
-        Err("nothing listens to words in this version".to_owned())
+    fn say(&mut self, words: &str, confidence: u8) -> Result<(), String> {
+        self.until(self.now + REACTION);
+        match words {
+            "" => self.tell("makes a noise"),
+            words => self.tell(&format!("says \u{201c}{words}\u{201d}")),
+        }
+        self.until(self.now + SPEECH);
+        self.feed(Input::Spoken(Spoken::new(words, confidence)));
+        Ok(())
     }
 
     fn hang_up(&mut self) {
