@@ -46,6 +46,7 @@ fn choices(app: &Application, step: &StepKind, what: &What) -> Vec<Choice> {
             let no = step.no_keys.iter().map(|key| choice(&typed(&[*key]), "no"));
             yes.chain(no).collect()
         }
+        (StepKind::Ask(step), _) if step.yes_no => vec![choice("1", "yes"), choice("2", "no")],
         _ => Vec::new(),
     }
 }
