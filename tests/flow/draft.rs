@@ -237,6 +237,7 @@ pub(crate) fn identify(same_reply: bool) -> Identify {
     Identify {
         subject: String::from("customer"),
         by: IdentifyBy::CallerId,
+        service: None,
         same_reply,
         one: arm("one"),
         none: arm("none"),

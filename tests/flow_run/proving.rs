@@ -5,6 +5,7 @@ use std::time::Duration;
 use countersign::auth::{FactorId, Identified, Refused, Verdict};
 use countersign::flow::document::Answer;
 use countersign::flow::document::*;
+use countersign::flow::expr::{Expr, Field};
 use countersign::flow::run::LookupReply;
 
 use crate::flow::draft::*;
@@ -34,6 +35,57 @@ fn a_withheld_number_identifies_nobody_and_nobody_is_asked() {
     let mut scene = Scene::from(app, World::default(), None);
     assert_eq!(scene.settle().outcomes(), ["none"]);
     assert!(!scene.script().contains("Identify"), "{}", scene.script());
+}
+
+/// An identification that asks a service about the calling number.
+fn by_service() -> StepKind {
+    let give = vec![(String::from("phone"), Expr::Field(Field::CallFrom))];
+    let (service, call, field) = (String::from("crm"), String::from("find"), String::from("customer"));
+    let service = Some(SubjectService { service, call, give, field, timeout: Duration::from_secs(3) });
+    StepKind::Identify(Identify { service, ..identify(true) })
+}
+
+#[test]
+fn a_service_says_who_it_is_and_the_store_knows_them() {
+    type Reply = fn() -> LookupReply;
+    let customer: Reply = || LookupReply::Found(vec![(String::from("customer"), String::from("C77"))]);
+    let nothing: Reply = || LookupReply::Found(vec![(String::from("customer"), String::from(" "))]);
+    type Known = fn(countersign::auth::SubjectRef) -> Identified;
+    let cases: [(&str, Reply, Known, u64, &str); 7] = [
+        ("known to both", customer, Identified::One, 100, "one"),
+        ("known to the service only", customer, Identified::None, 100, "none"),
+        ("known to nobody", || LookupReply::NotFound, Identified::None, 100, "none"),
+        ("several", || LookupReply::Many, Identified::One, 100, "many"),
+        ("out of order", || LookupReply::Unavailable, Identified::One, 100, "unavailable"),
+        ("no identifier", nothing, Identified::One, 100, "unavailable"),
+        ("too slow", customer, Identified::One, 3_500, "unavailable"),
+    ];
+    for (name, reply, identified, ms, outcome) in cases {
+        let world = World { reply, identified, slow: Duration::from_millis(ms), ..World::default() };
+        let mut scene = Scene::new(app(vec![by_service()]), world);
+        assert_eq!(scene.settle().outcomes(), [outcome], "{name}\n{}", scene.script());
+    }
+    let mut hidden = Scene::from(std::sync::Arc::new(app(vec![by_service()])), World::default(), None);
+    assert_eq!(hidden.settle().outcomes(), ["none"]);
+    assert!(!hidden.script().contains("asks crm"), "{}", hidden.script());
+}
+
+#[test]
+fn somebody_whom_the_service_does_not_know_is_asked_for_like_somebody_it_knows() {
+    let script = |reply: fn() -> LookupReply, identified: fn(countersign::auth::SubjectRef) -> Identified| {
+        let steps = vec![by_service(), StepKind::Authenticate(authenticate("basic"))];
+        let mut scene = Scene::new(app(steps), World { reply, identified, ..World::default() });
+        for _ in 0..3 {
+            scene.wait(4_000).press("11111111#");
+        }
+        let script = scene.settle().script();
+        script.replace("identify: one", "").replace("identify: none", "").replace("/one", "").replace("/none", "")
+    };
+    let known = script(
+        || LookupReply::Found(vec![(String::from("customer"), String::from("C77"))]),
+        Identified::One,
+    );
+    assert_eq!(known, script(|| LookupReply::NotFound, Identified::None));
 }
 
 fn authenticated(level: &str, world: World, keys: &[&str]) -> Scene {

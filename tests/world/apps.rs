@@ -197,6 +197,7 @@ fn identify() -> StepKind {
     StepKind::Identify(Identify {
         subject: "customer".to_owned(),
         by: IdentifyBy::Account(ACCOUNT),
+        service: None,
         same_reply: true,
         one: Arm::Continue,
         none: Arm::Continue,

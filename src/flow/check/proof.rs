@@ -128,7 +128,7 @@ impl Proof<'_> {
     }
 
     fn ways_of(&mut self, step: &Step, held: Held, here: Here<'_>, out: &mut Vec<Way>) {
-        if step.kind.node().input().is_some_and(|input| input.always) {
+        if step.kind.node().hears_always() {
             let keys = self.app.always.iter().map(|key| digit_name(key.key));
             let how = format!("key {}", keys.collect::<Vec<_>>().join(" or "));
             for target in always_targets(self.app) {

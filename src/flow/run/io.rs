@@ -113,6 +113,25 @@ pub struct Lookup {
     pub spool: bool,
 }
 
+impl Lookup {
+    /// A call of a service that needs no proof, carries no card and is asked once.
+    #[must_use]
+    pub fn new(service: &str, call: &str, arguments: Vec<(String, String)>, timeout: Duration) -> Self {
+        let (service, call) = (service.to_owned(), call.to_owned());
+        Self {
+            service,
+            call,
+            arguments,
+            card: None,
+            idempotency: None,
+            grant: None,
+            timeout,
+            cache: None,
+            spool: false,
+        }
+    }
+}
+
 /// A card on its way to a payment service: wiped when dropped, and nothing but this carries it.
 pub struct CardData {
     /// Its number, digits only.

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::{self, Challenge, Claim, Identified, Outcome};
-use crate::flow::document::{Authenticate, Identify, IdentifyBy, Require, StepKind};
+use crate::flow::document::{Authenticate, Identify, IdentifyBy, Require, StepKind, SubjectService};
+use crate::flow::expr::Expr;
 use crate::secret::Secret;
 use crate::units::AskId;
 
 use super::exit::Exit;
-use super::io::{Name, Output, Question, TraceEvent};
-use super::{FlowRun, State};
+use super::io::{Answer, Lookup, LookupReply, Name, Output, Question, TraceEvent};
+use super::{FlowRun, News, State, Waiting};
 
 impl FlowRun {
     pub(crate) fn identify(&mut self, now: Instant, step: &Identify) {
@@ -28,9 +29,33 @@ impl FlowRun {
             }
         };
         let Some(claim) = claim else { return self.take(now, Exit::Outcome("none")) };
+        match &step.service {
+            Some(service) => self.ask_who(now, service, step.same_reply),
+            None => self.claim(now, claim, step.same_reply),
+        }
+    }
+
+    fn claim(&mut self, now: Instant, claim: Claim, same_reply: bool) {
         let ask = self.ask(Question::Auth(auth::Question::Identify { claim }));
         let deadline = now + VAULT_TIME;
-        self.state = State::Identifying { ask, deadline, same_reply: step.same_reply };
+        self.state = State::Identifying { ask, deadline, same_reply };
+    }
+
+    /// Asks a service who it is. Whoever it does not know is claimed all the same, as somebody who is not
+    /// there: the same questions in the same order, and a ghost that is the same every time.
+    fn ask_who(&mut self, now: Instant, service: &SubjectService, same_reply: bool) {
+        let scope = self.scope(now);
+        let given = |(name, expr): &(String, Expr)| Some((name.clone(), scope.value(expr).as_text()?));
+        let Some(arguments) = service.give.iter().map(given).collect::<Option<Vec<_>>>() else {
+            return self.take(now, Exit::Outcome("none"));
+        };
+        let values: Vec<&str> = arguments.iter().map(|(_, value)| value.as_str()).collect();
+        // No subject has an identifier with spaces in it.
+        let nobody = Secret::new(format!("{} {} {}", service.service, service.call, values.join(" ")));
+        let lookup = Lookup::new(&service.service, &service.call, arguments, service.timeout);
+        let ask = self.ask(Question::Lookup(lookup));
+        let (field, deadline) = (service.field.clone(), now + service.timeout);
+        self.wait(Box::new(AskingWho { ask, deadline, field, nobody, same_reply }));
     }
 
     pub(crate) fn identified(&mut self, now: Instant, answer: auth::Answer, same_reply: bool) {
@@ -173,6 +198,44 @@ impl FlowRun {
         match self.authenticating(&app) {
             Some(step) => self.ask_factor(now, step, &challenge, rejected),
             None => self.fail(now, "a challenge without a step that wants it"),
+        }
+    }
+}
+
+/// A service was asked who it is.
+struct AskingWho {
+    ask: AskId,
+    deadline: Instant,
+    field: String,
+    /// The identifier of nobody, made of what was asked.
+    nobody: Secret<String>,
+    same_reply: bool,
+}
+
+impl Waiting for AskingWho {
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn told(self: Box<Self>, run: &mut FlowRun, now: Instant, news: News) {
+        let reply = match news {
+            News::Answer(ask, Answer::Lookup(reply)) if ask == self.ask => reply,
+            News::Timeout => LookupReply::Unavailable,
+            _ => return run.wait(self),
+        };
+        let id = match reply {
+            LookupReply::Found(fields) => {
+                let found = fields.into_iter().find(|(name, _)| *name == self.field);
+                found.map(|(_, id)| id).filter(|id| !id.trim().is_empty())
+            }
+            LookupReply::NotFound => Some(self.nobody.expose().clone()),
+            LookupReply::Many => return run.take(now, Exit::Outcome("many")),
+            LookupReply::Declined | LookupReply::Unavailable => None,
+        };
+        match id {
+            Some(id) => run.claim(now, Claim::SubjectId(id), self.same_reply),
+            // A reply without an identifier is no reply.
+            None => run.take(now, Exit::Outcome("unavailable")),
         }
     }
 }

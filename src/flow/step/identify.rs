@@ -1,21 +1,23 @@
 //! `identify`: a claim who is calling. It proves nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::flow::document::fields;
+use crate::flow::document::services::ServiceCall;
 use crate::flow::document::{Arm, Class, VarId};
-use crate::flow::expr::Expr;
-use crate::flow::expr::Type;
+use crate::flow::expr::check::Typed;
+use crate::flow::expr::{Expr, Field, Type};
 use crate::flow::run::FlowRun;
 use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "identify",
-    summary: "Looks up who the caller claims to be, by their number or by an account number. It proves nothing.",
+    summary: "Looks up who the caller claims to be, by their number or by an account number. It proves nothing. A service that is asked gives the subject's identifier; what the subject can prove itself by is in the engine's own store.",
     argument: Shape::Text,
     fields: &[
         FieldSpec::required("by", Shape::Text, "`caller_id`, or a variable of class personal with an account number"),
-        FieldSpec::optional("service", Shape::Text, "where to look: `subjects`, the engine's own store, when left out"),
+        FieldSpec::optional("service", Shape::Text, "where to look: `subjects`, the engine's own store, when left out; or a `service.call` whose reply has the subject's identifier, in the field named like the subject or in its only one"),
+        FieldSpec::optional("timeout", Shape::Duration, "how long the service may take; 3s when left out"),
         FieldSpec::optional("same_reply", Shape::Flag, "`true`: someone unknown goes on like someone known and fails later in the same words and time; then `one` and `none` lead to the same place"),
     ],
     outcomes: &["one", "none", "many", "unavailable"],
@@ -40,6 +42,8 @@ pub struct Identify {
     pub subject: String,
     /// What the claim is made of.
     pub by: IdentifyBy,
+    /// The service that says who it is; `None`: the engine's own store does.
+    pub service: Option<SubjectService>,
     /// Whether an unknown subject goes on as a ghost, in the same words and time.
     pub same_reply: bool,
     /// Exactly one subject has it.
@@ -50,6 +54,21 @@ pub struct Identify {
     pub many: Arm,
     /// Nobody could say.
     pub unavailable: Arm,
+}
+
+/// A call of a service that gives a subject's identifier.
+#[derive(Debug)]
+pub struct SubjectService {
+    /// The service.
+    pub service: String,
+    /// The call of it.
+    pub call: String,
+    /// Its arguments.
+    pub give: Vec<(String, Expr)>,
+    /// The field of the reply that has the identifier.
+    pub field: String,
+    /// How long it may take.
+    pub timeout: Duration,
 }
 
 /// What a claim is made of.
@@ -71,10 +90,20 @@ impl Node for Identify {
     }
 
     fn uses(&self) -> Vec<Use> {
-        match self.by {
+        let claim = match self.by {
             IdentifyBy::Account(var) => vec![Use::new(&Expr::Var(var), Sink::Claim)],
             IdentifyBy::CallerId => Vec::new(),
-        }
+        };
+        let given = self.service.iter().flat_map(|asked| {
+            let sink = |argument: &str| Sink::Service {
+                service: asked.service.clone(),
+                call: asked.call.clone(),
+                argument: argument.to_owned(),
+            };
+            // A number that is hidden identifies nobody; nobody is asked then.
+            asked.give.iter().map(move |(name, expr)| Use::new(expr, sink(name)).optional())
+        });
+        claim.into_iter().chain(given).collect()
     }
 
     fn begin(&self, run: &mut FlowRun, now: Instant) {
@@ -85,22 +114,94 @@ impl Node for Identify {
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let subject = fields::name(step.argument, "a subject", step.build.findings);
     let by = step.need("by").and_then(|node| by(step, node));
-    if let Some(node) = step.get("service")
-        && node.text() != "subjects"
-    {
-        fields::not_yet(&node.place, "identifying by a service of your own", step.build.findings);
-    }
     let same_reply = match step.get("same_reply") {
         Some(node) => fields::flag(node, "same_reply", step.build.findings)?,
         None => false,
     };
     let arms = step.arms(&["one", "none", "many", "unavailable"], &[]);
+    let by = by?;
+    let subject = subject?;
+    let service = match step.get("service").filter(|node| node.text() != "subjects") {
+        Some(node) => Some(service(step, node, &subject, by)?),
+        None => None,
+    };
     let mut arms = arms?.into_iter();
     let (one, none) = (next(&mut arms), next(&mut arms));
-    let by = by?;
     alike(step, by, same_reply, &one, &none);
     let (many, unavailable) = (next(&mut arms), next(&mut arms));
-    Some(StepKind::Identify(Identify { subject: subject?, by, same_reply, one, none, many, unavailable }))
+    Some(StepKind::Identify(Identify { subject, by, service, same_reply, one, none, many, unavailable }))
+}
+
+fn service(
+    step: &mut Reader<'_, '_, '_>,
+    node: &fields::Node,
+    subject: &str,
+    by: IdentifyBy,
+) -> Option<SubjectService> {
+    let (service, call) = step.build.service_call(node)?;
+    if let Some(level) = &call.level {
+        let message = format!("`{}` is protected by `{level}`, and nothing is proved yet", call.name);
+        step.error("E250", &node.place, message, "identify by a call without a `level`");
+        return None;
+    }
+    let named = call.reply.iter().find(|field| field.name == subject);
+    let only = || call.reply.first().filter(|_| call.reply.len() == 1);
+    let Some(field) = named.or_else(only) else {
+        let message = format!("the reply of `{}` has no field `{subject}`", call.name);
+        step.error("E252", &node.place, message, format!("add `{subject}: personal` to its `reply` in services.yaml"));
+        return None;
+    };
+    let give = give(step, call, by, node)?;
+    let timeout = match step.get("timeout") {
+        Some(node) => fields::duration(node, "timeout", step.build.findings)?,
+        None => Duration::from_secs(3),
+    };
+    let (service, call, field) = (service.name.clone(), call.name.clone(), field.name.clone());
+    Some(SubjectService { service, call, give, field, timeout })
+}
+
+/// What the claim is made of goes into the one argument that the engine does not know by itself, or into the one
+/// that is named like it.
+fn give(
+    step: &mut Reader<'_, '_, '_>,
+    call: &ServiceCall,
+    by: IdentifyBy,
+    node: &fields::Node,
+) -> Option<Vec<(String, Expr)>> {
+    let shared = step.build.shared;
+    let (name, claim, class) = match by {
+        IdentifyBy::CallerId => ("call.from", Expr::Field(Field::CallFrom), Field::CallFrom.class()),
+        IdentifyBy::Account(var) => {
+            let about = shared.var(var)?;
+            (&*about.name, Expr::Var(var), about.class)
+        }
+    };
+    let named = call.argument(name).is_some();
+    let mut out = Vec::new();
+    for argument in &call.arguments {
+        let claimed = argument.name == name || (!named && argument.field.is_none());
+        let expr = match argument.field {
+            _ if claimed => claim.clone(),
+            Some(field) => Expr::Field(field),
+            None => {
+                let message = format!("`{}` needs `{}`, which `identify` does not know", call.name, argument.name);
+                step.error("E251", &node.place, message, format!("a call to identify by takes `{name}`"));
+                return None;
+            }
+        };
+        let typed = Typed { expr, ty: Type::Text, class: if claimed { class } else { Class::Public } };
+        if !step.build.may_go(&typed, argument.class, "a service", &node.place) {
+            return None;
+        }
+        out.push((argument.name.clone(), typed.expr));
+    }
+    let claims = out.iter().filter(|(_, expr)| *expr == claim).count();
+    if claims != 1 {
+        let message = format!("`{}` does not take one `{name}`", call.name);
+        step.error("E251", &node.place, message, "a call to identify by has one argument");
+        return None;
+    }
+    Some(out)
 }
 
 fn by(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<IdentifyBy> {

@@ -342,7 +342,7 @@ steps! {
 
 pub use ask::{Check, Days, Digits, Readback, WholeMoney};
 pub use hangup::Cause;
-pub use identify::IdentifyBy;
+pub use identify::{IdentifyBy, SubjectService};
 pub use split::Way;
 
 impl StepKind {
