@@ -32,7 +32,7 @@ pub(crate) mod yaml;
 pub use crate::flow::step::{
     Answer, Ask, Audit, Authenticate, Cause, Check, ChooseLanguage, Confirm, Days, Decide, Digits, Goto,
     Hangup, Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set,
-    Split, StepKind, SubjectService, Transfer, Way, WholeMoney,
+    StepKind, SubjectService, Transfer, WholeMoney,
 };
 pub use crate::flow::step::{Split, Update, Way};
 pub use ast::{
