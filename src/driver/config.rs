@@ -12,6 +12,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::speech::SpeechConfig;
+
 /// Why the settings can't be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -62,6 +64,9 @@ pub struct Config {
     /// Names that a flow's `transfer` may use, each with its SIP address.
     #[serde(default)]
     pub transfers: BTreeMap<String, String>,
+    /// Who speaks what nobody recorded, in the order in which they are asked.
+    #[serde(default)]
+    pub speech: Vec<SpeechConfig>,
     /// Bounds.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -191,6 +196,7 @@ impl Config {
                 )));
             }
         }
+        config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
         let mut names: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()) {
@@ -237,6 +243,11 @@ agents:
 
 # Names for a flow's `transfer`, each with its SIP address.
 transfers: {}
+
+# Who speaks the prompts that nobody recorded, when the application is loaded; each text once.
+# speech:
+#   - command: [espeak-ng, -v, "{voice}", --stdout]     # text by standard input, or as the argument "{text}"
+#     voices: {en-GB: en-gb, es-ES: es}
 
 limits:
   calls: 2000           # at once; more are told to come back later
