@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::embedded;
 use super::prompts::{AudioLibrary, AudioProblem, AudioSources};
+use super::speech::Speech;
 use super::snapshot::{Fingerprint, Snapshot};
 use crate::diagnostic::{self, Diagnostic};
 use crate::flow::document::Application;
@@ -91,12 +92,20 @@ pub struct Loaded {
 /// # Errors
 /// [`ApplicationError`] with everything that is wrong, at once.
 pub fn load(source: &ApplicationSource) -> Result<Loaded, ApplicationError> {
+    load_with(source, &Speech::default())
+}
+
+/// Loads an application as [`load`] does; what nobody recorded is spoken.
+///
+/// # Errors
+/// [`ApplicationError`] with everything that is wrong, at once.
+pub fn load_with(source: &ApplicationSource, speech: &Speech) -> Result<Loaded, ApplicationError> {
     for _ in 0..READS {
         // A link such as `current` may be turned to another folder: this load stays with one.
         let place = source.resolved();
-        let files = open(&place)?;
+        let files = open_with(&place, speech)?;
         let snapshot = Snapshot::of(files.as_ref());
-        let loaded = load_from(source, &place, &snapshot);
+        let loaded = load_from(source, &place, &snapshot, speech);
         let (clips, audio) = (wanted(&loaded), audio_sources(&place));
         let fingerprint = match &loaded {
             Ok(loaded) => Fingerprint::clone(&loaded.fingerprint),
@@ -120,13 +129,14 @@ fn load_from(
     source: &ApplicationSource,
     place: &ApplicationSource,
     files: &Snapshot<'_>,
+    speech: &Speech,
 ) -> Result<Loaded, ApplicationError> {
     let (application, warnings) = flow::load(files).map_err(ApplicationError::Check)?;
     let wanted: BTreeSet<ClipKey> = application.clips();
     let audio = audio_sources(place);
     // Before the recordings are read: one that changes then is seen to differ afterwards.
     let fingerprint = files.fingerprint(&wanted, &audio);
-    let clips = AudioLibrary::load(&audio, &wanted).map_err(ApplicationError::Audio)?;
+    let clips = recordings(&application, &audio, &wanted, speech)?;
     Ok(Loaded {
         application: Arc::new(application),
         clips: Arc::new(clips),
@@ -135,6 +145,35 @@ fn load_from(
         source: source.clone(),
         warnings,
     })
+}
+
+/// What there is as recordings, and what is spoken in their place.
+fn recordings(
+    application: &Application,
+    audio: &AudioSources,
+    wanted: &BTreeSet<ClipKey>,
+    speech: &Speech,
+) -> Result<AudioLibrary, ApplicationError> {
+    let (mut clips, problems) = AudioLibrary::load_some(audio, wanted);
+    let spoken = |problem: &AudioProblem| match problem {
+        AudioProblem::Missing { key, .. } => {
+            let language = key.split_once('/').map(|(language, _)| language).unwrap_or_default();
+            speech.speaks(language) && application.spoken_text(&ClipKey::new(key.as_str())).is_some()
+        }
+        _ => false,
+    };
+    let (to_speak, problems): (Vec<_>, Vec<_>) = problems.into_iter().partition(spoken);
+    if !problems.is_empty() {
+        return Err(ApplicationError::Audio(problems));
+    }
+    let keys = to_speak.into_iter().filter_map(|problem| match problem {
+        AudioProblem::Missing { key, .. } => Some(ClipKey::new(key)),
+        _ => None,
+    });
+    for (key, clip) in speech.speak(application, keys).map_err(ApplicationError::Check)? {
+        clips.insert(key, clip);
+    }
+    Ok(clips)
 }
 
 /// The version that the files of a loaded application would have now; `None` when they are not there.
@@ -154,6 +193,14 @@ const READS: usize = 5;
 /// # Errors
 /// [`ApplicationError::NoFolder`].
 pub fn open(source: &ApplicationSource) -> Result<Box<dyn Files>, ApplicationError> {
+    open_with(source, &Speech::default())
+}
+
+/// Opens the files of an application whose missing recordings are spoken.
+///
+/// # Errors
+/// [`ApplicationError::NoFolder`].
+pub fn open_with(source: &ApplicationSource, speech: &Speech) -> Result<Box<dyn Files>, ApplicationError> {
     match source {
         ApplicationSource::Embedded(name) => Ok(Box::new(EmbeddedFiles(name))),
         ApplicationSource::Folder(folder) => {
@@ -164,7 +211,11 @@ pub fn open(source: &ApplicationSource) -> Result<Box<dyn Files>, ApplicationErr
                 names.find(|name| name.ends_with(".flow.yaml"))
             };
             match holds_flow(folder) {
-                Some(_) => Ok(Box::new(FolderFiles { folder: folder.clone(), audio: audio_sources(source) })),
+                Some(_) => Ok(Box::new(FolderFiles {
+                    folder: folder.clone(),
+                    audio: audio_sources(source),
+                    speaks: speech.languages(),
+                })),
                 None => Err(ApplicationError::NoFolder(folder.clone())),
             }
         }
@@ -186,6 +237,8 @@ pub(crate) fn audio_sources(source: &ApplicationSource) -> AudioSources {
 struct FolderFiles {
     folder: PathBuf,
     audio: AudioSources,
+    /// The languages that missing recordings are spoken in.
+    speaks: BTreeSet<String>,
 }
 
 impl Files for FolderFiles {
@@ -216,6 +269,10 @@ impl Files for FolderFiles {
 
     fn recordings(&self) -> Option<BTreeSet<String>> {
         Some(self.audio.names())
+    }
+
+    fn speaks(&self, language: &str) -> bool {
+        self.speaks.contains(language)
     }
 }
 

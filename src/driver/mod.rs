@@ -23,6 +23,7 @@ pub mod shard;
 pub mod signals;
 pub mod site;
 pub mod snapshot;
+pub mod speech;
 pub mod store;
 mod stream;
 pub mod testing;

@@ -64,6 +64,13 @@ impl AudioLibrary {
     /// # Errors
     /// Every recording that is missing or cannot be read, in the order of their keys.
     pub fn load(sources: &AudioSources, wanted: &BTreeSet<ClipKey>) -> Result<Self, Vec<AudioProblem>> {
+        let (library, problems) = Self::load_some(sources, wanted);
+        if problems.is_empty() { Ok(library) } else { Err(problems) }
+    }
+
+    /// Reads what is wanted, and tells what of it there is not, in the order of their keys.
+    #[must_use]
+    pub fn load_some(sources: &AudioSources, wanted: &BTreeSet<ClipKey>) -> (Self, Vec<AudioProblem>) {
         let mut library = Self::default();
         let mut problems = Vec::new();
         for key in wanted {
@@ -72,7 +79,7 @@ impl AudioLibrary {
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() { Ok(library) } else { Err(problems) }
+        (library, problems)
     }
 
     /// Adds a recording, or puts it in another's place.

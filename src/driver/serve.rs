@@ -21,6 +21,7 @@ use super::edge::{self, Edge, EdgeError, Listeners, Readers};
 use super::gate::Gate;
 use super::house::{self, House};
 use super::keys::{Keys, KeysError};
+use super::speech::Speech;
 use super::os;
 use super::outside::ShardOutside;
 use super::records;
@@ -124,7 +125,7 @@ pub struct Deployment {
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub fn start(settings: &ServeSettings) -> Result<Deployment, StartError> {
-    let loaded = application::load(&settings.application)?;
+    let loaded = application::load_with(&settings.application, &Speech::of(&settings.data)?)?;
     Config::write_default(&settings.data, &loaded.application.queues())?;
     let config = Config::read(&settings.data)?;
     check_names(&settings.data, &config, &loaded.application)?;

@@ -65,6 +65,10 @@ impl Files for Snapshot<'_> {
     fn recordings(&self) -> Option<BTreeSet<String>> {
         self.files.recordings()
     }
+
+    fn speaks(&self, language: &str) -> bool {
+        self.files.speaks(language)
+    }
 }
 
 impl Fingerprint {

@@ -15,6 +15,7 @@ use thiserror::Error;
 use super::application::{self, ApplicationError, ApplicationSource, Loaded};
 use super::config::{Config, ConfigError};
 use super::house;
+use super::speech::Speech;
 use super::os;
 use super::shard::{Mail, Mailbox};
 use super::site::{Site, UnknownName, check_names};
@@ -238,7 +239,7 @@ impl Versions {
         if matches!(source, ApplicationSource::Embedded(_)) {
             return Err(ReloadError::Embedded);
         }
-        let loaded = application::load(source)?;
+        let loaded = application::load_with(source, &Speech::of(&self.site.data)?)?;
         let config = Config::read(&self.site.data)?;
         check_names(&self.site.data, &config, &loaded.application)?;
         // A queue that went from the settings may be needed by the version that stays.

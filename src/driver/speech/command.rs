@@ -152,6 +152,7 @@ fn finish(mut child: Child, input: &str, timeout: Duration) -> Result<(Vec<u8>, 
 }
 
 /// Does something that may block in a thread of its own, which nobody has to wait for.
+#[expect(clippy::disallowed_methods, reason = "a pipe may block for as long as a program likes")]
 fn beside<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
     let (to, from) = sync_channel(1);
     std::thread::spawn(move || drop(to.send(what())));

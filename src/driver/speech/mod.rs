@@ -14,7 +14,7 @@ mod sound;
 pub use command::CommandError;
 pub use config::{SpeechConfig, SpeechConfigError};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +27,7 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
 
+use super::config::{Config, ConfigError};
 use cache::Cache;
 
 /// Who speaks, and where what was spoken is kept. The default speaks nothing.
@@ -94,6 +95,27 @@ impl Speech {
     pub fn new(data: &Path, settings: &[SpeechConfig]) -> Result<Self, SpeechConfigError> {
         let synthesisers = settings.iter().map(Synthesiser::new).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { synthesisers, cache: Some(Cache::below(data)) })
+    }
+
+    /// What the settings in a data folder say; nothing is spoken where there are none yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn of(data: &Path) -> Result<Self, ConfigError> {
+        let path = data.join(Config::FILE);
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let config = Config::read(data)?;
+        Self::new(data, &config.speech)
+            .map_err(|error| ConfigError::Invalid { path, message: error.to_string() })
+    }
+
+    /// The languages that somebody speaks.
+    #[must_use]
+    pub fn languages(&self) -> BTreeSet<String> {
+        let voices = self.synthesisers.iter().flat_map(|one| one.voices.keys());
+        voices.filter(|language| !language.contains('/')).cloned().collect()
     }
 
     /// Whether somebody speaks a language.

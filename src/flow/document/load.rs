@@ -34,6 +34,10 @@ pub trait Files {
     fn recordings(&self) -> Option<BTreeSet<String>> {
         None
     }
+    /// Whether missing recordings of a language are spoken when the application is served.
+    fn speaks(&self, _language: &str) -> bool {
+        false
+    }
 }
 
 /// Loads an application, with the warnings that were found.
@@ -474,12 +478,35 @@ impl Loader<'_> {
         if self.findings.errors() > 0 {
             return;
         }
+        let mut spoken: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for clip in application.clips() {
-            if !there.contains(clip.as_str()) {
-                let message = format!("there is no recording {}", clip.as_str());
-                let help = format!("record it as audio/{}.wav", clip.as_str());
-                self.findings.push(Diagnostic::error("E173", None, message).help(help));
+            if there.contains(clip.as_str()) {
+                continue;
             }
+            let (language, name) = clip.as_str().split_once('/').unwrap_or_default();
+            if self.files.speaks(language) && application.spoken_text(&clip).is_some() {
+                spoken.entry(language.to_owned()).or_default().push(name.to_owned());
+                continue;
+            }
+            let message = format!("there is no recording {}", clip.as_str());
+            let text = application.spoken_text(&clip);
+            let help = match text {
+                Some(text) => format!("record \"{text}\" as audio/{}.wav", clip.as_str()),
+                None => format!("record it as audio/{}.wav", clip.as_str()),
+            };
+            let place = application.texts.get(&clip).map(|text| text.place.clone());
+            self.findings.push(Diagnostic::error("E173", place, message).help(help));
+        }
+        for (language, names) in spoken {
+            let message = format!("{} in {language} spoken by a synthesiser", recordings(names.len()));
+            let shown = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = if names.len() > 8 { format!(" and {} more", names.len() - 8) } else { String::new() };
+            let help = format!("record them to have a person say them: {shown}{more}");
+            self.findings.push(Diagnostic::warning("W176", None, message).help(help));
         }
     }
+}
+
+fn recordings(count: usize) -> String {
+    if count == 1 { "1 recording".to_owned() } else { format!("{count} recordings") }
 }

@@ -1,0 +1,210 @@
+//! Prompts that nobody recorded are spoken when an application is loaded: by espeak-ng, by a script, by one that
+//! misbehaves.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use countersign::audio::level;
+use countersign::diagnostic::render;
+use countersign::driver::application::{ApplicationError, ApplicationSource, Loaded, load_with, open_with};
+use countersign::driver::speech::{Speech, SpeechConfig};
+use countersign::flow::{self, ClipKey};
+
+/// A folder with an application and a data folder, which goes away with the test.
+struct Site(PathBuf);
+
+impl Site {
+    fn new(name: &str) -> Self {
+        let root = std::env::temp_dir().join(format!("countersign-speech-{}-{name}", std::process::id()));
+        drop(fs::remove_dir_all(&root));
+        let site = Self(root);
+        fs::create_dir_all(site.application().join("prompts")).expect("a temporary folder");
+        site.write(
+            "app/a.flow.yaml",
+            "callflow: 1\nid: a\ntitle: A\nvars:\n  left: {type: number}\nblocks:\n  start:\n    - answer:\n    - set: {left: \
+             2}\n    - say: [opening_offer, left]\n    - hangup: normal\n",
+        );
+        site.write(
+            "app/prompts/en-GB.yaml",
+            "language: en-GB\nvoice: amy\nprompts:\n  opening_offer: \"Our offer of the summer.\"\n  left: \"${left, plural, \
+             one {One try left.} other {# tries left.}}\"\n",
+        );
+        site
+    }
+
+    fn application(&self) -> PathBuf {
+        self.0.join("app")
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a temporary file");
+        path
+    }
+
+    /// A program that speaks: counts its runs, then does as the script says.
+    fn script(&self, script: &str) -> SpeechConfig {
+        let log = self.0.join("runs");
+        let text = format!("#!/bin/sh\necho \"$1\" >> '{}'\n{script}\n", log.display());
+        let path = self.write("speaker", &text);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+        settings(&["/bin/sh", &path.display().to_string(), "{voice}"], "amy-8k")
+    }
+
+    fn runs(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.0.join("runs")).unwrap_or_default();
+        log.lines().map(str::to_owned).collect()
+    }
+
+    fn load(&self, settings: &SpeechConfig) -> Result<Loaded, ApplicationError> {
+        let speech = Speech::new(&self.0.join("data"), std::slice::from_ref(settings)).expect("settings");
+        load_with(&ApplicationSource::Folder(self.application()), &speech)
+    }
+
+    /// What a load says when it fails.
+    fn refused(&self, settings: &SpeechConfig) -> String {
+        match self.load(settings) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("it loads"),
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+fn settings(command: &[&str], voice: &str) -> SpeechConfig {
+    SpeechConfig {
+        command: command.iter().map(|word| (*word).to_owned()).collect(),
+        voices: BTreeMap::from([("en-GB".to_owned(), voice.to_owned())]),
+        timeout_seconds: 20,
+    }
+}
+
+/// A recording of this crate, for a script to give back.
+fn recording() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("audio/en-GB/greeting.wav").display().to_string()
+}
+
+#[test]
+fn espeak_ng_speaks_what_nobody_recorded() {
+    if std::process::Command::new("espeak-ng").arg("--version").output().is_err() {
+        let must = std::env::var_os("COUNTERSIGN_PEERS").is_some();
+        assert!(!must, "espeak-ng is not installed");
+        eprintln!("espeak-ng is not installed: not tried");
+        return;
+    }
+    for (name, command) in [
+        ("stdout", ["espeak-ng", "-v", "{voice}", "--stdout", "-z"]),
+        ("argument", ["espeak-ng", "-v", "{voice}", "--stdout", "{text}"]),
+        ("file", ["espeak-ng", "-v", "{voice}", "-w", "{out}"]),
+    ] {
+        let site = Site::new(&format!("espeak-{name}"));
+        let loaded = site.load(&settings(&command, "en-gb")).expect("it speaks");
+        let lengths = ["en-GB/opening_offer", "en-GB/left-1-one", "en-GB/left-1-other"].map(|name| {
+            let clip = loaded.clips.get(&ClipKey::new(name)).expect("spoken");
+            let loud = level::active_dbm0(&clip.pcm());
+            assert!((-23.0..-17.0).contains(&loud), "{name} is at {loud} dBm0");
+            clip.duration().as_millis()
+        });
+        assert!(lengths.iter().all(|millis| (300..4_000).contains(millis)), "{lengths:?}");
+        assert!(lengths[0] > lengths[2], "the longer text is spoken longer: {lengths:?}");
+    }
+}
+
+#[test]
+fn what_was_spoken_once_is_not_spoken_again_until_something_changes() {
+    let site = Site::new("cache");
+    let mut settings = site.script(&format!("cat > /dev/null; cat '{}'", recording()));
+    site.load(&settings).expect("it speaks");
+    assert_eq!(site.runs(), ["amy-8k"; 3]);
+    site.load(&settings).expect("it speaks");
+    assert_eq!(site.runs().len(), 3);
+    settings.voices.insert("en-GB/amy".to_owned(), "amy-16k".to_owned());
+    site.load(&settings).expect("it speaks");
+    assert_eq!(site.runs().get(3..), Some(&["amy-16k"; 3].map(str::to_owned)[..]), "the catalogue's wish");
+    let catalogue = site.application().join("prompts/en-GB.yaml");
+    let text = fs::read_to_string(&catalogue).expect("the catalogue");
+    fs::write(&catalogue, text.replace("summer", "winter")).expect("a new text");
+    site.load(&settings).expect("it speaks");
+    assert_eq!(site.runs().len(), 7);
+}
+
+#[test]
+fn a_recording_comes_before_a_synthesiser() {
+    let site = Site::new("recorded");
+    let audio = site.application().join("audio/en-GB");
+    fs::create_dir_all(&audio).expect("a folder");
+    for name in ["opening_offer", "left-1-one", "left-1-other"] {
+        fs::copy(recording(), audio.join(format!("{name}.wav"))).expect("a recording");
+    }
+    site.load(&site.script("exit 1")).expect("nothing is to be spoken");
+    assert!(site.runs().is_empty());
+}
+
+#[test]
+fn a_synthesiser_that_fails_is_named_with_the_prompt_and_its_words() {
+    let site = Site::new("fails");
+    let refused = site.refused(&site.script("echo 'no voice of that name' >&2; exit 3"));
+    let expected = "error[E177]: en-GB/opening_offer can't be spoken by `/bin/sh`: it ended with exit status: 3: no voice \
+                    of that name";
+    assert!(refused.contains(expected), "{refused}");
+    assert!(refused.contains("prompts/en-GB.yaml:4:"), "{refused}");
+    assert!(refused.contains("record it as audio/en-GB/opening_offer.wav"), "{refused}");
+    assert!(!site.0.join("data/speech").exists(), "nothing is kept of a failure");
+}
+
+#[test]
+fn garbage_silence_and_floods_are_refused() {
+    for (name, script, expected) in [
+        ("garbage", "echo this is not a sound", "no audio that can be played"),
+        ("nothing", "exit 0", "it wrote no audio"),
+        ("flood", "head -c 104857600 /dev/zero", "it wrote more than 30 MB"),
+    ] {
+        let site = Site::new(name);
+        let refused = site.refused(&site.script(script));
+        assert!(refused.contains(expected), "{name}: {refused}");
+    }
+}
+
+#[test]
+fn a_synthesiser_that_hangs_is_given_up_after_a_few_texts() {
+    let site = Site::new("hangs");
+    let mut prompts = String::from("language: en-GB\nprompts:\n  left: \"${left} tries\"\n");
+    let mut said = String::new();
+    for number in 0..40 {
+        prompts.push_str(&format!("  offer{number}: \"Offer {number}.\"\n"));
+        said.push_str(&format!(", offer{number}"));
+    }
+    site.write("app/prompts/en-GB.yaml", &prompts);
+    let flow = fs::read_to_string(site.application().join("a.flow.yaml")).expect("the flow");
+    site.write("app/a.flow.yaml", &flow.replace("opening_offer, left", &format!("left{said}")));
+    let settings = SpeechConfig { timeout_seconds: 1, ..site.script("exec >&-; exec 2>&-; sleep 300") };
+    let refused = site.refused(&settings);
+    assert!(refused.contains("it did not end within 1s"), "{refused}");
+    assert!(refused.contains("it was not asked, after"), "{refused}");
+    assert!(site.runs().len() < 10, "{} runs", site.runs().len());
+}
+
+#[test]
+fn check_tells_what_will_be_spoken_and_what_nobody_can_say() {
+    let site = Site::new("check");
+    let source = ApplicationSource::Folder(site.application());
+    let speech = Speech::new(&site.0.join("data"), &[site.script("exit 1")]).expect("settings");
+    let files = open_with(&source, &speech).expect("a folder");
+    let (_, warnings) = flow::load(files.as_ref()).expect("nothing is wrong");
+    let told = render(&warnings);
+    assert!(told.contains("warning[W176]: 3 recordings in en-GB spoken by a synthesiser"), "{told}");
+    assert!(told.contains("left-1-one, left-1-other, opening_offer"), "{told}");
+    assert!(site.runs().is_empty(), "checking starts nothing");
+
+    let files = open_with(&source, &Speech::default()).expect("a folder");
+    let told = render(&flow::load(files.as_ref()).expect_err("nobody says it"));
+    assert!(told.contains("error[E173]: there is no recording en-GB/left-1-one"), "{told}");
+    assert!(told.contains("record \"One try left.\" as audio/en-GB/left-1-one.wav"), "{told}");
+}
