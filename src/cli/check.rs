@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use countersign::diagnostic::{Diagnostic, Place, Severity, Source, render};
 use countersign::driver::application::{self, ApplicationSource};
+use countersign::driver::speech::Speech;
 use countersign::flow;
 use serde_json::json;
 
@@ -24,6 +25,9 @@ pub(crate) struct Arguments {
     /// How findings are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// A data folder: what its settings let a synthesiser speak needs no recording (nothing is started)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// What counts as an error beside errors
     #[arg(long, value_enum, value_name = "WHAT")]
     deny: Option<Deny>,
@@ -51,7 +55,7 @@ enum Deny {
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let mut all = Vec::new();
     for folder in &arguments.folders {
-        match check(folder) {
+        match check(folder, arguments.data.as_deref()) {
             Ok(found) => all.extend(found),
             Err(message) => {
                 eprintln!("error: {message}");
@@ -74,9 +78,10 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 }
 
 /// What is found in one folder.
-fn check(folder: &Path) -> Result<Vec<Diagnostic>, String> {
+fn check(folder: &Path, data: Option<&Path>) -> Result<Vec<Diagnostic>, String> {
     let source = ApplicationSource::Folder(folder.to_owned());
-    let files = application::open(&source).map_err(|error| error.to_string())?;
+    let speech = data.map_or(Ok(Speech::default()), Speech::of).map_err(|error| error.to_string())?;
+    let files = application::open_with(&source, &speech).map_err(|error| error.to_string())?;
     let mut found = match flow::load(files.as_ref()) {
         Ok((_, warnings)) => warnings,
         Err(findings) => findings,
