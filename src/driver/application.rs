@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use super::embedded;
 use super::prompts::{AudioLibrary, AudioProblem, AudioSources};
-use super::speech::Speech;
 use super::snapshot::{Fingerprint, Snapshot};
+use super::speech::Speech;
 use crate::diagnostic::{self, Diagnostic};
 use crate::flow::document::Application;
 use crate::flow::{self, ClipKey, Files};

@@ -111,7 +111,8 @@ fn fill(word: &str, with: &[(&str, &str)]) -> String {
 }
 
 fn start(words: &[String]) -> Result<Child, CommandError> {
-    let (program, arguments) = words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let (program, arguments) =
+        words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     Process::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -247,7 +248,8 @@ mod tests {
 
     #[test]
     fn text_and_output_may_be_arguments() {
-        let words = ["/bin/sh", "-c", "printf '%s' \"$1\" > \"$2\"", "x", "{text}", "{out}"].map(str::to_owned);
+        let words =
+            ["/bin/sh", "-c", "printf '%s' \"$1\" > \"$2\"", "x", "{text}", "{out}"].map(str::to_owned);
         let said = Command::new(words.into()).run("{out} {voice}", "amy", Duration::from_secs(20));
         assert_eq!(said.expect("it speaks"), b"{out} {voice}");
     }

@@ -23,7 +23,9 @@ pub struct SpeechConfig {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SpeechConfigError {
     /// Nothing to start.
-    #[error("the `command` of `speech` names no program\n  help: write `command: [espeak-ng, -v, \"{{voice}}\", --stdout]`")]
+    #[error(
+        "the `command` of `speech` names no program\n  help: write `command: [espeak-ng, -v, \"{{voice}}\", --stdout]`"
+    )]
     NoProgram,
     /// No voices.
     #[error("an entry of `speech` has no voices\n  help: write `voices: {{en-GB: en-gb}}`")]
