@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &[]),
     ("routing", &["sip"]),
     ("flow", &["auth"]),
+    ("draw", &["flow", "auth"]),
     ("call", &["flow", "auth", "routing", "media", "audio", "sip"]),
     ("scenario", &["call", "flow", "auth", "routing", "media", "audio", "sip"]),
     ("engine", &["call", "flow", "auth", "routing", "media", "audio", "sip"]),

@@ -8,5 +8,6 @@ pub mod prompt;
 pub mod run;
 pub mod step;
 
+pub use check::{certain_levels, reached_levels};
 pub use clip::ClipKey;
 pub use document::{Application, Files, load};

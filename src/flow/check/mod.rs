@@ -14,6 +14,8 @@ mod proof;
 use crate::flow::document::findings::Findings;
 use crate::flow::document::{Application, Arm, BlockId, Step, StepKind};
 
+pub use proof::{certain_levels, reached_levels};
+
 /// All checks over paths.
 pub(crate) fn run(app: &Application, findings: &mut Findings) {
     if graph::recursion(app, findings) {

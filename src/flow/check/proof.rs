@@ -21,26 +21,27 @@ use crate::flow::expr::{Expr, Literal};
 
 /// Tells about protected steps that a path reaches without their level.
 pub(super) fn check(app: &Application, findings: &mut Findings) {
-    let mut proof = Proof {
-        app,
-        levels: Levels::new(&app.policy),
-        memo: Vec::new(),
-        found: BTreeMap::new(),
-        weaker: BTreeMap::new(),
-        quiet: false,
-    };
-    let Some(main) = app.flow(FlowId::MAIN) else { return };
-    let starts = [
-        ("", Some(main.entry)),
-        ("after an error → ", app.when_error),
-        ("after the hang-up → ", app.when_hangup),
-    ];
-    for (how, start) in starts {
-        if let Some(start) = start {
-            proof.walk(FlowId::MAIN, start, Held::NOTHING, &Env::new(), how);
-        }
-    }
+    let mut proof = Proof::of(app);
+    proof.all();
     findings.extend(proof.found.into_values().chain(proof.weaker.into_values()));
+}
+
+/// The level that a caller holds for certain at the start of each block, whichever way they came: 0 for none, 1
+/// for the lowest of the policy. Blocks that no call reaches are not there.
+#[must_use]
+pub fn certain_levels(app: &Application) -> BTreeMap<BlockId, usize> {
+    let mut proof = Proof::of(app);
+    proof.all();
+    proof.at_blocks
+}
+
+/// The level that a caller holds for certain when a step that does something is reached, by what messages call
+/// it: look-ups and the like by their service, audit events by their name.
+#[must_use]
+pub fn reached_levels(app: &Application) -> BTreeMap<String, usize> {
+    let mut proof = Proof::of(app);
+    proof.all();
+    proof.at_steps
 }
 
 pub(super) struct Proof<'a> {
@@ -52,6 +53,9 @@ pub(super) struct Proof<'a> {
     pub(super) weaker: BTreeMap<(String, usize), Diagnostic>,
     /// Nothing is told: the walk is not one from the start of a call.
     pub(super) quiet: bool,
+    /// The least that is held at the start of a block, and where something is done.
+    at_blocks: BTreeMap<BlockId, usize>,
+    at_steps: BTreeMap<String, usize>,
 }
 
 /// How a sub-flow can be left, each with what is held, whether that was looked at inside, and a way there.
@@ -69,6 +73,37 @@ pub(super) struct Here<'p> {
     pub(super) path: &'p str,
 }
 
+impl<'a> Proof<'a> {
+    fn of(app: &'a Application) -> Self {
+        Self {
+            app,
+            levels: Levels::new(&app.policy),
+            memo: Vec::new(),
+            found: BTreeMap::new(),
+            weaker: BTreeMap::new(),
+            quiet: false,
+            at_blocks: BTreeMap::new(),
+            at_steps: BTreeMap::new(),
+        }
+    }
+
+    /// Walks from everywhere a call or its end begins.
+    fn all(&mut self) {
+        let app = self.app;
+        let Some(main) = app.flow(FlowId::MAIN) else { return };
+        let starts = [
+            ("", Some(main.entry)),
+            ("after an error → ", app.when_error),
+            ("after the hang-up → ", app.when_hangup),
+        ];
+        for (how, start) in starts {
+            if let Some(start) = start {
+                self.walk(FlowId::MAIN, start, Held::NOTHING, &Env::new(), how);
+            }
+        }
+    }
+}
+
 impl Proof<'_> {
     /// Walks all paths from a block, breadth first, and tells how they leave its flow.
     fn walk(&mut self, flow: FlowId, start: BlockId, held: Held, env: &Env, prefix: &str) -> Ends {
@@ -80,6 +115,9 @@ impl Proof<'_> {
             while let Some((from, state)) = walk.next() {
                 let Some(block) = app.block(state.block) else { continue };
                 let Some(step) = block.steps.get(state.at) else { continue };
+                if state.at == 0 && !self.quiet {
+                    least(&mut self.at_blocks, state.block, state.held);
+                }
                 let trail = walk.enter(from, &block.name);
                 let path = format!("{prefix}{}", walk.print(trail));
                 for way in self.ways(step, state.held, Here { env, path: &path }) {
@@ -173,6 +211,13 @@ impl Proof<'_> {
     /// The outcomes of any other step.
     fn outcomes(&mut self, kind: &StepKind, step: &Step, held: Held, here: Here<'_>, out: &mut Vec<Way>) {
         let node = kind.node();
+        if !self.quiet {
+            match kind {
+                StepKind::Audit(audit) => least(&mut self.at_steps, format!("audit {}", audit.event), held),
+                kind if node.title() != kind.verb() => least(&mut self.at_steps, node.title(), held),
+                _ => {}
+            }
+        }
         if let Some(level) = node.protected() {
             self.protected(level.as_str(), node.max_age(), held, step, here.path);
         }
@@ -297,6 +342,11 @@ impl Proof<'_> {
         let diagnostic = || Diagnostic::error(code, Some(place.clone()), message).label(label).help(help);
         self.found.entry(key).or_insert_with(diagnostic);
     }
+}
+
+/// Remembers the least that is held.
+fn least<K: Ord>(levels: &mut BTreeMap<K, usize>, at: K, held: Held) {
+    levels.entry(at).and_modify(|rank| *rank = held.rank.min(*rank)).or_insert(held.rank);
 }
 
 /// The arguments of a sub-flow that are fixed, and stay so while it runs.

@@ -157,6 +157,12 @@ impl Application {
     }
 }
 
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        written(self).fmt(f)
+    }
+}
+
 /// Words are written bare, as they are compared with.
 fn written(literal: &Literal) -> Node {
     match literal {
