@@ -31,6 +31,8 @@ enum Command {
     Check(cli::check::Arguments),
     /// Run the flow tests of application folders, in virtual time.
     Test(cli::test::Arguments),
+    /// Draw an application: its blocks, the jumps between them, the levels held.
+    Draw(cli::draw::Arguments),
     /// Call a SIP address and go through the call flow as a caller would.
     Call(cli::call::Arguments),
     /// Add, import, show and remove the people who call.
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Some(Command::Drain(arguments)) => cli::drain::run(arguments),
         Some(Command::Check(arguments)) => cli::check::run(arguments),
         Some(Command::Test(arguments)) => cli::test::run(arguments),
+        Some(Command::Draw(arguments)) => cli::draw::run(arguments),
         Some(Command::Call(arguments)) => cli::call::run(arguments),
         Some(Command::Subject(arguments)) => cli::subject::run(arguments),
         Some(Command::Enrol(arguments)) => cli::enrol::run(arguments),

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod drain;
+pub(crate) mod draw;
 pub(crate) mod enrol;
 pub(crate) mod keys;
 pub(crate) mod reload;
