@@ -24,7 +24,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["call", "flow", "auth", "routing", "media", "audio", "sip"]),
     ("driver", &["engine", "scenario", "call", "flow", "auth", "routing", "media", "audio", "sip"]),
     ("phone", &["driver", "engine", "scenario", "auth", "media", "audio", "sip"]),
-    ("cli", &["phone", "driver", "engine", "scenario", "draw", "call", "flow", "auth", "routing", "media", "audio", "sip"]),
+    (
+        "cli",
+        &[
+            "phone", "driver", "engine", "scenario", "draw", "call", "flow", "auth", "routing", "media",
+            "audio", "sip",
+        ],
+    ),
     ("main", &["cli"]),
     ("lib", &[]),
 ];

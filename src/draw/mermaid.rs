@@ -20,7 +20,11 @@ fn write(picture: &Picture, out: &mut String) -> std::fmt::Result {
         write_panel(picture, at, panel, out)?;
     }
     for (level, colour) in super::svg::colours(picture.levels.len()).iter().enumerate() {
-        writeln!(out, "  classDef level{level} fill:{},stroke:{},color:#0f172a", colour.light, colour.strong)?;
+        writeln!(
+            out,
+            "  classDef level{level} fill:{},stroke:{},color:#0f172a",
+            colour.light, colour.strong
+        )?;
     }
     writeln!(out, "  classDef pill fill:#f1f5f9,stroke:#64748b,color:#0f172a")
 }
@@ -63,7 +67,9 @@ fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
-            '#' | '"' | '<' | '>' | '&' | '`' | ';' | '\\' | '%' => out.push_str(&format!("#{};", u32::from(c))),
+            '#' | '"' | '<' | '>' | '&' | '`' | ';' | '\\' | '%' => {
+                out.push_str(&format!("#{};", u32::from(c)))
+            }
             c if c.is_control() => out.push(' '),
             c => out.push(c),
         }

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::text::shortened;
 use crate::flow::certain_levels;
 use crate::flow::document::scalar::digit_name;
-use crate::flow::document::{
-    Always, Application, Arm, Block, BlockId, FlowId, LevelRef, Step, StepKind,
-};
+use crate::flow::document::{Always, Application, Arm, Block, BlockId, FlowId, LevelRef, Step, StepKind};
 
 /// All that is drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,11 +164,8 @@ impl Drawing<'_> {
         let flow = self.app.flow(self.flow)?;
         let mut boxes = Vec::new();
         let mut jumps = Vec::new();
-        let blocks: Vec<(BlockId, &Block)> = (0..)
-            .map(BlockId)
-            .zip(&self.app.blocks)
-            .filter(|(_, block)| block.flow == self.flow)
-            .collect();
+        let blocks: Vec<(BlockId, &Block)> =
+            (0..).map(BlockId).zip(&self.app.blocks).filter(|(_, block)| block.flow == self.flow).collect();
         for (id, how) in self.starts(flow.entry) {
             if let Some(to) = blocks.iter().position(|(block, _)| *block == id) {
                 boxes.push(pill(Shape::Start, how));
@@ -243,7 +238,9 @@ impl Drawing<'_> {
             lines,
             chips: Vec::new(),
             level: self.certain.get(&id).copied().unwrap_or(0),
-            guard: guard.and_then(|rank| self.app.policy.levels.get(rank)).map(|level| level.name.to_string()),
+            guard: guard
+                .and_then(|rank| self.app.policy.levels.get(rank))
+                .map(|level| level.name.to_string()),
         }
     }
 
@@ -282,7 +279,9 @@ impl Drawing<'_> {
             LevelRef::From(expr) => self.app.print(expr),
         };
         let what = match &step.kind {
-            StepKind::Goto(_) | StepKind::Return(_) | StepKind::Decide(_) | StepKind::Answer(_) => return None,
+            StepKind::Goto(_) | StepKind::Return(_) | StepKind::Decide(_) | StepKind::Answer(_) => {
+                return None;
+            }
             StepKind::Require(require) => level(&require.level),
             StepKind::Authenticate(auth) => level(&auth.level),
             StepKind::Run(run) => {
@@ -334,7 +333,8 @@ impl Drawing<'_> {
             }
             StepKind::Menu(menu) => {
                 let options = menu.options.iter().zip(kind.arms());
-                let option = options.into_iter().find(|(_, (name, _))| *name == outcome).map(|(option, _)| option);
+                let option =
+                    options.into_iter().find(|(_, (name, _))| *name == outcome).map(|(option, _)| option);
                 let key = outcome.strip_prefix("key ").unwrap_or(outcome);
                 match option.and_then(|option| option.value.as_ref()) {
                     Some(value) => format!("{key} {}", value),

@@ -105,7 +105,10 @@ impl Drawing<'_> {
         writeln!(out, "@media (prefers-color-scheme:dark){{")?;
         writeln!(out, "text{{fill:#e2e8f0}} .page{{fill:#0b1120}} .panel{{fill:#111827;stroke:#1f2937}}")?;
         writeln!(out, ".soft{{fill:#94a3b8}} .box,.pill{{fill:#1e293b}} .label{{fill:#111827}}")?;
-        writeln!(out, ".line{{stroke:#94a3b8}} .tip{{fill:#94a3b8}} .guard{{fill:#e2e8f0}} .guarded{{fill:#0b1120}}")?;
+        writeln!(
+            out,
+            ".line{{stroke:#94a3b8}} .tip{{fill:#94a3b8}} .guard{{fill:#e2e8f0}} .guarded{{fill:#0b1120}}"
+        )?;
         for (level, colour) in self.colours.iter().enumerate() {
             writeln!(out, ".h{level}{{fill:{}}}", colour.dark)?;
         }
@@ -172,7 +175,14 @@ impl Drawing<'_> {
             "<g><rect class=\"panel\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"12\"/>",
             size.width, size.height
         )?;
-        text(out, x + 16.0, y + 23.0, TITLE, "class=\"soft\" font-weight=\"600\"", &cut(&placed.panel.title, 60))?;
+        text(
+            out,
+            x + 16.0,
+            y + 23.0,
+            TITLE,
+            "class=\"soft\" font-weight=\"600\"",
+            &cut(&placed.panel.title, 60),
+        )?;
         let left = x + (size.width - placed.drawn.size.width) / 2.0;
         writeln!(out, "<g transform=\"translate({left:.1} {:.1})\">", y + INSIDE + 14.0)?;
         for (jump, route) in placed.panel.jumps.iter().zip(&placed.drawn.routes) {
@@ -263,7 +273,8 @@ impl Drawing<'_> {
 fn chips(drawn: &Box) -> Vec<String> {
     let chip = |chip: &super::picture::Chip| {
         let when = chip.when.join(", ");
-        let words = if when.is_empty() { format!("→ {}", chip.to) } else { format!("→ {}: {when}", chip.to) };
+        let words =
+            if when.is_empty() { format!("→ {}", chip.to) } else { format!("→ {}: {when}", chip.to) };
         cut(&words, MOST_LINE + 4)
     };
     drawn.chips.iter().map(chip).collect()

@@ -14,7 +14,8 @@ pub(super) fn order(rows: &mut Rows) {
     for sweep in 0..SWEEPS {
         let down = sweep % 2 == 0;
         let depth = rows.rows.len();
-        let all: Vec<usize> = if down { (1..depth).collect() } else { (0..depth.saturating_sub(1)).rev().collect() };
+        let all: Vec<usize> =
+            if down { (1..depth).collect() } else { (0..depth.saturating_sub(1)).rev().collect() };
         for row in all {
             towards(rows, row, down);
         }

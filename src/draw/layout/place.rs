@@ -39,7 +39,8 @@ pub(super) fn place(rows: &Rows, boxes: usize, lines: &[Line], back: &[bool]) ->
             let middle = at(&x, *item) - left;
             let row = row_of(rows, *item);
             if rows.is_box(*item) {
-                let rect = rects.get(*item).copied().unwrap_or(Rect { x: 0.0, y: 0.0, size: Size::default() });
+                let rect =
+                    rects.get(*item).copied().unwrap_or(Rect { x: 0.0, y: 0.0, size: Size::default() });
                 let y = if step == 0 { rect.y + rect.size.height } else { rect.y };
                 let port = ports.iter().find(|(line, first, _)| *line == index && *first == (step == 0));
                 points.push(Point { x: middle + port.map_or(0.0, |(_, _, shift)| *shift), y });
@@ -92,7 +93,8 @@ fn across(rows: &Rows) -> Vec<f64> {
     }
     for round in 0..ROUNDS {
         let depth = rows.rows.len();
-        let order: Vec<usize> = if round % 2 == 0 { (0..depth).collect() } else { (0..depth).rev().collect() };
+        let order: Vec<usize> =
+            if round % 2 == 0 { (0..depth).collect() } else { (0..depth).rev().collect() };
         for index in order {
             let Some(row) = rows.rows.get(index) else { continue };
             // At first one side only, so that what hangs on one thing follows it; at last both.
@@ -150,9 +152,8 @@ fn settle(rows: &Rows, row: &[usize], x: &mut [f64], up: bool, low: bool) {
 /// Where an item wants to be, and how strongly. Long lines want to be straight more than boxes want to be in the
 /// middle.
 fn wish(rows: &Rows, item: usize, x: &[f64], up: bool, low: bool) -> (f64, f64) {
-    let joined = |lists: &[Vec<usize>], wanted: bool| {
-        lists.get(item).filter(|_| wanted).cloned().unwrap_or_default()
-    };
+    let joined =
+        |lists: &[Vec<usize>], wanted: bool| lists.get(item).filter(|_| wanted).cloned().unwrap_or_default();
     let others = joined(&rows.above, up).into_iter().chain(joined(&rows.below, low));
     let (mut sum, mut weight) = (0.0, 0.0);
     for other in others {

@@ -44,7 +44,9 @@ fn closing(boxes: usize, lines: &[Line]) -> Vec<bool> {
     let mut back = vec![false; lines.len()];
     let mut seen = vec![Seen::Not; boxes];
     let from: Vec<Vec<usize>> = (0..boxes)
-        .map(|at| lines.iter().enumerate().filter(|(_, line)| line.from == at).map(|(index, _)| index).collect())
+        .map(|at| {
+            lines.iter().enumerate().filter(|(_, line)| line.from == at).map(|(index, _)| index).collect()
+        })
         .collect();
     for start in 0..boxes {
         if seen.get(start) != Some(&Seen::Not) {
@@ -82,7 +84,8 @@ fn closing(boxes: usize, lines: &[Line]) -> Vec<bool> {
 
 /// All boxes, each after those that point down to it.
 fn downwards(boxes: usize, down: &[(usize, usize)]) -> Vec<usize> {
-    let mut waiting: Vec<usize> = (0..boxes).map(|at| down.iter().filter(|(_, to)| *to == at).count()).collect();
+    let mut waiting: Vec<usize> =
+        (0..boxes).map(|at| down.iter().filter(|(_, to)| *to == at).count()).collect();
     let mut order: Vec<usize> = (0..boxes).filter(|at| waiting.get(*at) == Some(&0)).collect();
     let mut next = 0;
     while let Some(at) = order.get(next).copied() {

@@ -32,7 +32,10 @@ fn lines_point_down_but_for_those_that_close_a_circle() {
     let lines = [line(0, 1), line(1, 2), line(2, 0), line(0, 2), line(1, 1)];
     let drawn = arrange(&boxes(3), &lines);
     assert_tidy(&drawn);
-    assert_eq!(drawn.routes.iter().map(|route| route.back).collect::<Vec<_>>(), [false, false, true, false, false]);
+    assert_eq!(
+        drawn.routes.iter().map(|route| route.back).collect::<Vec<_>>(),
+        [false, false, true, false, false]
+    );
     let ys: Vec<f64> = drawn.boxes.iter().map(|rect| rect.y).collect();
     assert!(ys[0] < ys[1] && ys[1] < ys[2]);
     assert!(drawn.routes[4].points.is_empty());

@@ -363,7 +363,9 @@ fn given(app: &Application, callee: FlowId, with: &[(VarId, Expr)], env: &Env) -
         }
     }
     let fixed = |(var, expr): &(VarId, Expr)| match expr {
-        Expr::Literal(literal @ Literal::Text(_) | literal @ Literal::Flag(_)) => Some((*var, literal.clone())),
+        Expr::Literal(literal @ Literal::Text(_) | literal @ Literal::Flag(_)) => {
+            Some((*var, literal.clone()))
+        }
         Expr::Var(from) => env.get(from).map(|literal| (*var, literal.clone())),
         _ => None,
     };
