@@ -347,7 +347,10 @@ impl Drawing<'_> {
                 let name = number.and_then(|at| flow.and_then(|flow| flow.outcomes.get(at.checked_sub(1)?)));
                 name.map_or_else(|| outcome.to_owned(), ToString::to_string).replace('_', " ")
             }
-            StepKind::Require(_) => "below".to_owned(),
+            StepKind::Require(require) => match &require.level {
+                LevelRef::Named(name) => format!("below {name}"),
+                LevelRef::From(_) => "below".to_owned(),
+            },
             _ => outcome.replace('_', " "),
         }
     }

@@ -186,11 +186,14 @@ impl Drawing<'_> {
         let left = x + (size.width - placed.drawn.size.width) / 2.0;
         writeln!(out, "<g transform=\"translate({left:.1} {:.1})\">", y + INSIDE + 14.0)?;
         for (jump, route) in placed.panel.jumps.iter().zip(&placed.drawn.routes) {
+            let name = |at: usize| placed.panel.boxes.get(at).map_or("", |drawn| drawn.title.as_str());
+            writeln!(out, "<g data-jump=\"{} {}\">", xml(name(jump.from)), xml(name(jump.to)))?;
             if jump.from == jump.to {
                 self.around(placed, jump.from, out)?;
             } else {
                 curve(route, out)?;
             }
+            writeln!(out, "</g>")?;
         }
         for (jump, route) in placed.panel.jumps.iter().zip(&placed.drawn.routes) {
             if let Some(rect) = route.label {
@@ -198,7 +201,9 @@ impl Drawing<'_> {
             }
         }
         for (drawn, rect) in placed.panel.boxes.iter().zip(&placed.drawn.boxes) {
+            writeln!(out, "<g data-box=\"{}\">", xml(&drawn.title))?;
             self.block(drawn, *rect, out)?;
+            writeln!(out, "</g>")?;
         }
         writeln!(out, "</g></g>")
     }
@@ -261,8 +266,9 @@ impl Drawing<'_> {
             text(out, x + 11.0, line, TEXT, "", &cut(words, MOST_LINE))?;
             line += LEADING;
         }
-        for words in chips(drawn) {
-            text(out, x + 11.0, line, LABEL, "class=\"soft\"", &words)?;
+        for (chip, words) in drawn.chips.iter().zip(chips(drawn)) {
+            let more = format!("class=\"soft\" data-jump=\"{} {}\"", xml(&drawn.title), xml(&chip.to));
+            text(out, x + 11.0, line, LABEL, &more, &words)?;
             line += LEADING;
         }
         Ok(())
@@ -291,7 +297,8 @@ fn arrange_panel(panel: &Panel) -> Arranged {
 }
 
 fn box_size(drawn: &Box) -> Size {
-    let title = width(&cut(&drawn.title, MOST_LINE), TITLE) * 1.06;
+    // Bold letters are wider.
+    let title = width(&cut(&drawn.title, MOST_LINE), TITLE) * 1.12;
     if drawn.shape != Shape::Block {
         return Size { width: width(&cut(&drawn.title, MOST_LINE), TEXT) + 26.0, height: 24.0 };
     }

@@ -2,7 +2,7 @@
 //! between neighbours are kept. That is a least-squares problem with an exact answer (isotonic regression), which
 //! is solved for one row after the other until nothing moves any more.
 
-use super::{Arranged, Line, Point, Rect, Route, Rows, Size, length};
+use super::{Arranged, Item, Line, Point, Rect, Route, Rows, Size, length};
 
 /// Between two boxes of a row.
 const BESIDE: f64 = 26.0;
@@ -10,6 +10,8 @@ const BESIDE: f64 = 26.0;
 const BESIDE_LINE: f64 = 14.0;
 /// Between two rows.
 const BETWEEN: f64 = 17.0;
+/// How strongly long lines want to be straight; a box next to one of them gives way.
+const STRAIGHT: f64 = 12.0;
 /// Rounds over all rows; coordinates move less than a pixel long before.
 const ROUNDS: usize = 60;
 
@@ -23,9 +25,10 @@ pub(super) fn place(rows: &Rows, boxes: usize, lines: &[Line], back: &[bool]) ->
     let left = if left.is_finite() { left } else { 0.0 };
     let rect = |item: usize| {
         let (size, row) = (rows.size(item), row_of(rows, item));
-        let (top, bottom) = (at(&top, row), at(&bottom, row));
-        let middle = f64::midpoint(top, bottom);
-        Rect { x: at(&x, item) - left - size.width / 2.0, y: middle - size.height / 2.0, size }
+        // Boxes hang from the top of their row, labels lie in the middle of theirs.
+        let middle = f64::midpoint(at(&top, row), at(&bottom, row)) - size.height / 2.0;
+        let y = if rows.is_box(item) { at(&top, row) } else { middle };
+        Rect { x: at(&x, item) - left - size.width / 2.0, y, size }
     };
     let rects: Vec<Rect> = (0..boxes).map(rect).collect();
     let ports = ports(rows, &x);
@@ -102,7 +105,8 @@ fn across(rows: &Rows) -> Vec<f64> {
                 round if round >= ROUNDS / 3 => (true, true),
                 round => (round % 2 == 0, round % 2 == 1),
             };
-            settle(rows, row, &mut x, up, low);
+            let straight = straight(rows, &x);
+            settle(rows, row, &mut x, &straight, up, low);
         }
     }
     x
@@ -124,12 +128,15 @@ fn offsets(rows: &Rows, row: &[usize]) -> Vec<f64> {
 }
 
 /// Moves the items of a row as near as they can be to where they want to be.
-fn settle(rows: &Rows, row: &[usize], x: &mut [f64], up: bool, low: bool) {
+fn settle(rows: &Rows, row: &[usize], x: &mut [f64], straight: &[Option<f64>], up: bool, low: bool) {
     let offsets = offsets(rows, row);
     // Runs of items that stand as close as they may: where their first item wants to be, how strongly, how many.
     let mut runs: Vec<(f64, f64, usize)> = Vec::new();
     for (item, offset) in row.iter().zip(&offsets) {
-        let (wish, weight) = wish(rows, *item, x, up, low);
+        let (wish, weight) = match straight.get(*item) {
+            Some(Some(middle)) => (*middle, STRAIGHT),
+            _ => wish(rows, *item, x, up, low),
+        };
         runs.push((wish - offset, weight, 1));
         while let [.., before, last] = runs.as_slice() {
             if before.0 <= last.0 {
@@ -149,8 +156,29 @@ fn settle(rows: &Rows, row: &[usize], x: &mut [f64], up: bool, low: bool) {
     }
 }
 
-/// Where an item wants to be, and how strongly. Long lines want to be straight more than boxes want to be in the
-/// middle.
+/// Where the bends of long lines want to be: all at one place, at the middle of where they are, so that the line is
+/// straight where nothing is in its way.
+fn straight(rows: &Rows, x: &[f64]) -> Vec<Option<f64>> {
+    let mut out = vec![None; rows.items.len()];
+    for chain in &rows.chains {
+        let bends: Vec<usize> =
+            chain.iter().copied().filter(|item| matches!(rows.items.get(*item), Some((Item::Bend(_), _)))).collect();
+        if bends.len() < 2 {
+            continue;
+        }
+        let ends = [chain.first(), chain.last()].into_iter().flatten().map(|item| at(x, *item)).sum::<f64>() / 2.0;
+        let middle = bends.iter().map(|item| at(x, *item)).sum::<f64>() / length(bends.len());
+        for bend in bends {
+            if let Some(slot) = out.get_mut(bend) {
+                // A little towards its ends, so that it does not stay where it happened to begin.
+                *slot = Some(middle * 0.9 + ends * 0.1);
+            }
+        }
+    }
+    out
+}
+
+/// Where an item wants to be, and how strongly.
 fn wish(rows: &Rows, item: usize, x: &[f64], up: bool, low: bool) -> (f64, f64) {
     let joined =
         |lists: &[Vec<usize>], wanted: bool| lists.get(item).filter(|_| wanted).cloned().unwrap_or_default();
@@ -158,9 +186,9 @@ fn wish(rows: &Rows, item: usize, x: &[f64], up: bool, low: bool) -> (f64, f64) 
     let (mut sum, mut weight) = (0.0, 0.0);
     for other in others {
         let strength = match (rows.is_box(item), rows.is_box(other)) {
-            (false, false) => 8.0,
+            (false, false) => 4.0,
             (true, true) => 1.0,
-            _ => 2.0,
+            _ => 1.0,
         };
         sum += at(x, other) * strength;
         weight += strength;
