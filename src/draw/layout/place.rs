@@ -161,12 +161,16 @@ fn settle(rows: &Rows, row: &[usize], x: &mut [f64], straight: &[Option<f64>], u
 fn straight(rows: &Rows, x: &[f64]) -> Vec<Option<f64>> {
     let mut out = vec![None; rows.items.len()];
     for chain in &rows.chains {
-        let bends: Vec<usize> =
-            chain.iter().copied().filter(|item| matches!(rows.items.get(*item), Some((Item::Bend(_), _)))).collect();
+        let bends: Vec<usize> = chain
+            .iter()
+            .copied()
+            .filter(|item| matches!(rows.items.get(*item), Some((Item::Bend(_), _))))
+            .collect();
         if bends.len() < 2 {
             continue;
         }
-        let ends = [chain.first(), chain.last()].into_iter().flatten().map(|item| at(x, *item)).sum::<f64>() / 2.0;
+        let ends =
+            [chain.first(), chain.last()].into_iter().flatten().map(|item| at(x, *item)).sum::<f64>() / 2.0;
         let middle = bends.iter().map(|item| at(x, *item)).sum::<f64>() / length(bends.len());
         for bend in bends {
             if let Some(slot) = out.get_mut(bend) {
