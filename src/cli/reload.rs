@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use countersign::diagnostic;
 use countersign::driver::control::{self, AppliedChange, Reply, Request};
 use countersign::driver::serve::Deployment;
+use countersign::driver::versions::Applied;
 
 /// Load the application again, or try another version.
 #[derive(clap::Args)]
@@ -100,21 +102,21 @@ fn print_applied(applied: &AppliedChange) {
 
 /// As [`run`], inside the server.
 pub(crate) fn by_signal(deployment: &Deployment) {
-    match deployment.reload(None) {
-        Ok(applied) => {
-            let (name, before) = (&applied.running, &applied.before);
-            println!(
-                "reloaded: `{}`: new calls get version {}; before it was {before}",
-                name.title, name.hash
-            );
-            for note in &applied.notes {
-                println!("note: {note}");
-            }
-            eprint!("{}", diagnostic::render(&applied.warnings));
-        }
+    // A server goes on when nobody reads what it prints.
+    let _ = match deployment.reload(None) {
+        Ok(applied) => told(&mut io::stdout(), &applied),
         // It is in the log, with what is wrong.
-        Err(_) => println!("not reloaded: version {} runs on", deployment.application().hash),
+        Err(_) => writeln!(io::stdout(), "not reloaded: version {} runs on", deployment.application().hash),
+    };
+}
+
+fn told(out: &mut dyn Write, applied: &Applied) -> io::Result<()> {
+    let (name, before) = (&applied.running, &applied.before);
+    writeln!(out, "reloaded: `{}`: new calls get version {}; before it was {before}", name.title, name.hash)?;
+    for note in &applied.notes {
+        writeln!(out, "note: {note}")?;
     }
+    write!(out, "{}", diagnostic::render(&applied.warnings))
 }
 
 /// The folder as the admin knows it.

@@ -6,6 +6,7 @@
 )]
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -180,7 +181,9 @@ fn wind_down(deployment: Deployment, signals: &Signals, within: Duration) {
     let calls = deployment.calls();
     if calls > 0 {
         let within = within.as_secs();
-        println!(
+        // A server ends in order when nobody reads what it prints.
+        let _ = writeln!(
+            std::io::stdout(),
             "{calls} call(s) running; waiting up to {within} s for them to end. Press Ctrl-C again to end them now."
         );
     }

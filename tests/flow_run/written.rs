@@ -22,8 +22,30 @@ impl Files for Memory {
 
 /// Every prompt that a written flow may say, the same in both languages.
 const PROMPTS: [&str; 24] = [
-    "greeting", "one", "two", "three", "four", "five", "bye", "choose", "why_we_ask", "may_we", "silent", "wrong",
-    "one_moment", "leave_message", "whisper", "whisper_strong", "offer", "place", "saved", "empty", "failed", "joined", "timeout", "full",
+    "greeting",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "bye",
+    "choose",
+    "why_we_ask",
+    "may_we",
+    "silent",
+    "wrong",
+    "one_moment",
+    "leave_message",
+    "whisper",
+    "whisper_strong",
+    "offer",
+    "place",
+    "saved",
+    "empty",
+    "failed",
+    "joined",
+    "timeout",
+    "full",
 ];
 
 const POLICY: &str = "authpolicy: 1
@@ -46,7 +68,8 @@ pub(crate) fn application(flow: &str, files: &[(&str, &str)]) -> Application {
     memory.insert("policy.yaml".into(), POLICY.into());
     for language in ["en-GB", "es-ES"] {
         let prompts: String = PROMPTS.iter().map(|key| format!("  {key}: \"{key}.\"\n")).collect();
-        memory.insert(format!("prompts/{language}.yaml"), format!("language: {language}\nprompts:\n{prompts}"));
+        memory
+            .insert(format!("prompts/{language}.yaml"), format!("language: {language}\nprompts:\n{prompts}"));
     }
     match load(&Memory(memory)) {
         Ok((application, _)) => application,

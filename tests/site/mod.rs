@@ -128,15 +128,20 @@ pub(crate) struct Site {
 impl Site {
     /// Serves the bank of the source tree.
     pub(crate) fn start(name: &str, agents: &[&Handset]) -> Self {
+        Self::of(name, &root().join("flows/bank"), 1, agents)
+    }
+
+    /// Serves any application.
+    pub(crate) fn of(name: &str, application: &Path, shards: usize, agents: &[&Handset]) -> Self {
         let folder = Folder::new(name);
         let more_agents = agents.iter().zip(0..);
         let more_agents =
             more_agents.map(|(agent, n)| (format!("agent{n}"), format!("sip:agent@{}", agent.phone.address)));
         let settings = ServeSettings {
-            application: ApplicationSource::Folder(root().join("flows/bank")),
+            application: ApplicationSource::Folder(application.to_owned()),
             sip: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: folder.path().to_owned(),
-            shards: 1,
+            shards,
             rtp_ports: rtp_ports(),
             more_agents: more_agents.collect(),
             sip_timers: TimerConfig::default(),
@@ -208,6 +213,16 @@ impl Served {
 
     pub(crate) fn uri(&self) -> String {
         format!("sip:bank@{}", self.sip)
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended, and says how.
+    pub(crate) fn ended(&mut self) -> std::process::ExitStatus {
+        self.child.wait().expect("it ends")
     }
 
     /// Kills it as `kill -9` does.

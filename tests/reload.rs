@@ -1,0 +1,447 @@
+//! A new version under running calls, over real sockets: none is dropped, none changes version, a bad one is
+//! refused, and nothing is left of a version when its last call ends.
+
+#![expect(clippy::print_stdout, reason = "a load test shows its figures")]
+
+mod light;
+mod site;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::driver::application::ApplicationSource;
+use countersign::driver::os;
+use countersign::driver::serve::{self, Deployment, ServeSettings};
+use countersign::driver::versions::{Change, ReloadError};
+use countersign::phone::{Phone, PhoneConfig, PhoneEvent};
+use countersign::sip::SessionId;
+use countersign::sip::timers::TimerConfig;
+use countersign::units::Digit;
+use light::Light;
+use serde_json::Value;
+use site::{Folder, Handset, IN_TIME, SOON, Site, Stage};
+
+fn hash(deployment: &Deployment) -> String {
+    deployment.application().hash.to_string()
+}
+
+/// The records of a deployment, by the number that was dialled.
+fn records(deployment: &Deployment) -> HashMap<String, Value> {
+    let stored = deployment.vault.calls(u32::MAX).expect("the store is read");
+    let record = |text: &str| serde_json::from_str::<Value>(text).expect("a record is JSON");
+    let all = stored.iter().map(|call| record(&call.record));
+    all.map(|record| (record["dialled"].as_str().expect("a number").to_owned(), record)).collect()
+}
+
+fn blocks(record: &Value) -> Vec<&str> {
+    let events = record["events"].as_array().expect("events").iter();
+    events.filter(|event| event["event"] == "block").filter_map(|event| event["block"].as_str()).collect()
+}
+
+/// Callers on one telephone, each with the version that they must be served by.
+struct Callers {
+    phone: Phone,
+    open: HashMap<SessionId, (String, String)>,
+    answered: BTreeSet<SessionId>,
+    /// Calls that ended though their callers did not hang up.
+    dropped: Vec<String>,
+    leaving: bool,
+}
+
+impl Callers {
+    fn new() -> Self {
+        let config = PhoneConfig { wants_trace: false, ..PhoneConfig::loopback("callers", 58_000..=59_999) };
+        let phone = Phone::new(config).expect("a phone");
+        Self { phone, open: HashMap::new(), answered: BTreeSet::new(), dropped: Vec::new(), leaving: false }
+    }
+
+    fn dial(&mut self, deployment: &Deployment, number: usize) {
+        let name = format!("caller{number}");
+        let session = self.phone.dial(&format!("sip:{name}@{}", deployment.sip)).expect("dialled");
+        self.open.insert(session, (name, hash(deployment)));
+    }
+
+    /// Lets things happen until `done`; says whether it came to that in time.
+    fn until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let deadline = os::now() + limit;
+        while !done(self) {
+            if os::now() >= deadline {
+                return false;
+            }
+            let slice = os::now() + Duration::from_millis(5);
+            while let Some(event) = self.phone.next(slice) {
+                self.happened(&event);
+            }
+        }
+        true
+    }
+
+    fn happened(&mut self, event: &PhoneEvent) {
+        match *event {
+            PhoneEvent::Answered(session) => {
+                self.phone.listen(session, false);
+                self.answered.insert(session);
+            }
+            PhoneEvent::Failed(session, _) => self.dropped.push(self.open[&session].0.clone()),
+            PhoneEvent::Ended(session, _) => {
+                if let Some((name, _)) = self.open.get(&session).filter(|_| !self.leaving) {
+                    self.dropped.push(name.clone());
+                }
+                self.answered.remove(&session);
+            }
+            _ => {}
+        }
+    }
+
+    fn all_answered(&mut self) {
+        assert!(self.until(IN_TIME, |this| this.answered.len() == this.open.len()), "all are answered");
+    }
+
+    fn press(&mut self, session: SessionId, key: char) {
+        self.phone.press(session, &[Digit::from_char(key).expect("a key")]);
+    }
+
+    /// All hang up; returns the version that each must have been served by.
+    fn leave(&mut self) -> BTreeMap<String, String> {
+        self.leaving = true;
+        for session in self.open.keys().copied().collect::<Vec<_>>() {
+            self.phone.hang_up(session);
+        }
+        assert!(self.until(SOON, |this| this.answered.is_empty()), "all calls end");
+        self.open.drain().map(|(_, expected)| expected).collect()
+    }
+}
+
+fn deployment(folder: &Folder, application: &Light) -> Deployment {
+    let settings = ServeSettings {
+        application: ApplicationSource::Folder(application.path().to_owned()),
+        sip: ([127, 0, 0, 1], 0).into(),
+        data: folder.file("data-folder"),
+        shards: 2,
+        rtp_ports: 40_000..=41_999,
+        more_agents: Vec::new(),
+        sip_timers: TimerConfig::default(),
+        services: countersign::driver::services::ServicesFrom::default(),
+    };
+    serve::start(&settings).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_hundred_reloads_under_two_hundred_calls_drop_none_and_none_changes_its_version() {
+    let (calls, reloads) = (200, 100);
+    let folder = Folder::new("reloads");
+    let light = Light::in_folder(&folder.file("app"));
+    let site = deployment(&folder, &light);
+    let mut callers = Callers::new();
+    for number in 0..calls {
+        callers.dial(&site, number);
+        callers.until(Duration::from_millis(5), |_| false);
+    }
+    callers.all_answered();
+    let first: Vec<SessionId> = callers.open.keys().copied().collect();
+    let (mut took, mut hashes) = (Vec::new(), BTreeSet::from([hash(&site)]));
+    for round in 1..=reloads {
+        light.write(round + 1);
+        let start = os::now();
+        let applied = site.reload(None).unwrap_or_else(|error| panic!("{error}"));
+        took.push(start.elapsed());
+        assert!(hashes.insert(applied.running.hash.to_string()), "each version has a hash of its own");
+        // One old caller asks their version's table, and a new one calls.
+        callers.press(first[round % first.len()], '1');
+        callers.dial(&site, calls + round);
+        callers.all_answered();
+
+        let named = light.spoil(round + 1);
+        let error = site.reload(None).expect_err("a bad version").to_string();
+        assert!(error.contains(named), "round {round}: {error}");
+        assert_eq!(hash(&site), &*applied.running.hash, "what ran runs on");
+        for served in site.versions.served() {
+            assert_eq!(served.expect("a shard answers").running, applied.running.hash);
+        }
+        assert_eq!(callers.dropped, Vec::<String>::new(), "round {round}");
+    }
+    assert_eq!(site.calls(), (calls + reloads) as u64, "all at once");
+    for session in callers.open.keys().copied().collect::<Vec<_>>() {
+        callers.press(session, '1');
+    }
+    callers.until(Duration::from_secs(2), |_| false);
+    assert_eq!(callers.dropped, Vec::<String>::new());
+    let expected = callers.leave();
+    assert!(callers.until(SOON, |_| records(&site).len() == expected.len()), "one record a call");
+    let records = records(&site);
+    for (name, hash) in &expected {
+        let record = &records[name];
+        assert_eq!(record["application"]["hash"], **hash, "{name} kept its version");
+        assert_eq!(
+            (&record["application"]["id"], &record["cause"]),
+            (&"light".into(), &"caller_hung_up".into())
+        );
+        let blocks = blocks(record);
+        assert!(blocks.contains(&"own") && !blocks.contains(&"foreign"), "{name}: {blocks:?}");
+    }
+    took.sort_unstable();
+    println!(
+        "{reloads} reloads and as many refusals under {calls} to {} calls: a reload takes {:?} (median), {:?} at most",
+        expected.len(),
+        took[took.len() / 2],
+        took[took.len() - 1]
+    );
+    site.stop();
+}
+
+#[test]
+fn a_version_goes_from_memory_with_its_last_call() {
+    let folder = Folder::new("freed");
+    let light = Light::in_folder(&folder.file("app"));
+    let site = deployment(&folder, &light);
+    let first = Arc::downgrade(&site.application().application);
+    let clips = Arc::downgrade(&site.application().clips);
+    let mut callers = Callers::new();
+    callers.dial(&site, 1);
+    callers.all_answered();
+    for version in 2..5 {
+        light.write(version);
+        site.reload(None).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let second = Arc::downgrade(&site.application().application);
+    assert!(first.upgrade().is_some() && clips.upgrade().is_some(), "its call runs");
+    light.write(5);
+    site.reload(None).unwrap_or_else(|error| panic!("{error}"));
+    assert!(second.upgrade().is_none(), "a version without calls goes at once");
+    callers.leave();
+    let gone = callers.until(SOON, |_| first.strong_count() == 0 && clips.strong_count() == 0);
+    assert!(gone, "{} and {} still hold it", first.strong_count(), clips.strong_count());
+    site.stop();
+}
+
+#[test]
+fn a_trial_gets_its_share_of_new_calls_and_ends_both_ways() {
+    let folder = Folder::new("trial");
+    let light = Light::in_folder(&folder.file("app"));
+    let other = Light::in_folder(&folder.file("other"));
+    other.write(2);
+    let site = deployment(&folder, &light);
+    let main = hash(&site);
+    let mut callers = Callers::new();
+    let from = Some(ApplicationSource::Folder(other.path().to_owned()));
+    let trial = site.versions.apply(Change::Canary { from, percent: 40 }).expect("a trial");
+    let trial = trial.canary.expect("on trial").0.hash.to_string();
+    let mut number = 0;
+    let mut call = |callers: &mut Callers, count: usize| {
+        for _ in 0..count {
+            callers.dial(&site, number);
+            number += 1;
+        }
+        callers.all_answered();
+        callers.leave();
+        callers.leaving = false;
+        assert!(callers.until(SOON, |_| records(&site).len() == number), "records of {number} calls");
+        records(&site)
+    };
+    // 60 calls at 40 %: outside of 8 to 42 less often than once in a million runs.
+    let seen = call(&mut callers, 60);
+    let on_trial = seen.values().filter(|record| record["application"]["canary"] == true).count();
+    assert!((8..=42).contains(&on_trial), "{on_trial} of 60");
+    for record in seen.values() {
+        let wanted = if record["application"]["canary"] == true { &trial } else { &main };
+        assert_eq!(record["application"]["hash"], **wanted);
+    }
+    let begun =
+        |place: usize| -> u64 { site.versions.served().iter().flatten().map(|s| s.begun[place]).sum() };
+    assert_eq!((begun(0), begun(1)), (60 - on_trial as u64, on_trial as u64), "what the status counts");
+
+    // A new running version leaves the trial alone; no share means no call.
+    light.write(3);
+    site.reload(None).expect("a new running version");
+    let none = site.versions.apply(Change::Canary { from: None, percent: 0 }).expect("another share");
+    assert_eq!(none.canary.expect("still there").0.hash.to_string(), trial);
+    let all_main = call(&mut callers, 10);
+    assert_eq!(all_main.values().filter(|r| r["application"]["canary"] == true).count(), on_trial);
+    site.versions.apply(Change::Promote).expect("promoted");
+    assert_eq!(hash(&site), trial);
+    let promoted = call(&mut callers, 10);
+    let of_trial = promoted.values().filter(|record| record["application"]["hash"] == *trial).count();
+    assert_eq!(of_trial, on_trial + 10);
+    assert!(matches!(site.versions.apply(Change::Back), Err(ReloadError::NoCanary)));
+    assert!(matches!(
+        site.versions.apply(Change::Canary { from: None, percent: 101 }),
+        Err(ReloadError::Percent(101))
+    ));
+    assert_eq!(hash(&site), trial, "the running version now is loaded from the other folder");
+    other.write(4);
+    assert_ne!(site.reload(None).expect("reloaded").running.hash.to_string(), trial);
+    site.stop();
+}
+
+/// Somebody in the queue, and then with an agent, while versions change.
+#[test]
+fn who_waits_and_who_talks_keeps_their_version() {
+    let folder = Folder::new("handoff");
+    let light = Light::in_folder(&folder.file("app"));
+    let agent = Handset::agent();
+    let site = Site::of("handoff-data", light.path(), 1, &[]);
+    let first = hash(&site.deployment);
+    let mut stage = Stage::new(vec![Handset::new("caller"), agent]);
+    stage.handsets[0].dial(&site.uri());
+    stage.answer(0, "hello", "2");
+    let waits = |all: &[Handset]| all[0].traces.iter().any(|trace| trace["state"] == "waiting");
+    assert!(stage.until(IN_TIME, waits), "the caller waits");
+    light.write(2);
+    site.deployment.reload(None).expect("a reload while somebody waits");
+    // An agent who comes with new settings takes the caller who waited before.
+    let path = site.folder.file("countersign.yaml");
+    let settings = fs::read_to_string(&path).expect("settings");
+    let address = stage.handsets[1].phone.address;
+    let ana = "- {name: ana, queues: [general]";
+    assert!(settings.contains(ana));
+    fs::write(&path, settings.replace(ana, &format!("{ana}, sip: \"sip:agent@{address}\"")))
+        .expect("settings");
+    site.deployment.reload(None).expect("new settings");
+    stage.joined(0);
+    light.write(3);
+    site.deployment.reload(None).expect("a reload while two talk");
+    assert!(!stage.until(Duration::from_secs(1), |all| all[0].ended.is_some()), "they go on talking");
+    stage.hang_up(0);
+    let done = stage.until(SOON, |_| records(&site.deployment).len() == 1);
+    assert!(done);
+    let record = records(&site.deployment).remove("bank").expect("its record");
+    assert_eq!(record["application"]["hash"], *first);
+    assert_eq!(record["agents"].as_array().map(Vec::len), Some(1));
+    site.deployment.stop();
+}
+
+#[test]
+fn settings_come_with_a_reload_and_a_missing_queue_is_refused() {
+    let folder = Folder::new("settings");
+    let light = Light::in_folder(&folder.file("app"));
+    let site = deployment(&folder, &light);
+    let before = hash(&site);
+    let flow = fs::read_to_string(light.path().join("light.flow.yaml")).expect("the flow");
+    light.put("light.flow.yaml", &flow.replace("queue: general", "queue: cards"));
+    let error = site.reload(None).expect_err("no such queue").to_string();
+    assert!(error.contains("`cards`") && error.contains("`queues:`"), "{error}");
+    assert_eq!(hash(&site), before);
+    let path = folder.file("data-folder").join("countersign.yaml");
+    let settings = fs::read_to_string(&path).expect("settings");
+    fs::write(
+        &path,
+        settings.replace("  general: {places: 100}", "  cards: {places: 7}\n  general: {places: 9}"),
+    )
+    .expect("new settings");
+    let applied = site.reload(None).expect("the queue is there now");
+    assert!(applied.notes.is_empty(), "{:?}", applied.notes);
+    let house = site.versions.house().expect("the switchboard answers");
+    let queues: Vec<(&str, usize)> = house.queues.iter().map(|q| (q.name.as_str(), q.places)).collect();
+    assert_eq!(queues, [("cards", 7), ("general", 9)]);
+    let settings = fs::read_to_string(&path).expect("settings");
+    fs::write(&path, settings.replace("calls: 2000", "calls: 3000")).expect("new settings");
+    let notes = site.reload(None).expect("reloaded").notes;
+    assert!(notes.len() == 1 && notes[0].contains("`limits.calls`"), "{notes:?}");
+    fs::write(&path, "trunk: []\n").expect("bad settings");
+    let error = site.reload(None).expect_err("bad settings").to_string();
+    assert!(error.contains("countersign.yaml"), "{error}");
+    site.stop();
+}
+
+#[test]
+fn a_folder_that_goes_a_link_that_turns_and_a_second_write_do_no_harm() {
+    let folder = Folder::new("files");
+    let [one, two] = ["one", "two"].map(|name| Light::in_folder(&folder.file(name)));
+    two.write(2);
+    let current = folder.file("current");
+    std::os::unix::fs::symlink(one.path(), &current).expect("a link");
+    let light = Light::in_folder(&folder.file("unused"));
+    let site = deployment(&folder, &light);
+    let source = ApplicationSource::Folder(current.clone());
+    let first = site.reload(Some(source)).expect("by the link").running.hash;
+    // As deployments do: a new link takes the old one's name in one step.
+    let next = folder.file("next");
+    std::os::unix::fs::symlink(two.path(), &next).expect("a link");
+    fs::rename(&next, &current).expect("the link turns");
+    let second = site.reload(None).expect("by the turned link").running;
+    assert!(second.title == "Light 2" && second.hash != first, "{second:?}");
+    fs::remove_dir_all(two.path()).expect("the folder goes");
+    let error = site.reload(None).expect_err("nothing there").to_string();
+    assert!(error.contains("current"), "{error}");
+    assert_eq!(hash(&site), *second.hash);
+    let mut callers = Callers::new();
+    callers.dial(&site, 1);
+    callers.all_answered();
+    callers.leave();
+    site.stop();
+}
+
+#[test]
+fn a_reload_never_sees_half_of_a_deployment_by_link_nor_two_halves_of_two() {
+    let folder = Folder::new("halves");
+    let [one, two] = ["one", "two"].map(|name| Light::in_folder(&folder.file(name)));
+    two.write(2);
+    let current = folder.file("current");
+    std::os::unix::fs::symlink(one.path(), &current).expect("a link");
+    let light = Light::in_folder(&folder.file("unused"));
+    let site = deployment(&folder, &light);
+    let source = ApplicationSource::Folder(current.clone());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let turning = || {
+        let mut turns = 0_u32;
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            for target in [&two, &one] {
+                let next = folder.file("next");
+                std::os::unix::fs::symlink(target.path(), &next).expect("a link");
+                fs::rename(&next, &current).expect("the link turns");
+                turns += 1;
+            }
+        }
+        turns
+    };
+    std::thread::scope(|scope| {
+        let turns = scope.spawn(turning);
+        for _ in 0..20 {
+            let applied = site.reload(Some(source.clone())).unwrap_or_else(|error| panic!("{error}"));
+            let table = &site.application().application.services.services[0].calls[0].table;
+            let version = table.rows[0][1].as_str();
+            assert_eq!(
+                applied.running.title,
+                format!("Light {version}"),
+                "flow and table are of one version"
+            );
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(turns.join().expect("the link turned") > 20);
+    });
+    site.stop();
+}
+
+#[test]
+fn reloads_at_once_are_made_one_after_the_other_and_none_while_draining() {
+    let folder = Folder::new("at-once");
+    let light = Light::in_folder(&folder.file("app"));
+    let others: Vec<Light> = (2..6)
+        .map(|version| {
+            let other = Light::in_folder(&folder.file(&format!("app{version}")));
+            other.write(version);
+            other
+        })
+        .collect();
+    let site = deployment(&folder, &light);
+    std::thread::scope(|scope| {
+        let reload = |light: &Light| {
+            let source = ApplicationSource::Folder(light.path().to_owned());
+            site.reload(Some(source)).map(|applied| (applied.before, applied.running.hash))
+        };
+        let threads: Vec<_> = others.iter().map(|other| scope.spawn(move || reload(other))).collect();
+        let made: Vec<_> = threads.into_iter().map(|t| t.join().expect("no panic").expect("made")).collect();
+        // A chain: each found what another had left, and the last one runs.
+        let befores: BTreeSet<_> = made.iter().map(|(before, _)| before.clone()).collect();
+        assert_eq!(befores.len(), others.len(), "{made:?}");
+        let last = made.iter().find(|(_, hash)| !befores.contains(hash)).expect("a last one");
+        assert_eq!(hash(&site), *last.1);
+    });
+    let running = hash(&site);
+    site.drain();
+    assert!(matches!(site.reload(None), Err(ReloadError::Draining)));
+    assert_eq!(hash(&site), running);
+    site.stop();
+}
