@@ -25,6 +25,10 @@ enum Command {
     Reload(cli::reload::Arguments),
     /// Show what is served: versions, calls, queues, agents.
     Status(cli::status::Arguments),
+    /// List calls that are over.
+    Calls(cli::calls::ListArguments),
+    /// Tell a call that is over, step by step.
+    Explain(cli::calls::ExplainArguments),
     /// Take no new calls, and end when those that run have ended.
     Drain(cli::drain::Arguments),
     /// Check application folders: everything that is wrong, at once.
@@ -52,6 +56,8 @@ fn main() -> ExitCode {
         None => cli::serve::demo(),
         Some(Command::Serve(arguments)) => cli::serve::run(arguments),
         Some(Command::Reload(arguments)) => cli::reload::run(arguments),
+        Some(Command::Calls(arguments)) => cli::calls::list(arguments),
+        Some(Command::Explain(arguments)) => cli::calls::explain(arguments),
         Some(Command::Status(arguments)) => cli::status::run(arguments),
         Some(Command::Drain(arguments)) => cli::drain::run(arguments),
         Some(Command::Check(arguments)) => cli::check::run(arguments),

@@ -15,6 +15,7 @@ use countersign::driver::application::ApplicationSource;
 use countersign::driver::os;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::versions::{Change, ReloadError};
+use countersign::flow::document::Does;
 use countersign::phone::{Phone, PhoneConfig, PhoneEvent};
 use countersign::sip::SessionId;
 use countersign::sip::timers::TimerConfig;
@@ -400,7 +401,8 @@ fn a_reload_never_sees_half_of_a_deployment_by_link_nor_two_halves_of_two() {
         let turns = scope.spawn(turning);
         for _ in 0..20 {
             let applied = site.reload(Some(source.clone())).unwrap_or_else(|error| panic!("{error}"));
-            let table = &site.application().application.services.services[0].calls[0].table;
+            let application = site.application().application;
+            let Does::Find(table) = &application.services.services[0].calls[0].does else { panic!("a table") };
             let version = table.rows[0][1].as_str();
             assert_eq!(
                 applied.running.title,

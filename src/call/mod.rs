@@ -10,6 +10,7 @@
 mod callee;
 mod caller;
 mod conductor;
+pub mod explain;
 mod handoff;
 mod io;
 mod leg;

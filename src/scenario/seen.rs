@@ -133,6 +133,10 @@ impl From<&TraceEvent> for Seen {
                 level: level.to_string(),
                 factors: factors.iter().map(ToString::to_string).collect(),
             },
+            TraceEvent::Skipped { verb } => Self::Other(format!("{verb} is skipped")),
+            TraceEvent::Service { service, call, result, .. } => {
+                Self::Other(format!("the service {service}.{call}: {result}"))
+            }
             TraceEvent::Protected { level } => Self::Other(format!("a look-up needs the level {level}")),
             TraceEvent::HandOff { verb, state, agent } => Self::HandOff {
                 verb: (*verb).to_owned(),

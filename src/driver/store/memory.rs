@@ -199,6 +199,14 @@ impl Store for MemoryStore {
         Ok(self.tables().calls.iter().rev().take(limit).cloned().collect())
     }
 
+    fn calls_named(&self, beginning: &str) -> Result<Vec<CallRow>, StoreError> {
+        let begins = |row: &&CallRow| {
+            let record: Option<serde_json::Value> = serde_json::from_str(&row.record).ok();
+            record.is_some_and(|record| record["call"].as_str().is_some_and(|name| name.starts_with(beginning)))
+        };
+        Ok(self.tables().calls.iter().filter(begins).take(2).cloned().collect())
+    }
+
     fn scrub(&self) -> Result<(), StoreError> {
         Ok(())
     }

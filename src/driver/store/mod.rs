@@ -241,6 +241,8 @@ pub trait Store: Send + Sync {
     fn add_calls(&self, calls: &[CallRow]) -> Result<(), StoreError>;
     /// The last `limit` calls, newest first.
     fn calls(&self, limit: u32) -> Result<Vec<CallRow>, StoreError>;
+    /// Calls whose name (`call` in the record) begins so, two at most: more make no difference.
+    fn calls_named(&self, beginning: &str) -> Result<Vec<CallRow>, StoreError>;
     /// Leaves no trace of deleted rows in the files.
     fn scrub(&self) -> Result<(), StoreError>;
 }

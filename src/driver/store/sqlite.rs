@@ -20,7 +20,7 @@ pub struct SqliteStore {
     path: PathBuf,
 }
 
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -48,6 +48,9 @@ CREATE TABLE memories (
 ) WITHOUT ROWID;
 CREATE INDEX memories_by_age ON memories (until);
 ";
+
+/// What came with schema 3.
+const CALLS_BY_NAME: &str = "CREATE INDEX calls_by_name ON calls (json_extract(record, '$.call'));";
 
 /// Counters of claims that nobody stands behind go after so long: well beyond every window and lock.
 const GHOSTS_KEPT_MILLIS: i64 = 31 * 24 * 3600 * 1000;
@@ -109,6 +112,15 @@ impl SqliteStore {
     }
 }
 
+fn call_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<CallRow> {
+    Ok(CallRow {
+        at: UnixTime(row.get(0)?),
+        record: row.get(1)?,
+        caller_hash: row.get(2)?,
+        caller: row.get(3)?,
+    })
+}
+
 /// Makes the tables that lack.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -116,7 +128,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     if version > SCHEMA {
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA });
     }
-    for (schema, tables) in (1..).zip([TABLES, MEMORIES]).filter(|(schema, _)| *schema > version) {
+    for (schema, tables) in (1..).zip([TABLES, MEMORIES, CALLS_BY_NAME]).filter(|(schema, _)| *schema > version) {
         transaction.execute_batch(tables)?;
         transaction.pragma_update(None, "user_version", schema)?;
     }
@@ -423,14 +435,16 @@ impl Store for SqliteStore {
         let connection = self.connection();
         let sql = "SELECT at, record, caller_hash, caller FROM calls ORDER BY id DESC LIMIT ?1";
         let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map([limit], |row| {
-            Ok(CallRow {
-                at: UnixTime(row.get(0)?),
-                record: row.get(1)?,
-                caller_hash: row.get(2)?,
-                caller: row.get(3)?,
-            })
-        })?;
+        let rows = statement.query_map([limit], call_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn calls_named(&self, beginning: &str) -> Result<Vec<CallRow>, StoreError> {
+        let connection = self.connection();
+        let sql = "SELECT at, record, caller_hash, caller FROM calls WHERE json_extract(record, '$.call') >= ?1 \
+                   AND json_extract(record, '$.call') < ?1 || char(0x10ffff) LIMIT 2";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map([beginning], call_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -128,18 +128,27 @@ impl Vault {
     /// # Errors
     /// When the store fails or a number does not open.
     pub fn calls(&self, limit: u32) -> Result<Vec<StoredCall>, VaultError> {
-        let stored = |row: CallRow| {
-            let caller = match (row.caller_hash, row.caller) {
-                (Some(hash), Some(sealed)) => {
-                    let opened = seal::open(&self.records, caller_label(&hash), &sealed)?;
-                    let number = String::from_utf8(opened.expose().clone()).map_err(|_| StoreError::Row)?;
-                    Some(Secret::new(number))
-                }
-                _ => None,
-            };
-            Ok(StoredCall { at: row.at, record: row.record, caller })
+        self.store.calls(limit)?.into_iter().map(|row| self.stored(row)).collect()
+    }
+
+    /// The call records whose call's name begins so, two at most.
+    ///
+    /// # Errors
+    /// As [`Vault::calls`].
+    pub fn calls_named(&self, beginning: &str) -> Result<Vec<StoredCall>, VaultError> {
+        self.store.calls_named(beginning)?.into_iter().map(|row| self.stored(row)).collect()
+    }
+
+    fn stored(&self, row: CallRow) -> Result<StoredCall, VaultError> {
+        let caller = match (row.caller_hash, row.caller) {
+            (Some(hash), Some(sealed)) => {
+                let opened = seal::open(&self.records, caller_label(&hash), &sealed)?;
+                let number = String::from_utf8(opened.expose().clone()).map_err(|_| StoreError::Row)?;
+                Some(Secret::new(number))
+            }
+            _ => None,
         };
-        self.store.calls(limit)?.into_iter().map(stored).collect()
+        Ok(StoredCall { at: row.at, record: row.record, caller })
     }
 }
 

@@ -164,6 +164,20 @@ pub enum LookupReply {
     Unavailable,
 }
 
+impl LookupReply {
+    /// What traces call it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Found(_) => "found",
+            Self::NotFound => "not_found",
+            Self::Many => "many",
+            Self::Declined => "declined",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// What is to be done with the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandOffRequest {
@@ -322,6 +336,24 @@ pub enum TraceEvent {
         /// Its verb.
         verb: &'static str,
     },
+    /// A step was passed by: its `when` does not hold.
+    Skipped {
+        /// Its verb.
+        verb: &'static str,
+    },
+    /// A service was asked.
+    Service {
+        /// Its name.
+        service: Name,
+        /// The call of it.
+        call: Name,
+        /// `found`, `not_found`, `many`, `declined`, `unavailable`; `useless` for a reply that is not what is
+        /// declared, `late` for none in time.
+        result: &'static str,
+        /// How long it took.
+        #[serde(rename = "took_ms", serialize_with = "millis")]
+        took: Duration,
+    },
     /// A step ended by one of its outcomes.
     Outcome {
         /// The step's verb.
@@ -428,4 +460,8 @@ pub enum TraceEvent {
         /// Why.
         cause: HangupCause,
     },
+}
+
+fn millis<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }

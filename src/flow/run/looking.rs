@@ -16,6 +16,7 @@ use super::{FlowRun, Life, State};
 /// A question to a service under way.
 pub(super) struct LookingUp {
     pub(super) ask: AskId,
+    since: Instant,
     deadline: Instant,
     /// When to say that it takes a moment.
     say_at: Option<Instant>,
@@ -94,6 +95,7 @@ impl FlowRun {
         let speaks = step.while_waiting.is_some() && self.life == Life::Caller && self.answered;
         self.state = State::LookingUp(Box::new(LookingUp {
             ask,
+            since: now,
             deadline: now + step.timeout,
             say_at: speaks.then(|| now + A_MOMENT),
             reply: None,
@@ -114,6 +116,7 @@ impl FlowRun {
     }
 
     pub(crate) fn looked_up(&mut self, now: Instant, reply: LookupReply) {
+        self.trace_service(now, reply.name());
         match &mut self.state {
             // Let "one moment please" end: a word cut in the middle sounds like a fault.
             State::LookingUp(looking) if self.playing.is_some() => looking.reply = Some(reply),
@@ -136,6 +139,7 @@ impl FlowRun {
         }
         if looking.deadline <= now {
             self.stop_playing();
+            self.trace_service(now, "late");
             return self.use_reply(now, LookupReply::Unavailable);
         }
         if looking.say_at.is_none_or(|say| say > now) {
@@ -148,6 +152,18 @@ impl FlowRun {
         }
     }
 
+    /// Tells what came of a question, and how long it took.
+    fn trace_service(&mut self, now: Instant, result: &'static str) {
+        let app = Arc::clone(&self.app);
+        if let State::LookingUp(looking) = &self.state
+            && let Some(step) = self.enquiry(&app)
+        {
+            let (service, call) = (Name::from(step.service), Name::from(step.call));
+            let took = now.saturating_duration_since(looking.since);
+            self.trace(TraceEvent::Service { service, call, result, took });
+        }
+    }
+
     fn use_reply(&mut self, now: Instant, reply: LookupReply) {
         let app = Arc::clone(&self.app);
         let Some(step) = self.enquiry(&app) else { return };
@@ -155,7 +171,7 @@ impl FlowRun {
             self.clear_results(frame.flow);
         }
         let exit = match reply {
-            LookupReply::Found(fields) => self.keep_reply(step.reply, &fields),
+            LookupReply::Found(fields) => self.keep_reply(now, step.reply, &fields),
             LookupReply::NotFound => Exit::Outcome("not_found"),
             LookupReply::Declined if self.has_outcome(&app, "declined") => Exit::Outcome("declined"),
             LookupReply::Many | LookupReply::Declined | LookupReply::Unavailable => {
@@ -167,7 +183,12 @@ impl FlowRun {
 
     /// Stores the fields. A field that lacks, or is not what the service declares, makes the whole reply
     /// useless: a balance that can't be read must not be spoken as nothing.
-    fn keep_reply(&mut self, reply: &[(String, VarId)], fields: &[(String, String)]) -> Exit {
+    fn keep_reply(
+        &mut self,
+        now: Instant,
+        reply: &[(String, VarId)],
+        fields: &[(String, String)],
+    ) -> Exit {
         let mut values = Vec::with_capacity(reply.len());
         for (name, var) in reply {
             let text = fields.iter().find(|(field, _)| field == name).map(|(_, text)| text);
@@ -176,7 +197,10 @@ impl FlowRun {
                 text.zip(variable).and_then(|(text, variable)| Value::text(text).into_type(&variable.ty));
             match value {
                 Some(value) => values.push((*var, value)),
-                None => return Exit::Outcome("unavailable"),
+                None => {
+                    self.trace_service(now, "useless");
+                    return Exit::Outcome("unavailable");
+                }
             }
         }
         for (var, value) in values {

@@ -32,6 +32,7 @@ impl FlowRun {
         let Some(frame) = self.frames.last() else { return self.end(now, HangupCause::Fault) };
         let Some(step) = frame.step(&app) else { return self.fail(now, "a block has no further step") };
         if step.when.as_ref().is_some_and(|condition| !self.scope(now).holds(condition)) {
+            self.trace(TraceEvent::Skipped { verb: step.kind.verb() });
             return self.next_step();
         }
         if step.kind.node().spec().needs_caller {

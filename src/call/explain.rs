@@ -1,0 +1,214 @@
+//! A call that is over, told in words from its record: step by step, for whoever runs the flow.
+//!
+//! It reads the stored record and nothing else, so that calls of former versions can be told too; an event
+//! that it does not know is shown as it stands. A record holds no key, no number that was typed and nothing
+//! of class personal, so neither does this.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+/// The events of a record, each in a line of its own.
+#[must_use]
+pub fn steps(record: &Value) -> String {
+    let mut out = String::new();
+    let events = record["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for event in events {
+        let Some(what) = told(event) else { continue };
+        // A block is a heading; what happens in it stands below.
+        let indent = if event["event"] == "block" { "" } else { "  " };
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "{}  {indent}{what}", clock(event["at_ms"].as_u64().unwrap_or(0)));
+    }
+    if let Some(dropped) = record["events_dropped"].as_u64().filter(|dropped| *dropped > 0) {
+        let _ = writeln!(out, "{:9}  {dropped} further events were not kept", "");
+    }
+    out
+}
+
+/// Why a call ended, as a sentence.
+#[must_use]
+pub fn cause(record: &Value) -> String {
+    let name = record["cause"].as_str().unwrap_or_default();
+    match name {
+        "flow_done" => "the flow hung up, its work done",
+        "flow_busy" => "the flow said busy",
+        "flow_rejected" => "the flow rejected the call",
+        "flow_fault" => "the flow could not go on",
+        "caller_hung_up" => "the caller hung up",
+        "cancelled" => "the caller gave up before the call was answered",
+        "no_port" => "no media port was free: give `serve` more with --rtp-ports",
+        "not_acceptable" => "no codec in common with the caller's side",
+        "no_ack" => "the caller's side never confirmed the answer",
+        "unreachable" => "the caller's side did not answer any more",
+        "media_timeout" => "no media came from the caller for too long",
+        "max_duration" => "it lasted as long as a call may",
+        "shutdown" => "the server was stopped",
+        other => other,
+    }
+    .to_owned()
+}
+
+/// `01:02.345`
+fn clock(millis: u64) -> String {
+    format!("{:02}:{:02}.{:03}", millis / 60_000, millis / 1000 % 60, millis % 1000)
+}
+
+/// One event in words; `None` for what only repeats another.
+fn told(event: &Value) -> Option<String> {
+    let text = |field: &str| event[field].as_str().unwrap_or_default();
+    Some(match text("event") {
+        "block" => format!("block {}", text("block")),
+        "step" => text("verb").to_owned(),
+        "skipped" => format!("{} is skipped: its `when` does not hold", text("verb")),
+        "outcome" => outcome(text("verb"), text("outcome"), text("arm")),
+        "prompt" => format!("says `{}`", text("prompt")),
+        "interrupted" => "a key cuts the prompt short".to_owned(),
+        "asks" => asks(event),
+        "waits" => "the question is said; the caller's time runs".to_owned(),
+        "retry" => retry(text("why"), event["failures"].as_u64().unwrap_or(0)),
+        "variable" if text("value").is_empty() => format!("{} is empty", text("variable")),
+        "variable" => format!("{} is {}", text("variable"), text("value")),
+        "fact" => format!("{}: {}", text("fact"), text("value")),
+        "language" => format!("the language is {}", text("language")),
+        "notice" => format!("notice `{}`, version {}, is heard", text("prompt"), text("version")),
+        "level" => format!("the level is {}{}", text("level"), proved(event)),
+        "protected" => format!("the service is not asked: it needs the level {}", text("level")),
+        "service" => service(event),
+        "hand_off" => hand_off(text("verb"), text("state"), event["agent"].as_str()),
+        "audit" => format!("noted in the audit log: {}", text("name")),
+        "error" => format!("ERROR: {}", text("what")),
+        "finished" => format!("the flow is over: {}", finished(text("cause"))),
+        "answered" => "the call is answered".to_owned(),
+        "clip_missing" => "a recording is not there; the rest is played".to_owned(),
+        "held" => "the caller puts us on hold".to_owned(),
+        "resumed" => "the caller is back from hold".to_owned(),
+        "calling" => format!("the phone of {} is called", text("who")),
+        "not_reached" => format!("{} is not reached: {}", text("who"), text("why")),
+        "joined" => format!("the caller and {} are joined", text("who")),
+        "parted" => "the other side is gone, the caller is not".to_owned(),
+        _ => return unknown(event),
+    })
+}
+
+fn outcome(verb: &str, outcome: &str, arm: &str) -> String {
+    // An arm says more where several have one outcome: `key 1`, `case 2`.
+    match arm {
+        "" => format!("{verb} → {outcome}"),
+        arm if arm == outcome => format!("{verb} → {outcome}"),
+        arm => format!("{verb} → {outcome} ({arm})"),
+    }
+}
+
+fn asks(event: &Value) -> String {
+    let choices = event["choices"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names = choices.iter().filter_map(|choice| match choice {
+        Value::String(text) => Some(text.clone()),
+        choice => {
+            let values = choice.as_object()?.values().filter_map(Value::as_str);
+            Some(values.collect::<Vec<_>>().join(" "))
+        }
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
+    match (event["factor"].as_str(), names.is_empty()) {
+        (Some(factor), _) => format!("asks for the {factor}; what is typed is not kept"),
+        (None, true) => "asks for a number; what is typed is not kept".to_owned(),
+        (None, false) => format!("asks for a choice: {names}"),
+    }
+}
+
+fn retry(why: &str, failures: u64) -> String {
+    let why = match why {
+        "no_input" => "nothing is typed",
+        "no_match" => "what is typed does not fit",
+        other => other,
+    };
+    format!("{why} (failure {failures} of this step)")
+}
+
+fn proved(event: &Value) -> String {
+    let factors: Vec<&str> = event["factors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if factors.is_empty() { String::new() } else { format!(", proved by {}", factors.join(" and ")) }
+}
+
+fn service(event: &Value) -> String {
+    let text = |field: &str| event[field].as_str().unwrap_or_default();
+    let result = match text("result") {
+        "found" => "answers",
+        "not_found" => "has nothing of that kind",
+        "many" => "has several",
+        "declined" => "says no",
+        "useless" => "answers with what it does not declare",
+        "late" => "does not answer in time",
+        "unavailable" => "does not answer",
+        other => other,
+    };
+    let took = event["took_ms"].as_u64().unwrap_or(0);
+    format!("the service {}.{} {result} ({took} ms)", text("service"), text("call"))
+}
+
+fn hand_off(verb: &str, state: &str, agent: Option<&str>) -> String {
+    match (state, agent) {
+        ("waiting", _) => "the caller waits in line".to_owned(),
+        ("ringing", _) => "a phone rings".to_owned(),
+        ("connected", Some(agent)) => format!("{agent} has the caller"),
+        ("connected", None) => "somebody has the caller".to_owned(),
+        ("finished", _) => "the talk is over".to_owned(),
+        (other, _) => format!("{verb}: {other}"),
+    }
+}
+
+fn finished(cause: &str) -> &str {
+    match cause {
+        "normal" => "its work is done",
+        "busy" => "it said busy",
+        "rejected" => "it rejected the call",
+        "fault" => "it could not go on",
+        "caller_gone" => "the caller is gone",
+        other => other,
+    }
+}
+
+/// An event of another version of the engine.
+fn unknown(event: &Value) -> Option<String> {
+    let fields = event.as_object()?.iter().filter(|(name, _)| !matches!(name.as_str(), "at_ms" | "event"));
+    let fields: Vec<String> = fields
+        .map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name} {text}"),
+            None => format!("{name} {value}"),
+        })
+        .collect();
+    Some(format!("{} {}", event["event"].as_str()?, fields.join(", ")).trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_event_is_a_sentence_and_an_unknown_one_is_shown_as_it_stands() {
+        let record = json!({
+            "cause": "caller_hung_up",
+            "events": [
+                {"at_ms": 0, "event": "block", "block": "start"},
+                {"at_ms": 62_345, "event": "outcome", "verb": "decide", "outcome": "case 2", "arm": "case 2"},
+                {"at_ms": 62_346, "event": "outcome", "verb": "menu", "outcome": "chosen", "arm": "key 1"},
+                {"at_ms": 62_400, "event": "level", "level": "basic", "factors": ["pin"]},
+                {"at_ms": 62_500, "event": "service", "service": "crm", "call": "find", "result": "late", "took_ms": 3000},
+                {"at_ms": 62_600, "event": "sang", "song": "la", "notes": 3},
+            ],
+            "events_dropped": 4
+        });
+        let expected = "00:00.000  block start\n\
+                        01:02.345    decide → case 2\n\
+                        01:02.346    menu → chosen (key 1)\n\
+                        01:02.400    the level is basic, proved by pin\n\
+                        01:02.500    the service crm.find does not answer in time (3000 ms)\n\
+                        01:02.600    sang notes 3, song la\n          \
+                        \u{20}4 further events were not kept\n";
+        assert_eq!(steps(&record), expected);
+        assert_eq!(cause(&record), "the caller hung up");
+        assert_eq!(steps(&json!({})), "");
+    }
+}

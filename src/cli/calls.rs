@@ -1,0 +1,160 @@
+//! `countersign calls` and `countersign explain`: calls that are over.
+
+#![expect(clippy::print_stdout, reason = "a command talks to its user")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use countersign::call::explain;
+use countersign::driver::vault::{StoredCall, Vault};
+use countersign::units::UnixTime;
+use serde_json::Value;
+
+/// List calls that are over.
+#[derive(clap::Args)]
+pub(crate) struct ListArguments {
+    /// How many, the latest first.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    last: u32,
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t = super::Format::Text)]
+    format: super::Format,
+}
+
+/// Tell a call that is over, step by step.
+#[derive(clap::Args)]
+pub(crate) struct ExplainArguments {
+    /// The call, as `countersign calls` lists it; its first characters will do.
+    #[arg(value_name = "CALL-ID")]
+    call: String,
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// How it is printed; `json` is the record as it is stored.
+    #[arg(long, value_enum, default_value_t = super::Format::Text)]
+    format: super::Format,
+}
+
+/// Runs `calls`.
+pub(crate) fn list(arguments: ListArguments) -> ExitCode {
+    super::ended(listed(&arguments))
+}
+
+/// Runs `explain`.
+pub(crate) fn explain(arguments: ExplainArguments) -> ExitCode {
+    super::ended(explained(&arguments))
+}
+
+fn listed(arguments: &ListArguments) -> Result<(), String> {
+    let records = read(super::existing(&arguments.data)?.calls(arguments.last).map_err(super::text)?)?;
+    match arguments.format {
+        super::Format::Json => println!("{}", Value::from(records)),
+        super::Format::Text if records.is_empty() => println!("no call has ended yet"),
+        super::Format::Text => records.iter().for_each(|record| println!("{}", line(record))),
+    }
+    Ok(())
+}
+
+fn explained(arguments: &ExplainArguments) -> Result<(), String> {
+    let vault = super::existing(&arguments.data)?;
+    let record = find(&vault, &arguments.call, &arguments.data)?;
+    match arguments.format {
+        super::Format::Json => println!("{}", serde_json::to_string_pretty(&record).map_err(super::text)?),
+        super::Format::Text => print!("{}\n{}", head(&record), explain::steps(&record)),
+    }
+    Ok(())
+}
+
+fn read(stored: Vec<StoredCall>) -> Result<Vec<Value>, String> {
+    let record = |call: StoredCall| serde_json::from_str(&call.record);
+    stored.into_iter().map(record).collect::<Result<_, _>>().map_err(super::text)
+}
+
+/// The one call whose name begins so.
+fn find(vault: &Vault, name: &str, data: &Path) -> Result<Value, String> {
+    let mut found = read(vault.calls_named(name).map_err(super::text)?)?;
+    match (found.pop(), found.is_empty()) {
+        (Some(record), true) => Ok(record),
+        (Some(_), false) => Err(format!("more than one call begins with `{name}`\n  help: give more of it")),
+        (None, _) => {
+            let last = read(vault.calls(SUGGESTED).map_err(super::text)?)?;
+            let lines: Vec<String> = last.iter().map(|record| format!("    {}", line(record))).collect();
+            let help = match lines.is_empty() {
+                true => "no call has ended yet; a call that runs has no record".to_owned(),
+                false => format!("the last calls are\n{}", lines.join("\n")),
+            };
+            Err(format!("there is no call `{name}` in {}\n  help: {help}", data.display()))
+        }
+    }
+}
+
+/// How many calls are suggested in the place of one that is not there.
+const SUGGESTED: u32 = 5;
+
+fn text<'r>(record: &'r Value, field: &str) -> &'r str {
+    record[field].as_str().unwrap_or("–")
+}
+
+fn started(record: &Value) -> String {
+    record["started"].as_i64().map_or_else(|| "–".to_owned(), |at| super::when(UnixTime(at)))
+}
+
+/// From the first message to the end, in seconds.
+fn lasted(record: &Value) -> String {
+    let span = record["ended"].as_i64().zip(record["started"].as_i64());
+    let millis = span.map_or(0, |(ended, started)| ended.saturating_sub(started).max(0));
+    format!("{}.{} s", millis / 1000, millis % 1000 / 100)
+}
+
+/// A call in a line.
+fn line(record: &Value) -> String {
+    let application = &record["application"];
+    let version = application["hash"].as_str().or_else(|| application.as_str()).unwrap_or("–");
+    format!(
+        "{}  {}  {:>8}  to {}  {} {version}  level {}  {}",
+        text(record, "call"),
+        started(record),
+        lasted(record),
+        text(record, "dialled"),
+        text(application, "id"),
+        text(record, "level"),
+        text(record, "cause"),
+    )
+}
+
+fn head(record: &Value) -> String {
+    let application = &record["application"];
+    let list = |field: &str| {
+        let items: Vec<&str> = record[field].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if items.is_empty() { "nobody".to_owned() } else { items.join(", ") }
+    };
+    let trial = if application["canary"] == true { ", on trial" } else { "" };
+    let factors = record["factors"].as_array().is_some_and(|factors| !factors.is_empty());
+    let proved = if factors { format!(", proved by {}", list("factors")) } else { String::new() };
+    let waited = record["queue_wait_ms"].as_u64().filter(|wait| *wait > 0);
+    let waited = waited.map(|wait| format!(", after {} s in line", wait / 1000)).unwrap_or_default();
+    let media = &record["caller_media"];
+    let media = media.as_object().map(|media| {
+        let of = |field: &str| media.get(field).cloned().unwrap_or(Value::Null);
+        format!("media        {} packets lost of {}, MOS {}\n", of("lost"), of("received"), of("mos"))
+    });
+    format!(
+        "call         {}\napplication  {} ({}), version {}{trial}\nbegan        {}, by {} to {}\nended        after {}: \
+         {}\nlevel        {}{proved}\ntalked to    {}{waited}\n{}",
+        text(record, "call"),
+        text(application, "title"),
+        text(application, "id"),
+        text(application, "hash"),
+        started(record),
+        text(record, "trunk"),
+        text(record, "dialled"),
+        lasted(record),
+        explain::cause(record),
+        text(record, "level"),
+        list("agents"),
+        media.unwrap_or_default(),
+    )
+}
