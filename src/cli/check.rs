@@ -82,7 +82,7 @@ fn check(folder: &Path, data: Option<&Path>) -> Result<Vec<Diagnostic>, String> 
     let source = ApplicationSource::Folder(folder.to_owned());
     let speech = data.map_or(Ok(Speech::default()), Speech::of).map_err(|error| error.to_string())?;
     let files = application::open_with(&source, &speech).map_err(|error| error.to_string())?;
-    let mut found = match flow::load(files.as_ref()) {
+    let mut found = match application::read(files.as_ref()) {
         Ok((_, warnings)) => warnings,
         Err(findings) => findings,
     };

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::embedded;
 use super::prompts::{AudioLibrary, AudioProblem, AudioSources};
+use super::services::sql;
 use super::snapshot::{Fingerprint, Snapshot};
 use super::speech::Speech;
 use crate::diagnostic::{self, Diagnostic};
@@ -121,6 +122,20 @@ pub fn load_with(source: &ApplicationSource, speech: &Speech) -> Result<Loaded, 
     }
 }
 
+/// Reads an application and checks it, with what only the system can tell: whether databases take its statements.
+///
+/// # Errors
+/// Everything that is wrong with it, warnings included.
+pub fn read(files: &dyn Files) -> Result<(Application, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let (application, mut found) = flow::load(files)?;
+    let more = sql::check(&application);
+    if more.is_empty() {
+        return Ok((application, found));
+    }
+    found.extend(more);
+    Err(found)
+}
+
 fn wanted(loaded: &Result<Loaded, ApplicationError>) -> BTreeSet<ClipKey> {
     loaded.as_ref().map(|loaded| loaded.application.clips()).unwrap_or_default()
 }
@@ -131,7 +146,7 @@ fn load_from(
     files: &Snapshot<'_>,
     speech: &Speech,
 ) -> Result<Loaded, ApplicationError> {
-    let (application, warnings) = flow::load(files).map_err(ApplicationError::Check)?;
+    let (application, warnings) = read(files).map_err(ApplicationError::Check)?;
     let wanted: BTreeSet<ClipKey> = application.clips();
     let audio = audio_sources(place);
     // Before the recordings are read: one that changes then is seen to differ afterwards.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::secrets::SecretConfig;
 use super::speech::SpeechConfig;
 
 /// Why the settings can't be used.
@@ -67,6 +68,9 @@ pub struct Config {
     /// Who speaks what nobody recorded, in the order in which they are asked.
     #[serde(default)]
     pub speech: Vec<SpeechConfig>,
+    /// Where the secrets are that applications name.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretConfig>,
     /// Bounds.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -248,6 +252,12 @@ transfers: {}
 # speech:
 #   - command: [espeak-ng, -v, "{voice}", --stdout]     # text by standard input, or as the argument "{text}"
 #     voices: {en-GB: en-gb, es-ES: es}
+
+# Where the secrets are that services.yaml names (`secret:crm/token`): a file that only this user may read, an
+# environment variable, or a credential of systemd.
+secrets: {}
+#  crm/token: {file: /etc/countersign/crm-token}
+#  pay/client: {credential: pay-client}
 
 limits:
   calls: 2000           # at once; more are told to come back later

@@ -24,6 +24,7 @@ use super::keys::{Keys, KeysError};
 use super::os;
 use super::outside::ShardOutside;
 use super::records;
+use super::secrets::{SecretError, Secrets};
 use super::services::{PoolSize, ServicePool, ServicesFrom};
 use super::shard::{self, Mail, Mailbox, ShardSettings};
 use super::site::{Site, UnknownName, check_names};
@@ -76,6 +77,9 @@ pub enum StartError {
     /// The application.
     #[error(transparent)]
     Application(#[from] ApplicationError),
+    /// A secret that the application names.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -129,6 +133,8 @@ pub fn start(settings: &ServeSettings) -> Result<Deployment, StartError> {
     Config::write_default(&settings.data, &loaded.application.queues())?;
     let config = Config::read(&settings.data)?;
     check_names(&settings.data, &config, &loaded.application)?;
+    let secrets = Arc::new(Secrets::new(&settings.data, config.secrets.clone()));
+    settings.services.check(&secrets, &loaded.application)?;
     let access = Access::read(settings, &config)?;
     let claim = Claim::of(&settings.data)?;
     // The address before the keys: a port in use must leave nothing half made.
@@ -141,6 +147,7 @@ pub fn start(settings: &ServeSettings) -> Result<Deployment, StartError> {
         listen: listeners.local,
         signer: vault.token_key().clone(),
         epoch: os::epoch(),
+        secrets,
         more_agents: settings.more_agents.clone(),
     };
     // Fewer descriptors than calls need would show as refused calls, later.
@@ -186,8 +193,9 @@ impl Parts<'_> {
         let pool = VaultPool::start(&self.vault, vault_pool::WORKERS, vault_pool::QUEUE)
             .map_err(|source| system("threads", source))?;
         let pool = Arc::new(pool);
-        let services = ServicePool::start(self.settings.services.source(), PoolSize::default())
-            .map_err(|source| system("threads", source))?;
+        let services =
+            ServicePool::start(self.settings.services.source(&self.site.secrets), PoolSize::default())
+                .map_err(|source| system("threads", source))?;
         let services = Arc::new(services);
         let (records, records_thread) =
             records::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;

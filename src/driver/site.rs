@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::application::Loaded;
 use super::config::Config;
+use super::secrets::Secrets;
 use crate::call::{CallLimits, CallSettings};
 use crate::flow::document::Application;
 use crate::routing::{Agent, AgentName, Contact, QueueName, Roster};
@@ -26,6 +27,8 @@ pub(super) struct Site {
     pub(super) signer: SigningKey,
     /// Both clocks at the start.
     pub(super) epoch: Epoch,
+    /// What services are asked with.
+    pub(super) secrets: Arc<Secrets>,
     /// Agents beside those of the settings, who serve every queue.
     pub(super) more_agents: Vec<(String, String)>,
 }

@@ -62,6 +62,10 @@ impl Files for Snapshot<'_> {
         listed.entry(folder.to_owned()).or_insert_with(|| self.files.list(folder)).clone()
     }
 
+    fn on_disk(&self, path: &str) -> Option<PathBuf> {
+        self.files.on_disk(path)
+    }
+
     fn recordings(&self) -> Option<BTreeSet<String>> {
         self.files.recordings()
     }

@@ -16,6 +16,7 @@ use super::application::{self, ApplicationError, ApplicationSource, Loaded};
 use super::config::{Config, ConfigError};
 use super::house;
 use super::os;
+use super::secrets::{SecretError, Secrets};
 use super::shard::{Mail, Mailbox};
 use super::site::{Site, UnknownName, check_names};
 use super::speech::Speech;
@@ -135,6 +136,9 @@ pub enum ReloadError {
     /// The settings lack a name.
     #[error(transparent)]
     Unknown(#[from] UnknownName),
+    /// A secret is not there.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// It has no files.
     #[error(
         "the application inside the program has no files that could have changed\n  help: name a folder: `countersign \
@@ -217,6 +221,7 @@ impl Versions {
             Change::Back => drop(next.canary.take().ok_or(ReloadError::NoCanary)?),
         }
         self.tell(&next)?;
+        self.site.secrets.moved(next.config.secrets.clone());
         let name = |version: &InUse| version.name();
         let canary = next.canary.as_ref().map(|(canary, percent)| (canary.name(), *percent));
         let applied = Applied { running: name(&next.running), before, canary, warnings, notes };
@@ -242,6 +247,7 @@ impl Versions {
         let loaded = application::load_with(source, &Speech::of(&self.site.data)?)?;
         let config = Config::read(&self.site.data)?;
         check_names(&self.site.data, &config, &loaded.application)?;
+        Secrets::new(&self.site.data, config.secrets.clone()).check(&loaded.application)?;
         // A queue that went from the settings may be needed by the version that stays.
         if let Some(other) = stays {
             check_names(&self.site.data, &config, &other.loaded.application)?;

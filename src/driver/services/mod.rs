@@ -4,7 +4,14 @@
 //! stands in for them. A protected call is refused without a grant before any source is asked, whatever the
 //! kind of the service and whatever the flow says.
 
+mod breaker;
+mod cache;
+mod http;
 mod pool;
+mod real;
+mod reply;
+mod request;
+pub(crate) mod sql;
 mod table;
 
 use std::fmt;
@@ -12,9 +19,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use pool::{PoolSize, Reply, ServicePool};
+pub use real::RealServices;
 
+use super::secrets::{SecretError, Secrets};
 use crate::auth::LevelName;
-use crate::flow::document::{Application, Does, ServiceCall};
+use crate::flow::document::{Application, ServiceCall};
 use crate::flow::run::{Lookup, LookupReply};
 
 /// Something that answers for services.
@@ -26,6 +35,11 @@ pub trait ServiceSource: Send + Sync {
     /// Whether [`Self::answer`] may wait for something; if not, it is called without a worker.
     fn waits(&self, _application: &Application, _lookup: &Lookup) -> bool {
         true
+    }
+
+    /// Wipes what is over; says when there will be more.
+    fn tend(&self, _now: Instant) -> Option<Instant> {
+        None
     }
 }
 
@@ -65,25 +79,6 @@ fn permits(application: &Application, call: &ServiceCall, needed: &LevelName, lo
     high_enough && own
 }
 
-/// The services as `services.yaml` declares them.
-#[derive(Debug, Default)]
-pub struct RealServices {}
-
-impl ServiceSource for RealServices {
-    fn answer(&self, application: &Application, lookup: &Lookup, _deadline: Instant) -> LookupReply {
-        let call =
-            application.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));
-        match call.map(|call| (call, &call.does)) {
-            Some((call, Does::Find(table))) => table::answer(table, call, lookup),
-            _ => LookupReply::Unavailable,
-        }
-    }
-
-    fn waits(&self, _application: &Application, _lookup: &Lookup) -> bool {
-        false
-    }
-}
-
 /// Who answers for the services of a deployment.
 #[derive(Clone, Default)]
 pub enum ServicesFrom {
@@ -104,9 +99,22 @@ impl fmt::Debug for ServicesFrom {
 }
 
 impl ServicesFrom {
-    pub(crate) fn source(&self) -> Arc<dyn ServiceSource> {
+    /// Whether what an application is asked with is there: what is missing is told before a caller notices.
+    ///
+    /// # Errors
+    /// The first secret that can't be had.
+    pub fn check(&self, secrets: &Secrets, application: &Application) -> Result<(), SecretError> {
         match self {
-            Self::Configuration => Arc::new(RealServices::default()),
+            Self::Configuration => secrets.check(application),
+            Self::StandIn(_) => Ok(()),
+        }
+    }
+
+    /// What answers; `secrets` are those of the configuration.
+    #[must_use]
+    pub fn source(&self, secrets: &Arc<Secrets>) -> Arc<dyn ServiceSource> {
+        match self {
+            Self::Configuration => Arc::new(RealServices::new(Arc::clone(secrets))),
             Self::StandIn(source) => Arc::clone(source),
         }
     }

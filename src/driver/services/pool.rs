@@ -55,6 +55,8 @@ struct Line {
     waiting: VecDeque<Job>,
     /// By service: how many of its calls are under way.
     running: HashMap<String, usize>,
+    /// When the source wants to be looked after.
+    tend: Option<Instant>,
     closed: bool,
 }
 
@@ -163,12 +165,32 @@ impl Shared {
                 *line.running.entry(job.lookup.service.clone()).or_default() += 1;
                 return Some(job);
             }
-            line = self.wake.wait(line).unwrap_or_else(PoisonError::into_inner);
+            line = self.rest(line);
+        }
+    }
+
+    /// Waits for work; meanwhile somebody looks after what the source keeps.
+    fn rest<'l>(&'l self, mut line: MutexGuard<'l, Line>) -> MutexGuard<'l, Line> {
+        let now = os::now();
+        if line.tend.is_some_and(|at| at <= now) {
+            line.tend = None;
+            drop(line);
+            let next = self.source.tend(now);
+            line = self.line();
+            line.tend = next.into_iter().chain(line.tend).min();
+            return line;
+        }
+        match line.tend.map(|at| at.saturating_duration_since(now)) {
+            None => self.wake.wait(line).unwrap_or_else(PoisonError::into_inner),
+            Some(wait) => self.wake.wait_timeout(line, wait).unwrap_or_else(PoisonError::into_inner).0,
         }
     }
 
     fn done(&self, service: &str) {
+        // What came may be kept for a while: it is looked after from now on.
+        let tend = self.source.tend(os::now());
         let mut line = self.line();
+        line.tend = tend.into_iter().chain(line.tend).min();
         if let Some(running) = line.running.get_mut(service) {
             *running -= 1;
             if *running == 0 {

@@ -254,12 +254,12 @@ pub(super) fn reply_path(node: &Node, findings: &mut Findings) -> Option<Vec<Str
 
 fn currency(node: &Node, ty: &Type, findings: &mut Findings) -> Option<String> {
     let text = fields::text(node, "a currency", findings)?;
-    if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()) && *ty == Type::Money {
+    if matches!(text.as_str(), "EUR" | "GBP") && *ty == Type::Money {
         return Some(text);
     }
     fields::wrong(
         node,
-        "only money has a currency, of three letters",
+        "only money has a currency, `EUR` or `GBP`",
         "write `type: money`, `currency: EUR`",
         findings,
     );
