@@ -14,19 +14,20 @@ use crate::flow::ClipKey;
 /// The default application's folder below `flows/`.
 pub const DEFAULT_APPLICATION: &str = "bank";
 
-static FLOWS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/flows");
+// The other examples stay outside: their recordings would make the binary twice as large.
+static BANK: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/flows/bank");
 static AUDIO: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/audio");
 
-/// The files of `flows/`; paths start with the application's folder, such as `bank/policy.yaml`.
+/// The files of `flows/bank`; paths start with the application's folder, such as `bank/policy.yaml`.
 #[must_use]
 pub const fn files() -> Embedded {
-    Embedded(&FLOWS)
+    Embedded { folder: &BANK, name: DEFAULT_APPLICATION }
 }
 
 /// The files of `audio/`; paths such as `en-GB/greeting.wav`.
 #[must_use]
 pub const fn audio() -> Embedded {
-    Embedded(&AUDIO)
+    Embedded { folder: &AUDIO, name: "" }
 }
 
 /// One recording, decoded; `None` when there is none of that name.
@@ -53,37 +54,50 @@ pub fn recordings() -> BTreeSet<String> {
     names
 }
 
-/// A folder inside the binary. Paths are relative to it and use `/`.
+/// A folder inside the binary. Paths are relative to it, or start with its name if it has one, and use `/`.
 #[derive(Clone, Copy, Debug)]
-pub struct Embedded(&'static Dir<'static>);
+pub struct Embedded {
+    folder: &'static Dir<'static>,
+    name: &'static str,
+}
 
 impl Embedded {
     /// A file's bytes.
     #[must_use]
     pub fn bytes(&self, path: &str) -> Option<&'static [u8]> {
-        self.0.get_file(path).map(include_dir::File::contents)
+        self.folder.get_file(self.below(path)?).map(include_dir::File::contents)
     }
 
     /// A file's text, if it is UTF-8.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<&'static str> {
-        self.0.get_file(path).and_then(include_dir::File::contents_utf8)
+        self.folder.get_file(self.below(path)?).and_then(include_dir::File::contents_utf8)
     }
 
     /// The paths of the files directly in a folder, sorted; none when there is no such folder. The empty
-    /// path is the outermost folder.
+    /// path is the outermost folder of one without a name.
     #[must_use]
     pub fn list(&self, folder: &str) -> Vec<String> {
-        let folder = folder.trim_matches('/');
-        let folder = if folder.is_empty() || folder == "." { Some(self.0) } else { self.0.get_dir(folder) };
+        let folder = match self.below(folder.trim_matches('/')) {
+            None => None,
+            Some("" | ".") => Some(self.folder),
+            Some(path) => self.folder.get_dir(path),
+        };
+        let named = |path: String| if self.name.is_empty() { path } else { format!("{}/{path}", self.name) };
         let mut paths: Vec<String> = folder
             .into_iter()
             .flat_map(Dir::entries)
             .filter_map(DirEntry::as_file)
-            .map(|file| file.path().to_string_lossy().replace('\\', "/"))
+            .map(|file| named(file.path().to_string_lossy().replace('\\', "/")))
             .collect();
         paths.sort();
         paths
+    }
+
+    /// A path as the folder itself knows it.
+    fn below<'path>(&self, path: &'path str) -> Option<&'path str> {
+        let rest = path.strip_prefix(self.name)?;
+        if self.name.is_empty() { Some(rest) } else { rest.strip_prefix('/').or(rest.is_empty().then_some("")) }
     }
 }
 

@@ -107,8 +107,11 @@ impl Analysis<'_> {
     }
 
     /// What is set after a step; `None` when the call never gets past it.
-    fn step(&mut self, step: &Step, before: Set) -> Option<Set> {
+    fn step(&mut self, step: &Step, mut before: Set) -> Option<Set> {
         let app = self.app;
+        let skipped: Option<Set> =
+            step.when.as_ref().map(|when| before.iter().copied().chain(when.assures(false)).collect());
+        before.extend(step.when.iter().flat_map(|when| when.assures(true)));
         self.reads(step, &before);
         if hears_always(app, step) {
             for target in always_targets(app) {
@@ -117,7 +120,7 @@ impl Analysis<'_> {
                 self.reach(target, &same);
             }
         }
-        let mut after: Option<Set> = step.when.is_some().then(|| before.clone());
+        let mut after = skipped;
         let mut join = |set: Option<Set>| {
             after = match (after.take(), set) {
                 (Some(a), Some(b)) => Some(a.intersection(&b).copied().collect()),
@@ -179,6 +182,12 @@ impl Analysis<'_> {
             kind => {
                 self.clear_results(step, &mut set);
                 set.extend(kind.node().sets(outcome));
+                if let StepKind::Decide(decide) = kind {
+                    // The cases before did not hold.
+                    let before = decide.cases.iter().take(index);
+                    set.extend(before.flat_map(|(condition, _)| condition.assures(false)));
+                    set.extend(decide.cases.get(index).iter().flat_map(|(condition, _)| condition.assures(true)));
+                }
             }
         }
         set

@@ -317,4 +317,16 @@ impl Expr {
             }
         }
     }
+
+    /// The variables that surely have a value when this holds (or does not): `x is set`.
+    #[must_use]
+    pub fn assures(&self, holds: bool) -> Vec<crate::flow::document::VarId> {
+        match self {
+            Self::IsSet(item) if holds => item.reads(),
+            Self::Not(inner) => inner.assures(!holds),
+            Self::And(left, right) if holds => [left.assures(true), right.assures(true)].concat(),
+            Self::Or(left, right) if !holds => [left.assures(false), right.assures(false)].concat(),
+            _ => Vec::new(),
+        }
+    }
 }
