@@ -97,7 +97,11 @@ impl Embedded {
     /// A path as the folder itself knows it.
     fn below<'path>(&self, path: &'path str) -> Option<&'path str> {
         let rest = path.strip_prefix(self.name)?;
-        if self.name.is_empty() { Some(rest) } else { rest.strip_prefix('/').or(rest.is_empty().then_some("")) }
+        if self.name.is_empty() {
+            Some(rest)
+        } else {
+            rest.strip_prefix('/').or(rest.is_empty().then_some(""))
+        }
     }
 }
 

@@ -186,7 +186,9 @@ impl Analysis<'_> {
                     // The cases before did not hold.
                     let before = decide.cases.iter().take(index);
                     set.extend(before.flat_map(|(condition, _)| condition.assures(false)));
-                    set.extend(decide.cases.get(index).iter().flat_map(|(condition, _)| condition.assures(true)));
+                    set.extend(
+                        decide.cases.get(index).iter().flat_map(|(condition, _)| condition.assures(true)),
+                    );
                 }
             }
         }
