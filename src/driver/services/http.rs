@@ -196,7 +196,7 @@ fn credentials(service: &HttpService, secrets: &Secrets) -> Result<Vec<(String, 
             }
             Auth::Basic(_) => {
                 let pair = secrets.find(&named.name)?;
-                if !pair.expose().contains(':') {
+                if !pair.expose().contains(':') || pair.expose().contains(char::is_control) {
                     return Err(Failure::SecretUnfit(named.name.clone(), "written user:password"));
                 }
                 let encoded = Secret::new(data_encoding::BASE64.encode(pair.expose().as_bytes()));
