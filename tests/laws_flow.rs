@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use countersign::auth::FactorId;
 use countersign::flow::document::Answer;
 use countersign::flow::document::{Application, Arm, IdentifyBy, Menu, StepKind};
 use countersign::flow::run::{CallFacts, FlowRun, Input};
@@ -39,6 +40,10 @@ fn circle() -> Arc<Application> {
         StepKind::Menu(back),
     ];
     let second = vec![
+        StepKind::Verify(verify(FactorId::Pin)),
+        StepKind::Authenticate(authenticate_by_choice("strong")),
+        enrol(FactorId::Pin, "basic"),
+        reset(FactorId::Pin, "strong"),
         StepKind::Authenticate(authenticate("strong")),
         StepKind::Lookup(lookup(Some("strong"))),
         StepKind::Confirm(confirm()),

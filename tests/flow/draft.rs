@@ -257,6 +257,8 @@ pub(crate) fn authenticate(level: &str) -> Authenticate {
         subject: String::from("customer"),
         level: LevelRef::Named(LevelName::from(level)),
         offer: vec![FactorId::Pin, FactorId::Totp],
+        choose: countersign::auth::Choose::Policy,
+        choices: vec![],
         challenge: vec![(FactorId::Pin, prompt("pin")), (FactorId::Totp, prompt("code"))],
         failed: prompt_with("failed", Expr::Field(Field::TriesLeft), Format::Number),
         failed_last: Some(prompt("failed_last")),
@@ -268,6 +270,66 @@ pub(crate) fn authenticate(level: &str) -> Authenticate {
         locked: arm("locked"),
         unavailable: arm("unavailable"),
     }
+}
+
+/// The caller chooses; each factor has a prompt of its own.
+pub(crate) fn authenticate_by_choice(level: &str) -> Authenticate {
+    let choices = vec![
+        (None, prompt("which_way")),
+        (Some(FactorId::Pin), prompt("choose_pin")),
+        (Some(FactorId::Totp), prompt("choose_code")),
+    ];
+    Authenticate { choose: countersign::auth::Choose::Caller, choices, ..authenticate(level) }
+}
+
+pub(crate) fn verify(factor: FactorId) -> Verify {
+    Verify {
+        factor,
+        challenge: vec![(factor, prompt("factor"))],
+        failed: prompt("failed"),
+        failed_last: None,
+        silent: vec![],
+        input: input(),
+        passed: arm("passed"),
+        failed_arm: arm("not_passed"),
+        locked: arm("locked"),
+        not_enrolled: arm("not_enrolled"),
+        expired: None,
+        unavailable: arm("unavailable"),
+    }
+}
+
+fn enrolling(factor: FactorId, after: &str, replace: bool) -> Enrolling {
+    let said = || NewPin {
+        pin: prompt("new_pin"),
+        again: prompt("again"),
+        differ: prompt("differ"),
+        refused: prompt("no_good"),
+    };
+    let (after, digits) = (LevelName::from(after), (8, 8));
+    let prompts = (factor == FactorId::Pin).then(said);
+    Enrolling { factor, after, replace, digits, prompts, input: input() }
+}
+
+pub(crate) fn enrol(factor: FactorId, after: &str) -> StepKind {
+    StepKind::Enrol(Enrol {
+        order: enrolling(factor, after, false),
+        done: arm("done"),
+        refused: arm("refused"),
+        poor_quality: None,
+        exists: arm("exists"),
+        unavailable: arm("unavailable"),
+    })
+}
+
+pub(crate) fn reset(factor: FactorId, after: &str) -> StepKind {
+    StepKind::Reset(Reset {
+        order: enrolling(factor, after, true),
+        done: arm("done"),
+        refused: arm("refused"),
+        locked: arm("locked"),
+        unavailable: arm("unavailable"),
+    })
 }
 
 pub(crate) fn require(level: &str, otherwise: Option<Arm>) -> StepKind {

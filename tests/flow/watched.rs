@@ -81,10 +81,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(
-        app: &Arc<Application>,
-        protected: impl Fn(&str, &str) -> bool + 'static,
-    ) -> Self {
+    pub(crate) fn new(app: &Arc<Application>, protected: impl Fn(&str, &str) -> bool + 'static) -> Self {
         let now = first_instant();
         let facts = CallFacts::new(CallId(1), Some(String::from("+441632960001")), String::from("1"));
         let run = FlowRun::new(Arc::clone(app), facts, now, Epoch { instant: now, unix: UnixTime(0) });
@@ -153,6 +150,10 @@ impl Watched {
                 self.pending.push((ask, Sort::Lookup));
             }
             Output::Ask(ask, Question::Auth(question)) => {
+                if let auth::Question::Enrol { grant, .. } = &question {
+                    let held = self.run.auth().grant(self.now, grant.level(), None);
+                    assert!(held.is_some(), "law 3: a factor kept for somebody who does not hold the level");
+                }
                 let sort = match question {
                     auth::Question::Identify { .. } => Sort::Identify,
                     auth::Question::Enrolled { .. } => Sort::Enrolled,

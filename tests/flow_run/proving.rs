@@ -79,12 +79,14 @@ fn somebody_whom_the_service_does_not_know_is_asked_for_like_somebody_it_knows()
             scene.wait(4_000).press("11111111#");
         }
         let script = scene.settle().script();
-        script.replace("identify: one", "").replace("identify: none", "").replace("/one", "").replace("/none", "")
+        script
+            .replace("identify: one", "")
+            .replace("identify: none", "")
+            .replace("/one", "")
+            .replace("/none", "")
     };
-    let known = script(
-        || LookupReply::Found(vec![(String::from("customer"), String::from("C77"))]),
-        Identified::One,
-    );
+    let known =
+        script(|| LookupReply::Found(vec![(String::from("customer"), String::from("C77"))]), Identified::One);
     assert_eq!(known, script(|| LookupReply::NotFound, Identified::None));
 }
 

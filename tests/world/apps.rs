@@ -211,6 +211,8 @@ fn authenticate() -> StepKind {
         subject: "customer".to_owned(),
         level: LevelRef::Named(LevelName::from("basic")),
         offer: vec![FactorId::Pin],
+        choose: countersign::auth::Choose::Policy,
+        choices: vec![],
         challenge: vec![(FactorId::Pin, prompt("pin"))],
         failed: prompt("not_quite"),
         failed_last: None,

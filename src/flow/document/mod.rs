@@ -34,6 +34,7 @@ pub use crate::flow::step::{
     Hangup, Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set,
     StepKind, SubjectService, Transfer, WholeMoney,
 };
+pub use crate::flow::step::{Enrol, Enrolling, NewPin, Reset, Verify};
 pub use crate::flow::step::{Split, Update, Way};
 pub use ast::{
     Always, AlwaysKey, Application, Arm, Block, BlockId, Class, ClipText, Flow, FlowId, Format, Input,

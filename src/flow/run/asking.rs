@@ -4,10 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::Challenge;
-use crate::flow::document::{
-    Always, Ask, Authenticate, Check, Class, Confirm, Input, Interrupt, Menu, Readback, StepKind,
-};
+use crate::auth::{Challenge, FactorId};
+use crate::flow::document::{Always, Ask, Check, Class, Confirm, Input, Interrupt, Menu, Readback, StepKind};
 use crate::flow::prompt::hear;
 use crate::secret::Secret;
 use crate::units::Digit;
@@ -16,6 +14,8 @@ use super::collect::{Collect, Expect, Heard, Miss, Next, Rules};
 use super::exit::Exit;
 use super::io::{Name, TraceEvent};
 use super::lines::Line;
+use super::numbers::luhn;
+use super::parts::Entry;
 use super::values::Value;
 use super::{FlowRun, State};
 
@@ -48,10 +48,17 @@ pub(super) enum What {
         challenge: Challenge,
         rejected: Option<u32>,
     },
+    /// Which factor, each by a key.
+    Method(Vec<(Digit, FactorId)>),
+    /// A part of a step that asks for several, after a remark.
+    Part {
+        at: usize,
+        remark: Option<&'static str>,
+    },
 }
 
 impl Asking {
-    fn new(what: What, expect: Expect, input: &Input, secret: bool) -> Self {
+    pub(super) fn new(what: What, expect: Expect, input: &Input, secret: bool) -> Self {
         let end = match &expect {
             Expect::Digits { end, .. } => *end,
             Expect::Keys(_) => None,
@@ -170,17 +177,22 @@ impl FlowRun {
     pub(crate) fn ask_factor(
         &mut self,
         now: Instant,
-        step: &Authenticate,
-        challenge: &Challenge,
+        input: &Input,
+        challenge: Challenge,
         rejected: Option<u32>,
     ) {
         let (min, max) = (usize::from(*challenge.digits.start()), usize::from(*challenge.digits.end()));
         let expect = Expect::Digits { min, max, end: Some(Digit::HASH) };
-        let what = What::Factor { challenge: challenge.clone(), rejected };
-        self.start_asking(now, Asking::new(what, expect, &step.input, true));
+        self.start_asking(now, Asking::new(What::Factor { challenge, rejected }, expect, input, true));
     }
 
-    fn start_asking(&mut self, now: Instant, asking: Asking) {
+    /// Has the caller choose a factor by the keys that the step gives them.
+    pub(crate) fn ask_method(&mut self, now: Instant, input: &Input, methods: Vec<(Digit, FactorId)>) {
+        let keys = methods.iter().map(|(key, _)| vec![*key]).collect();
+        self.start_asking(now, Asking::new(What::Method(methods), Expect::Keys(keys), input, false));
+    }
+
+    pub(super) fn start_asking(&mut self, now: Instant, asking: Asking) {
         if asking.secret {
             // What was typed before nobody asked for a secret is no secret.
             self.keys.clear();
@@ -199,8 +211,10 @@ impl FlowRun {
         let (clips, prompts) = self.line(now, line);
         let State::Asking(asking) = &mut self.state else { return };
         asking.active().prompting();
-        if let What::Factor { rejected, .. } = &mut asking.what {
-            *rejected = None; // said once
+        match &mut asking.what {
+            What::Factor { rejected, .. } => *rejected = None, // said once
+            What::Part { remark, .. } => *remark = None,
+            _ => {}
         }
         let skip = ahead && asking.interrupt != Interrupt::Never;
         asking.prompting = !skip && !clips.is_empty();
@@ -291,14 +305,15 @@ impl FlowRun {
             self.keys.expect_stray(asking.end.unwrap_or(Digit::HASH), now + asking.between);
         }
         let typed = asking.collect.take();
-        if matches!(asking.what, What::Factor { .. }) {
-            return self.respond(now, typed);
+        match asking.what {
+            What::Factor { .. } => self.respond(now, typed),
+            What::Part { at, .. } => self.part_entered(now, at, Entry::Typed(typed)),
+            _ => self.answered_by(now, typed),
         }
-        self.entered(now, typed);
     }
 
     /// Something was typed, or said as it would have been typed.
-    pub(super) fn entered(&mut self, now: Instant, typed: Secret<String>) {
+    pub(super) fn answered_by(&mut self, now: Instant, typed: Secret<String>) {
         let app = Arc::clone(&self.app);
         let Some(StepKind::Ask(step)) = self.current(&app) else { return };
         let Some(answer) = self.accepted(now, step, typed) else { return self.miss(now, Miss::NoMatch) };
@@ -315,7 +330,7 @@ impl FlowRun {
 
     /// What was typed as the value that it stands for; `None` when it is none.
     fn accepted(&self, now: Instant, step: &Ask, typed: Secret<String>) -> Option<Secret<String>> {
-        if step.check.is_some_and(|check| !passes(check, typed.expose())) {
+        if step.check.is_some_and(|Check::Luhn| !luhn(typed.expose())) {
             return None;
         }
         if let Some(money) = &step.money {
@@ -342,6 +357,17 @@ impl FlowRun {
         let app = Arc::clone(&self.app);
         let State::Asking(asking) = &mut self.state else { return };
         let reading = asking.reading.take();
+        match &asking.what {
+            What::Part { at, .. } => {
+                let at = *at;
+                return self.part_entered(now, at, Entry::Chosen(choice));
+            }
+            What::Method(methods) => {
+                let factor = methods.get(choice).map(|(_, factor)| *factor);
+                return self.method_chosen(now, factor);
+            }
+            _ => {}
+        }
         match (self.current(&app), reading) {
             (Some(StepKind::Ask(step)), Some((answer, _))) if choice == 0 => self.keep(now, step, answer),
             // "No, that is not it": the question again, and one try less.
@@ -415,56 +441,17 @@ impl FlowRun {
         let app = Arc::clone(&self.app);
         self.set_secure(false);
         match self.current(&app) {
-            Some(StepKind::Authenticate(_)) => self.abandon(now),
+            Some(step) if step.node().proving().is_some() => self.abandon(now),
             Some(StepKind::ChooseLanguage(step)) => {
                 self.speak(step.give_up);
                 self.next_step();
             }
-            _ => self.take(now, Exit::Outcome("give_up")),
+            Some(step) => step.node().gave_up(self, now),
+            None => self.fail(now, "no step to give up"),
         }
     }
 }
 
 fn key(c: char) -> Vec<Digit> {
     Digit::from_char(c).into_iter().collect()
-}
-
-/// ISO/IEC 7812-1 Annex B: from the right every second digit counts double, its own digits added; the sum
-/// ends in 0.
-fn passes(check: Check, typed: &str) -> bool {
-    match check {
-        Check::Luhn => {
-            let sum: u32 = typed
-                .bytes()
-                .rev()
-                .enumerate()
-                .map(|(at, byte)| {
-                    let digit = u32::from(byte.wrapping_sub(b'0'));
-                    let counted = if at % 2 == 1 { 2 * digit } else { digit };
-                    counted / 10 + counted % 10
-                })
-                .sum();
-            !typed.is_empty() && sum.is_multiple_of(10)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_check_digit_finds_a_wrong_digit_and_a_swap() {
-        for (typed, right) in [
-            ("79927398713", true),
-            ("79927398710", false),
-            ("4111111111111111", true),
-            ("4111111111111112", false),
-            ("97927398713", false),
-            ("", false),
-            ("0", true),
-        ] {
-            assert_eq!(passes(Check::Luhn, typed), right, "{typed}");
-        }
-    }
 }

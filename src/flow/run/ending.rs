@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::io::{HandOffRequest, HangupCause, Output, TraceEvent};
+use super::parts::Entered;
 use super::{FlowRun, Frame, Life, State};
 
 impl FlowRun {
@@ -78,6 +79,7 @@ impl FlowRun {
         self.set_secure(false);
         self.keys.clear();
         self.words = None;
+        self.entered = Entered::default();
         self.abandon_auth(now);
         if let State::HandedOff(handed) = &self.state
             && !handed.settled()

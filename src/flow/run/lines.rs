@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::auth::FactorId;
 use crate::flow::ClipKey;
-use crate::flow::document::{
-    Application, Ask, Authenticate, Confirm, LanguageId, Menu, Prompt, Readback, StepKind,
-};
+use crate::flow::document::{Application, Ask, Confirm, LanguageId, Menu, Prompt, Readback, StepKind};
+
+use crate::flow::step::Proving;
 
 use super::asking::What;
 use super::collect::Miss;
@@ -37,7 +38,7 @@ impl FlowRun {
         }
         let mut clips = Vec::new();
         let mut names = Vec::new();
-        for (language, prompt) in prompts(&app, step, &asking.what, line) {
+        for (language, prompt) in prompts(self, &app, step, &asking.what, line) {
             scope.language = language.unwrap_or(self.language);
             clips.extend(scope.render(prompt));
             names.push(Name::from(&prompt.key));
@@ -49,9 +50,15 @@ impl FlowRun {
 type Said<'a> = (Option<LanguageId>, &'a Prompt);
 
 /// The prompts of a line, each in its own language where it has one.
-fn prompts<'a>(app: &'a Application, step: &'a StepKind, what: &What, line: Line) -> Vec<Said<'a>> {
-    if let StepKind::Authenticate(step) = step {
-        return challenge(step, what, line);
+fn prompts<'a>(
+    run: &FlowRun,
+    app: &'a Application,
+    step: &'a StepKind,
+    what: &What,
+    line: Line,
+) -> Vec<Said<'a>> {
+    if let Some(proving) = step.node().proving() {
+        return challenge(&proving, what, line);
     }
     let Some(input) = step.node().input() else { return Vec::new() };
     let ladder = match line {
@@ -61,6 +68,12 @@ fn prompts<'a>(app: &'a Application, step: &'a StepKind, what: &What, line: Line
     };
     match (ladder, step, line) {
         (Some(prompt), _, _) => vec![(None, prompt)],
+        (None, _, _) if let What::Part { at, remark } = what => {
+            let node = step.node();
+            let remark = remark.and_then(|remark| node.remark(remark));
+            let question = node.part(run, *at).map(|part| part.prompt);
+            remark.into_iter().chain(question).map(|prompt| (None, prompt)).collect()
+        }
         (_, StepKind::Ask(Ask { confirm: Readback::ReadBack(prompt), .. }), Line::Readback) => {
             vec![(None, prompt)]
         }
@@ -75,21 +88,27 @@ fn prompts<'a>(app: &'a Application, step: &'a StepKind, what: &What, line: Line
     }
 }
 
-/// What is said for a factor: first that the last response was wrong, in words that do not tell why.
-fn challenge<'a>(step: &'a Authenticate, what: &What, line: Line) -> Vec<Said<'a>> {
-    let What::Factor { challenge, rejected } = what else { return Vec::new() };
-    let mut said: Vec<Said<'a>> = Vec::new();
-    let silent = step.silent.iter().find(|(factor, _)| *factor == challenge.factor);
-    match (line, silent) {
-        (Line::After(Miss::NoInput, _), Some((_, silent))) => return vec![(None, silent)],
-        _ => {
-            if let Some(tries_left) = rejected {
-                let last = step.failed_last.as_ref().filter(|_| *tries_left == 1);
-                said.push((None, last.unwrap_or(&step.failed)));
-            }
+/// What is said for a factor: first that the last response was wrong, in words that do not tell why. Or what
+/// there is to choose from.
+fn challenge<'a>(step: &Proving<'a>, what: &What, line: Line) -> Vec<Said<'a>> {
+    let own = |prompts: &'a [(FactorId, Prompt)], wanted: FactorId| {
+        prompts.iter().find(|(factor, _)| *factor == wanted).map(|(_, prompt)| prompt)
+    };
+    let said = match what {
+        What::Method(methods) => {
+            let offered = |wanted: FactorId| methods.iter().any(|(_, factor)| *factor == wanted);
+            let choices = step.choose.iter().filter(|(factor, _)| factor.is_none_or(offered));
+            return choices.map(|(_, prompt)| (None, prompt)).collect();
         }
-    }
-    let own = step.challenge.iter().find(|(factor, _)| *factor == challenge.factor);
-    said.extend(own.map(|(_, prompt)| (None, prompt)));
-    said
+        What::Factor { challenge, rejected } => {
+            let silent = own(step.silent, challenge.factor);
+            if let (Line::After(Miss::NoInput, _), Some(silent)) = (line, silent) {
+                return vec![(None, silent)];
+            }
+            let failed = rejected.map(|left| step.failed_last.filter(|_| left == 1).unwrap_or(step.failed));
+            failed.into_iter().chain(own(step.challenge, challenge.factor))
+        }
+        _ => return Vec::new(),
+    };
+    said.map(|prompt| (None, prompt)).collect()
 }

@@ -111,7 +111,7 @@ impl FlowRun {
     }
 
     /// How old a level may be: what the `require` before it has said.
-    fn max_age_of(&self, level: &LevelName) -> Option<Duration> {
+    pub(super) fn max_age_of(&self, level: &LevelName) -> Option<Duration> {
         self.required.as_ref().filter(|(required, _)| required == level).and_then(|(_, max_age)| *max_age)
     }
 

@@ -26,7 +26,9 @@ mod io;
 mod keys;
 mod lines;
 mod looking;
-mod proving;
+mod numbers;
+pub(crate) mod parts;
+pub(crate) mod proving;
 mod question;
 mod saying;
 mod spoken;
@@ -48,6 +50,7 @@ use handing::HandedOff;
 use keys::TypeAhead;
 pub(crate) use looking::Enquiry;
 use looking::LookingUp;
+use parts::Entered;
 use saying::Saying;
 use values::Value;
 
@@ -76,6 +79,8 @@ pub struct FlowRun {
     keys: TypeAhead,
     /// What was said into a prompt that a question follows.
     words: Option<Spoken>,
+    /// What was typed for the parts of a step that asks for several.
+    entered: Entered,
     /// Questions of `auth` under way, and when each is given up.
     auth_asks: Vec<(AskId, Instant)>,
     next_id: u64,
@@ -188,6 +193,7 @@ impl FlowRun {
             playing: None,
             keys: TypeAhead::default(),
             words: None,
+            entered: Entered::default(),
             auth_asks: Vec::new(),
             next_id: 0,
             required: None,
@@ -307,6 +313,11 @@ impl FlowRun {
         if self.clock_runs() && self.budget.until <= now {
             self.out_of_budget(now);
         }
+    }
+
+    /// The application that runs.
+    pub(crate) fn application(&self) -> Arc<Application> {
+        Arc::clone(&self.app)
     }
 
     /// Has the run wait for what only this step knows.

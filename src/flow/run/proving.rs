@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::{self, Challenge, Claim, Identified, Outcome};
+use crate::auth::{self, Challenge, Claim, FactorId, Grant, Identified, LevelName, Outcome};
 use crate::flow::document::{Authenticate, Identify, IdentifyBy, Require, StepKind, SubjectService};
 use crate::flow::expr::Expr;
 use crate::secret::Secret;
-use crate::units::AskId;
+use crate::units::{AskId, Digit};
 
 use super::exit::Exit;
 use super::io::{Answer, Lookup, LookupReply, Name, Output, Question, TraceEvent};
@@ -89,19 +89,42 @@ impl FlowRun {
         let Some(level) = self.scope(now).level(&step.level) else {
             return self.fail(now, "no level to authenticate to");
         };
+        let (offer, choose) = (step.offer.clone(), step.choose);
+        self.prove(now, auth::Input::Begin { level, offer, choose });
+    }
+
+    /// Has the authentication begin, and what was typed before forgotten.
+    pub(crate) fn prove(&mut self, now: Instant, begin: auth::Input) {
         self.keys.clear();
         self.state = State::Proving;
-        self.auth.handle(
-            now,
-            auth::Input::Begin { level, offer: step.offer.clone(), choose: auth::Choose::Policy },
-        );
+        self.auth.handle(now, begin);
         self.follow_auth(now);
+    }
+
+    /// The caller has chosen how to prove it.
+    pub(super) fn method_chosen(&mut self, now: Instant, factor: Option<FactorId>) {
+        let Some(factor) = factor else { return self.fail(now, "a factor that was not on offer") };
+        self.state = State::Proving;
+        self.auth.handle(now, auth::Input::Chosen(factor));
+        self.follow_auth(now);
+    }
+
+    /// Permission for what a level protects, by what the last `require` said of its age; `None` when it is
+    /// not held. The checks before a call let no path come here without the level; but it may have grown too
+    /// old since, and the machine does not rely on the checks.
+    pub(crate) fn granted(&mut self, now: Instant, level: &LevelName) -> Option<Grant> {
+        let grant = self.auth.grant(now, level, self.max_age_of(level));
+        if grant.is_none() {
+            self.trace(TraceEvent::Protected { level: Name::from(level.as_str()) });
+        }
+        grant
     }
 
     /// Carries out what the authentication orders, until it waits.
     fn follow_auth(&mut self, now: Instant) {
         let mut rejected = None;
         let mut challenge: Option<Challenge> = None;
+        let mut choice: Option<Vec<FactorId>> = None;
         let mut done = None;
         loop {
             match self.auth.poll() {
@@ -110,7 +133,7 @@ impl FlowRun {
                     self.emit(Output::Ask(ask, Question::Auth(question)));
                 }
                 auth::Output::Rejected { tries_left } => rejected = Some(tries_left),
-                auth::Output::Choose(_) => {}
+                auth::Output::Choose(among) => choice = Some(among),
                 auth::Output::Challenge(next) => challenge = Some(next),
                 auth::Output::Done(outcome) => done = Some(outcome),
                 auth::Output::Idle => break,
@@ -119,9 +142,13 @@ impl FlowRun {
         self.trace_level(now);
         if let Some(outcome) = done {
             self.set_secure(false);
-            self.take(now, exit_of(outcome));
+            let app = Arc::clone(&self.app);
+            let one = matches!(self.current(&app), Some(StepKind::Verify(_)));
+            self.take(now, if one { verified(outcome) } else { exit_of(outcome) });
         } else if let Some(challenge) = challenge {
             self.begin_challenge(now, challenge, rejected);
+        } else if let Some(among) = choice {
+            self.begin_choice(now, &among);
         }
     }
 
@@ -182,23 +209,24 @@ impl FlowRun {
         }
     }
 
-    /// The step under way, if it is an `authenticate`.
-    pub(crate) fn authenticating<'a>(
-        &self,
-        app: &'a crate::flow::document::Application,
-    ) -> Option<&'a Authenticate> {
-        match self.current(app)? {
-            StepKind::Authenticate(step) => Some(step),
-            _ => None,
+    fn begin_challenge(&mut self, now: Instant, challenge: Challenge, rejected: Option<u32>) {
+        let app = Arc::clone(&self.app);
+        match self.current(&app).and_then(|step| step.node().proving()) {
+            Some(step) => self.ask_factor(now, step.input, challenge, rejected),
+            None => self.fail(now, "a challenge without a step that wants it"),
         }
     }
 
-    fn begin_challenge(&mut self, now: Instant, challenge: Challenge, rejected: Option<u32>) {
+    /// A factor's key is its place in the offer, whatever else is enrolled: the same for every caller.
+    fn begin_choice(&mut self, now: Instant, among: &[FactorId]) {
         let app = Arc::clone(&self.app);
-        match self.authenticating(&app) {
-            Some(step) => self.ask_factor(now, step, &challenge, rejected),
-            None => self.fail(now, "a challenge without a step that wants it"),
-        }
+        let Some(StepKind::Authenticate(step)) = self.current(&app) else {
+            return self.fail(now, "a choice without a step that wants it");
+        };
+        let key = |at: usize| Digit::from_char(char::from_digit(u32::try_from(at + 1).ok()?, 10)?);
+        let offered = step.offer.iter().enumerate().filter(|(_, factor)| among.contains(factor));
+        let methods = offered.filter_map(|(at, factor)| Some((key(at)?, *factor))).collect();
+        self.ask_method(now, &step.input, methods);
     }
 }
 
@@ -240,6 +268,14 @@ impl Waiting for AskingWho {
     }
 }
 
+const fn verified(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Reached => Exit::Outcome("passed"),
+        Outcome::Insufficient => Exit::Outcome("failed"),
+        other => exit_of(other),
+    }
+}
+
 const fn exit_of(outcome: Outcome) -> Exit {
     match outcome {
         Outcome::Reached => Exit::Outcome("reached"),
@@ -251,4 +287,4 @@ const fn exit_of(outcome: Outcome) -> Exit {
 }
 
 /// Hashing takes a tenth of a second; a vault that takes this long is out of order.
-const VAULT_TIME: Duration = Duration::from_secs(10);
+pub(crate) const VAULT_TIME: Duration = Duration::from_secs(10);

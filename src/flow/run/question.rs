@@ -37,6 +37,9 @@ fn choices(app: &Application, step: &StepKind, what: &What) -> Vec<Choice> {
             let tag = |language| app.language(language).unwrap_or_default();
             step.keys.iter().map(|(key, language)| choice(&typed(&[*key]), tag(*language))).collect()
         }
+        (_, What::Method(methods)) => {
+            methods.iter().map(|(key, factor)| choice(&typed(&[*key]), factor.name())).collect()
+        }
         (StepKind::Menu(step), What::Choice(offered)) => {
             let options = offered.iter().filter_map(|at| step.options.get(*at));
             options.map(|option| choice(&typed(&option.keys), &named(app, step, option))).collect()
@@ -57,7 +60,9 @@ fn named(app: &Application, step: &Menu, option: &MenuOption) -> String {
         (Some(Literal::Text(text)), _) => text.to_string(),
         (Some(Literal::Number(number)), _) => number.to_string(),
         (Some(Literal::Flag(flag)), _) => flag.to_string(),
-        (None, Arm::Goto(block)) => app.block(*block).map_or_else(String::new, |block| block.name.to_string()),
+        (None, Arm::Goto(block)) => {
+            app.block(*block).map_or_else(String::new, |block| block.name.to_string())
+        }
         (None, _) => option.keys.iter().map(|key| digit_name(*key)).collect(),
     }
 }

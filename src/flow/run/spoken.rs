@@ -56,7 +56,7 @@ impl FlowRun {
             self.trace(TraceEvent::Interrupted);
         }
         match meaning {
-            Meaning::Typed(typed) => self.entered(now, typed),
+            Meaning::Typed(typed) => self.answered_by(now, typed),
             Meaning::Chosen(choice) => self.chosen(now, choice),
         }
         true

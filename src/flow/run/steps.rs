@@ -11,6 +11,7 @@ use crate::flow::expr::Expr;
 
 use super::exit::Exit;
 use super::io::{HangupCause, Name, Output, Question, TraceEvent};
+use super::parts::Entered;
 use super::values::Value;
 use super::{FlowRun, Frame, Life, State};
 
@@ -76,6 +77,7 @@ impl FlowRun {
         let app = Arc::clone(&self.app);
         let Some(step) = self.current(&app) else { return self.fail(now, "no step to leave") };
         self.state = State::Ready;
+        self.entered = Entered::default();
         let left = self.left_by(&app, step, exit);
         self.trace(left);
         match step.node().arm(exit) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::auth::FactorId;
+use crate::auth::{Choose, FactorId};
 use crate::flow::document::build::local;
 use crate::flow::document::fields::{self, Fields};
 use crate::flow::document::policy_file::factor_id;
@@ -18,8 +18,8 @@ pub(super) const SPEC: Spec = Spec {
     fields: &[
         FieldSpec::required("level", Shape::Level, "the level to reach: a name, or `\"${variable}\"`"),
         FieldSpec::required("offer", Shape::Factors, "the factors, in the order they are asked for"),
-        FieldSpec::optional("choose", Shape::Choice(&["policy", "caller", "strongest_first"]), "`policy`: the policy chooses among them"),
-        FieldSpec::required("prompts", Shape::Prompting, "one prompt for each factor; `failed` (may say `${tries_left, count}`); if wanted `failed_last` (one try is left) and `silent` (one prompt, or `{pin: …, totp: …}`)"),
+        FieldSpec::optional("choose", Shape::Choice(&["policy", "caller", "strongest_first"]), "who chooses among the factors that bring the caller nearer to the level: `policy`, the order of `offer`; `caller`, by a menu of those that are enrolled; `strongest_first`, what the caller has before what they know"),
+        FieldSpec::required("prompts", Shape::Prompting, "one prompt for each factor; `failed` (may say `${tries_left, count}`); if wanted `failed_last` (one try is left) and `silent` (one prompt, or `{pin: …, totp: …}`); with `choose: caller`, `choose`: one prompt that names all, or `{intro: …, pin: …, totp: …}` of which those that are enrolled are said. The key of a factor is its place in `offer`"),
     ],
     outcomes: &["reached", "insufficient", "not_enrolled", "locked", "unavailable"],
     needs_caller: true,
@@ -52,6 +52,11 @@ pub struct Authenticate {
     pub level: LevelRef,
     /// The factors offered, in the order written.
     pub offer: Vec<FactorId>,
+    /// Who chooses among them.
+    pub choose: Choose,
+    /// What is said to have the caller choose: those of no factor always, the others when theirs can be
+    /// chosen. The key is the factor's place in the offer.
+    pub choices: Vec<(Option<FactorId>, Prompt)>,
     /// What is said for each factor offered.
     pub challenge: Vec<(FactorId, Prompt)>,
     /// Said after a failure; may name `${tries_left, number}`.
@@ -74,6 +79,16 @@ pub struct Authenticate {
     pub unavailable: Arm,
 }
 
+/// What a step says to have somebody proved.
+pub(crate) struct Proving<'s> {
+    pub(crate) challenge: &'s [(FactorId, Prompt)],
+    pub(crate) failed: &'s Prompt,
+    pub(crate) failed_last: Option<&'s Prompt>,
+    pub(crate) silent: &'s [(FactorId, Prompt)],
+    pub(crate) choose: &'s [(Option<FactorId>, Prompt)],
+    pub(crate) input: &'s Input,
+}
+
 impl Node for Authenticate {
     fn spec(&self) -> &'static Spec {
         &SPEC
@@ -85,7 +100,19 @@ impl Node for Authenticate {
 
     fn prompts(&self) -> Vec<&Prompt> {
         let factors = self.challenge.iter().chain(&self.silent).map(|(_, prompt)| prompt);
-        factors.chain([&self.failed]).chain(&self.failed_last).collect()
+        let choices = self.choices.iter().map(|(_, prompt)| prompt);
+        choices.chain(factors).chain([&self.failed]).chain(&self.failed_last).collect()
+    }
+
+    fn proving(&self) -> Option<Proving<'_>> {
+        Some(Proving {
+            challenge: &self.challenge,
+            failed: &self.failed,
+            failed_last: self.failed_last.as_ref(),
+            silent: &self.silent,
+            choose: &self.choices,
+            input: &self.input,
+        })
     }
 
     fn input(&self) -> Option<&Input> {
@@ -116,19 +143,20 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let offer_node = step.need("offer");
     let offers = offer_node.map(fields::items).unwrap_or_default();
     let offer: Vec<FactorId> = offers.iter().filter_map(|node| offered(step, node)).collect();
-    if let Some(node) = step.get("choose") {
-        if matches!(node.text(), "caller" | "strongest_first") {
-            fields::not_yet(&node.place, &format!("`choose: {}`", node.text()), step.build.findings);
-        } else {
-            fields::choice(node, "choose", &[("policy", ())], step.build.findings);
+    let choose = match step.get("choose") {
+        Some(node) => {
+            let ways = [("policy", Choose::Policy), ("caller", Choose::Caller), ("strongest_first", Choose::StrongestFirst)];
+            fields::choice(node, "choose", &ways, step.build.findings)
         }
-    }
+        None => Some(Choose::Policy),
+    };
     if let (Some(node), Some(level)) = (offer_node, &level)
         && offer.len() == offers.len()
     {
         reachable(step, node, level, &offer);
     }
     let prompts = prompts(step, &offer);
+    let choices = choices(step, &offer, choose);
     let input = step.input(&[]);
     let mut arms = step.arms(&["reached", "insufficient", "not_enrolled", "locked", "unavailable"], &[])?.into_iter();
     let (reached, insufficient) = (next(&mut arms), next(&mut arms));
@@ -143,6 +171,8 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         subject: subject?,
         level: level?,
         offer,
+        choose: choose?,
+        choices: choices?,
         challenge,
         failed,
         failed_last,
@@ -156,7 +186,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     }))
 }
 
-fn offered(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<FactorId> {
+pub(super) fn offered(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<FactorId> {
     let factor = factor_id(node, step.build.findings)?;
     if step.build.shared.policy.factor(factor).is_some() {
         return Some(factor);
@@ -183,14 +213,14 @@ fn reachable(step: &mut Reader<'_, '_, '_>, node: &fields::Node, level: &LevelRe
     step.error("E204", &node.place, message, format!("`{level}` needs {needs} factors{kinds}: offer more of them"));
 }
 
-type Prompts = (Vec<(FactorId, Prompt)>, Prompt, Option<Prompt>, Vec<(FactorId, Prompt)>);
+pub(super) type Prompts = (Vec<(FactorId, Prompt)>, Prompt, Option<Prompt>, Vec<(FactorId, Prompt)>);
 
-fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Option<Prompts> {
+pub(super) fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Option<Prompts> {
     let node = step.need("prompts")?;
     let fields = Fields::of(node, "`prompts`", step.build.findings)?;
     let mut known: Vec<&str> = FactorId::ALL.iter().map(|factor| factor.name()).collect();
-    known.extend(["failed", "failed_last", "silent"]);
-    fields.only(&known, "`prompts` of `authenticate`", step.build.findings);
+    known.extend(["failed", "failed_last", "silent", "choose"]);
+    fields.only(&known, "`prompts` of this step", step.build.findings);
     let locals = [local("tries_left", Field::TriesLeft)];
     let mut challenge = Vec::new();
     for factor in offer {
@@ -202,7 +232,7 @@ fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Option<Prompts>
             }
         }
     }
-    let failed = fields.need("failed", "`prompts` of `authenticate`", step.build.findings)?;
+    let failed = fields.need("failed", "`prompts`", step.build.findings)?;
     let failed = step.build.prompt(failed, &locals)?;
     let failed_last = match fields.get("failed_last") {
         Some(node) => Some(step.build.prompt(node, &locals)?),
@@ -213,6 +243,39 @@ fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Option<Prompts>
         None => Vec::new(),
     };
     Some((challenge, failed, failed_last, silent))
+}
+
+/// What is said to have the caller choose a factor.
+fn choices(
+    step: &mut Reader<'_, '_, '_>,
+    offer: &[FactorId],
+    choose: Option<Choose>,
+) -> Option<Vec<(Option<FactorId>, Prompt)>> {
+    let prompts = step.get("prompts")?;
+    let node = Fields::of(prompts, "`prompts`", step.build.findings)?.get("choose");
+    let Some(node) = node else {
+        if choose == Some(Choose::Caller) && offer.len() > 1 {
+            let help = "add `choose: prompt` to `prompts`: it says which key is for which factor, in the order of `offer`";
+            step.error("E114", &prompts.place, "nothing is said to have the caller choose", help);
+            return None;
+        }
+        return Some(Vec::new());
+    };
+    if node.mapping().is_none() {
+        return Some(vec![(None, step.build.prompt(node, &[])?)]);
+    }
+    let fields = Fields::of(node, "`choose`", step.build.findings)?;
+    let known: Vec<&str> = std::iter::once("intro").chain(offer.iter().map(|factor| factor.name())).collect();
+    fields.only(&known, "`choose`", step.build.findings);
+    let mut out = Vec::new();
+    if let Some(node) = fields.get("intro") {
+        out.push((None, step.build.prompt(node, &[])?));
+    }
+    for factor in offer {
+        let node = fields.need(factor.name(), "`choose`", step.build.findings)?;
+        out.push((Some(*factor), step.build.prompt(node, &[])?));
+    }
+    Some(out)
 }
 
 /// What is said when no key comes: one prompt for all factors, or one for each.

@@ -16,8 +16,9 @@ use crate::flow::document::findings::{nearest, suggestion};
 use crate::flow::document::yaml::Node as Yaml;
 use crate::flow::document::{Arm, Class, Input, LevelRef, Prompt, Step, VarId};
 use crate::flow::expr::Expr;
-use crate::flow::run::{Enquiry, FlowRun};
 use crate::flow::run::exit::Exit;
+use crate::flow::run::parts::{Entry, Part};
+use crate::flow::run::{Enquiry, FlowRun};
 use crate::units::Digit;
 
 /// What an admin needs to know of a step.
@@ -203,6 +204,31 @@ pub(crate) trait Node {
         None
     }
 
+    /// What it says to have somebody proved.
+    fn proving(&self) -> Option<Proving<'_>> {
+        None
+    }
+
+    /// A part of what it asks for, one after the other.
+    fn part(&self, _run: &FlowRun, _at: usize) -> Option<Part<'_>> {
+        None
+    }
+
+    /// What is said before a part is asked for again, by its name.
+    fn remark(&self, _name: &str) -> Option<&Prompt> {
+        None
+    }
+
+    /// A part was entered.
+    fn entered(&self, run: &mut FlowRun, now: Instant, _at: usize, _entry: Entry) {
+        run.fail(now, "a part that nobody asked for");
+    }
+
+    /// The tries are used up.
+    fn gave_up(&self, run: &mut FlowRun, now: Instant) {
+        run.take(now, Exit::Outcome("give_up"));
+    }
+
     /// Whether a key that is typed ahead can be for it.
     fn wants_key(&self, _key: Digit) -> bool {
         false
@@ -331,6 +357,9 @@ steps! {
     leave::Return,
     identify::Identify,
     authenticate::Authenticate,
+    verify::Verify,
+    enrol::Enrol,
+    reset::Reset,
     require::Require,
     lookup::Lookup,
     update::Update,
@@ -341,6 +370,8 @@ steps! {
 }
 
 pub use ask::{Check, Days, Digits, Readback, WholeMoney};
+pub(crate) use authenticate::Proving;
+pub use enrol::{Enrolling, NewPin};
 pub use hangup::Cause;
 pub use identify::{IdentifyBy, SubjectService};
 pub use split::Way;
@@ -368,19 +399,7 @@ impl StepKind {
 }
 
 /// Verbs of the language that this version does not have yet.
-const LATER: [&str; 11] = [
-    "consent",
-    "risk",
-    "verify",
-    "enrol",
-    "reset",
-    "card",
-    "pay",
-    "recording",
-    "take_message",
-    "notify",
-    "hold",
-];
+const LATER: [&str; 8] = ["consent", "risk", "card", "pay", "recording", "take_message", "notify", "hold"];
 
 /// The fields of every input step.
 pub const INPUT_FIELDS: [FieldSpec; 8] = [

@@ -1,0 +1,311 @@
+//! `enrol`: a new factor for a caller who has proved enough. What `reset` shares with it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::auth::{self, Enrolment, FactorId, LevelName};
+use crate::flow::document::fields::Fields;
+use crate::flow::document::services_file;
+use crate::flow::document::{Arm, Input, Prompt};
+use crate::flow::run::collect::Expect;
+use crate::flow::run::exit::Exit;
+use crate::flow::run::parts::{Entry, Part};
+use crate::flow::run::proving::VAULT_TIME;
+use crate::flow::run::{Answer, FlowRun, News, Question, Waiting};
+use crate::units::{AskId, Digit};
+use super::authenticate::offered;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, next};
+
+/// Its fields, and those of `reset`.
+pub(super) const FIELDS: [FieldSpec; 2] = [
+    FieldSpec::required("after", Shape::Level, "the level that has to be held: no path may come here without it"),
+    FieldSpec::optional("prompts", Shape::Object(&[
+        FieldSpec::required("pin", Shape::Prompt, "asks for the new PIN"),
+        FieldSpec::required("again", Shape::Prompt, "asks for it once more"),
+        FieldSpec::required("differ", Shape::Prompt, "the two were not the same"),
+        FieldSpec::required("refused", Shape::Prompt, "it can't be one: choose another that is no date, no pattern and none of your numbers"),
+    ]), "what is said; a PIN needs it"),
+];
+
+pub(super) const SPEC: Spec = Spec {
+    verb: "enrol",
+    summary: "Lets a caller who holds a level choose a PIN, typed twice. The rules of the policy for PINs hold; which of them refused one is not said. Nothing else can be enrolled by telephone: for `totp` the outcome is `unavailable`, and an operator does it (`countersign enrol totp`). Keys typed here are secret.",
+    argument: Shape::Factors,
+    fields: &FIELDS,
+    outcomes: &["done", "refused", "poor_quality", "exists", "unavailable"],
+    needs_caller: true,
+    input: true,
+    example: r#"- enrol: pin
+  after: strong
+  prompts: {pin: new_pin, again: new_pin_again, differ: pins_differ, refused: pin_refused}
+  outcome:
+    done: {say: pin_kept}
+    refused: {goto: agent}
+    exists: {goto: agent}
+    unavailable: {goto: agent}
+"#,
+    read,
+};
+
+/// `enrol`
+#[derive(Debug)]
+pub struct Enrol {
+    /// What is enrolled, and how.
+    pub order: Enrolling,
+    /// It counts from now on.
+    pub done: Arm,
+    /// No PIN that can be one was typed twice.
+    pub refused: Arm,
+    /// A recording was not good enough; never with the factors of this version.
+    pub poor_quality: Option<Arm>,
+    /// There is one already: that is for `reset`.
+    pub exists: Arm,
+    /// It can't be done by telephone, or not now.
+    pub unavailable: Arm,
+}
+
+/// A factor to be kept for the caller.
+#[derive(Debug)]
+pub struct Enrolling {
+    /// The factor.
+    pub factor: FactorId,
+    /// The level that has to be held.
+    pub after: LevelName,
+    /// In the place of what there is.
+    pub replace: bool,
+    /// How many digits it has at least and at most.
+    pub digits: (u8, u8),
+    /// What is said; only a PIN is asked for.
+    pub prompts: Option<NewPin>,
+    /// Timers and tries.
+    pub input: Input,
+}
+
+/// What is said to have somebody choose a PIN.
+#[derive(Debug)]
+pub struct NewPin {
+    /// Asks for it.
+    pub pin: Prompt,
+    /// Asks for it once more.
+    pub again: Prompt,
+    /// The two were not the same.
+    pub differ: Prompt,
+    /// It can't be one.
+    pub refused: Prompt,
+}
+
+impl Node for Enrol {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn arms(&self) -> Arms<'_> {
+        let arms = [
+            ("done".into(), &self.done),
+            ("refused".into(), &self.refused),
+            ("exists".into(), &self.exists),
+            ("unavailable".into(), &self.unavailable),
+        ];
+        arms.into_iter().chain(self.poor_quality.as_ref().map(|arm| ("poor_quality".into(), arm))).collect()
+    }
+
+    fn arm(&self, exit: Exit) -> Option<&Arm> {
+        match exit {
+            // A lock ends for itself; an old factor that is there tells nothing about it.
+            Exit::Outcome("locked") => Some(&self.unavailable),
+            Exit::Outcome(name) => self.arms().into_iter().find(|(own, _)| own == name).map(|(_, arm)| arm),
+            _ => None,
+        }
+    }
+
+    fn prompts(&self) -> Vec<&Prompt> {
+        self.order.prompts()
+    }
+
+    fn input(&self) -> Option<&Input> {
+        Some(&self.order.input)
+    }
+
+    fn protected(&self) -> Option<&LevelName> {
+        Some(&self.order.after)
+    }
+
+    fn title(&self) -> String {
+        format!("enrol: {}", self.order.factor)
+    }
+
+    fn waits(&self, outcome: &str) -> bool {
+        matches!(outcome, "done" | "refused")
+    }
+
+    fn takes_keys(&self) -> Option<bool> {
+        Some(false)
+    }
+
+    fn part(&self, _run: &FlowRun, at: usize) -> Option<Part<'_>> {
+        self.order.part(at)
+    }
+
+    fn remark(&self, name: &str) -> Option<&Prompt> {
+        self.order.remark(name)
+    }
+
+    fn entered(&self, run: &mut FlowRun, now: Instant, at: usize, entry: Entry) {
+        self.order.entered(run, now, at, entry);
+    }
+
+    fn gave_up(&self, run: &mut FlowRun, now: Instant) {
+        run.take(now, Exit::Outcome("refused"));
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        self.order.begin(run, now);
+    }
+}
+
+impl Enrolling {
+    pub(super) fn prompts(&self) -> Vec<&Prompt> {
+        let said = self.prompts.iter();
+        said.flat_map(|said| [&said.pin, &said.again, &said.differ, &said.refused]).collect()
+    }
+
+    /// The PIN, and the PIN again.
+    pub(super) fn part(&self, at: usize) -> Option<Part<'_>> {
+        let said = self.prompts.as_ref()?;
+        let (min, max) = (usize::from(self.digits.0), usize::from(self.digits.1));
+        let expect = Expect::Digits { min, max, end: Some(Digit::HASH) };
+        let prompt = if at == 0 { &said.pin } else { &said.again };
+        Some(Part { prompt, expect, secret: true })
+    }
+
+    pub(super) fn remark(&self, name: &str) -> Option<&Prompt> {
+        let said = self.prompts.as_ref()?;
+        Some(if name == "differ" { &said.differ } else { &said.refused })
+    }
+
+    pub(super) fn begin(&self, run: &mut FlowRun, now: Instant) {
+        if run.granted(now, &self.after).is_none() || self.prompts.is_none() {
+            return run.take(now, Exit::Outcome("unavailable"));
+        }
+        run.ask_part(now, 0, None);
+    }
+
+    pub(super) fn entered(&self, run: &mut FlowRun, now: Instant, at: usize, entry: Entry) {
+        let Entry::Typed(typed) = entry else { return run.fail(now, "a PIN is typed") };
+        if at == 0 {
+            run.entered().parts = vec![typed];
+            return run.ask_part(now, 1, None);
+        }
+        let first = run.entered().parts.pop();
+        if !first.is_some_and(|first| first.matches(typed.expose().as_bytes())) {
+            return self.again(run, now, "differ");
+        }
+        // The level may have grown too old while the caller was typing.
+        let Some(grant) = run.granted(now, &self.after) else {
+            run.set_secure(false);
+            return run.take(now, Exit::Outcome("unavailable"));
+        };
+        let (grant, factor, replace) = (Arc::new(grant), self.factor, self.replace);
+        let question = auth::Question::Enrol { grant, factor, secret: typed, replace };
+        run.set_secure(false);
+        let ask = run.ask(Question::Auth(question));
+        run.wait(Box::new(Kept { ask, deadline: now + VAULT_TIME }));
+    }
+
+    /// From the beginning, as long as there are tries.
+    fn again(&self, run: &mut FlowRun, now: Instant, remark: &'static str) {
+        let failures = run.entered().failures.saturating_add(1);
+        run.entered().failures = failures;
+        if failures >= self.input.tries {
+            run.set_secure(false);
+            return run.take(now, Exit::Outcome("refused"));
+        }
+        run.ask_part(now, 0, Some(remark));
+    }
+}
+
+/// The vault was asked to keep it.
+struct Kept {
+    ask: AskId,
+    deadline: Instant,
+}
+
+impl Waiting for Kept {
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn told(self: Box<Self>, run: &mut FlowRun, now: Instant, news: News) {
+        let answer = match news {
+            News::Answer(ask, Answer::Auth(answer)) if ask == self.ask => answer,
+            News::Timeout => auth::Answer::Unavailable,
+            _ => return run.wait(self),
+        };
+        match answer {
+            auth::Answer::Enrolment(Enrolment::Done) => run.take(now, Exit::Outcome("done")),
+            auth::Answer::Enrolment(Enrolment::Refused) => run.enrol_again(now),
+            auth::Answer::Enrolment(Enrolment::Exists) => run.take(now, Exit::Outcome("exists")),
+            auth::Answer::Enrolment(Enrolment::Locked) => run.take(now, Exit::Outcome("locked")),
+            _ => run.take(now, Exit::Outcome("unavailable")),
+        }
+    }
+}
+
+impl FlowRun {
+    /// The rules refused what was typed.
+    fn enrol_again(&mut self, now: Instant) {
+        let app = self.application();
+        match self.current(&app) {
+            Some(StepKind::Enrol(step)) => step.order.again(self, now, "refused"),
+            Some(StepKind::Reset(step)) => step.order.again(self, now, "refused"),
+            _ => self.fail(now, "a PIN that nobody asked for"),
+        }
+    }
+}
+
+/// What `enrol` and `reset` have in common.
+pub(super) fn order(step: &mut Reader<'_, '_, '_>, replace: bool) -> Option<Enrolling> {
+    let factor = offered(step, step.argument);
+    let after = step.need("after");
+    let policy = &step.build.shared.policy;
+    let after = after.and_then(|node| services_file::level(node, policy, step.build.findings));
+    let input = step.input(&[]);
+    let factor = factor?;
+    let prompts = match (factor, step.get("prompts")) {
+        (FactorId::Pin, _) => Some(new_pin(step)?),
+        (FactorId::Totp, Some(node)) => {
+            let help = "leave `prompts` out: an operator enrols it, with `countersign enrol totp`";
+            step.error("E115", &node.place, "nothing is said: this factor is not enrolled by telephone", help);
+            return None;
+        }
+        (FactorId::Totp, None) => None,
+    };
+    let range = step.build.shared.policy.factor(factor).map_or(0..=0, |policy| policy.digits.clone());
+    let digits = (*range.start(), *range.end());
+    Some(Enrolling { factor, after: after?, replace, digits, prompts, input })
+}
+
+fn new_pin(step: &mut Reader<'_, '_, '_>) -> Option<NewPin> {
+    let node = step.need("prompts")?;
+    let fields = Fields::of(node, "`prompts`", step.build.findings)?;
+    fields.only(&["pin", "again", "differ", "refused"], "`prompts` of a new PIN", step.build.findings);
+    let mut prompt = |name: &str| {
+        let node = fields.need(name, "`prompts` of a new PIN", step.build.findings)?;
+        step.build.prompt(node, &[])
+    };
+    let (pin, again, differ, refused) = (prompt("pin"), prompt("again"), prompt("differ"), prompt("refused"));
+    Some(NewPin { pin: pin?, again: again?, differ: differ?, refused: refused? })
+}
+
+fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
+    let order = order(step, false);
+    let mut arms = step.arms(&["done", "refused", "exists", "unavailable"], &["poor_quality"])?.into_iter();
+    Some(StepKind::Enrol(Enrol {
+        order: order?,
+        done: next(&mut arms),
+        refused: next(&mut arms),
+        exists: next(&mut arms),
+        unavailable: next(&mut arms),
+        poor_quality: arms.next().flatten(),
+    }))
+}
