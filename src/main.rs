@@ -37,6 +37,8 @@ enum Command {
     Test(cli::test::Arguments),
     /// Draw an application: its blocks, the jumps between them, the levels held.
     Draw(cli::draw::Arguments),
+    /// Be the caller of an application, in a terminal.
+    Run(cli::run::Arguments),
     /// Call a SIP address and go through the call flow as a caller would.
     Call(cli::call::Arguments),
     /// Add, import, show and remove the people who call.
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Some(Command::Status(arguments)) => cli::status::run(arguments),
         Some(Command::Drain(arguments)) => cli::drain::run(arguments),
         Some(Command::Check(arguments)) => cli::check::run(arguments),
+        Some(Command::Run(arguments)) => cli::run::run(arguments),
         Some(Command::Test(arguments)) => cli::test::run(arguments),
         Some(Command::Draw(arguments)) => cli::draw::run(arguments),
         Some(Command::Call(arguments)) => cli::call::run(arguments),

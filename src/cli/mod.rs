@@ -11,6 +11,7 @@ pub(crate) mod enrol;
 pub(crate) mod keys;
 pub(crate) mod reload;
 pub(crate) mod sarif;
+pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod subject;

@@ -29,6 +29,7 @@ pub mod store;
 mod stream;
 pub mod testing;
 pub mod tls;
+pub mod typed;
 pub mod vault;
 pub mod vault_pool;
 pub mod versions;

@@ -62,6 +62,12 @@ pub fn read(folder: &Path) -> Result<Suite, ApplicationError> {
     Ok(Suite { application: Arc::new(app), warnings: below(warnings), files: tests, sounds })
 }
 
+/// A length of time as flows write it: `5s`, `1m30s`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    crate::flow::document::duration(text.trim())
+}
+
 /// Names files as the admin can open them: below the folder that was given.
 #[must_use]
 pub fn below(folder: &Path, mut finding: Diagnostic) -> Diagnostic {

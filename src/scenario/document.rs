@@ -14,8 +14,10 @@ use crate::units::{Digit, UnixTime};
 
 /// One `*.flow-test.yaml`.
 pub struct TestFile {
-    /// Its path below the application's folder.
+    /// Its path, as it is shown.
     pub path: String,
+    /// Its fixtures, by name.
+    pub fixtures: BTreeMap<String, Fixture>,
     /// What the calendar shows when each test begins.
     pub clock: UnixTime,
     /// What no output of any test may show.
@@ -162,6 +164,26 @@ pub struct CallScript {
     /// What the caller does and hears.
     pub script: Vec<Act>,
 }
+
+impl CallScript {
+    /// A call from some number, without a script.
+    #[must_use]
+    pub fn from(place: Place, from: Option<String>) -> Self {
+        Self {
+            place,
+            after: Duration::ZERO,
+            from,
+            to: OUR_NUMBER.to_owned(),
+            attestation: None,
+            language: None,
+            line: None,
+            script: Vec::new(),
+        }
+    }
+}
+
+/// The number that is dialled when nobody says; like the caller's of a range kept for films.
+const OUR_NUMBER: &str = "+441632960000";
 
 /// What a line does to the keys that pass it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

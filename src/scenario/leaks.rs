@@ -1,6 +1,7 @@
 //! Looks for what must never be seen in everything that a call puts out.
 
 use crate::auth;
+use crate::flow::document::Application;
 use crate::flow::run::{HandOffRequest, Lookup, TraceEvent};
 
 use super::document::Leak;
@@ -39,17 +40,6 @@ impl Leaks {
         }
     }
 
-    /// The recordings that are played: digits spoken one by one are a number again.
-    pub(super) fn said(&mut self, clips: &str) {
-        if !self.texts.is_empty() {
-            let spoken: String = clips
-                .split(' ')
-                .map(|clip| clip.rsplit('/').next().unwrap_or(clip))
-                .collect();
-            self.look("what the caller hears", &spoken);
-        }
-    }
-
     pub(super) fn asked(&mut self, question: &auth::Question) {
         if let auth::Question::Audit(event) = question {
             let text = serde_json::to_string(&event.kind).unwrap_or_default();
@@ -64,7 +54,7 @@ impl Leaks {
         }
     }
 
-    pub(super) fn hand_off(&mut self, request: &HandOffRequest) {
+    pub(super) fn hand_off(&mut self, app: &Application, request: &HandOffRequest) {
         let (HandOffRequest::Queue { pass, whisper, .. } | HandOffRequest::Transfer { pass, whisper, .. }) = request
         else {
             return;
@@ -72,8 +62,9 @@ impl Leaks {
         for (name, value) in &pass.values {
             self.look(&format!("`{name}`, which the agent is told"), value);
         }
-        let whisper: String = whisper.iter().filter_map(|clip| clip.as_str().rsplit('/').next()).collect();
-        self.look("what the agent hears", &whisper);
+        if !self.texts.is_empty() {
+            self.look("what the agent hears", &app.read(whisper));
+        }
     }
 }
 

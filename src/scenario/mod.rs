@@ -6,6 +6,7 @@
 //! than written is a [`Diagnostic`](crate::diagnostic::Diagnostic) at the place in the test, with the
 //! transcript beside it.
 
+mod booth;
 mod coverage;
 pub mod document;
 mod leaks;
@@ -22,6 +23,7 @@ mod transcript;
 mod vault;
 mod world;
 
+pub use booth::{Booth, Visit};
 pub use coverage::{Coverage, Share};
 pub use performer::Failure;
 pub use play::{Played, Problem, play};

@@ -83,14 +83,18 @@ impl<'s, S: Stage> Performer<'s, S> {
     /// Plays acts in order, until one does not go as written.
     pub(super) fn play(&mut self, acts: &[Act]) -> Result<(), Failure> {
         for act in acts {
-            match &act.verb {
-                Verb::Expects(expected) => self.expects(expected)?,
+            let played = match &act.verb {
+                Verb::Expects(expected) => self.expects(expected),
                 verb => self.act(verb).map_err(|(message, label, help)| Failure {
                     place: act.place.clone(),
                     message,
                     label,
                     help,
-                })?,
+                }),
+            };
+            if let Err(failure) = played {
+                self.stage.mark(&failure.message);
+                return Err(failure);
             }
         }
         Ok(())

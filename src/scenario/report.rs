@@ -357,4 +357,4 @@ fn of(share: Share, what: Covered) -> String {
 /// Lines of a transcript that are shown: the end is where it went wrong.
 const MOST_SHOWN: usize = 60;
 /// What is not reached, by name.
-const MOST_MISSING: usize = 12;
+const MOST_MISSING: usize = 6;

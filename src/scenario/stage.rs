@@ -44,6 +44,8 @@ pub trait Stage {
     fn busy(&self) -> bool;
     /// Writes a line of the caller's into the transcript.
     fn tell(&mut self, what: &str);
+    /// Writes into the transcript that the test failed here.
+    fn mark(&mut self, why: &str);
 }
 
 /// The keys of a text, as a script writes them.

@@ -1,7 +1,9 @@
 //! What happened in a call, like a play: when, who, what.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
+
+use super::seen::Seen;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +14,15 @@ pub struct Line {
     pub who: &'static str,
     /// What.
     pub what: String,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.at.as_secs();
+        let tenths = self.at.subsec_millis() / 100;
+        let (minutes, seconds) = (seconds / 60, seconds % 60);
+        write!(f, "{minutes:>3}:{seconds:02}.{tenths}  {:<7} {}", self.who, self.what)
+    }
 }
 
 /// The lines of a call.
@@ -32,6 +43,13 @@ impl Transcript {
         }
     }
 
+    /// Adds what happened, if people want to read it.
+    pub(super) fn lines_of(&mut self, at: Duration, seen: &Seen) {
+        if let Some(line) = seen.line() {
+            self.add(at, "flow", line);
+        }
+    }
+
     /// As text; only the last `most` lines.
     #[must_use]
     pub fn text(&self, most: usize) -> String {
@@ -41,10 +59,7 @@ impl Transcript {
             let _ = writeln!(out, "    … {skipped} lines before");
         }
         for line in self.lines.iter().skip(skipped) {
-            let seconds = line.at.as_secs();
-            let tenths = line.at.subsec_millis() / 100;
-            let (minutes, seconds) = (seconds / 60, seconds % 60);
-            let _ = writeln!(out, "{minutes:>3}:{seconds:02}.{tenths}  {:<7} {}", line.who, line.what);
+            let _ = writeln!(out, "{line}");
         }
         out
     }

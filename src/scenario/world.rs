@@ -80,6 +80,8 @@ pub(super) struct World<'w> {
     pub(super) transcript: Transcript,
     /// What the caller could tell apart, for the comparison of runs.
     pub(super) audible: Transcript,
+    /// Prompts whose recordings come next.
+    prompts: Vec<String>,
     secure: bool,
     subject: Option<SubjectKey>,
     keys: KeyLine,
@@ -105,8 +107,12 @@ enum Event {
 
 /// The time that an INVITE takes to be answered.
 const SETUP: Duration = Duration::from_millis(100);
-/// How long a clip lasts that nobody knows.
+/// How long a sound lasts that nobody knows.
 const SOME_CLIP: Duration = Duration::from_millis(900);
+/// How long a character takes when it is spoken, and the pause around a prompt: 150 words of five letters a
+/// minute, as recorded voices speak.
+const CHARACTER: Duration = Duration::from_millis(66);
+const PAUSE: Duration = Duration::from_millis(200);
 /// People need a moment before they press.
 const REACTION: Duration = Duration::from_millis(300);
 /// How long somebody speaks before a recogniser is done with it.
@@ -143,6 +149,7 @@ impl<'w> World<'w> {
             news: VecDeque::new(),
             transcript: Transcript::default(),
             audible: Transcript::default(),
+            prompts: Vec::new(),
             secure: false,
             subject: None,
             keys,
@@ -198,8 +205,10 @@ impl<'w> World<'w> {
             Output::HandOff(request) => self.switch(request),
             Output::Trace(event) => {
                 let seen = Seen::from(&event);
-                if let Some(line) = seen.line() {
-                    self.transcript.add(at, "flow", line);
+                match &seen {
+                    // Told together with what is played.
+                    Seen::Prompt(prompt) => self.prompts.push(prompt.clone()),
+                    seen => self.transcript.lines_of(at, seen),
                 }
                 self.leaks.trace(&event);
                 self.coverage.note(&seen);
@@ -216,13 +225,30 @@ impl<'w> World<'w> {
     }
 
     fn play(&mut self, id: PlayId, clips: &[ClipKey], repeat: bool) {
-        let length: Duration =
-            clips.iter().map(|clip| self.sounds.length(clip).unwrap_or(SOME_CLIP)).sum();
-        let heard: Vec<&str> = clips.iter().map(ClipKey::as_str).collect();
-        let heard = heard.join(" ");
-        self.leaks.said(&heard);
-        self.audible.add(self.at(), "flow", heard);
+        let app = Arc::clone(&self.house.app);
+        let length: Duration = clips.iter().map(|clip| self.length(&app, clip)).sum();
+        let text = app.read(clips);
+        self.leaks.look("what the caller hears", &text);
+        let mut prompts = std::mem::take(&mut self.prompts);
+        prompts.dedup();
+        let prompts = prompts.join(", ");
+        let line = match prompts.is_empty() {
+            true if repeat => format!("plays {text}"),
+            true => format!("says \u{201c}{text}\u{201d}"),
+            false => format!("says {prompts}: \u{201c}{text}\u{201d}"),
+        };
+        self.transcript.add(self.at(), "flow", line);
+        self.audible.add(self.at(), "flow", text);
         self.playing = Some(Playing { id, ends: (!repeat).then(|| self.now + length) });
+    }
+
+    /// How long a recording is; where there is none, as long as its words take.
+    fn length(&self, app: &Application, clip: &ClipKey) -> Duration {
+        let spoken = || {
+            let characters = app.spoken_text(clip)?.chars().count();
+            Some(PAUSE + CHARACTER * u32::try_from(characters).unwrap_or(u32::MAX))
+        };
+        self.sounds.length(clip).or_else(spoken).unwrap_or(SOME_CLIP)
     }
 
     fn question(&mut self, ask: AskId, question: Question) {
@@ -251,7 +277,8 @@ impl<'w> World<'w> {
     }
 
     fn switch(&mut self, request: HandOffRequest) {
-        self.leaks.hand_off(&request);
+        let app = Arc::clone(&self.house.app);
+        self.leaks.hand_off(&app, &request);
         match &request {
             HandOffRequest::Queue { queue, .. } => {
                 self.audible.add(self.at(), "flow", "queue");
@@ -339,6 +366,16 @@ impl<'w> World<'w> {
         }
         self.house.now = self.now;
         (self.transcript, self.audible)
+    }
+
+    /// How long until something happens.
+    pub(super) fn next_in(&self) -> Option<Duration> {
+        self.next().map(|next| next.saturating_duration_since(self.now))
+    }
+
+    /// Whether somebody is being called for the caller, or talks to them.
+    pub(super) const fn handed_off(&self) -> bool {
+        self.hand_off.is_some()
     }
 
     /// Whether the flow was left in order: every run ends.
@@ -492,6 +529,10 @@ impl Stage for World<'_> {
 
     fn tell(&mut self, what: &str) {
         self.transcript.add(self.at(), "caller", what);
+    }
+
+    fn mark(&mut self, why: &str) {
+        self.transcript.add(self.at(), "test", format!("FAILS HERE: {why}"));
     }
 }
 

@@ -44,7 +44,7 @@ pub use ast::{
 pub use calendar::{Calendar, Calendars, Hours};
 pub(crate) use findings::suggestion;
 pub use load::{Files, load};
-pub(crate) use scalar::digit_name;
+pub(crate) use scalar::{digit_name, duration};
 pub use services::{
     Argument, Auth, Base, Body, Breaker, Does, HttpService, JsonTemplate, Method, Part, ReplyField, Request,
     Retry, SecretRef, Service, ServiceCall, ServiceKind, Services, SqlService, Statement, Table, Template,

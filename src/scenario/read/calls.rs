@@ -11,7 +11,6 @@ use super::Reader;
 
 /// Who calls when a test does not say: a number of the range that is kept for films and examples.
 const SOME_NUMBER: &str = "+441632960001";
-const OUR_NUMBER: &str = "+441632960000";
 
 /// What stands beside the verbs of a call.
 const OF_A_CALL: [&str; 4] = ["call", "line", "script", "note"];
@@ -49,16 +48,8 @@ impl Reader<'_> {
     }
 
     fn call_of(&mut self, test: &Fields<'_>, place: &crate::diagnostic::Place) -> CallScript {
-        let mut call = CallScript {
-            place: place.clone(),
-            after: Duration::ZERO,
-            from: Some(SOME_NUMBER.to_owned()),
-            to: OUR_NUMBER.to_owned(),
-            attestation: None,
-            language: None,
-            line: test.get("line").and_then(|node| self.line(node)),
-            script: Vec::new(),
-        };
+        let mut call = CallScript::from(place.clone(), Some(SOME_NUMBER.to_owned()));
+        call.line = test.get("line").and_then(|node| self.line(node));
         let Some(fields) = test.get("call").and_then(|node| Fields::of(node, "`call`", self.findings)) else {
             return call;
         };

@@ -79,7 +79,7 @@ impl Reader<'_> {
             self.findings.push(Diagnostic::error("E309", Some(root.place.clone()), message).help(help));
         }
         let clock = clock.unwrap_or(DEFAULT_CLOCK);
-        Some(TestFile { path: path.to_owned(), clock, never_leaks, need, tests })
+        Some(TestFile { path: path.to_owned(), fixtures, clock, never_leaks, need, tests })
     }
 
     fn leaks(&mut self, node: Option<&Node>) -> Vec<Leak> {
@@ -201,6 +201,6 @@ impl Reader<'_> {
 }
 
 /// A Thursday in winter at ten, when nothing is closed: 2026-01-15T10:00:00Z.
-const DEFAULT_CLOCK: UnixTime = UnixTime(1_768_471_200_000);
+pub const DEFAULT_CLOCK: UnixTime = UnixTime(1_768_471_200_000);
 /// Shorter texts stand everywhere.
 const SHORTEST_LEAK: usize = 4;
