@@ -127,7 +127,8 @@ fn retry(why: &str, failures: u64) -> String {
 }
 
 fn proved(event: &Value) -> String {
-    let factors: Vec<&str> = event["factors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let factors: Vec<&str> =
+        event["factors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if factors.is_empty() { String::new() } else { format!(", proved by {}", factors.join(" and ")) }
 }
 

@@ -128,14 +128,17 @@ fn line(record: &Value) -> String {
 fn head(record: &Value) -> String {
     let application = &record["application"];
     let list = |field: &str| {
-        let items: Vec<&str> = record[field].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let items: Vec<&str> =
+            record[field].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if items.is_empty() { "nobody".to_owned() } else { items.join(", ") }
     };
     let trial = if application["canary"] == true { ", on trial" } else { "" };
     let factors = record["factors"].as_array().is_some_and(|factors| !factors.is_empty());
     let proved = if factors { format!(", proved by {}", list("factors")) } else { String::new() };
     let waited = record["queue_wait_ms"].as_u64().filter(|wait| *wait > 0);
-    let waited = waited.map(|wait| format!(", after {} s in line", wait / 1000)).unwrap_or_default();
+    let waited = waited
+        .map(|wait| format!(", after {}.{} s in line", wait / 1000, wait % 1000 / 100))
+        .unwrap_or_default();
     let media = &record["caller_media"];
     let media = media.as_object().map(|media| {
         let of = |field: &str| media.get(field).cloned().unwrap_or(Value::Null);

@@ -174,7 +174,12 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn recall(&self, owner: &[u8; 32], name: &[u8; 32], now: UnixTime) -> Result<Option<Vec<u8>>, StoreError> {
+    fn recall(
+        &self,
+        owner: &[u8; 32],
+        name: &[u8; 32],
+        now: UnixTime,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let tables = self.tables();
         let kept = tables.memories.get(&(*owner, *name)).filter(|(_, until)| *until > now);
         Ok(kept.map(|(sealed, _)| sealed.clone()))
@@ -202,7 +207,8 @@ impl Store for MemoryStore {
     fn calls_named(&self, beginning: &str) -> Result<Vec<CallRow>, StoreError> {
         let begins = |row: &&CallRow| {
             let record: Option<serde_json::Value> = serde_json::from_str(&row.record).ok();
-            record.is_some_and(|record| record["call"].as_str().is_some_and(|name| name.starts_with(beginning)))
+            record
+                .is_some_and(|record| record["call"].as_str().is_some_and(|name| name.starts_with(beginning)))
         };
         Ok(self.tables().calls.iter().filter(begins).take(2).cloned().collect())
     }

@@ -231,7 +231,8 @@ pub trait Store: Send + Sync {
         until: UnixTime,
     ) -> Result<(), StoreError>;
     /// A kept value, unless its time is past.
-    fn recall(&self, owner: &[u8; 32], name: &[u8; 32], now: UnixTime) -> Result<Option<Vec<u8>>, StoreError>;
+    fn recall(&self, owner: &[u8; 32], name: &[u8; 32], now: UnixTime)
+    -> Result<Option<Vec<u8>>, StoreError>;
     /// Removes everything that is kept of an owner.
     fn forget(&self, owner: &[u8; 32]) -> Result<(), StoreError>;
 

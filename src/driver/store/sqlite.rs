@@ -128,7 +128,9 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     if version > SCHEMA {
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA });
     }
-    for (schema, tables) in (1..).zip([TABLES, MEMORIES, CALLS_BY_NAME]).filter(|(schema, _)| *schema > version) {
+    for (schema, tables) in
+        (1..).zip([TABLES, MEMORIES, CALLS_BY_NAME]).filter(|(schema, _)| *schema > version)
+    {
         transaction.execute_batch(tables)?;
         transaction.pragma_update(None, "user_version", schema)?;
     }
@@ -400,7 +402,12 @@ impl Store for SqliteStore {
         })
     }
 
-    fn recall(&self, owner: &[u8; 32], name: &[u8; 32], now: UnixTime) -> Result<Option<Vec<u8>>, StoreError> {
+    fn recall(
+        &self,
+        owner: &[u8; 32],
+        name: &[u8; 32],
+        now: UnixTime,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let connection = self.connection();
         let sql = "SELECT value FROM memories WHERE owner = ?1 AND name = ?2 AND until > ?3";
         let mut statement = connection.prepare_cached(sql)?;
