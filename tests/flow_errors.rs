@@ -48,9 +48,16 @@ fn folder(path: &Path) -> Memory {
     Memory { files, recordings: None }
 }
 
-/// The application around each broken file: `common/`, with the file in place of the one it is named for.
+/// The application around each broken file: `common/`, with the file in place of the one it is named for, or
+/// with the files of a folder over it.
 fn broken(path: &Path) -> Memory {
     let mut application = folder(&root().join("tests/data/broken/common"));
+    if path.is_dir() {
+        application.files.extend(folder(path).files);
+        let recordings = application.files.remove("recordings.txt");
+        application.recordings = recordings.map(|names| names.lines().map(str::to_owned).collect());
+        return application;
+    }
     let text = fs::read_to_string(path).expect("a test file");
     let name = path.file_name().expect("a file").to_string_lossy().into_owned();
     let place = match name.split('-').next() {
@@ -62,6 +69,18 @@ fn broken(path: &Path) -> Memory {
     };
     application.files.insert(place.to_owned(), text);
     application
+}
+
+/// Every broken application: a file or a folder.
+fn all_broken() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("tests/data/broken")).expect("the test data");
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| {
+        path.extension().is_some_and(|extension| extension == "yaml")
+            || (path.is_dir() && !path.ends_with("common"))
+    });
+    paths.sort();
+    paths
 }
 
 fn findings(application: &Memory) -> Vec<Diagnostic> {
@@ -76,11 +95,7 @@ fn every_mistake_is_told_with_its_place_and_a_way_out() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut checked = 0;
     let mut wrong = Vec::new();
-    let entries = fs::read_dir(root().join("tests/data/broken")).expect("the test data");
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-    {
+    for path in all_broken() {
         let found = findings(&broken(&path));
         assert!(!found.is_empty(), "{} is right", path.display());
         let text = render(&found);
@@ -102,7 +117,24 @@ fn every_mistake_is_told_with_its_place_and_a_way_out() {
         checked += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(checked >= 25, "only {checked} broken flows");
+    assert!(checked >= 60, "only {checked} broken flows");
+}
+
+/// The codes of the table in the manual.
+fn codes() -> BTreeSet<String> {
+    let manual = fs::read_to_string(root().join("docs/flows.md")).expect("the manual");
+    let table = manual.split("\n## Diagnostics\n").nth(1).expect("the table of diagnostics");
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let code = |line: &str| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned());
+    table.lines().filter_map(code).collect()
+}
+
+#[test]
+fn every_code_of_the_manual_is_told_about_some_broken_flow() {
+    let told: BTreeSet<String> =
+        all_broken().iter().flat_map(|path| findings(&broken(path))).map(|found| found.code.to_owned()).collect();
+    let untold: Vec<String> = codes().difference(&told).cloned().collect();
+    assert!(untold.is_empty(), "no broken flow shows {}", untold.join(", "));
 }
 
 #[test]
@@ -148,6 +180,68 @@ fn all_mistakes_of_a_flow_are_told_at_once() {
         .replace("say: greeting", "sya: greeting");
     let codes: BTreeSet<&str> = findings(&application).iter().map(|finding| finding.code).collect();
     assert!(codes.is_superset(&BTreeSet::from(["E110", "E120", "E180"])), "{codes:?}");
+}
+
+/// What a text editor, a web form or somebody malicious makes of a flow: each is answered with few findings,
+/// and none takes longer than many times what a real flow takes.
+#[test]
+fn yaml_traps_are_answered_at_once() {
+    let common = folder(&root().join("tests/data/broken/common"));
+    let flow = &common.files["main.flow.yaml"];
+    let with = |from: &str, to: &str| flow.replacen(from, to, 1);
+    let traps: Vec<(&str, String, &[&str])> = vec![
+        ("a byte order mark", format!("\u{feff}{flow}"), &[]),
+        ("lines as Windows ends them", flow.replace('\n', "\r\n"), &[]),
+        ("lines as old Macs ended them", flow.replace('\n', "\r"), &[]),
+        ("NUL", with("greeting", "gree\0ting"), &["E100"]),
+        ("a bell", with("greeting", "gree\u{7}ting"), &["E100"]),
+        ("a tab for indentation", with("    - say", "\t- say"), &["E100"]),
+        ("another document", format!("{flow}---\n{flow}"), &["E100"]),
+        ("a directive", format!("%YAML 1.1\n---\n{flow}"), &[]),
+        ("base sixty", with("tries", "tries").replace("max: 10", "max: 10:30"), &["E115"]),
+        ("a huge number", with("max: 10", &format!("max: {}", "9".repeat(10_000))), &["E115"]),
+        ("an exponent", with("max: 10", "max: 1e1"), &["E115"]),
+        ("a number in base eight", with("max: 10", "max: 0o12"), &["E115"]),
+        ("not a number", with("max: 10", "max: .nan"), &["E115"]),
+        ("a key of a thousand words", with("account:", &format!("{}:", "a".repeat(5_000))), &["E100"]),
+        ("text that never ends", with("greeting", &"x".repeat(900_000)), &["E170"]),
+        ("ten megabytes", "a: b\n".repeat(2_000_000), &["E106"]),
+        ("ten megabytes on one line", format!("a: {}", "b".repeat(10_000_000)), &["E106"]),
+        ("an alias of itself", String::from("a: &a [*a, *a, *a]\n"), &["E105"]),
+        ("a tag that runs code", with("greeting", "!!python/object/apply:os.system [ls]"), &["E105"]),
+        ("a million comments", "#\n".repeat(400_000), &["E100"]),
+        ("a million hashes", format!("a: {}", "#".repeat(900_000)), &["E100", "E102", "E110", "E114", "E107"]),
+        ("brackets without end", "[".repeat(500_000), &["E106"]),
+        ("a question for every key", "? ".repeat(300_000), &["E106"]),
+        ("quotes without end", "\"a".repeat(300_000), &["E100"]),
+        ("merge keys", "a:\n  <<: {b: c}\n".repeat(1_000), &["E104", "E105"]),
+        ("a million dashes", "-".repeat(900_000), &["E100", "E113"]),
+        ("blank lines", "\n".repeat(900_000), &["E100"]),
+        ("nothing but spaces", " ".repeat(900_000), &["E100"]),
+    ];
+    let measure = |text: &str| {
+        let mut application = common.clone();
+        application.files.insert("main.flow.yaml".into(), text.to_owned());
+        let start = now();
+        let found = findings(&application);
+        (found, now() - start)
+    };
+    let honest = (0..3).map(|_| measure(flow).1).max().expect("three times");
+    for (name, text, codes) in traps {
+        let (found, took) = measure(&text);
+        let told: Vec<&str> = found.iter().filter(|f| f.severity == Severity::Error).map(|f| f.code).collect();
+        assert_eq!(told.is_empty(), codes.is_empty(), "{name}: {told:?}");
+        assert!(told.is_empty() || codes.iter().any(|code| told.contains(code)), "{name}: {told:?}");
+        assert!(found.len() <= 102, "{name}: {} findings", found.len());
+        assert!(render(&found).len() < 200_000, "{name}: a wall of text");
+        let most = honest * 300 + std::time::Duration::from_millis(200);
+        assert!(took < most, "{name}: {took:?}, and an honest flow {honest:?}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test measures")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 #[test]

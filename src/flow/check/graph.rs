@@ -239,7 +239,7 @@ fn loops(app: &Application, findings: &mut Findings) {
 }
 
 /// The shortest way from a block back to it.
-fn circle<'a>(
+pub(super) fn circle<'a>(
     start: BlockId,
     next: &impl Fn(BlockId) -> Option<&'a BTreeSet<BlockId>>,
 ) -> Option<Vec<BlockId>> {

@@ -1,8 +1,8 @@
 //! What is wrong with an application although each step by itself is right: the paths through it.
 //!
 //! [`graph`] looks at jumps (missing ends, loops without a caller, blocks that nothing reaches),
-//! [`assigned`] at variables read before anything set them, [`proof`] at look-ups that a path reaches
-//! below their level.
+//! [`assigned`] at variables read before anything set them, [`proof`] at protected steps that a path reaches
+//! below their level, [`secrecy`] at values that come to where they may not be.
 
 mod assigned;
 mod fallback;
@@ -10,19 +10,26 @@ mod graph;
 mod held;
 mod path;
 mod proof;
+mod secrecy;
+mod silence;
 
 use crate::flow::document::findings::Findings;
+use crate::flow::document::travels::Travels;
 use crate::flow::document::{Application, Arm, BlockId, Step, StepKind};
 
 pub use proof::{certain_levels, reached_levels};
 
 /// All checks over paths.
-pub(crate) fn run(app: &Application, findings: &mut Findings) {
+pub(crate) fn run(app: &Application, travels: &Travels, findings: &mut Findings) {
+    secrecy::check(app, travels, findings);
     if graph::recursion(app, findings) {
         // Everything else follows sub-flows to their end.
         return;
     }
     graph::check(app, findings);
+    if findings.errors() == 0 {
+        silence::check(app, findings);
+    }
     assigned::check(app, findings);
     proof::check(app, findings);
 }

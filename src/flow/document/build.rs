@@ -12,11 +12,12 @@ use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
 use super::names::{Scope, inside};
 use super::services_file;
+use super::travels::{Given, Leak, Travels};
 use super::yaml::Node;
 use super::{Cause, Hangup, Passed, Step, StepKind};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::expr::check::{Typed, check};
-use crate::flow::expr::{Expr, Field, Literal, Type, parse};
+use crate::flow::expr::{constant, Expr, Field, Literal, Type, parse};
 use crate::flow::step;
 
 /// What a step is built with.
@@ -25,6 +26,8 @@ pub(crate) struct Build<'a, 'n> {
     pub(crate) findings: &'a mut Findings,
     /// The flow that the step is in.
     pub(crate) flow: FlowId,
+    /// Where values were seen to go.
+    pub(crate) travels: &'a mut Travels,
     /// The prompts used so far.
     pub(crate) used: &'a mut BTreeSet<String>,
 }
@@ -127,7 +130,20 @@ impl<'n> Build<'_, 'n> {
 
     /// A condition.
     pub(crate) fn condition(&mut self, node: &Node) -> Option<Expr> {
-        self.expr(node, Some(&Type::Flag), &[]).map(|typed| typed.expr)
+        let condition = self.expr(node, Some(&Type::Flag), &[])?.expr;
+        if let Some(same) = constant::always(&condition, &Scope { build: self, locals: &[] }) {
+            let help = match same {
+                true => "remove the condition, or compare with something else",
+                false => "what stands behind it never happens: compare with something else",
+            };
+            self.error("E183", &node.place, format!("this is always {same}"), help);
+        }
+        Some(condition)
+    }
+
+    /// Whether all of some conditions can end as wanted at once.
+    pub(crate) fn possible(&self, conditions: &[(&Expr, bool)]) -> bool {
+        constant::possible(conditions, &Scope { build: self, locals: &[] })
     }
 
     /// An expression that goes somewhere that takes classes up to `most`.
@@ -156,6 +172,12 @@ impl<'n> Build<'_, 'n> {
         let message = format!("`{source}` is {}: it may not go to {sink}", typed.class.name());
         let help = format!("{sink} takes what is {} at most", most.name());
         self.error("E190", place, message, help);
+        self.travels.leaks.push(Leak {
+            expr: typed.expr.clone(),
+            class: typed.class,
+            sink: sink.to_owned(),
+            place: place.clone(),
+        });
         false
     }
 
@@ -313,9 +335,12 @@ impl<'n> Build<'_, 'n> {
     /// A value for a variable: of its type, and of no stricter class.
     pub(crate) fn assigned(&mut self, var: VarId, value: &Node) -> Option<Expr> {
         let shared = self.shared;
-        let var = shared.var(var)?;
-        let sink = format!("`{}`", var.name);
-        self.value(value, Some(&var.ty), var.class, &sink)
+        let about = shared.var(var)?;
+        let sink = format!("`{}`", about.name.strip_prefix("gives.").unwrap_or(&about.name));
+        let typed = self.expr(value, Some(&about.ty), &[])?;
+        let given = Given { expr: typed.expr.clone(), to: var, place: value.place.clone() };
+        self.travels.given.push(given);
+        self.may_go(&typed, about.class, &sink, &value.place).then_some(typed.expr)
     }
 
     /// Names and values for an agent or the audit log.

@@ -1,6 +1,8 @@
 //! Where findings are collected, so that all of them are told at once.
 
-use crate::diagnostic::{Diagnostic, Severity};
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Place, Severity};
 
 /// Findings so far. Beyond [`MOST`] they are only counted.
 #[derive(Debug, Default)]
@@ -17,6 +19,18 @@ impl Findings {
         self.errors += usize::from(diagnostic.severity == Severity::Error);
         if self.list.len() < MOST {
             self.list.push(diagnostic);
+        }
+    }
+
+    /// Says more about what was found at a place.
+    pub(crate) fn amend(&mut self, code: &str, place: &Place, more: impl Fn(Diagnostic) -> Diagnostic) {
+        let same = |found: &Diagnostic| {
+            let at = found.place.as_ref();
+            found.code == code
+                && at.is_some_and(|at| Arc::ptr_eq(&at.source, &place.source) && at.span == place.span)
+        };
+        for found in self.list.iter_mut().filter(|found| same(found)) {
+            *found = more(found.clone());
         }
     }
 

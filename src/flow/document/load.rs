@@ -13,6 +13,7 @@ use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
 use super::handlers::{always, first_block, handler, unused_prompts};
 use super::services::Services;
+use super::travels::Travels;
 use super::yaml::{self, Node};
 use super::{calendar_file, literal_secret, policy_file, services_file};
 use crate::auth::Policy;
@@ -102,8 +103,9 @@ impl Loader<'_> {
         };
         self.declare(&mut shared, main, &flow_files);
         shared.declare_results(self.findings);
-        let application = self.build(&shared, &fields)?;
-        check::run(&application, self.findings);
+        let mut travels = Travels::default();
+        let application = self.build(&shared, &fields, &mut travels)?;
+        check::run(&application, &travels, self.findings);
         self.recordings(&application);
         Some(application)
     }
@@ -391,9 +393,15 @@ impl Loader<'_> {
         }
     }
 
-    fn build(&mut self, shared: &Shared<'_>, main: &Fields<'_>) -> Option<Application> {
+    fn build(
+        &mut self,
+        shared: &Shared<'_>,
+        main: &Fields<'_>,
+        travels: &mut Travels,
+    ) -> Option<Application> {
         let mut used = BTreeSet::new();
-        let mut build = Build { shared, findings: self.findings, flow: FlowId::MAIN, used: &mut used };
+        let mut build =
+            Build { shared, findings: self.findings, flow: FlowId::MAIN, travels, used: &mut used };
         let mut blocks = Vec::new();
         for decl in &shared.blocks {
             build.flow = decl.flow;

@@ -25,6 +25,7 @@ mod services_http;
 mod services_request;
 mod services_sql;
 mod services_table;
+pub(crate) mod travels;
 mod uses;
 mod words;
 pub(crate) mod yaml;

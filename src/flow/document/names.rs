@@ -7,7 +7,8 @@ use super::build::{Build, Local};
 use super::yaml::Node;
 use crate::diagnostic::Place;
 use crate::flow::expr::check::{Names, Typed};
-use crate::flow::expr::{Expr, Field, Type};
+use crate::flow::expr::constant::Domains;
+use crate::flow::expr::{Expr, Field, Literal, Type};
 
 /// What is known where an expression stands.
 pub(super) struct Scope<'s, 'a, 'n> {
@@ -58,6 +59,24 @@ impl Names for Scope<'_, '_, '_> {
             }
             _ => None,
         }
+    }
+}
+
+impl Domains for Scope<'_, '_, '_> {
+    fn values(&self, expr: &Expr) -> Option<Vec<Literal>> {
+        let ty = match expr {
+            Expr::Var(var) => self.build.shared.var(*var)?.ty.clone(),
+            Expr::Field(field) => field.ty(),
+            _ => return None,
+        };
+        match ty {
+            Type::Flag => Some(vec![Literal::Flag(true), Literal::Flag(false)]),
+            ty => Some(self.words(&ty)?.into_iter().map(Literal::Text).collect()),
+        }
+    }
+
+    fn rank(&self, level: &str) -> Option<usize> {
+        self.build.shared.policy.rank(&crate::auth::LevelName::from(level))
     }
 }
 

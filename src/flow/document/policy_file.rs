@@ -114,6 +114,12 @@ const LATER: [&str; 11] = [
 pub(crate) fn factor_id(node: &Node, findings: &mut Findings) -> Option<FactorId> {
     let name = fields::text(node, "a factor", findings)?;
     let found = FactorId::from_name(&name);
+    if matches!(name.as_str(), "caller_id" | "caller_number" | "caller" | "phone" | "ani" | "cli") {
+        let message = format!("`{name}` is no factor: anybody can call with any number");
+        let help = "use it for `identify` (a claim), and let the caller prove it by `pin` or `totp`";
+        findings.push(Diagnostic::error("E201", Some(node.place.clone()), message).help(help));
+        return None;
+    }
     if found.is_none() && LATER.contains(&name.as_str()) {
         fields::not_yet(&node.place, &format!("the factor `{name}`"), findings);
     } else if found.is_none() {

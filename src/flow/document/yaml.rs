@@ -130,7 +130,10 @@ pub(crate) fn read(path: &str, text: &str, findings: &mut Findings) -> Option<No
     match root {
         None if !broken => {
             let place = Place { source, span: 0..0 };
-            findings.push(Diagnostic::error("E100", Some(place), "the file is empty"));
+            findings.push(
+                Diagnostic::error("E100", Some(place), "the file is empty")
+                    .help("start with the example of the manual, or remove the file"),
+            );
             None
         }
         root => root,

@@ -6,6 +6,7 @@
 //! again, [`check`] says what it means, and the run its value.
 
 pub mod check;
+pub(crate) mod constant;
 pub mod parse;
 pub mod print;
 mod types;

@@ -150,7 +150,11 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         }
         None => Some(Choose::Policy),
     };
-    if let (Some(node), Some(level)) = (offer_node, &level)
+    let twice = offer.iter().enumerate().find(|(at, factor)| offer.iter().take(*at).any(|other| other == *factor));
+    if let Some(((_, factor), node)) = twice.zip(twice.and_then(|(at, _)| offers.get(at))) {
+        let message = format!("`{factor}` is offered twice: one factor counts once, however often it is given");
+        step.error("E203", &node.place, message, "offer a factor of another kind beside it");
+    } else if let (Some(node), Some(level)) = (offer_node, &level)
         && offer.len() == offers.len()
     {
         reachable(step, node, level, &offer);

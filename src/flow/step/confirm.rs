@@ -114,6 +114,12 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let input = step.input(&[]);
     let mut arms = step.arms(&["yes", "no", "give_up"], &[])?.into_iter();
     let (yes, no, give_up) = (next(&mut arms), next(&mut arms), next(&mut arms));
+    if let (Arm::Goto(one), Arm::Goto(other)) = (&yes, &no)
+        && one == other
+    {
+        let place = step.place.clone();
+        step.build.warn("W131", &place, "yes and no lead to the same block", "ask nothing, or let them go different ways");
+    }
     Some(StepKind::Confirm(Confirm { prompt: prompt?, yes_keys, no_keys, yes_words, no_words, input, yes, no, give_up }))
 }
 

@@ -84,6 +84,13 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
             continue;
         };
         let condition = step.build.condition(when);
+        if let Some(condition) = &condition {
+            let mut before: Vec<(&Expr, bool)> = cases.iter().map(|(earlier, _)| (earlier, false)).collect();
+            before.push((condition, true));
+            if !cases.is_empty() && !step.build.possible(&before) {
+                step.error("E183", &when.place, "this case is never taken: those before it leave nothing for it", "remove it, or move it up");
+            }
+        }
         let rest = case.without(&["when"]);
         let arm = match rest.pairs.is_empty() {
             true => {
