@@ -126,7 +126,8 @@ fn codes() -> BTreeSet<String> {
     let table = manual.split("\n## Diagnostics\n").nth(1).expect("the table of diagnostics");
     let table = table.split("\n## ").next().unwrap_or_default();
     let code = |line: &str| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned());
-    table.lines().filter_map(code).collect()
+    // What is wrong with a flow test (`E3…`) shows elsewhere.
+    table.lines().filter_map(code).filter(|code| !code[1..].starts_with('3')).collect()
 }
 
 #[test]

@@ -181,8 +181,9 @@ impl<'a> Map<'a> {
     }
 
     /// What an argument of a service may be.
-    fn accepted(&self, _service: &str, _call: &str, _argument: &str) -> Class {
-        Class::Personal
+    fn accepted(&self, service: &str, call: &str, argument: &str) -> Class {
+        let call = self.app.services.service(service).and_then(|service| service.call(call));
+        call.and_then(|call| call.argument(argument)).map_or(Class::Personal, |argument| argument.class)
     }
 
     /// How a value of that class comes to an expression: the shortest way back to where it enters the call.
