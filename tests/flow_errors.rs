@@ -229,14 +229,15 @@ fn yaml_traps_are_answered_at_once() {
     };
     let honest = (0..3).map(|_| measure(flow).1).max().expect("three times");
     for (name, text, codes) in traps {
-        let (found, took) = measure(&text);
+        let most = std::time::Duration::from_secs(1).max(honest * 100);
+        // On a busy machine any one of them may have to wait.
+        let measured = (0..5).map(|_| measure(&text)).find(|(_, took)| *took < most);
+        let (found, _) = measured.unwrap_or_else(|| panic!("{name} takes longer than {most:?}"));
         let told: Vec<&str> = found.iter().filter(|f| f.severity == Severity::Error).map(|f| f.code).collect();
         assert_eq!(told.is_empty(), codes.is_empty(), "{name}: {told:?}");
         assert!(told.is_empty() || codes.iter().any(|code| told.contains(code)), "{name}: {told:?}");
         assert!(found.len() <= 102, "{name}: {} findings", found.len());
         assert!(render(&found).len() < 200_000, "{name}: a wall of text");
-        let most = honest * 300 + std::time::Duration::from_millis(200);
-        assert!(took < most, "{name}: {took:?}, and an honest flow {honest:?}");
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign::auth::LevelName;
-use countersign::flow::document::{Always, Application, Arm, BlockId, FlowId, LevelRef, Step, StepKind, VarId};
+use countersign::flow::document::{Always, Application, Arm, BlockId, FlowId, Interrupt, LevelRef, Step, StepKind, VarId};
 use countersign::flow::expr::{CompareOp, Expr, Field, Literal, Type};
 
 /// More states than any of our flows has; a flow that needs more is not explored to its end.
@@ -113,6 +113,7 @@ impl<'a> World<'a> {
     fn needs(&self, step: &Step) -> Option<usize> {
         match &step.kind {
             StepKind::Lookup(lookup) => lookup.level.as_ref().map(|level| self.rank(level.as_str())),
+            StepKind::Update(update) => update.level.as_ref().map(|level| self.rank(level.as_str())),
             _ => None,
         }
     }
@@ -137,6 +138,9 @@ impl<'a> World<'a> {
     /// Keys that work everywhere jump out of any sub-flow.
     fn always(&self, step: &Step, call: &Call) -> Vec<Call> {
         let hears = match &step.kind {
+            StepKind::Say(step) => step.interrupt != Interrupt::Never,
+            StepKind::Notice(step) => step.interrupt != Interrupt::Never,
+            StepKind::Play(step) => step.interrupt != Interrupt::Never,
             StepKind::ChooseLanguage(step) => step.input.always,
             StepKind::Ask(step) => step.input.always,
             StepKind::Menu(step) => step.input.always,

@@ -9,6 +9,7 @@ mod fallback;
 mod graph;
 mod held;
 mod path;
+mod patience;
 mod proof;
 mod secrecy;
 mod silence;
@@ -29,6 +30,7 @@ pub(crate) fn run(app: &Application, travels: &Travels, findings: &mut Findings)
     graph::check(app, findings);
     if findings.errors() == 0 {
         silence::check(app, findings);
+        patience::check(app, findings);
     }
     assigned::check(app, findings);
     proof::check(app, findings);

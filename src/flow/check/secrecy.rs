@@ -127,7 +127,11 @@ impl<'a> Map<'a> {
         }
         let class = self.class(expr);
         for from in from {
-            let origin = Origin { class, from, how: how.clone(), place: place.clone() };
+            let how = match from {
+                None => format!("{} {how}", self.source(expr, class)),
+                Some(_) => how.clone(),
+            };
+            let origin = Origin { class, from, how, place: place.clone() };
             self.origins.entry(to).or_default().push(origin);
         }
     }

@@ -427,7 +427,14 @@ impl<'n> Build<'_, 'n> {
             return out;
         }
         for item in fields::items(node) {
-            let fields = Fields::of(item, "a step", self.findings);
+            let fields = match item.scalar().filter(|scalar| step::spec(&scalar.text).is_some()) {
+                Some(verb) => {
+                    let help = format!("write `- {}:`, with the colon", verb.text);
+                    self.error("E113", &item.place, "a step is a verb, a colon and what it does", help);
+                    None
+                }
+                None => Fields::of(item, "a step", self.findings),
+            };
             let step = fields.and_then(|fields| step::read(self, &fields));
             out.push(step.unwrap_or_else(|| ended(&item.place)));
         }

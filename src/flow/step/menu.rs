@@ -159,6 +159,7 @@ fn option<'n>(
     };
     let value = match (fields.get("value"), into) {
         (None, _) => None,
+        (Some(_), None) if step.get("into").is_some() => None,
         (Some(value), None) => {
             step.error("E114", &value.place, "a value needs a variable to go to", "add `into: variable` to the menu");
             return None;
