@@ -11,7 +11,9 @@ use countersign::auth::{FactorId, Lockout, SubjectKey};
 use countersign::driver::audit_log::{AuditError, Head};
 use countersign::driver::store::memory::MemoryStore;
 use countersign::driver::store::sqlite::SqliteStore;
-use countersign::driver::store::{CallRow, Change, EnrolmentRow, Identifier, Store, StoreError, SubjectRow};
+use countersign::driver::store::{
+    CallRow, Change, EnrolmentRow, Identifier, OrderRow, Store, StoreError, SubjectRow,
+};
 use countersign::units::UnixTime;
 use vault_world::{Folder, NOON};
 
@@ -31,6 +33,7 @@ macro_rules! contract {
 }
 
 contract! {
+    orders_of_a_service_come_in_their_turn,
     a_subject_is_found_by_what_it_has_until_it_is_erased,
     subjects_are_added_all_or_none,
     an_unwritten_audit_record_undoes_its_change,
@@ -295,11 +298,37 @@ fn what_is_remembered_is_kept_for_its_time_and_by_its_owner(store: &dyn Store) {
     assert_eq!(read(&one, &name, NOON).as_deref(), Some(b"es-ES".as_slice()));
     assert_eq!(read(&two, &name, NOON), None, "another's");
     store.remember(&one, &name, b"en-GB", NOON, hour(3)).expect("keeps");
-    assert_eq!(read(&one, &name, hour(2)).as_deref(), Some(b"en-GB".as_slice()), "the later value for the longer time");
+    assert_eq!(
+        read(&one, &name, hour(2)).as_deref(),
+        Some(b"en-GB".as_slice()),
+        "the later value for the longer time"
+    );
     assert_eq!(read(&one, &other, hour(1)), None, "its time is past");
     store.remember(&two, &name, b"x", hour(2), hour(9)).expect("keeps");
     assert_eq!(read(&one, &other, NOON), None, "what is past its time is gone with the next that is kept");
     store.forget(&one).expect("forgets");
     assert_eq!(read(&one, &name, NOON), None);
     assert_eq!(read(&two, &name, hour(3)).as_deref(), Some(b"x".as_slice()));
+}
+
+fn orders_of_a_service_come_in_their_turn(store: &dyn Store) {
+    let order =
+        |service: &str, what: &[u8]| OrderRow { service: service.into(), at: NOON, sealed: what.to_vec() };
+    assert!(store.first_orders().expect("reads").is_empty());
+    for (service, what, kept) in
+        [("b", b"1", true), ("a", b"2", true), ("b", b"3", true), ("b", b"4", false), ("a", b"5", true)]
+    {
+        assert_eq!(store.keep_order(&order(service, what), 2).expect("keeps"), kept);
+    }
+    let first = |store: &dyn Store| -> Vec<(i64, OrderRow)> { store.first_orders().expect("reads") };
+    let rows: Vec<OrderRow> = first(store).into_iter().map(|(_, row)| row).collect();
+    assert_eq!(rows, [order("a", b"2"), order("b", b"1")]);
+    store.drop_order(first(store)[1].0).expect("drops");
+    let rows: Vec<OrderRow> = first(store).into_iter().map(|(_, row)| row).collect();
+    assert_eq!(rows, [order("a", b"2"), order("b", b"3")]);
+    assert!(store.keep_order(&order("b", b"6"), 2).expect("keeps"), "there is room again");
+    for _ in 0..4 {
+        store.drop_order(first(store)[0].0).expect("drops");
+    }
+    assert!(first(store).is_empty());
 }

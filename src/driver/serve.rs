@@ -25,6 +25,7 @@ use super::os;
 use super::outside::ShardOutside;
 use super::records;
 use super::secrets::{SecretError, Secrets};
+use super::services::spool::{Patience, Spool, Spooler};
 use super::services::{PoolSize, ServicePool, ServicesFrom};
 use super::shard::{self, Mail, Mailbox, ShardSettings};
 use super::site::{Site, UnknownName, check_names};
@@ -122,6 +123,8 @@ pub struct Deployment {
     house: SyncSender<house::Mail>,
     house_thread: JoinHandle<()>,
     records_thread: JoinHandle<()>,
+    /// Sends orders that services did not take, until the end.
+    _spooler: Option<Spooler>,
 }
 
 /// Starts a deployment.
@@ -193,9 +196,10 @@ impl Parts<'_> {
         let pool = VaultPool::start(&self.vault, vault_pool::WORKERS, vault_pool::QUEUE)
             .map_err(|source| system("threads", source))?;
         let pool = Arc::new(pool);
+        let spool = Spool::open(Arc::clone(&self.vault), Patience::default());
+        let (source, real) = self.settings.services.source(&self.site.secrets, &spool);
         let services =
-            ServicePool::start(self.settings.services.source(&self.site.secrets), PoolSize::default())
-                .map_err(|source| system("threads", source))?;
+            ServicePool::start(source, PoolSize::default()).map_err(|source| system("threads", source))?;
         let services = Arc::new(services);
         let (records, records_thread) =
             records::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
@@ -262,6 +266,12 @@ impl Parts<'_> {
         };
         let versions = Arc::new(Versions::new(self.site, links, self.config, self.loaded, &lineup));
         let control = control::start(claim, Arc::clone(&versions))?;
+        let current = {
+            let versions = Arc::clone(&versions);
+            Box::new(move || versions.running().loaded.application)
+        };
+        let spooler = real.map(|real| Spooler::start(spool, real, current)).transpose();
+        let spooler = spooler.map_err(|source| system("threads", source))?;
         Ok(Deployment {
             sip: local,
             versions,
@@ -273,6 +283,7 @@ impl Parts<'_> {
             house: house_sender,
             house_thread,
             records_thread,
+            _spooler: spooler,
         })
     }
 

@@ -100,7 +100,7 @@ pub(crate) struct Scripted {
     pub(crate) asked: Receiver<String>,
 }
 
-/// What [`Scripted`] does with a connection once a request's header has come.
+/// What [`Scripted`] does with a connection once a request has come.
 #[derive(Clone)]
 pub(crate) enum Act {
     Say(Vec<u8>),
@@ -126,6 +126,12 @@ impl Scripted {
                 while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
                     head.push(byte[0]);
                 }
+                let length =
+                    header_of(&String::from_utf8_lossy(&head), "content-length").parse().unwrap_or(0);
+                let mut body = vec![0; length];
+                if stream.read_exact(&mut body).is_ok() {
+                    head.extend(body);
+                }
                 if sender.send(String::from_utf8_lossy(&head).into_owned()).is_err() {
                     return;
                 }
@@ -144,6 +150,13 @@ impl Scripted {
         });
         Self { port, asked }
     }
+}
+
+/// The value of a header of a request as [`Scripted`] got it; empty when it is not there.
+pub(crate) fn header_of(request: &str, name: &str) -> String {
+    let mut lines = request.lines().filter_map(|line| line.split_once(':'));
+    let found = lines.find(|(header, _)| header.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
 }
 
 /// `HTTP/1.1 200 OK` with a body.
@@ -265,7 +278,7 @@ impl Asked {
             ((*name).to_owned(), SecretConfig { file: Some(file), ..SecretConfig::default() })
         };
         let secrets = Arc::new(Secrets::new(&folder.0, secrets.iter().map(place).collect()));
-        Self { application, services: RealServices::new(secrets) }
+        Self { application, services: RealServices::new(secrets, None) }
     }
 
     pub(crate) fn ask(&self, call: &str, arguments: &[(&str, &str)]) -> String {

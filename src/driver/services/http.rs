@@ -76,6 +76,19 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether asking the same again could never help. Who we are may be put right meanwhile (401, 403).
+    pub(super) const fn is_final(&self) -> bool {
+        match self {
+            Self::NotBuilt(_) => true,
+            Self::Status(status) => {
+                matches!(status, 400 | 404 | 405 | 406 | 409 | 410 | 411 | 413..=417 | 422)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A way to one service, with the connections that are kept.
 #[derive(Default)]
 pub(super) struct Client {

@@ -11,6 +11,7 @@ mod pool;
 mod real;
 mod reply;
 mod request;
+pub mod spool;
 pub(crate) mod sql;
 mod table;
 
@@ -21,6 +22,7 @@ use std::time::Instant;
 pub use pool::{PoolSize, Reply, ServicePool};
 pub use real::RealServices;
 
+use self::spool::Spool;
 use super::secrets::{SecretError, Secrets};
 use crate::auth::LevelName;
 use crate::flow::document::{Application, ServiceCall};
@@ -36,6 +38,9 @@ pub trait ServiceSource: Send + Sync {
     fn waits(&self, _application: &Application, _lookup: &Lookup) -> bool {
         true
     }
+
+    /// What was asked was not sent, since nobody had time for it. Must not wait.
+    fn unsent(&self, _application: &Application, _lookup: &Lookup) {}
 
     /// Wipes what is over; says when there will be more.
     fn tend(&self, _now: Instant) -> Option<Instant> {
@@ -110,12 +115,19 @@ impl ServicesFrom {
         }
     }
 
-    /// What answers; `secrets` are those of the configuration.
+    /// What answers, and the real services when it is they; `secrets` are those of the configuration.
     #[must_use]
-    pub fn source(&self, secrets: &Arc<Secrets>) -> Arc<dyn ServiceSource> {
+    pub fn source(
+        &self,
+        secrets: &Arc<Secrets>,
+        spool: &Arc<Spool>,
+    ) -> (Arc<dyn ServiceSource>, Option<Arc<RealServices>>) {
         match self {
-            Self::Configuration => Arc::new(RealServices::new(Arc::clone(secrets))),
-            Self::StandIn(source) => Arc::clone(source),
+            Self::Configuration => {
+                let real = Arc::new(RealServices::new(Arc::clone(secrets), Some(Arc::clone(spool))));
+                (Arc::clone(&real) as _, Some(real))
+            }
+            Self::StandIn(source) => (Arc::clone(source), None),
         }
     }
 }

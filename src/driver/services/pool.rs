@@ -94,6 +94,7 @@ impl ServicePool {
         if let Err(job) = self.shared.enqueue(job) {
             // Names of the configuration only: arguments are personal.
             tracing::warn!(service = %job.lookup.service, call = %job.lookup.call, "too many calls of services wait");
+            self.shared.source.unsent(&job.application, &job.lookup);
             (job.reply)(LookupReply::Unavailable);
         }
     }
@@ -109,6 +110,7 @@ impl Drop for ServicePool {
         };
         self.shared.wake.notify_all();
         for job in left {
+            self.shared.source.unsent(&job.application, &job.lookup);
             (job.reply)(LookupReply::Unavailable);
         }
         for worker in self.workers.drain(..) {
@@ -141,6 +143,7 @@ impl Shared {
             let Job { application, lookup, deadline, reply } = job;
             let reply_with = if os::now() >= deadline {
                 // The caller was told already: a payment must not be made behind their back.
+                self.source.unsent(&application, &lookup);
                 LookupReply::Unavailable
             } else {
                 // A defect in one service must not take the worker from all others.

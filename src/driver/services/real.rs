@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::breaker::Fuse;
 use super::cache::{Key, Replies};
 use super::http::Client;
+use super::spool::{Order, Spool};
 use super::sql::Database;
 use super::{ServiceSource, table};
 use crate::driver::os;
@@ -18,6 +19,7 @@ use crate::flow::run::{Lookup, LookupReply};
 /// All services of a deployment, of every version of its application that still runs.
 pub struct RealServices {
     secrets: Arc<Secrets>,
+    spool: Option<Arc<Spool>>,
     kept: Mutex<HashMap<(String, u64), Arc<Kept>>>,
 }
 
@@ -36,10 +38,10 @@ struct Kept {
 const MOST: usize = 256;
 
 impl RealServices {
-    /// None has been asked yet.
+    /// None has been asked yet. Without a spool no order is kept.
     #[must_use]
-    pub fn new(secrets: Arc<Secrets>) -> Self {
-        Self { secrets, kept: Mutex::default() }
+    pub fn new(secrets: Arc<Secrets>, spool: Option<Arc<Spool>>) -> Self {
+        Self { secrets, spool, kept: Mutex::default() }
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<(String, u64), Arc<Kept>>> {
@@ -58,7 +60,7 @@ impl RealServices {
         kept
     }
 
-    /// Asks once, and tells what came of it in the log: names and durations, never a value.
+    /// Asks, and tells what came of it in the log: names and durations, never a value.
     fn ask(
         &self,
         kept: &Kept,
@@ -66,43 +68,113 @@ impl RealServices {
         call: &ServiceCall,
         lookup: &Lookup,
         deadline: Instant,
-    ) -> LookupReply {
+    ) -> Tried {
         let start = os::now();
         let breaker = breaker(service);
         if !kept.fuse.admits(breaker, start) {
-            return LookupReply::Unavailable;
+            return Tried::Failed;
         }
-        let (reply, failure) = match (&service.kind, &call.does) {
-            (ServiceKind::Http(http), Does::Request(request)) => {
-                match kept.client.ask(http, call, request, lookup, &self.secrets, deadline) {
-                    Ok(reply) => (reply, None),
-                    Err(why) => (LookupReply::Unavailable, Some((why.is_the_services(), why.to_string()))),
+        let asked =
+            match (&service.kind, &call.does) {
+                (ServiceKind::Http(http), Does::Request(request)) => {
+                    kept.client.ask(http, call, request, lookup, &self.secrets, deadline).map_err(|why| {
+                        Blame { service: why.is_the_services(), last: why.is_final(), why: why.to_string() }
+                    })
                 }
-            }
-            (ServiceKind::Sql(sql), Does::Statement(statement)) => {
-                match kept.database.ask(&sql.path, call, statement, lookup, deadline) {
-                    Ok(reply) => (reply, None),
-                    Err(why) => (LookupReply::Unavailable, Some((why.is_the_services(), why.to_string()))),
+                (ServiceKind::Sql(sql), Does::Statement(statement)) => {
+                    kept.database.ask(&sql.path, call, statement, lookup, deadline).map_err(|why| Blame {
+                        service: why.is_the_services(),
+                        last: why.is_final(),
+                        why: why.to_string(),
+                    })
                 }
-            }
-            _ => (LookupReply::Unavailable, Some((false, "not a call of this kind of service".to_owned()))),
-        };
+                _ => Err(Blame {
+                    service: false,
+                    last: true,
+                    why: "not a call of this kind of service".to_owned(),
+                }),
+            };
         let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (name, call) = (&service.name, &call.name);
-        match failure {
-            None => {
+        match asked {
+            Ok(reply) => {
                 tracing::debug!(service = %name, %call, reply = kind(&reply), millis, "a service answered");
                 kept.fuse.note(breaker, os::now(), true);
+                Tried::Replied(reply)
             }
-            Some((by_service, why)) => {
+            Err(Blame { service, last, why }) => {
                 tracing::warn!(service = %name, %call, %why, millis, "a service was of no use");
-                if kept.fuse.note(breaker, os::now(), !by_service) {
-                    tracing::warn!(service = %name, seconds = breaker.open_for.as_secs(), "this service is left alone for a while");
+                if kept.fuse.note(breaker, os::now(), !service) {
+                    let seconds = breaker.open_for.as_secs();
+                    tracing::warn!(service = %name, seconds, "this service is left alone for a while");
                 }
+                if last { Tried::Never } else { Tried::Failed }
             }
         }
-        reply
     }
+
+    /// Sends an order that was kept.
+    pub(super) fn deliver(&self, application: &Application, lookup: &Lookup, deadline: Instant) -> Tried {
+        let service = application.services.service(&lookup.service);
+        let found = service.and_then(|service| Some((service, service.call(&lookup.call)?)));
+        // The version that runs now has no such call: nobody knows what to do with the order.
+        let Some((service, call)) = found else { return Tried::Never };
+        let kept = self.kept(service, os::now());
+        let tried = self.ask(&kept, service, call, lookup, deadline);
+        kept.replies.forget();
+        tried
+    }
+
+    /// Sends an order now, or keeps it: behind those that wait, or because the service does not answer.
+    fn order(
+        &self,
+        kept: &Kept,
+        service: &Service,
+        call: &ServiceCall,
+        lookup: &Lookup,
+        deadline: Instant,
+    ) -> LookupReply {
+        let Some(spool) = self.spool.as_ref().filter(|_| lookup.card.is_none()) else {
+            return self.ask(kept, service, call, lookup, deadline).reply();
+        };
+        let order = Order::of(lookup);
+        if !spool.has(&service.name) {
+            match self.ask(kept, service, call, &order.lookup(lookup.timeout), deadline) {
+                Tried::Failed => {}
+                tried => return tried.reply(),
+            }
+        }
+        spool.keep(&order);
+        LookupReply::Unavailable
+    }
+}
+
+/// What came of asking once.
+pub(super) enum Tried {
+    /// The service said something.
+    Replied(LookupReply),
+    /// It would never take this.
+    Never,
+    /// It may another time.
+    Failed,
+}
+
+impl Tried {
+    fn reply(self) -> LookupReply {
+        match self {
+            Self::Replied(reply) => reply,
+            Self::Never | Self::Failed => LookupReply::Unavailable,
+        }
+    }
+}
+
+/// Whose fault it was.
+struct Blame {
+    /// The service's, not of what was asked.
+    service: bool,
+    /// Whether asking the same again could never help.
+    last: bool,
+    why: String,
 }
 
 impl Kept {
@@ -130,7 +202,10 @@ impl ServiceSource for RealServices {
         {
             return reply;
         }
-        let reply = self.ask(&kept, service, call, lookup, deadline);
+        let reply = match call.writes && lookup.spool {
+            true => self.order(&kept, service, call, lookup, deadline),
+            false => self.ask(&kept, service, call, lookup, deadline).reply(),
+        };
         if let Some((key, time)) = cached {
             kept.replies.keep(key, &reply, time, os::now());
         }
@@ -143,6 +218,14 @@ impl ServiceSource for RealServices {
     fn waits(&self, application: &Application, lookup: &Lookup) -> bool {
         let service = application.services.service(&lookup.service);
         service.is_some_and(|service| matches!(service.kind, ServiceKind::Http(_) | ServiceKind::Sql(_)))
+    }
+
+    fn unsent(&self, application: &Application, lookup: &Lookup) {
+        let service = application.services.service(&lookup.service);
+        let writes = service.and_then(|service| service.call(&lookup.call)).is_some_and(|call| call.writes);
+        if let Some(spool) = self.spool.as_ref().filter(|_| writes && lookup.spool && lookup.card.is_none()) {
+            spool.hand(Order::of(lookup));
+        }
     }
 
     fn tend(&self, now: Instant) -> Option<Instant> {

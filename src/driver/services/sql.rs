@@ -20,7 +20,10 @@ pub(super) enum Failure {
     /// An argument was not given.
     #[error("the argument `{0}` is missing")]
     Missing(String),
-    /// SQLite refused. Its messages name tables and columns; for a failed constraint nothing else.
+    /// The tables do not take these values.
+    #[error("a rule of the tables does not allow it")]
+    Refused,
+    /// SQLite failed; its own messages may hold names of the file, so its code is told.
     #[error("SQLite: {0}")]
     Sqlite(String),
     /// Locked by somebody else, or too slow.
@@ -43,6 +46,9 @@ impl Failure {
             Some(ErrorCode::OperationInterrupted | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::Timeout
             }
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+                Self::Refused
+            }
             Some(code) => Self::Sqlite(format!("{code:?}")),
             None => Self::Sqlite("the statement does not fit".to_owned()),
         }
@@ -50,7 +56,12 @@ impl Failure {
 
     /// Whether the service is to blame.
     pub(super) const fn is_the_services(&self) -> bool {
-        !matches!(self, Self::Missing(_) | Self::Unfit(_))
+        !matches!(self, Self::Missing(_) | Self::Unfit(_) | Self::Refused)
+    }
+
+    /// Whether asking the same again could never help.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Unfit(_) | Self::Refused | Self::NoColumn(_) | Self::Writes)
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Append, CallRow, Change, EnrolmentRow, Identifier, Reservation, Store, StoreError, SubjectRow};
+use super::{
+    Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
+};
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, Lockout, SubjectKey};
 use crate::driver::audit_log::{AuditError, Head};
@@ -22,6 +24,8 @@ struct Tables {
     agents: BTreeMap<String, Vec<u8>>,
     calls: Vec<CallRow>,
     memories: BTreeMap<([u8; 32], [u8; 32]), (Vec<u8>, UnixTime)>,
+    orders: BTreeMap<i64, OrderRow>,
+    last_order: i64,
     head: Head,
 }
 
@@ -187,6 +191,32 @@ impl Store for MemoryStore {
 
     fn forget(&self, owner: &[u8; 32]) -> Result<(), StoreError> {
         self.tables().memories.retain(|(whose, _), _| whose != owner);
+        Ok(())
+    }
+
+    fn keep_order(&self, order: &OrderRow, most: u32) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let kept = tables.orders.values().filter(|kept| kept.service == order.service).count();
+        if u32::try_from(kept).unwrap_or(u32::MAX) >= most {
+            return Ok(false);
+        }
+        tables.last_order += 1;
+        let number = tables.last_order;
+        tables.orders.insert(number, order.clone());
+        Ok(true)
+    }
+
+    fn first_orders(&self) -> Result<Vec<(i64, OrderRow)>, StoreError> {
+        let tables = self.tables();
+        let mut first: BTreeMap<&str, (i64, &OrderRow)> = BTreeMap::new();
+        for (number, order) in &tables.orders {
+            first.entry(&order.service).or_insert((*number, order));
+        }
+        Ok(first.into_values().map(|(number, order)| (number, order.clone())).collect())
+    }
+
+    fn drop_order(&self, number: i64) -> Result<(), StoreError> {
+        self.tables().orders.remove(&number);
         Ok(())
     }
 

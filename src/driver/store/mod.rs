@@ -80,6 +80,17 @@ pub struct CallRow {
     pub caller: Option<Vec<u8>>,
 }
 
+/// An order to a service that was not carried out yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderRow {
+    /// To which service.
+    pub service: String,
+    /// When it was kept.
+    pub at: UnixTime,
+    /// What is ordered, sealed.
+    pub sealed: Vec<u8>,
+}
+
 /// An attempt that was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
@@ -235,6 +246,13 @@ pub trait Store: Send + Sync {
     -> Result<Option<Vec<u8>>, StoreError>;
     /// Removes everything that is kept of an owner.
     fn forget(&self, owner: &[u8; 32]) -> Result<(), StoreError>;
+
+    /// Keeps an order behind those of its service; not when `most` of them are kept already.
+    fn keep_order(&self, order: &OrderRow, most: u32) -> Result<bool, StoreError>;
+    /// The order of each service that was kept first, with its number, by the names of the services.
+    fn first_orders(&self) -> Result<Vec<(i64, OrderRow)>, StoreError>;
+    /// An order is done with.
+    fn drop_order(&self, number: i64) -> Result<(), StoreError>;
 
     /// An agent's sealed credentials.
     fn agent(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Append, CallRow, Change, EnrolmentRow, Identifier, Reservation, Store, StoreError, SubjectRow};
+use super::{
+    Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
+};
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, Lockout, SubjectKey};
 use crate::driver::audit_log::{AuditError, Head};
@@ -20,7 +22,7 @@ pub struct SqliteStore {
     path: PathBuf,
 }
 
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -51,6 +53,12 @@ CREATE INDEX memories_by_age ON memories (until);
 
 /// What came with schema 3.
 const CALLS_BY_NAME: &str = "CREATE INDEX calls_by_name ON calls (json_extract(record, '$.call'));";
+
+/// What came with schema 4.
+const ORDERS: &str = "
+CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, at INTEGER NOT NULL, sealed BLOB NOT NULL);
+CREATE INDEX orders_by_service ON orders (service, id);
+";
 
 /// Counters of claims that nobody stands behind go after so long: well beyond every window and lock.
 const GHOSTS_KEPT_MILLIS: i64 = 31 * 24 * 3600 * 1000;
@@ -129,7 +137,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA });
     }
     for (schema, tables) in
-        (1..).zip([TABLES, MEMORIES, CALLS_BY_NAME]).filter(|(schema, _)| *schema > version)
+        (1..).zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS]).filter(|(schema, _)| *schema > version)
     {
         transaction.execute_batch(tables)?;
         transaction.pragma_update(None, "user_version", schema)?;
@@ -417,6 +425,35 @@ impl Store for SqliteStore {
     fn forget(&self, owner: &[u8; 32]) -> Result<(), StoreError> {
         self.write(|transaction| {
             transaction.execute("DELETE FROM memories WHERE owner = ?1", [owner])?;
+            Ok(())
+        })
+    }
+
+    fn keep_order(&self, order: &OrderRow, most: u32) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let sql = "INSERT INTO orders (service, at, sealed) SELECT ?1, ?2, ?3 \
+                       WHERE (SELECT count(*) FROM orders WHERE service = ?1) < ?4";
+            let values = params![order.service, order.at.0, order.sealed, most];
+            Ok(transaction.prepare_cached(sql)?.execute(values)? == 1)
+        })
+    }
+
+    fn first_orders(&self) -> Result<Vec<(i64, OrderRow)>, StoreError> {
+        let connection = self.connection();
+        let sql = "SELECT id, service, at, sealed FROM orders \
+                   WHERE id IN (SELECT min(id) FROM orders GROUP BY service) ORDER BY service";
+        let mut statement = connection.prepare_cached(sql)?;
+        let row = |row: &rusqlite::Row<'_>| {
+            let order = OrderRow { service: row.get(1)?, at: UnixTime(row.get(2)?), sealed: row.get(3)? };
+            Ok((row.get(0)?, order))
+        };
+        let rows = statement.query_map([], row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn drop_order(&self, number: i64) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.prepare_cached("DELETE FROM orders WHERE id = ?1")?.execute([number])?;
             Ok(())
         })
     }

@@ -47,6 +47,7 @@ pub struct Vault {
     records: Key,
     agents: Key,
     memory: Key,
+    orders: Key,
     /// Opened in the place of an agent's credentials that are not there.
     no_agent: Vec<u8>,
     tenant: Key,
@@ -159,6 +160,7 @@ impl Vault {
             records: keys.derive("call records"),
             agents,
             memory: keys.derive("memory"),
+            orders: keys.derive("orders"),
             no_agent,
             tenant,
             token: keys.token().clone(),

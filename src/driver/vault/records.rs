@@ -3,7 +3,7 @@
 use super::{TENANT, Vault, VaultError, logged};
 use crate::auth::{AuditEvent, AuditKind};
 use crate::driver::seal::{self, Key, Label, keyed_hash};
-use crate::driver::store::{CallRow, Change, StoreError};
+use crate::driver::store::{CallRow, Change, OrderRow, StoreError};
 use crate::secret::Secret;
 use crate::sip::digest::StoredHa1;
 use crate::sip::registrar::REALM;
@@ -139,6 +139,44 @@ impl Vault {
         self.store.calls_named(beginning)?.into_iter().map(|row| self.stored(row)).collect()
     }
 
+    /// Keeps an order to a service until it is carried out; not when there are `most` for that service.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn keep_order(
+        &self,
+        at: UnixTime,
+        service: &str,
+        plain: &[u8],
+        most: u32,
+    ) -> Result<bool, VaultError> {
+        let sealed = seal::seal(&self.orders, order_label(service), plain)?;
+        Ok(self.store.keep_order(&OrderRow { service: service.to_owned(), at, sealed }, most)?)
+    }
+
+    /// The first order of each service: its number, the service, and what is ordered; that is an error of its
+    /// own when it does not open.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn first_orders(
+        &self,
+    ) -> Result<Vec<(i64, String, Result<Secret<Vec<u8>>, VaultError>)>, VaultError> {
+        let open = |(number, row): (i64, OrderRow)| {
+            let opened = seal::open(&self.orders, order_label(&row.service), &row.sealed);
+            (number, row.service, opened.map_err(VaultError::from))
+        };
+        Ok(self.store.first_orders()?.into_iter().map(open).collect())
+    }
+
+    /// An order is done with.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn drop_order(&self, number: i64) -> Result<(), VaultError> {
+        Ok(self.store.drop_order(number)?)
+    }
+
     fn stored(&self, row: CallRow) -> Result<StoredCall, VaultError> {
         let caller = match (row.caller_hash, row.caller) {
             (Some(hash), Some(sealed)) => {
@@ -164,6 +202,10 @@ pub(super) fn no_agent(agents: &Key) -> Result<Vec<u8>, VaultError> {
 
 const fn agent_label(name: &str) -> Label<'_> {
     Label { tenant: TENANT, owner: name.as_bytes(), kind: "agent" }
+}
+
+const fn order_label(service: &str) -> Label<'_> {
+    Label { tenant: TENANT, owner: service.as_bytes(), kind: "order" }
 }
 
 const fn caller_label(hash: &[u8; 32]) -> Label<'_> {
