@@ -93,6 +93,7 @@ impl Customer {
         let vault = Arc::clone(&self.vault);
         Box::new(move |now, question| match question {
             Question::Auth(question) => Answer::Auth(vault.answer(now, question)),
+            Question::Notify(_) => Answer::Notified(false),
             Question::Lookup(lookup) => {
                 assert!(lookup.grant.is_some(), "a balance is asked for with a grant only");
                 let balance = ("balance".to_owned(), "1204.50 GBP".to_owned());

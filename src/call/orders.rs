@@ -25,6 +25,8 @@ impl Call {
             run::Output::StopPlaying => self.stop_playing(),
             run::Output::Secure(on) => self.secure(on),
             run::Output::Ask(ask, question) => self.out.push_back(Output::Ask(ask, question)),
+            // There is no recorder, and the flow was told so.
+            run::Output::Recording(_) => {}
             run::Output::HandOff(request) => self.hand_off(request),
             run::Output::Trace(event) => {
                 self.show(&event);

@@ -60,6 +60,8 @@ impl Outside for ShardOutside {
                     refused(Answer::Auth(auth::Answer::Unavailable));
                 }
             }
+            // There are no senders yet.
+            Question::Notify(_) => reply(Answer::Notified(false)),
             Question::Lookup(lookup) => {
                 let reply = Box::new(move |answer| reply(Answer::Lookup(answer)));
                 self.services.submit(Arc::clone(&version.application), lookup, reply);

@@ -202,6 +202,8 @@ impl<'w> World<'w> {
             }
             Output::Secure(on) => self.secure = on,
             Output::Ask(ask, question) => self.question(ask, question),
+            // What holds is told as a fact.
+            Output::Recording(_) => {}
             Output::HandOff(request) => self.switch(request),
             Output::Trace(event) => {
                 let seen = Seen::from(&event);
@@ -264,6 +266,11 @@ impl<'w> World<'w> {
                     _ => None,
                 };
                 self.later(after, Event::Answer(ask, Answer::Auth(answer), subject));
+            }
+            Question::Notify(message) => {
+                let told = format!("sends the message {}", message.template);
+                self.transcript.add(self.at(), "flow", told);
+                self.later(SETUP, Event::Answer(ask, Answer::Notified(true), None));
             }
             Question::Lookup(lookup) => {
                 self.leaks.lookup(&lookup);
@@ -541,7 +548,7 @@ fn facts(house: &mut House, script: &CallScript) -> CallFacts {
     let signals = Signals { attestation: script.attestation, ..Signals::default() };
     CallFacts {
         seed: house.chance.next_u64(),
-        abilities: Abilities { speech: true, cards: true, voice: true },
+        abilities: Abilities { speech: true, cards: true, voice: true, recorder: true },
         signals,
         ..CallFacts::new(CallId(house.calls), script.from.clone(), script.to.clone())
     }

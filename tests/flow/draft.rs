@@ -77,6 +77,8 @@ pub(crate) fn with(main: Vec<StepKind>, second: Vec<StepKind>, sub: Vec<StepKind
         ],
         when_error: Some(OOPS),
         when_hangup: Some(TIDY),
+        consents: BTreeMap::new(),
+        recording: RecordingRule::default(),
         texts: BTreeMap::new(),
         words: BTreeMap::new(),
     }
@@ -230,6 +232,7 @@ pub(crate) fn choose_language() -> ChooseLanguage {
         words: vec![],
         input: input(),
         give_up: LanguageId(0),
+        remember: Remember::Call,
     }
 }
 

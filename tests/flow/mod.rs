@@ -17,7 +17,7 @@ use countersign::auth::{self, Enrolment, FactorId, Identified, Refused, SubjectK
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
 use countersign::flow::run::{
-    Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, Output, Question, TraceEvent,
+    Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, Output, Question, TraceEvent,
 };
 use countersign::units::{AskId, CallId, Digit, Epoch, PlayId, UnixTime};
 
@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) slow: Duration,
     /// Whether the vault answers at all.
     pub(crate) vault: bool,
+    /// Whether messages are sent.
+    pub(crate) sends: bool,
 }
 
 impl Default for World {
@@ -59,6 +61,7 @@ impl Default for World {
             reply: || LookupReply::Found(vec![(String::from("balance"), String::from("1204.50 GBP"))]),
             slow: Duration::from_millis(100),
             vault: true,
+            sends: true,
         }
     }
 }
@@ -94,20 +97,37 @@ impl Scene {
         Self::from(Arc::new(app), world, Some("+441632960001"))
     }
 
+    /// A call by an engine that can do more than keys.
+    pub(crate) fn able(app: Arc<Application>, world: World, abilities: Abilities) -> Self {
+        Self::of(app, world, Some("+441632960001"), 7, abilities, Memory::new())
+    }
+
+    /// A call of which something is remembered.
+    pub(crate) fn remembering(app: Arc<Application>, world: World, from: Option<&str>, memory: Memory) -> Self {
+        Self::of(app, world, from, 7, Abilities::default(), memory)
+    }
+
     /// A call with its chances.
     pub(crate) fn seeded(app: Arc<Application>, world: World, seed: u64) -> Self {
-        Self::of(app, world, Some("+441632960001"), seed)
+        Self::of(app, world, Some("+441632960001"), seed, Abilities::default(), Memory::new())
     }
 
     /// A call from some number, or from nobody knows where.
     pub(crate) fn from(app: Arc<Application>, world: World, from: Option<&str>) -> Self {
-        Self::of(app, world, from, 7)
+        Self::of(app, world, from, 7, Abilities::default(), Memory::new())
     }
 
-    fn of(app: Arc<Application>, world: World, from: Option<&str>, seed: u64) -> Self {
+    fn of(
+        app: Arc<Application>,
+        world: World,
+        from: Option<&str>,
+        seed: u64,
+        abilities: Abilities,
+        memory: Memory,
+    ) -> Self {
         let start = first_instant();
         let facts = CallFacts::new(CallId(7), from.map(String::from), String::from("+441632960000"));
-        let facts = CallFacts { seed, ..facts };
+        let facts = CallFacts { seed, abilities, ..facts };
         let epoch = Epoch { instant: start, unix: UnixTime(1_772_445_600_000) };
         let mut scene = Self {
             run: FlowRun::new(app, facts, start, epoch),
@@ -125,7 +145,7 @@ impl Scene {
             finished: false,
             secure: false,
             granted: Vec::new(),
-            memory: Memory::new(),
+            memory,
         };
         scene.feed(Input::Start);
         scene
@@ -264,6 +284,7 @@ impl Scene {
                 self.line("flow", if on { "keys are secret" } else { "keys are no secret" });
             }
             Output::Ask(ask, question) => self.question(ask, question),
+            Output::Recording(order) => self.line("flow", &format!("recording: {}", order.name())),
             Output::HandOff(request) => {
                 self.line("flow", &format!("{request:?}"));
                 self.hand_off = Some(request);
@@ -304,11 +325,11 @@ impl Scene {
                     }
                     auth::Question::Enrol { .. } => auth::Answer::Enrolment(world.enrolment),
                     auth::Question::Remember { whose, name, value } => {
-                        self.memory.insert((format!("{whose:?}"), name.clone()), value.clone());
+                        self.memory.insert((owner(whose), name.clone()), value.clone());
                         auth::Answer::Remembered
                     }
                     auth::Question::Recall { whose, name } => {
-                        let kept = self.memory.get(&(format!("{whose:?}"), name.clone()));
+                        let kept = self.memory.get(&(owner(whose), name.clone()));
                         auth::Answer::Recalled(kept.cloned())
                     }
                     auth::Question::Audit(_) => auth::Answer::Audited(true),
@@ -317,6 +338,10 @@ impl Scene {
                     format!("{question:?}"),
                     world.vault.then_some((Duration::from_millis(50), Answer::Auth(answer))),
                 )
+            }
+            Question::Notify(message) => {
+                let asked = format!("notify {} by {:?} in {}", message.template, message.by, message.language);
+                (asked, Some((Duration::from_millis(50), Answer::Notified(world.sends))))
             }
             Question::Lookup(lookup) => {
                 self.granted.push(lookup.grant.as_ref().map(|grant| grant.level().to_string()));
@@ -361,5 +386,13 @@ impl Scene {
     fn line(&mut self, who: &str, what: &str) {
         let ms = self.elapsed();
         let _ = writeln!(self.script, "{:>3}.{} {who:<6} {what}", ms / 1000, ms % 1000 / 100);
+    }
+}
+
+/// Of whom something is remembered, told apart.
+fn owner(whose: &auth::Whose) -> String {
+    match whose {
+        auth::Whose::Subject(key) => key.to_string(),
+        auth::Whose::Number(number) => number.expose().clone(),
     }
 }

@@ -62,6 +62,7 @@ pub(crate) enum Sort {
     Enrol,
     Audit,
     Memory,
+    Notify,
     Lookup,
 }
 
@@ -164,6 +165,7 @@ impl Watched {
                 };
                 self.pending.push((ask, sort));
             }
+            Output::Ask(ask, Question::Notify(_)) => self.pending.push((ask, Sort::Notify)),
             Output::HandOff(HandOffRequest::Leave) => self.handing = false,
             Output::HandOff(_) => {
                 assert!(!self.gone, "nobody to hand over");
@@ -178,6 +180,7 @@ impl Watched {
                 assert!(self.gone, "over with a caller still there");
                 self.finished += 1;
             }
+            Output::Recording(_) => panic!("an order for a recorder that is not there"),
             Output::Answer | Output::Timeout(_) => {}
         }
     }
@@ -280,6 +283,7 @@ fn reply(sort: Sort, how: u8) -> Answer {
         (Sort::Memory, 4) => Answer::Auth(auth::Answer::Recalled(Some(String::from("nonsense")))),
         (Sort::Memory, 5) => Answer::Auth(auth::Answer::Recalled(None)),
         (Sort::Memory, _) => Answer::Auth(auth::Answer::Remembered),
+        (Sort::Notify, _) => Answer::Notified(how == 0),
         (Sort::Lookup, 0..4) => found("12.34 GBP"),
         (Sort::Lookup, 4) => found("nonsense"),
         (Sort::Lookup, _) => Answer::Lookup(LookupReply::NotFound),

@@ -8,6 +8,8 @@ mod factors;
 mod handing;
 mod input;
 mod proving;
+mod recording;
+mod remembering;
 mod saying;
 mod spoken;
 mod updating;

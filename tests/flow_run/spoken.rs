@@ -169,7 +169,7 @@ fn yes_or_no_goes_into_a_flag() {
 fn a_nought_pressed_while_something_is_said_reaches_the_agent() {
     let notice = || {
         let (prompt, version) = (prompt("notice"), String::from("1"));
-        StepKind::Notice(Notice { prompt, version, interrupt: Interrupt::Keys })
+        StepKind::Notice(Notice { prompt, version, interrupt: Interrupt::Keys, once_per: None })
     };
     for said in [say("greeting"), notice()] {
         let goto = StepKind::Goto(Goto(SECOND));

@@ -76,6 +76,8 @@ fn application(blocks: Vec<Block>) -> Arc<Application> {
         calendars: countersign::flow::document::Calendars::new(),
         always: Vec::new(),
         when_error: None,
+        consents: Default::default(),
+        recording: Default::default(),
         when_hangup: None,
         texts: BTreeMap::new(),
         words: BTreeMap::new(),

@@ -432,6 +432,7 @@ fn answer(question: Question) -> Answer {
         Question::Auth(auth::Question::Remember { .. }) => Answer::Auth(auth::Answer::Remembered),
         Question::Auth(auth::Question::Recall { .. }) => Answer::Auth(auth::Answer::Recalled(None)),
         Question::Auth(auth::Question::Audit(_)) => Answer::Auth(auth::Answer::Audited(true)),
+        Question::Notify(_) => Answer::Notified(false),
         Question::Lookup(_) => {
             Answer::Lookup(LookupReply::Found(vec![("balance".to_owned(), "120.50".to_owned())]))
         }

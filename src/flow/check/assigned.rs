@@ -221,7 +221,9 @@ impl Analysis<'_> {
                 reads.extend(leave.give.iter().flat_map(|(_, expr)| expr.reads()));
             }
         }
-        for var in reads.into_iter().filter(|var| !set.contains(var)) {
+        // A consent that was not asked for is `unknown`.
+        let always_set = |var: &VarId| self.app.consents.values().any(|consent| consent == var);
+        for var in reads.into_iter().filter(|var| !set.contains(var) && !always_set(var)) {
             let name = self.app.var(var).map_or("", |var| &var.name);
             let message = format!("`{name}` may not be set when this step runs");
             let help = match name.starts_with("result.") {

@@ -5,6 +5,7 @@
 //! below their level, [`secrecy`] at values that come to where they may not be.
 
 mod assigned;
+mod consent;
 mod fallback;
 mod graph;
 mod held;
@@ -33,6 +34,7 @@ pub(crate) fn run(app: &Application, travels: &Travels, findings: &mut Findings)
         patience::check(app, findings);
     }
     assigned::check(app, findings);
+    consent::check(app, findings);
     proof::check(app, findings);
 }
 

@@ -55,6 +55,27 @@ pub struct Application {
     pub texts: BTreeMap<ClipKey, ClipText>,
     /// What callers may say, by the key in the catalogues.
     pub words: BTreeMap<Arc<str>, Words>,
+    /// Where the answers to `consent` are kept, by purpose; `unknown` at the start of a call.
+    pub consents: BTreeMap<String, VarId>,
+    /// When a call is recorded.
+    pub recording: RecordingRule,
+}
+
+/// When a call is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingRule {
+    /// When a step says so, and only after this consent; without one not at all.
+    ByStep(Option<VarId>),
+    /// From the moment that this consent is given.
+    AfterConsent(VarId),
+    /// From the beginning: where the law needs no consent.
+    On,
+}
+
+impl Default for RecordingRule {
+    fn default() -> Self {
+        Self::ByStep(None)
+    }
 }
 
 impl Application {

@@ -14,6 +14,7 @@ use super::yaml::{Data, Node};
 use crate::auth::Policy;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::expr::Type;
+use crate::flow::run;
 
 /// Everything that steps refer to.
 pub(crate) struct Shared<'n> {
@@ -29,6 +30,8 @@ pub(crate) struct Shared<'n> {
     pub(crate) vars: Vec<Variable>,
     pub(crate) targets: BTreeMap<String, String>,
     pub(crate) defaults: Option<&'n Node>,
+    /// Where the answers to `consent` are kept, by purpose.
+    pub(crate) consents: BTreeMap<String, VarId>,
 }
 
 /// A flow's names.
@@ -122,7 +125,7 @@ impl<'n> Shared<'n> {
         for (key, about) in listed.pairs {
             let Some(name) = fields::name(key, "a variable", findings) else { continue };
             if crate::flow::expr::Field::from_name(&name).is_some()
-                || matches!(name.as_str(), "result" | "auth" | "call")
+                || matches!(name.as_str(), "result" | "auth" | "call" | "consent")
             {
                 fields::wrong(
                     key,
@@ -164,6 +167,20 @@ impl<'n> Shared<'n> {
                 for (name, ty, class) in self.result_fields(flow, verb, node.text()) {
                     self.result(flow, &name, ty, class, node, findings);
                 }
+            }
+        }
+    }
+
+    /// Makes the slots `consent.…`: one for each purpose that some step asks for, the same in every flow.
+    pub(crate) fn declare_consents(&mut self) {
+        let mut purposes = Vec::new();
+        self.blocks.iter().for_each(|block| consent_purposes(block.steps, &mut purposes));
+        let words = [run::CONSENT_GRANTED, run::CONSENT_REFUSED, run::CONSENT_UNKNOWN].map(Arc::from);
+        for purpose in purposes {
+            if !self.consents.contains_key(&purpose) {
+                let slot =
+                    self.slot(&format!("consent.{purpose}"), Type::Enum(words.to_vec()), Class::Public);
+                self.consents.insert(purpose, slot);
             }
         }
     }
@@ -227,6 +244,22 @@ fn result_sources<'n>(node: &'n Node, out: &mut Vec<(&'static str, &'n Node)>) {
                     "update" => out.push(("update", value)),
                     "run" => out.push(("run", value)),
                     _ => result_sources(value, out),
+                }
+            }
+        }
+    }
+}
+
+/// The purposes of every `consent:` in some steps.
+fn consent_purposes(node: &Node, out: &mut Vec<String>) {
+    match &node.data {
+        Data::Scalar(_) => {}
+        Data::Sequence(items) => items.iter().for_each(|item| consent_purposes(item, out)),
+        Data::Mapping(pairs) => {
+            for (key, value) in pairs {
+                match value.scalar() {
+                    Some(purpose) if key.text() == "consent" => out.push(purpose.text.clone()),
+                    _ => consent_purposes(value, out),
                 }
             }
         }

@@ -100,9 +100,11 @@ impl Loader<'_> {
             vars: Vec::new(),
             targets,
             defaults,
+            consents: BTreeMap::new(),
         };
         self.declare(&mut shared, main, &flow_files);
         shared.declare_results(self.findings);
+        shared.declare_consents();
         let mut travels = Travels::default();
         let application = self.build(&shared, &fields, &mut travels)?;
         check::run(&application, &travels, self.findings);
@@ -318,9 +320,6 @@ impl Loader<'_> {
     fn defaults<'n>(&mut self, main: &Fields<'n>) -> Option<&'n Node> {
         let defaults = Fields::of(main.get("defaults")?, "`defaults`", self.findings)?;
         defaults.only(&["input", "recording"], "`defaults`", self.findings);
-        if let Some((key, _)) = defaults.pairs.iter().find(|(key, _)| key.text() == "recording") {
-            fields::not_yet(&key.place, "`recording`", self.findings);
-        }
         let node = defaults.get("input")?;
         let input = Fields::of(node, "`input`", self.findings)?;
         input.only(&["first", "between", "total", "tries", "interrupt"], "`input`", self.findings);
@@ -476,6 +475,8 @@ impl Loader<'_> {
             when_error,
             when_hangup,
             texts,
+            recording: super::recording::rule(main, &shared.consents, self.findings),
+            consents: shared.consents.clone(),
             words: super::words::all(&shared.catalogues),
         })
     }

@@ -26,6 +26,7 @@ mod services_request;
 mod services_sql;
 mod services_table;
 pub(crate) mod travels;
+mod recording;
 mod uses;
 mod words;
 pub(crate) mod yaml;
@@ -36,7 +37,8 @@ pub use crate::flow::step::{
     StepKind, SubjectService, Transfer, WholeMoney,
 };
 pub use crate::flow::step::{Enrol, Enrolling, NewPin, Reset, Verify};
-pub use crate::flow::step::{Split, Update, Way};
+pub use crate::flow::step::{Consent, Hold, Notify, OncePer, Recording, Remember, Split, Update, Way};
+pub use ast::RecordingRule;
 pub use ast::{
     Always, AlwaysKey, Application, Arm, Block, BlockId, Class, ClipText, Flow, FlowId, Format, Input,
     Interrupt, Joint, Language, LanguageId, LevelRef, MenuOption, OutcomeId, Passed, Piece, Prompt, Return,

@@ -25,9 +25,10 @@ impl Names for Scope<'_, '_, '_> {
             return Some(typed.clone());
         }
         let decl = self.build.shared.flow(self.build.flow)?;
-        let var = match name.strip_prefix("result.") {
-            Some(result) => decl.results.get(result),
-            None => decl.scope.get(name),
+        let var = match (name.strip_prefix("result."), name.strip_prefix("consent.")) {
+            (Some(result), _) => decl.results.get(result),
+            (_, Some(purpose)) => self.build.shared.consents.get(purpose),
+            _ => decl.scope.get(name),
         };
         if let Some(id) = var {
             let var = self.build.shared.var(*id)?;
@@ -42,6 +43,7 @@ impl Names for Scope<'_, '_, '_> {
         if let Some(decl) = self.build.shared.flow(self.build.flow) {
             names.extend(decl.scope.keys().cloned());
             names.extend(decl.results.keys().map(|name| format!("result.{name}")));
+            names.extend(self.build.shared.consents.keys().map(|name| format!("consent.{name}")));
         }
         let fields = Field::ALL.iter().filter(|field| !LOCAL_FIELDS.contains(field));
         names.extend(fields.map(|field| field.name().to_owned()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::{Challenge, FactorId};
-use crate::flow::document::{Always, Ask, Check, Class, Confirm, Input, Interrupt, Menu, Readback, StepKind};
+use crate::flow::document::{Always, Ask, Check, Class, Confirm, Consent, Input, Interrupt, Menu, Readback, StepKind};
 use crate::flow::prompt::hear;
 use crate::secret::Secret;
 use crate::units::Digit;
@@ -152,6 +152,10 @@ impl FlowRun {
             StepKind::Confirm(Confirm { yes_keys, no_keys, input, .. }) => {
                 let keys = yes_keys.iter().chain(no_keys).map(|key| vec![*key]).collect();
                 Asking::new(What::YesNo { yes: yes_keys.len() }, Expect::Keys(keys), input, false)
+            }
+            StepKind::Consent(Consent { granted_keys, refused_keys, input, .. }) => {
+                let keys = granted_keys.iter().chain(refused_keys).map(|key| vec![*key]).collect();
+                Asking::new(What::YesNo { yes: granted_keys.len() }, Expect::Keys(keys), input, false)
             }
             _ => return self.fail(now, "a step that asks nothing"),
         };
@@ -384,9 +388,12 @@ impl FlowRun {
             }
             (Some(StepKind::ChooseLanguage(step)), None) => {
                 if let Some((_, language)) = step.keys.get(choice) {
-                    self.speak(*language);
+                    self.chose_language(now, step, *language);
                 }
                 self.next_step();
+            }
+            (Some(StepKind::Consent(step)), None) => {
+                self.consented(step, Some(choice < step.granted_keys.len()));
             }
             _ => self.fail(now, "a choice that nobody asked for"),
         }
@@ -404,7 +411,7 @@ impl FlowRun {
         self.take(now, Exit::Chosen(at));
     }
 
-    fn speak(&mut self, language: crate::flow::document::LanguageId) {
+    pub(crate) fn speak(&mut self, language: crate::flow::document::LanguageId) {
         if let Some(tag) = self.app.language(language).map(Name::from) {
             self.language = language;
             self.trace(TraceEvent::Language { language: tag });

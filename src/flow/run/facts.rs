@@ -45,6 +45,8 @@ pub struct Abilities {
     pub cards: bool,
     /// There is an engine that compares voices.
     pub voice: bool,
+    /// There is a recorder: [`super::Output::Recording`] is carried out.
+    pub recorder: bool,
 }
 
 /// What is told about a caller beside their number. What is `None` is not known.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::order::{Notify, RecordingOrder};
 use crate::auth::{self, Grant};
 use crate::flow::ClipKey;
 use crate::secret::Secret;
@@ -71,6 +72,8 @@ pub enum Output {
     Secure(bool),
     /// Ask the outside; exactly one [`Input::Answer`] is expected, an unanswered one is given up in time.
     Ask(AskId, Question),
+    /// The recorder is to do this. Only comes where [`super::Abilities::recorder`] is told.
+    Recording(RecordingOrder),
     /// Hand the caller over, or take them back.
     HandOff(HandOffRequest),
     /// A public fact for the record and for whoever watches.
@@ -89,6 +92,8 @@ pub enum Question {
     Auth(auth::Question),
     /// For a service.
     Lookup(Lookup),
+    /// Send a message. Answered by [`Answer::Notified`].
+    Notify(Notify),
 }
 
 /// A call to a service. Personal data: no `Debug`.
@@ -148,6 +153,8 @@ pub enum Answer {
     Auth(auth::Answer),
     /// To [`Question::Lookup`].
     Lookup(LookupReply),
+    /// To [`Question::Notify`]: whether a sender has taken it.
+    Notified(bool),
 }
 
 /// What a service said. Personal data: no `Debug`.
@@ -422,6 +429,15 @@ pub enum TraceEvent {
         /// Its key.
         prompt: Name,
         /// Its version.
+        version: Name,
+    },
+    /// The caller was asked for consent.
+    Consent {
+        /// What for.
+        purpose: Name,
+        /// `granted`, `refused` or `unknown`.
+        answer: &'static str,
+        /// The version of the text.
         version: Name,
     },
     /// The level of assurance changed.

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use crate::auth::FactorId;
 use crate::flow::ClipKey;
-use crate::flow::document::{Application, Ask, Confirm, LanguageId, Menu, Prompt, Readback, StepKind};
-
+use crate::flow::document::{
+    Application, Ask, Confirm, Consent, LanguageId, Menu, Prompt, Readback, StepKind,
+};
 use crate::flow::step::Proving;
 
 use super::asking::What;
@@ -83,7 +84,7 @@ fn prompts<'a>(
         }
         (_, StepKind::Ask(Ask { prompt, .. }), _)
         | (_, StepKind::Menu(Menu { prompt, .. }), _)
-        | (_, StepKind::Confirm(Confirm { prompt, .. }), _) => vec![(None, prompt)],
+        | (_, StepKind::Confirm(Confirm { prompt, .. }) | StepKind::Consent(Consent { prompt, .. }), _) => vec![(None, prompt)],
         _ => Vec::new(),
     }
 }

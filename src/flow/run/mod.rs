@@ -27,8 +27,11 @@ mod keys;
 mod lines;
 mod looking;
 mod numbers;
+mod order;
 pub(crate) mod parts;
 pub(crate) mod proving;
+mod recording;
+mod remembering;
 mod question;
 mod saying;
 mod spoken;
@@ -54,6 +57,7 @@ use parts::Entered;
 use saying::Saying;
 use values::Value;
 
+pub use order::{Notify, RecordingOrder};
 pub use facts::{Abilities, Attestation, CallFacts, Signals};
 pub use io::{
     Answer, CardData, Choice, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output,
@@ -90,6 +94,11 @@ pub struct FlowRun {
     place: Option<u32>,
     /// How many chances were taken.
     chances: u64,
+    recorder: recording::Recorder,
+    /// The notices heard in this call, each with its version.
+    noticed: Vec<(Name, Name)>,
+    /// The caller was asked for a language, or was remembered by it.
+    language_known: bool,
     budget: Budget,
 }
 
@@ -155,6 +164,13 @@ pub(crate) enum News {
     Timeout,
 }
 
+/// What `consent.…` can be.
+pub(crate) const CONSENT_GRANTED: &str = "granted";
+/// See [`CONSENT_GRANTED`].
+pub(crate) const CONSENT_REFUSED: &str = "refused";
+/// See [`CONSENT_GRANTED`].
+pub(crate) const CONSENT_UNKNOWN: &str = "unknown";
+
 /// Whether there is a caller.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
@@ -175,9 +191,15 @@ impl FlowRun {
     /// A run that waits for [`Input::Start`].
     #[must_use]
     pub fn new(app: Arc<Application>, facts: CallFacts, now: Instant, epoch: Epoch) -> Self {
+        let mut slots = vec![Value::Nothing; app.vars.len()];
+        for slot in app.consents.values().map(|var| var.index()) {
+            if let Some(slot) = slots.get_mut(slot) {
+                *slot = Value::text(CONSENT_UNKNOWN);
+            }
+        }
         let auth = AuthSession::new(Arc::clone(&app.policy), facts.call);
         Self {
-            slots: vec![Value::Nothing; app.vars.len()],
+            slots,
             language: app.default_language,
             app,
             facts,
@@ -200,6 +222,9 @@ impl FlowRun {
             traced_level: None,
             place: None,
             chances: 0,
+            recorder: recording::Recorder::default(),
+            noticed: Vec::new(),
+            language_known: false,
             budget: Budget { steps: STEPS, until: now + TIME, errors: ERRORS, exhausted: false },
         }
     }
@@ -214,6 +239,7 @@ impl FlowRun {
                 if matches!(self.state, State::Answering) {
                     self.answered = true;
                     self.state = State::Ready;
+                    self.record_from_the_start();
                 }
             }
             Input::Digit(digit) => self.digit(now, digit),
@@ -238,6 +264,15 @@ impl FlowRun {
     pub(crate) fn app(&self) -> &Application {
         &self.app
     }
+
+    pub(crate) const fn knows_language(&self) -> bool {
+        self.language_known
+    }
+
+    pub(crate) const fn know_language(&mut self) {
+        self.language_known = true;
+    }
+
 
     /// What is proved about the caller.
     #[must_use]
@@ -404,6 +439,7 @@ impl FlowRun {
         if self.secure != secure {
             self.secure = secure;
             self.emit(Output::Secure(secure));
+            self.recorder_minds(secure);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::units::Digit;
 
 use super::asking::What;
 use super::io::{Choice, Name, TraceEvent};
-use super::{FlowRun, State};
+use super::{CONSENT_GRANTED, CONSENT_REFUSED, FlowRun, State};
 
 impl FlowRun {
     /// Tells that the caller is asked for something.
@@ -50,6 +50,11 @@ fn choices(app: &Application, step: &StepKind, what: &What) -> Vec<Choice> {
             yes.chain(no).collect()
         }
         (StepKind::Ask(step), _) if step.yes_no => vec![choice("1", "yes"), choice("2", "no")],
+        (StepKind::Consent(step), _) => {
+            let granted = step.granted_keys.iter().map(|key| choice(&typed(&[*key]), CONSENT_GRANTED));
+            let refused = step.refused_keys.iter().map(|key| choice(&typed(&[*key]), CONSENT_REFUSED));
+            granted.chain(refused).collect()
+        }
         _ => Vec::new(),
     }
 }

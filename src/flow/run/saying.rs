@@ -1,10 +1,11 @@
 //! Prompts: playing them, cutting them short, what follows when they end. And the keys, which all come by
 //! here.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::flow::ClipKey;
-use crate::flow::document::{Always, Interrupt, Notice, Play, Prompt, Say};
+use crate::flow::document::{Always, Interrupt, Notice, Play, Prompt, Say, StepKind};
 use crate::flow::step::Node;
 use crate::units::{Digit, PlayId};
 
@@ -131,11 +132,28 @@ impl FlowRun {
             Then::NextStep => self.next_step(),
             Then::Leave(exit) => self.take(now, exit),
             Then::Noted { prompt, version } => {
-                self.trace(TraceEvent::Notice { prompt, version });
+                self.noticed(now, prompt, version);
                 self.next_step();
             }
             Then::HangUp(cause) => self.end(now, cause),
         }
+    }
+
+    /// A notice was said: put on record, and remembered where the flow wants it said once.
+    fn noticed(&mut self, now: Instant, prompt: Name, version: Name) {
+        let app = Arc::clone(&self.app);
+        if let Some(StepKind::Notice(step)) = self.current(&app)
+            && let Some(name) = step.memory()
+        {
+            self.remember(now, &name, &step.version);
+        }
+        self.noticed.push((prompt.clone(), version.clone()));
+        self.trace(TraceEvent::Notice { prompt, version });
+    }
+
+    /// Whether this version of a notice was said in this call.
+    pub(crate) fn has_noticed(&self, prompt: &str, version: &str) -> bool {
+        self.noticed.iter().any(|(said, of)| said.as_str() == prompt && of.as_str() == version)
     }
 
     /// A key was pressed: where it belongs depends on what goes on.

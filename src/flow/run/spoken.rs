@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::flow::document::{Ask, ChooseLanguage, Confirm, Interrupt, Menu, StepKind};
+use crate::flow::document::{Ask, ChooseLanguage, Interrupt, Menu, StepKind, Words};
 use crate::flow::prompt::hear;
 use crate::secret::Secret;
 
@@ -69,7 +69,7 @@ impl FlowRun {
         match self.current(&app) {
             Some(StepKind::Ask(step)) => step.speech,
             Some(StepKind::Menu(step)) => step.options.iter().any(|option| option.words.is_some()),
-            Some(StepKind::Confirm(_)) => true,
+            Some(StepKind::Confirm(_) | StepKind::Consent(_)) => true,
             Some(StepKind::ChooseLanguage(step)) => !step.words.is_empty(),
             _ => asking.reading.is_some(),
         }
@@ -87,7 +87,13 @@ impl FlowRun {
             (StepKind::Ask(Ask { yes_no: true, .. }), _) => yes_no(),
             (StepKind::Ask(step), _) => typed(tag, step, text).map(Meaning::Typed),
             (StepKind::Menu(step), What::Choice(offered)) => self.option(step, offered, text),
-            (StepKind::Confirm(step), _) => self.yes_or_no(tag, step, text),
+            (StepKind::Confirm(step), _) => {
+                self.yes_or_no(tag, (&step.yes_words, &step.no_words), step.yes_keys.len(), text)
+            }
+            (StepKind::Consent(step), _) => {
+                let words = (&step.granted_words, &step.refused_words);
+                self.yes_or_no(tag, words, step.granted_keys.len(), text)
+            }
             (StepKind::ChooseLanguage(step), _) => language(step, text),
             _ => None,
         }
@@ -101,15 +107,21 @@ impl FlowRun {
     }
 
     /// The step's own words first, then those that everybody uses.
-    fn yes_or_no(&self, tag: &str, step: &Confirm, text: &str) -> Option<Meaning> {
-        let phrases = |words: &Option<crate::flow::document::Words>| match words {
+    fn yes_or_no(
+        &self,
+        tag: &str,
+        (yes, no): (&Option<Words>, &Option<Words>),
+        yes_keys: usize,
+        text: &str,
+    ) -> Option<Meaning> {
+        let phrases = |words: &Option<Words>| match words {
             Some(words) => words.in_language(self.language).to_vec(),
             None => Vec::new(),
         };
-        let (yes, no) = (phrases(&step.yes_words), phrases(&step.no_words));
+        let (yes, no) = (phrases(yes), phrases(no));
         let own = hear::one_of(&[&yes, &no], text).map(|at| at == 0);
         let yes = own.or_else(|| hear::yes_no(tag, text))?;
-        Some(Meaning::Chosen(if yes { 0 } else { step.yes_keys.len() }))
+        Some(Meaning::Chosen(if yes { 0 } else { yes_keys }))
     }
 }
 

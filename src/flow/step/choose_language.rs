@@ -14,7 +14,7 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Prompt,
     fields: &[
         FieldSpec::required("keys", Shape::KeyMap("a language"), "which key chooses which language"),
-        FieldSpec::optional("remember", Shape::Choice(&["call", "caller"]), "`call`: for this call"),
+        FieldSpec::optional("remember", Shape::Choice(&["call", "caller"]), "`call`: for this call, which is usual; `caller`: whoever calls again is not asked again, but goes on in the language of last time"),
         FieldSpec::optional("words", Shape::Map("a language", &Shape::Text), "phrases of the catalogues that choose a language, each said in that language, where the engine has a recogniser: `{en-GB: english_words, es-ES: spanish_words}`"),
         FieldSpec::optional("give_up", Shape::Object(&[FieldSpec::required("language", Shape::Text, "a language, or `default`")]), "`{language: default}`: the language after the last try"),
     ],
@@ -41,6 +41,49 @@ pub struct ChooseLanguage {
     pub input: Input,
     /// The language taken when the tries are used up; the call goes on.
     pub give_up: LanguageId,
+    /// How long the choice lasts.
+    pub remember: Remember,
+}
+
+/// How long a chosen language lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remember {
+    /// For this call.
+    Call,
+    /// For the calls that follow.
+    Caller,
+}
+
+/// The name by which a language is remembered.
+const MEMORY: &str = "language";
+
+impl FlowRun {
+    /// The caller chose: spoken from now on, and from the start of their next call if the step says so.
+    pub(crate) fn chose_language(&mut self, now: Instant, step: &ChooseLanguage, language: LanguageId) {
+        self.speak(language);
+        self.know_language();
+        if step.remember == Remember::Caller {
+            let tag = self.language().to_owned();
+            self.remember(now, MEMORY, &tag);
+        }
+    }
+}
+
+/// It is known what the caller chose last time.
+fn recalled(run: &mut FlowRun, now: Instant, tag: Option<String>) {
+    let app = run.application();
+    let Some(StepKind::ChooseLanguage(step)) = run.current(&app) else {
+        return run.fail(now, "a choice of languages that is gone");
+    };
+    let offered = |(_, language): &&(Digit, LanguageId)| app.language(*language) == tag.as_deref();
+    match step.keys.iter().find(offered) {
+        Some((_, language)) => {
+            run.speak(*language);
+            run.know_language();
+            run.next_step();
+        }
+        None => run.begin_asking(now),
+    }
 }
 
 impl Node for ChooseLanguage {
@@ -65,7 +108,12 @@ impl Node for ChooseLanguage {
     }
 
     fn begin(&self, run: &mut FlowRun, now: Instant) {
-        run.begin_asking(now);
+        // Asked twice in one call, the caller wants another one.
+        if self.remember == Remember::Caller && !run.knows_language() {
+            run.recall(now, MEMORY, recalled);
+        } else {
+            run.begin_asking(now);
+        }
     }
 }
 
@@ -77,13 +125,11 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         let language = language(step, value);
         keys.extend(digit.zip(language));
     }
-    if let Some(node) = step.get("remember") {
-        if node.text() == "caller" {
-            fields::not_yet(&node.place, "`remember: caller`", step.build.findings);
-        } else {
-            fields::choice(node, "remember", &[("call", ())], step.build.findings);
-        }
-    }
+    let lasts = [("call", Remember::Call), ("caller", Remember::Caller)];
+    let remember = match step.get("remember") {
+        Some(node) => fields::choice(node, "remember", &lasts, step.build.findings)?,
+        None => Remember::Call,
+    };
     let give_up = give_up(step)?;
     let mut prompts = Vec::new();
     if !step.argument.is_empty() {
@@ -93,7 +139,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     }
     let words = words(step)?;
     let input = step.input(&[]);
-    Some(StepKind::ChooseLanguage(ChooseLanguage { prompts, keys, words, input, give_up }))
+    Some(StepKind::ChooseLanguage(ChooseLanguage { prompts, keys, words, input, give_up, remember }))
 }
 
 /// `{en-GB: english_words, es-ES: spanish_words}`

@@ -345,6 +345,10 @@ steps! {
     play::Play,
     choose_language::ChooseLanguage,
     notice::Notice,
+    consent::Consent,
+    recording::Recording,
+    hold::Hold,
+    notify::Notify,
     ask::Ask,
     menu::Menu,
     confirm::Confirm,
@@ -374,6 +378,8 @@ pub(crate) use authenticate::Proving;
 pub use enrol::{Enrolling, NewPin};
 pub use hangup::Cause;
 pub use identify::{IdentifyBy, SubjectService};
+pub use choose_language::Remember;
+pub use notice::OncePer;
 pub use split::Way;
 
 impl StepKind {
@@ -399,7 +405,7 @@ impl StepKind {
 }
 
 /// Verbs of the language that this version does not have yet.
-const LATER: [&str; 8] = ["consent", "risk", "card", "pay", "recording", "take_message", "notify", "hold"];
+const LATER: [&str; 4] = ["risk", "card", "pay", "take_message"];
 
 /// The fields of every input step.
 pub const INPUT_FIELDS: [FieldSpec; 8] = [

@@ -1,0 +1,201 @@
+//! `consent`: ask whether something may be done, and keep the answer.
+
+use std::time::Instant;
+
+use crate::auth::AuditKind;
+use crate::diagnostic::Diagnostic;
+use crate::flow::document::fields::{self, Fields};
+use crate::flow::document::{Input, Prompt, VarId, Words};
+use crate::flow::run::values::Value;
+use crate::flow::run::{CONSENT_GRANTED, CONSENT_REFUSED, CONSENT_UNKNOWN, FlowRun, Name, TraceEvent};
+use crate::units::Digit;
+use super::{FieldSpec, Node, Reader, Shape, Spec, StepKind};
+
+pub(super) const SPEC: Spec = Spec {
+    verb: "consent",
+    summary: "Asks whether something may be done. The answer is `consent.PURPOSE` from then on (`granted`, `refused`; `unknown` before), and is put on record with the version and the language of what was said. Silence is never consent.",
+    argument: Shape::Text,
+    fields: &[
+        FieldSpec::optional("prompt", Shape::Prompt, "what is said; the prompt of the purpose's name when left out"),
+        FieldSpec::required("keys", Shape::KeyMap("`granted` or `refused`"), "which key means what"),
+        FieldSpec::optional("words", Shape::Map("`granted` or `refused`", &Shape::Text), "phrases of the catalogues that mean it, beside the usual words, where the engine has a recogniser"),
+        FieldSpec::optional("version", Shape::Text, "which version of the text this is, for the record"),
+        FieldSpec::optional("otherwise", Shape::Choice(&["refused", "unknown"]), "what holds after the last try; `refused` when left out"),
+    ],
+    outcomes: &[],
+    needs_caller: true,
+    input: true,
+    example: r#"- consent: call_recording
+  keys: {"1": granted, "2": refused}
+  version: "2026-01"
+  otherwise: refused
+"#,
+    read,
+};
+
+/// `consent`
+#[derive(Debug)]
+pub struct Consent {
+    /// What for.
+    pub purpose: String,
+    /// Where the answer is kept.
+    pub into: VarId,
+    /// What is said.
+    pub prompt: Prompt,
+    /// Keys that grant it.
+    pub granted_keys: Vec<Digit>,
+    /// Keys that refuse it.
+    pub refused_keys: Vec<Digit>,
+    /// What may be said to grant it.
+    pub granted_words: Option<Words>,
+    /// What may be said to refuse it.
+    pub refused_words: Option<Words>,
+    /// Which version of the text.
+    pub version: Option<String>,
+    /// Whether silence counts as a refusal; else it is `unknown`. It never grants anything.
+    pub silence_refuses: bool,
+    /// Timers and ladders.
+    pub input: Input,
+}
+
+impl Node for Consent {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn prompts(&self) -> Vec<&Prompt> {
+        vec![&self.prompt]
+    }
+
+    fn input(&self) -> Option<&Input> {
+        Some(&self.input)
+    }
+
+    fn takes_keys(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn wants_key(&self, key: Digit) -> bool {
+        self.granted_keys.contains(&key) || self.refused_keys.contains(&key)
+    }
+
+    fn waits(&self, _outcome: &str) -> bool {
+        true
+    }
+
+    fn gave_up(&self, run: &mut FlowRun, _now: Instant) {
+        run.consented(self, None);
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        run.begin_asking(now);
+    }
+}
+
+impl FlowRun {
+    /// Keeps an answer, tells of it, and goes on. `None`: the caller gave none.
+    pub(crate) fn consented(&mut self, step: &Consent, granted: Option<bool>) {
+        let answer = match granted {
+            Some(true) => CONSENT_GRANTED,
+            Some(false) => CONSENT_REFUSED,
+            None if step.silence_refuses => CONSENT_REFUSED,
+            None => CONSENT_UNKNOWN,
+        };
+        self.store(step.into, Value::text(answer));
+        let version = step.version.as_deref().unwrap_or_default();
+        let language = self.language().to_owned();
+        let facts = [
+            ("purpose", step.purpose.as_str()),
+            ("answer", answer),
+            ("by", if granted.is_some() { "caller" } else { "silence" }),
+            ("version", version),
+            ("language", &language),
+        ];
+        let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
+        let facts = facts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.note(AuditKind::Noted { name: String::from("consent"), facts });
+        self.trace(TraceEvent::Consent {
+            purpose: Name::from(step.purpose.as_str()),
+            answer,
+            version: Name::from(version),
+        });
+        self.next_step();
+        self.record_after(step.into, answer == CONSENT_GRANTED);
+    }
+}
+
+fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
+    let purpose = fields::name(step.argument, "a purpose", step.build.findings)?;
+    let into = *step.build.shared.consents.get(&purpose)?;
+    let prompt = match step.get("prompt") {
+        Some(node) => step.build.prompt(node, &[]),
+        None => step.build.prompt(step.argument, &[]),
+    };
+    let (granted_keys, refused_keys) = keys(step)?;
+    let (granted_words, refused_words) = words(step)?;
+    let version = match step.get("version") {
+        Some(node) => Some(fields::text(node, "a version", step.build.findings)?),
+        None => None,
+    };
+    let silence_refuses = otherwise(step)?;
+    let input = step.input(&[]);
+    Some(StepKind::Consent(Consent {
+        purpose,
+        into,
+        prompt: prompt?,
+        granted_keys,
+        refused_keys,
+        granted_words,
+        refused_words,
+        version,
+        silence_refuses,
+        input,
+    }))
+}
+
+fn keys(step: &mut Reader<'_, '_, '_>) -> Option<(Vec<Digit>, Vec<Digit>)> {
+    let node = step.need("keys")?;
+    let (mut granted, mut refused) = (Vec::new(), Vec::new());
+    for (key, value) in Fields::of(node, "`keys`", step.build.findings)?.pairs {
+        let digit = fields::digit(key, step.build.findings)?;
+        let answers = [("granted", true), ("refused", false)];
+        match fields::choice(value, "keys", &answers, step.build.findings)? {
+            true => granted.push(digit),
+            false => refused.push(digit),
+        }
+    }
+    if granted.is_empty() || refused.is_empty() {
+        let place = Some(node.place.clone());
+        let missing = Diagnostic::error("E242", place, "both answers need a key: who can't refuse has not agreed");
+        step.build.findings.push(missing.help("write `keys: {\"1\": granted, \"2\": refused}`"));
+        return None;
+    }
+    Some((granted, refused))
+}
+
+fn words(step: &mut Reader<'_, '_, '_>) -> Option<(Option<Words>, Option<Words>)> {
+    let Some(node) = step.get("words") else { return Some((None, None)) };
+    let fields = Fields::of(node, "`words`", step.build.findings)?;
+    fields.only(&["granted", "refused"], "`words` of `consent`", step.build.findings);
+    let mut found = Vec::new();
+    for name in ["granted", "refused"] {
+        found.push(match fields.get(name) {
+            Some(node) => Some((node.place.clone(), step.build.words(node)?)),
+            None => None,
+        });
+    }
+    step.build.distinct(&found.iter().flatten().cloned().collect::<Vec<_>>());
+    let mut found = found.into_iter().map(|words| words.map(|(_, words)| words));
+    Some((found.next().flatten(), found.next().flatten()))
+}
+
+/// Whether silence refuses; `None` when something else was written.
+fn otherwise(step: &mut Reader<'_, '_, '_>) -> Option<bool> {
+    let Some(node) = step.get("otherwise") else { return Some(true) };
+    if node.text() == "granted" {
+        let place = node.place.clone();
+        step.error("E242", &place, "silence is not consent", "write `otherwise: refused`");
+        return None;
+    }
+    fields::choice(node, "otherwise", &[("refused", true), ("unknown", false)], step.build.findings)
+}
