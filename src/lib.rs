@@ -54,6 +54,7 @@ pub mod audio;
 pub mod auth;
 pub mod call;
 pub mod diagnostic;
+pub mod diff;
 pub mod draw;
 pub mod driver;
 pub mod engine;

@@ -39,6 +39,8 @@ enum Command {
     Draw(cli::draw::Arguments),
     /// Be the caller of an application, in a terminal.
     Run(cli::run::Arguments),
+    /// Show what changes for callers between two versions of an application.
+    Diff(cli::diff::Arguments),
     /// Call a SIP address and go through the call flow as a caller would.
     Call(cli::call::Arguments),
     /// Add, import, show and remove the people who call.
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Some(Command::Run(arguments)) => cli::run::run(arguments),
         Some(Command::Test(arguments)) => cli::test::run(arguments),
         Some(Command::Draw(arguments)) => cli::draw::run(arguments),
+        Some(Command::Diff(arguments)) => cli::diff::run(arguments),
         Some(Command::Call(arguments)) => cli::call::run(arguments),
         Some(Command::Subject(arguments)) => cli::subject::run(arguments),
         Some(Command::Enrol(arguments)) => cli::enrol::run(arguments),

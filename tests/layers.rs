@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("routing", &["sip"]),
     ("flow", &["auth"]),
     ("draw", &["flow", "auth"]),
+    ("diff", &["draw", "flow", "auth"]),
     ("call", &["flow", "auth", "routing", "media", "audio", "sip"]),
     ("scenario", &["call", "flow", "auth", "routing", "media", "audio", "sip"]),
     ("engine", &["call", "flow", "auth", "routing", "media", "audio", "sip"]),
@@ -27,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "phone", "driver", "engine", "scenario", "draw", "call", "flow", "auth", "routing", "media",
+            "phone", "driver", "engine", "scenario", "diff", "draw", "call", "flow", "auth", "routing", "media",
             "audio", "sip",
         ],
     ),

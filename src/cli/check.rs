@@ -125,7 +125,7 @@ fn summary(folders: usize, errors: usize, warnings: usize, refused: bool) -> Str
     format!("{applications} checked, {verdict}: {}, {}", count(errors, "error"), count(warnings, "warning"))
 }
 
-fn finding(finding: &Diagnostic) -> serde_json::Value {
+pub(crate) fn finding(finding: &Diagnostic) -> serde_json::Value {
     let position = |place: &Place| {
         let (line, column) = place.line_and_column();
         (place.source.path.clone(), line, column)

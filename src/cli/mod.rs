@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod call;
 pub(crate) mod calls;
 pub(crate) mod check;
+pub(crate) mod diff;
 pub(crate) mod drain;
 pub(crate) mod draw;
 pub(crate) mod enrol;
