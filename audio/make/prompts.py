@@ -41,17 +41,64 @@ READ_AS = {
 }
 
 
+def closing(text, start):
+    """Where the brace at `start` closes."""
+    depth = 0
+    for at in range(start, len(text)):
+        depth += (text[at] == "{") - (text[at] == "}")
+        if depth == 0:
+            return at
+    raise ValueError(f"a brace is not closed: {text}")
+
+
+def split(text, number=None):
+    """The text between placeholders, values, and plurals, as the engine splits them."""
+    at = start = 0
+    while at < len(text):
+        if text.startswith("${", at):
+            end = closing(text, at + 1) + 1
+        elif text[at] == number:
+            end = at + 1
+        else:
+            at += 1
+            continue
+        if re.search(r"\w", text[start:at]):
+            yield "text", text[start:at]
+        plural = re.match(r"[^,]*,\s*plural\s*,", text[at + 2 : end])
+        yield ("plural", text[at + 2 + plural.end() : end - 1]) if plural else ("value", text[at:end])
+        at = start = end
+    if re.search(r"\w", text[start:]):
+        yield "text", text[start:]
+
+
+def forms(plural):
+    """Each form of a plural with its words."""
+    at = 0
+    while "{" in plural[at:]:
+        open_ = plural.index("{", at)
+        end = closing(plural, open_)
+        yield plural[at:open_].strip().lstrip("="), plural[open_ + 1 : end]
+        at = end + 1
+
+
 def recordings(language, catalogue):
     """Name and text of every recording, the prompts first."""
     for key, text in yaml.safe_load(catalogue.read_text())["prompts"].items():
         text = text if isinstance(text, str) else text["text"]
-        parts = re.split(r"\$\{[^}]*\}", text)
-        if len(parts) == 1:
+        segments = list(split(text))
+        if [kind for kind, _ in segments] == ["text"]:
             yield key, text
             continue
-        spoken = [part.strip() for part in parts if re.search(r"\w", part)]
-        for number, part in enumerate(spoken, start=1):
-            yield f"{key}-{number}", part.lstrip(".,; ")
+        parts = [segment for segment in segments if segment[0] != "value"]
+        for number, (kind, part) in enumerate(parts, start=1):
+            if kind == "text":
+                yield f"{key}-{number}", part.strip().lstrip(".,; ")
+                continue
+            for form, words_of_form in forms(part):
+                said = [stretch for kind, stretch in split(words_of_form, number="#") if kind == "text"]
+                for at, stretch in enumerate(said, start=1):
+                    suffix = f"-{at}" if len(said) > 1 else ""
+                    yield f"{key}-{number}-{form}{suffix}", stretch.strip().lstrip(".,; ")
     yield from words.of(language).items()
 
 

@@ -9,7 +9,7 @@ use super::picture::{Panel, Picture, Shape};
 pub fn mermaid(picture: &Picture) -> String {
     let mut out = String::new();
     // Writing to a `String` can't fail.
-    drop(write(picture, &mut out));
+    _ = write(picture, &mut out);
     out
 }
 

@@ -50,7 +50,7 @@ const MOST_LABEL: usize = 30;
 pub fn svg(picture: &Picture) -> String {
     let mut out = String::new();
     // Writing to a `String` can't fail.
-    drop(Drawing { picture, colours: colours(picture.levels.len()) }.write(&mut out));
+    _ = Drawing { picture, colours: colours(picture.levels.len()) }.write(&mut out);
     out
 }
 

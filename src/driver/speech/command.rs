@@ -175,7 +175,7 @@ fn ended(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
 fn end(child: &mut Child) {
     let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(group) = group {
-        drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+        _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
     drop(child.kill());
     drop(child.wait());
