@@ -70,16 +70,27 @@ const CASES: &[(&str, &[(&str, &str, &str)])] = &[
         "a-choice-more",
         &[
             (FLOW, "of: [balance, cards]", "of: [balance, cards, hours]"),
-            (FLOW, "      no_input: [silent]", "        - {key: \"3\", value: hours, goto: hours}\n      no_input: [silent]"),
+            (
+                FLOW,
+                "      no_input: [silent]",
+                "        - {key: \"3\", value: hours, goto: hours}\n      no_input: [silent]",
+            ),
             (FLOW, "  done:\n", "  hours:\n    - say: our_hours\n    - goto: topics\n  done:\n"),
-            ("prompts/en-GB.yaml", "For your cards press 2.", "For your cards press 2. For our hours press 3."),
+            (
+                "prompts/en-GB.yaml",
+                "For your cards press 2.",
+                "For your cards press 2. For our hours press 3.",
+            ),
             ("prompts/en-GB.yaml", "  goodbye:", "  our_hours: \"From nine to five.\"\n  goodbye:"),
             ("prompts/es-ES.yaml", "  goodbye:", "  our_hours: \"De nueve a cinco.\"\n  goodbye:"),
         ],
     ),
     (
         "a-level-lowered",
-        &[(FLOW, "with: {level: strong}", "with: {level: basic}"), (FLOW, "    - require: strong\n      max_age: 15m\n", "")],
+        &[
+            (FLOW, "with: {level: strong}", "with: {level: basic}"),
+            (FLOW, "    - require: strong\n      max_age: 15m\n", ""),
+        ],
     ),
     ("an-older-proof", &[(FLOW, "max_age: 15m", "max_age: 24h")]),
     (
@@ -87,14 +98,22 @@ const CASES: &[(&str, &[(&str, &str, &str)])] = &[
         &[
             (FLOW, "    - notice: why_we_ask\n      version: \"1\"\n", ""),
             ("prompts/en-GB.yaml", "  why_we_ask: \"We ask a few things to be sure it is you.\"\n", ""),
-            ("prompts/es-ES.yaml", "  why_we_ask: \"Le haremos unas preguntas para saber que es usted.\"\n", ""),
+            (
+                "prompts/es-ES.yaml",
+                "  why_we_ask: \"Le haremos unas preguntas para saber que es usted.\"\n",
+                "",
+            ),
         ],
     ),
     (
         "a-looser-policy",
         &[
             (POLICY, "strong: {factors: 2, different_kinds: true, max_age: 15m}", "strong: {factors: 2}"),
-            (POLICY, "failures: 5, within: 24h, lock: 30m, growing: true", "failures: 9, within: 1h, lock: 5m, growing: false"),
+            (
+                POLICY,
+                "failures: 5, within: 24h, lock: 30m, growing: true",
+                "failures: 9, within: 1h, lock: 5m, growing: false",
+            ),
         ],
     ),
     ("a-service-unprotected", &[("services.yaml", "        level: basic\n", "")]),

@@ -190,7 +190,12 @@ fn boxes(picture: &str) -> Vec<Vec<[f64; 4]>> {
         };
         groups.map(numbers).collect()
     };
-    picture.split("<g transform=\"translate(").skip(1).filter(|part| part.contains("data-box")).map(panel).collect()
+    picture
+        .split("<g transform=\"translate(")
+        .skip(1)
+        .filter(|part| part.contains("data-box"))
+        .map(panel)
+        .collect()
 }
 
 #[test]
@@ -201,7 +206,8 @@ fn no_box_lies_on_another() {
         for panel in panels {
             for (at, [x, y, width, height]) in panel.iter().enumerate() {
                 for [left, top, wide, high] in panel.iter().skip(at + 1) {
-                    let apart = x + width <= *left || left + wide <= *x || y + height <= *top || top + high <= *y;
+                    let apart =
+                        x + width <= *left || left + wide <= *x || y + height <= *top || top + high <= *y;
                     assert!(apart, "{name}: boxes at {x} {y} and {left} {top}");
                 }
             }
@@ -214,7 +220,10 @@ fn hostile_names_are_only_text() {
     let mut application = files("bank");
     let flow = application.0.get_mut("bank.flow.yaml").expect("the flow");
     *flow = flow
-        .replace("title: Retail bank, main number", "title: \"</title><script>x('\\\"')</script> & \\u202Eevil \\u0007\"")
+        .replace(
+            "title: Retail bank, main number",
+            "title: \"</title><script>x('\\\"')</script> & \\u202Eevil \\u0007\"",
+        )
         .replace("when: topic == transfer", "when: \"'<b>\\\"]; &' != call.to\"");
     let picture = Picture::of(&loaded(&application));
     let drawn = svg(&picture);

@@ -28,8 +28,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "phone", "driver", "engine", "scenario", "diff", "draw", "call", "flow", "auth", "routing", "media",
-            "audio", "sip",
+            "phone", "driver", "engine", "scenario", "diff", "draw", "call", "flow", "auth", "routing",
+            "media", "audio", "sip",
         ],
     ),
     ("main", &["cli"]),

@@ -68,7 +68,9 @@ fn verdict(changes: &Changes, accept: bool) -> String {
         (0, _) => "nothing is weaker than before\n".to_owned(),
         (1, false) => "1 thing is weaker than before; --accept says that it is meant so\n".to_owned(),
         (1, true) => "1 thing is weaker than before, and accepted\n".to_owned(),
-        (many, false) => format!("{many} things are weaker than before; --accept says that they are meant so\n"),
+        (many, false) => {
+            format!("{many} things are weaker than before; --accept says that they are meant so\n")
+        }
         (many, true) => format!("{many} things are weaker than before, and accepted\n"),
     }
 }

@@ -132,7 +132,8 @@ fn blocks(old: &Application, new: &Application) -> Vec<Change> {
             continue;
         }
         let (was_steps, is_steps) = (was.unwrap_or(&none), is.unwrap_or(&none));
-        let details = if was.is_some() && is.is_some() { lines_changed(was_steps, is_steps) } else { Vec::new() };
+        let details =
+            if was.is_some() && is.is_some() { lines_changed(was_steps, is_steps) } else { Vec::new() };
         out.push(Change {
             what: name.clone(),
             before: was.map(|_| String::new()),
@@ -231,7 +232,9 @@ fn jumps(picture: &Picture) -> BTreeMap<String, String> {
     for (at, panel) in picture.panels.iter().enumerate() {
         let flow = if at == 0 { String::new() } else { format!("{}/", panel.title) };
         for jump in &panel.jumps {
-            let (Some(from), Some(to)) = (panel.boxes.get(jump.from), panel.boxes.get(jump.to)) else { continue };
+            let (Some(from), Some(to)) = (panel.boxes.get(jump.from), panel.boxes.get(jump.to)) else {
+                continue;
+            };
             let from = match from.shape {
                 Shape::Start => format!("({})", from.title),
                 _ => from.title.clone(),
@@ -249,7 +252,10 @@ fn jumps(picture: &Picture) -> BTreeMap<String, String> {
 
 fn chips<'p>(panel: &'p Panel, flow: &'p str) -> impl Iterator<Item = (String, String)> + 'p {
     panel.boxes.iter().flat_map(move |drawn| {
-        drawn.chips.iter().map(move |chip| (format!("{flow}{} → {}", drawn.title, chip.to), chip.when.join(", ")))
+        drawn
+            .chips
+            .iter()
+            .map(move |chip| (format!("{flow}{} → {}", drawn.title, chip.to), chip.when.join(", ")))
     })
 }
 

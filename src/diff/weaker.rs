@@ -132,7 +132,8 @@ fn told(old: &Application, new: &Application, found: &mut Vec<Diagnostic>) {
 /// factors that are offered too.
 fn steps(old: &Application, new: &Application, found: &mut Vec<Diagnostic>) {
     for block in &old.blocks {
-        let flow = |app: &Application, id| app.flow(id).map(|flow: &crate::flow::document::Flow| flow.name.clone());
+        let flow =
+            |app: &Application, id| app.flow(id).map(|flow: &crate::flow::document::Flow| flow.name.clone());
         let same = |twin: &&crate::flow::document::Block| {
             twin.name == block.name
                 && (flow(new, twin.flow) == flow(old, block.flow) || (twin.flow.0 == 0 && block.flow.0 == 0))
@@ -155,11 +156,10 @@ fn requires(block: &str, old: &[Step], new: &[Step], found: &mut Vec<Diagnostic>
     for ((_, was), (place, is)) in of(old).into_iter().zip(of(new)) {
         let Some(was) = was else { continue };
         if is.is_none_or(|is| is > was) {
-            let now = is.map_or_else(|| "of any age".to_owned(), |is| format!("of up to {}", spoken_duration(is)));
-            let message = format!(
-                "`{block}` takes a proof {now}; before it had to be within {}",
-                spoken_duration(was)
-            );
+            let now =
+                is.map_or_else(|| "of any age".to_owned(), |is| format!("of up to {}", spoken_duration(is)));
+            let message =
+                format!("`{block}` takes a proof {now}; before it had to be within {}", spoken_duration(was));
             let help = "make `max_age` shorter again, or say that this is meant with --accept";
             found.push(lowered(Some(place), message, help));
         }
@@ -244,7 +244,9 @@ fn less(was: &LevelPolicy, is: &LevelPolicy) -> Vec<String> {
         out.push(format!("can be reached by `{}` alone", factor.name()));
     }
     match (was.max_age, is.max_age) {
-        (Some(was), None) => out.push(format!("lasts for the whole call; before it lasted {}", spoken_duration(was))),
+        (Some(was), None) => {
+            out.push(format!("lasts for the whole call; before it lasted {}", spoken_duration(was)))
+        }
         (Some(was), Some(is)) if is > was => {
             out.push(format!("lasts {}; before it lasted {}", spoken_duration(is), spoken_duration(was)));
         }
