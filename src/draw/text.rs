@@ -4,7 +4,7 @@
 const MOST: usize = 34;
 
 /// About as wide as the text is in a sans-serif font of that size, rather more than less: the widths of Helvetica
-/// in four classes.
+/// in four classes, with room for the wider fonts that stand in for it.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     let em = |c: char| match c {
         'i' | 'j' | 'l' | 't' | 'f' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | '(' | ')' | '[' | ']'
@@ -14,7 +14,7 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
         c if c.is_ascii() || (c.is_alphabetic() && c < '\u{250}') => 0.58,
         _ => 1.05,
     };
-    text.chars().map(em).sum::<f64>() * size
+    text.chars().map(em).sum::<f64>() * size * 1.07
 }
 
 /// The text, cut when it is longer than a label should be.

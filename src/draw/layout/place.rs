@@ -109,7 +109,54 @@ fn across(rows: &Rows) -> Vec<f64> {
             settle(rows, row, &mut x, &straight, up, low);
         }
     }
+    close_up(rows, &mut x);
     x
+}
+
+/// What is joined to nothing else stands next to the rest, with no room lost between.
+fn close_up(rows: &Rows, x: &mut [f64]) {
+    let part = parts(rows);
+    let mut order: Vec<usize> = (0..rows.items.len()).filter(|item| part.get(*item) == Some(item)).collect();
+    let left = |x: &[f64], item: usize| at(x, item) - rows.size(item).width / 2.0;
+    let first = |x: &[f64], name: usize| {
+        let own = (0..rows.items.len()).filter(|item| part.get(*item) == Some(&name));
+        own.map(|item| left(x, item)).fold(f64::INFINITY, f64::min)
+    };
+    order.sort_by(|a, b| first(x, *a).total_cmp(&first(x, *b)));
+    for name in order.iter().copied().skip(1) {
+        let mut room = f64::INFINITY;
+        for row in &rows.rows {
+            let offsets = offsets(rows, row);
+            for (place, item) in row.iter().enumerate().skip(1) {
+                let before = row.get(place - 1).copied().unwrap_or(*item);
+                if part.get(*item) == Some(&name) && part.get(before) != Some(&name) {
+                    let least = at(&offsets, place) - at(&offsets, place - 1);
+                    room = room.min(at(x, *item) - at(x, before) - least);
+                }
+            }
+        }
+        if room.is_finite() && room > 0.0 {
+            for (item, slot) in x.iter_mut().enumerate() {
+                *slot -= if part.get(item) == Some(&name) { room } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// By item: the first item of all that it is joined to, near or far.
+fn parts(rows: &Rows) -> Vec<usize> {
+    let mut part = vec![usize::MAX; rows.items.len()];
+    for start in 0..rows.items.len() {
+        let mut open = vec![start];
+        while let Some(item) = open.pop() {
+            match part.get_mut(item) {
+                Some(slot) if *slot == usize::MAX => *slot = start,
+                _ => continue,
+            }
+            open.extend(rows.above.get(item).into_iter().chain(rows.below.get(item)).flatten());
+        }
+    }
+    part
 }
 
 /// How far apart the middles of a row's items are at least, from the first on.
