@@ -3,13 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use countersign::audio::level;
 use countersign::diagnostic::render;
 use countersign::driver::application::{ApplicationError, ApplicationSource, Loaded, load_with, open_with};
-use countersign::driver::speech::{Speech, SpeechConfig};
+use countersign::driver::secrets::SecretConfig;
+use countersign::driver::speech::{Method, Speech, SpeechConfig, SpeechHttpConfig};
 use countersign::flow::{self, ClipKey};
 
 /// A folder with an application and a data folder, which goes away with the test.
@@ -59,8 +63,14 @@ impl Site {
     }
 
     fn load(&self, settings: &SpeechConfig) -> Result<Loaded, ApplicationError> {
-        let speech = Speech::new(&self.0.join("data"), std::slice::from_ref(settings)).expect("settings");
+        let speech = self.speech(settings);
         load_with(&ApplicationSource::Folder(self.application()), &speech)
+    }
+
+    fn speech(&self, settings: &SpeechConfig) -> Speech {
+        let secret = SecretConfig { file: Some(self.0.join("key")), ..SecretConfig::default() };
+        let secrets = BTreeMap::from([("tts/key".to_owned(), secret)]);
+        Speech::new(&self.0.join("data"), std::slice::from_ref(settings), secrets).expect("settings")
     }
 
     /// What a load says when it fails.
@@ -81,6 +91,7 @@ impl Drop for Site {
 fn settings(command: &[&str], voice: &str) -> SpeechConfig {
     SpeechConfig {
         command: command.iter().map(|word| (*word).to_owned()).collect(),
+        http: None,
         voices: BTreeMap::from([("en-GB".to_owned(), voice.to_owned())]),
         timeout_seconds: 20,
     }
@@ -195,7 +206,7 @@ fn a_synthesiser_that_hangs_is_given_up_after_a_few_texts() {
 fn check_tells_what_will_be_spoken_and_what_nobody_can_say() {
     let site = Site::new("check");
     let source = ApplicationSource::Folder(site.application());
-    let speech = Speech::new(&site.0.join("data"), &[site.script("exit 1")]).expect("settings");
+    let speech = site.speech(&site.script("exit 1"));
     let files = open_with(&source, &speech).expect("a folder");
     let (_, warnings) = flow::load(files.as_ref()).expect("nothing is wrong");
     let told = render(&warnings);
@@ -207,4 +218,118 @@ fn check_tells_what_will_be_spoken_and_what_nobody_can_say() {
     let told = render(&flow::load(files.as_ref()).expect_err("nobody says it"));
     assert!(told.contains("error[E173]: there is no recording en-GB/left-1-one"), "{told}");
     assert!(told.contains("record \"One try left.\" as audio/en-GB/left-1-one.wav"), "{told}");
+}
+
+/// A server on loopback: gives every request the same answer, and tells what it was asked.
+fn server(status: &str, media: &str, body: Vec<u8>) -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let (asked_to, asked) = sync_channel(100);
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {media}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    // It ends with the process: nobody waits for it.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(&stream);
+            let mut request = String::new();
+            while reader.read_line(&mut request).is_ok_and(|read| read > 2) {}
+            let length = request.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+            });
+            let mut text = vec![0; length.unwrap_or(0)];
+            drop(reader.read_exact(&mut text));
+            request.push_str(&String::from_utf8_lossy(&text));
+            drop(asked_to.try_send(request));
+            let mut writer = &stream;
+            drop(writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(&body)));
+        }
+    });
+    (address, asked)
+}
+
+fn over_http(url: String, method: Method, body: &str) -> SpeechConfig {
+    let headers = BTreeMap::from([("Authorization".to_owned(), "Bearer secret:tts/key".to_owned())]);
+    let http = SpeechHttpConfig { url, method, headers, body: body.to_owned() };
+    SpeechConfig { command: Vec::new(), http: Some(http), ..settings(&[], "amy \"8k\"") }
+}
+
+impl Site {
+    fn with_key(self) -> Self {
+        let path = self.write("key", "k-4711\n");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a private file");
+        self
+    }
+}
+
+#[test]
+fn a_service_speaks_and_gets_the_text_and_the_secret() {
+    let site = Site::new("http").with_key();
+    let wav = fs::read(recording()).expect("a recording");
+    let (address, asked) = server("200 OK", "audio/wav", wav);
+    let post = over_http(format!("http://{address}/say"), Method::Post, r#"{"text": {text}, "voice": {voice}}"#);
+    site.load(&post).expect("it speaks");
+    let requests: Vec<String> = asked.try_iter().collect();
+    assert_eq!(requests.len(), 3);
+    let offer = requests.iter().find(|request| request.contains("summer")).expect("the offer");
+    assert!(offer.starts_with("POST /say HTTP/1.1\r\n"), "{offer}");
+    assert!(offer.to_lowercase().contains("authorization: bearer k-4711\r\n"), "{offer}");
+    assert!(offer.ends_with(r#"{"text": "Our offer of the summer.", "voice": "amy \"8k\""}"#), "{offer}");
+    site.load(&post).expect("it is kept");
+    assert_eq!(asked.try_iter().count(), 0);
+
+    let get = over_http(format!("http://{address}/say?q={{text}}&v={{voice}}"), Method::Get, "");
+    site.load(&get).expect("it speaks");
+    let requests: Vec<String> = asked.try_iter().collect();
+    let offer = requests.iter().find(|request| request.contains("summer")).expect("the offer");
+    assert!(offer.starts_with("GET /say?q=Our%20offer%20of%20the%20summer.&v=amy%20%228k%22 HTTP/1.1"), "{offer}");
+}
+
+#[test]
+fn a_service_that_refuses_is_told_without_the_secret() {
+    let site = Site::new("http-refuses").with_key();
+    let body = b"the key k-4711 is not known here".to_vec();
+    let (address, _asked) = server("401 Unauthorized", "text/plain", body);
+    let refused = site.refused(&over_http(format!("http://{address}/say"), Method::Post, "{text}"));
+    let expected = format!(
+        "can't be spoken by `http://{address}/say`: status 401: the key … is not known here"
+    );
+    assert!(refused.contains(&expected), "{refused}");
+    assert!(!refused.contains("4711"), "{refused}");
+}
+
+#[test]
+fn a_service_that_sends_no_speech_is_refused() {
+    let site = Site::new("http-wrong").with_key();
+    let (address, _asked) = server("200 OK", "text/html", b"<html>hello</html>".to_vec());
+    let refused = site.refused(&over_http(format!("http://{address}/say"), Method::Post, "{text}"));
+    assert!(refused.contains("what came is no audio that can be played"), "{refused}");
+    let (address, asked) = server("302 Found\r\nLocation: http://127.0.0.1:9/x", "text/plain", Vec::new());
+    let refused = site.refused(&over_http(format!("http://{address}/say"), Method::Post, "{text}"));
+    assert!(refused.contains("status 302"), "{refused}");
+    assert!(asked.try_iter().count() >= 1);
+    let without = Site::new("http-no-key");
+    let refused = without.refused(&over_http(format!("http://{address}/say"), Method::Post, "{text}"));
+    assert!(refused.contains("the secret `tts/key` can't be read"), "{refused}");
+    assert_eq!(asked.try_iter().count(), 0, "nothing is asked without the key");
+}
+
+#[test]
+fn settings_that_can_not_speak_are_refused() {
+    let base = settings(&["espeak-ng"], "en-gb");
+    let http = |url: &str, body: &str| SpeechConfig { command: Vec::new(), ..over_http(url.to_owned(), Method::Post, body) };
+    let cases = [
+        (SpeechConfig { command: Vec::new(), ..base.clone() }, "names no program"),
+        (SpeechConfig { voices: BTreeMap::new(), ..base.clone() }, "has no voices"),
+        (SpeechConfig { timeout_seconds: 0, ..base.clone() }, "write 1 to 300"),
+        (SpeechConfig { http: http("https://a.example", "{text}").http, ..base }, "make two entries"),
+        (http("ftp://a.example", "{text}"), "is no address of a service"),
+        (http("https://a.example", "{}"), "does not hold the text"),
+    ];
+    for (settings, expected) in cases {
+        let error = settings.check().expect_err(expected).to_string();
+        assert!(error.contains(expected) && error.contains("help:"), "{error}");
+    }
 }

@@ -26,7 +26,7 @@ use crate::secret::Secret;
 
 /// Why there is no reply. Without values: for logs.
 #[derive(Debug, Error)]
-pub(super) enum Failure {
+pub(in crate::driver) enum Failure {
     /// The request was not made.
     #[error(transparent)]
     NotBuilt(#[from] NotBuilt),
@@ -154,12 +154,22 @@ impl Client {
 }
 
 fn new_agent(service: &HttpService, identity: Option<ClientCert>) -> Result<Agent, Failure> {
-    let authorities = match (&service.ca, service.base.tls) {
+    agent(service.base.tls, service.ca.as_deref(), identity, "application/json")
+}
+
+/// A way to servers: with TLS, or to private networks.
+pub(in crate::driver) fn agent(
+    with_tls: bool,
+    ca: Option<&str>,
+    identity: Option<ClientCert>,
+    accepted: &'static str,
+) -> Result<Agent, Failure> {
+    let authorities = match (ca, with_tls) {
         (_, false) => Vec::new(),
         (Some(pem), true) => tls::certificates(pem).ok_or(Failure::NoAuthorities)?,
         (None, true) => tls::system_authorities(),
     };
-    if service.base.tls && authorities.is_empty() {
+    if with_tls && authorities.is_empty() {
         return Err(Failure::NoAuthorities);
     }
     let authorities: Vec<_> = authorities.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
@@ -171,7 +181,7 @@ fn new_agent(service: &HttpService, identity: Option<ClientCert>) -> Result<Agen
         .build();
     let config = Agent::config_builder()
         .tls_config(tls)
-        .https_only(service.base.tls)
+        .https_only(with_tls)
         .proxy(None)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -181,9 +191,9 @@ fn new_agent(service: &HttpService, identity: Option<ClientCert>) -> Result<Agen
         .max_idle_age(Duration::from_secs(4))
         .max_idle_connections_per_host(8)
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-        .accept("application/json")
+        .accept(accepted)
         .build();
-    let resolver = Addresses { inner: DefaultResolver::default(), private_only: !service.base.tls };
+    let resolver = Addresses { inner: DefaultResolver::default(), private_only: !with_tls };
     Ok(Agent::with_parts(config, DefaultConnector::new(), resolver))
 }
 
@@ -293,7 +303,8 @@ fn send(
     Ok(reply::from_json(call, request.list.as_deref(), &body)?)
 }
 
-fn failure(error: &ureq::Error) -> Failure {
+/// What went wrong.
+pub(in crate::driver) fn failure(error: &ureq::Error) -> Failure {
     use ureq::Error;
     match error {
         Error::Timeout(Timeout::Resolve | Timeout::Connect)

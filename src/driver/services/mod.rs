@@ -6,7 +6,7 @@
 
 mod breaker;
 mod cache;
-mod http;
+pub(super) mod http;
 mod pool;
 mod real;
 mod reply;

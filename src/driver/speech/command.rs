@@ -95,7 +95,7 @@ impl Command {
 }
 
 /// Fills every hole in one pass: what stands in for one is not looked at again.
-fn fill(word: &str, with: &[(&str, &str)]) -> String {
+pub(super) fn fill(word: &str, with: &[(&str, &str)]) -> String {
     let mut out = String::new();
     let mut rest = word;
     loop {

@@ -11,12 +11,56 @@ use thiserror::Error;
 pub struct SpeechConfig {
     /// The program and its arguments. `{voice}` is the voice; `{text}` the text, which comes by standard input
     /// where no argument has it; `{out}` a file for the WAV, which is read from standard output where none has it.
+    #[serde(default)]
     pub command: Vec<String>,
+    /// Or the service.
+    #[serde(default)]
+    pub http: Option<SpeechHttpConfig>,
     /// The voice of each language; for a voice that a catalogue wishes for by `voice: amy`, `en-GB/amy`.
     pub voices: BTreeMap<String, String>,
     /// How long one text may take.
     #[serde(default = "default_timeout")]
     pub timeout_seconds: u64,
+}
+
+/// A request that speech is the reply to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct SpeechHttpConfig {
+    /// `https://…`, or `http://…` on a private network; `{text}` and `{voice}` are filled in.
+    pub url: String,
+    /// How it is asked.
+    #[serde(default)]
+    pub method: Method,
+    /// Headers; what stands behind `secret:` is filled in from `secrets`: `Bearer secret:tts/key`.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The body; `{text}` and `{voice}` are filled in, in JSON as its strings.
+    #[serde(default = "default_body")]
+    pub body: String,
+}
+
+/// How a service is asked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// With the text in the body.
+    #[default]
+    Post,
+    /// With the text in the address.
+    Get,
+    /// With the text in the body.
+    Put,
+}
+
+impl Method {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Get => "GET",
+            Self::Put => "PUT",
+        }
+    }
 }
 
 /// Why an entry can't be used.
@@ -27,6 +71,15 @@ pub enum SpeechConfigError {
         "the `command` of `speech` names no program\n  help: write `command: [espeak-ng, -v, \"{{voice}}\", --stdout]`"
     )]
     NoProgram,
+    /// Both of them.
+    #[error("an entry of `speech` has either `command` or `http`\n  help: make two entries of it")]
+    Both,
+    /// No address.
+    #[error("`{0}` of `speech` is no address of a service\n  help: write https://…, or http://… on a private network")]
+    Url(String),
+    /// The text is nowhere in the request.
+    #[error("the request of `speech` to {0} does not hold the text\n  help: write {{text}} in its `body`, or in its `url`")]
+    NoText(String),
     /// No voices.
     #[error("an entry of `speech` has no voices\n  help: write `voices: {{en-GB: en-gb}}`")]
     NoVoices,
@@ -45,8 +98,13 @@ impl SpeechConfig {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), SpeechConfigError> {
-        if self.command.first().is_none_or(String::is_empty) {
-            return Err(SpeechConfigError::NoProgram);
+        match &self.http {
+            None if self.command.first().is_none_or(String::is_empty) => {
+                return Err(SpeechConfigError::NoProgram);
+            }
+            Some(_) if !self.command.is_empty() => return Err(SpeechConfigError::Both),
+            Some(http) => http.check()?,
+            None => {}
         }
         if self.voices.is_empty() {
             return Err(SpeechConfigError::NoVoices);
@@ -56,4 +114,22 @@ impl SpeechConfig {
         }
         Ok(())
     }
+}
+
+impl SpeechHttpConfig {
+    fn check(&self) -> Result<(), SpeechConfigError> {
+        let scheme = ["https://", "http://"].into_iter().any(|scheme| self.url.starts_with(scheme));
+        if !scheme || self.url.contains(char::is_whitespace) {
+            return Err(SpeechConfigError::Url(self.url.clone()));
+        }
+        let body = self.method != Method::Get && self.body.contains("{text}");
+        if !body && !self.url.contains("{text}") {
+            return Err(SpeechConfigError::NoText(self.url.clone()));
+        }
+        Ok(())
+    }
+}
+
+fn default_body() -> String {
+    r#"{"text": {text}, "voice": {voice}}"#.to_owned()
 }

@@ -9,14 +9,16 @@
 mod cache;
 mod command;
 mod config;
+mod http;
 mod sound;
 
 pub use command::CommandError;
-pub use config::{SpeechConfig, SpeechConfigError};
+pub use config::{Method, SpeechConfig, SpeechConfigError, SpeechHttpConfig};
+pub use http::HttpError;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use crate::flow::ClipKey;
 use crate::flow::document::Application;
 
 use super::config::{Config, ConfigError};
+use super::secrets::{SecretConfig, Secrets};
 use cache::Cache;
 
 /// Who speaks, and where what was spoken is kept. The default speaks nothing.
@@ -49,6 +52,7 @@ struct Synthesiser {
 #[derive(Clone, Debug)]
 enum How {
     Command(command::Command),
+    Http(http::Http),
 }
 
 /// Why a text could not be spoken. The messages hold what the synthesiser itself said, never a secret.
@@ -57,6 +61,9 @@ pub enum SpeakError {
     /// The program.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// The service.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// What came is no audio.
     #[error("what came is no audio that can be played: {0}")]
     Audio(#[from] AudioError),
@@ -92,8 +99,14 @@ impl Speech {
     ///
     /// # Errors
     /// The first entry that can't be used.
-    pub fn new(data: &Path, settings: &[SpeechConfig]) -> Result<Self, SpeechConfigError> {
-        let synthesisers = settings.iter().map(Synthesiser::new).collect::<Result<Vec<_>, _>>()?;
+    pub fn new(
+        data: &Path,
+        settings: &[SpeechConfig],
+        secrets: BTreeMap<String, SecretConfig>,
+    ) -> Result<Self, SpeechConfigError> {
+        let secrets = Arc::new(Secrets::new(data, secrets));
+        let synthesisers =
+            settings.iter().map(|one| Synthesiser::new(one, &secrets)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { synthesisers, cache: Some(Cache::below(data)) })
     }
 
@@ -107,7 +120,7 @@ impl Speech {
             return Ok(Self::default());
         }
         let config = Config::read(data)?;
-        Self::new(data, &config.speech)
+        Self::new(data, &config.speech, config.secrets)
             .map_err(|error| ConfigError::Invalid { path, message: error.to_string() })
     }
 
@@ -213,6 +226,9 @@ impl Speech {
     fn problem(&self, application: &Application, wanted: &Wanted, error: &SpeakError) -> Diagnostic {
         let place = application.texts.get(&wanted.clip).map(|text| text.place.clone());
         let by = self.synthesisers.get(wanted.by).map(Synthesiser::title).unwrap_or_default();
+        // A secret that is missing brings a help line of its own, which is about something else here.
+        let error = error.to_string();
+        let error = error.lines().next().unwrap_or_default();
         let message = format!("{} can't be spoken by {by}: {error}", wanted.clip.as_str());
         let help = format!(
             "record it as audio/{}.wav, or correct `speech` in countersign.yaml",
@@ -223,9 +239,12 @@ impl Speech {
 }
 
 impl Synthesiser {
-    fn new(settings: &SpeechConfig) -> Result<Self, SpeechConfigError> {
+    fn new(settings: &SpeechConfig, secrets: &Arc<Secrets>) -> Result<Self, SpeechConfigError> {
         settings.check()?;
-        let how = How::Command(command::Command::new(settings.command.clone()));
+        let how = match &settings.http {
+            Some(http) => How::Http(http::Http::new(http.clone(), Arc::clone(secrets))),
+            None => How::Command(command::Command::new(settings.command.clone())),
+        };
         let timeout = Duration::from_secs(settings.timeout_seconds);
         Ok(Self { how, voices: settings.voices.clone(), timeout })
     }
@@ -245,6 +264,7 @@ impl Synthesiser {
         let text = text.trim_start_matches(['-', ' ']);
         let (bytes, extension) = match &self.how {
             How::Command(command) => (command.run(text, voice, self.timeout)?, "wav"),
+            How::Http(http) => http.ask(text, voice, self.timeout)?,
         };
         sound::telephone(&bytes, extension)
     }
@@ -253,12 +273,14 @@ impl Synthesiser {
     fn identity(&self) -> String {
         match &self.how {
             How::Command(command) => command.identity(),
+            How::Http(http) => http.identity(),
         }
     }
 
     fn title(&self) -> String {
         match &self.how {
             How::Command(command) => command.title(),
+            How::Http(http) => http.title(),
         }
     }
 }
