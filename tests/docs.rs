@@ -133,7 +133,8 @@ fn every_link_between_the_manuals_leads_to_a_file() {
 /// The first words of every command line in the manuals are a command of this program.
 #[test]
 fn every_command_in_the_manuals_is_one() {
-    let commands = ["serve", "check", "test", "draw", "diff", "call", "subject", "enrol", "audit", "agent", "keys"];
+    let commands =
+        ["serve", "check", "test", "draw", "diff", "call", "subject", "enrol", "audit", "agent", "keys"];
     for manual in ["docs/flows.md", "docs/steps.md", "docs/operating.md", "docs/security.md"] {
         let text = fs::read_to_string(root().join(manual)).expect("a manual");
         for line in text.lines().filter_map(|line| line.trim().strip_prefix("$ countersign ")) {

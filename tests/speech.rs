@@ -269,7 +269,8 @@ fn a_service_speaks_and_gets_the_text_and_the_secret() {
     let site = Site::new("http").with_key();
     let wav = fs::read(recording()).expect("a recording");
     let (address, asked) = server("200 OK", "audio/wav", wav);
-    let post = over_http(format!("http://{address}/say"), Method::Post, r#"{"text": {text}, "voice": {voice}}"#);
+    let post =
+        over_http(format!("http://{address}/say"), Method::Post, r#"{"text": {text}, "voice": {voice}}"#);
     site.load(&post).expect("it speaks");
     let requests: Vec<String> = asked.try_iter().collect();
     assert_eq!(requests.len(), 3);
@@ -284,7 +285,10 @@ fn a_service_speaks_and_gets_the_text_and_the_secret() {
     site.load(&get).expect("it speaks");
     let requests: Vec<String> = asked.try_iter().collect();
     let offer = requests.iter().find(|request| request.contains("summer")).expect("the offer");
-    assert!(offer.starts_with("GET /say?q=Our%20offer%20of%20the%20summer.&v=amy%20%228k%22 HTTP/1.1"), "{offer}");
+    assert!(
+        offer.starts_with("GET /say?q=Our%20offer%20of%20the%20summer.&v=amy%20%228k%22 HTTP/1.1"),
+        "{offer}"
+    );
 }
 
 #[test]
@@ -293,9 +297,8 @@ fn a_service_that_refuses_is_told_without_the_secret() {
     let body = b"the key k-4711 is not known here".to_vec();
     let (address, _asked) = server("401 Unauthorized", "text/plain", body);
     let refused = site.refused(&over_http(format!("http://{address}/say"), Method::Post, "{text}"));
-    let expected = format!(
-        "can't be spoken by `http://{address}/say`: status 401: the key … is not known here"
-    );
+    let expected =
+        format!("can't be spoken by `http://{address}/say`: status 401: the key … is not known here");
     assert!(refused.contains(&expected), "{refused}");
     assert!(!refused.contains("4711"), "{refused}");
 }
@@ -319,7 +322,10 @@ fn a_service_that_sends_no_speech_is_refused() {
 #[test]
 fn settings_that_can_not_speak_are_refused() {
     let base = settings(&["espeak-ng"], "en-gb");
-    let http = |url: &str, body: &str| SpeechConfig { command: Vec::new(), ..over_http(url.to_owned(), Method::Post, body) };
+    let http = |url: &str, body: &str| SpeechConfig {
+        command: Vec::new(),
+        ..over_http(url.to_owned(), Method::Post, body)
+    };
     let cases = [
         (SpeechConfig { command: Vec::new(), ..base.clone() }, "names no program"),
         (SpeechConfig { voices: BTreeMap::new(), ..base.clone() }, "has no voices"),

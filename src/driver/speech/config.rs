@@ -75,10 +75,14 @@ pub enum SpeechConfigError {
     #[error("an entry of `speech` has either `command` or `http`\n  help: make two entries of it")]
     Both,
     /// No address.
-    #[error("`{0}` of `speech` is no address of a service\n  help: write https://…, or http://… on a private network")]
+    #[error(
+        "`{0}` of `speech` is no address of a service\n  help: write https://…, or http://… on a private network"
+    )]
     Url(String),
     /// The text is nowhere in the request.
-    #[error("the request of `speech` to {0} does not hold the text\n  help: write {{text}} in its `body`, or in its `url`")]
+    #[error(
+        "the request of `speech` to {0} does not hold the text\n  help: write {{text}} in its `body`, or in its `url`"
+    )]
     NoText(String),
     /// No voices.
     #[error("an entry of `speech` has no voices\n  help: write `voices: {{en-GB: en-gb}}`")]

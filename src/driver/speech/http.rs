@@ -107,7 +107,8 @@ impl Http {
         };
         let failed = |error: &ureq::Error| HttpError::Failed(told(&http::failure(error)));
         let mut answer = answer.map_err(|error| failed(&error))?;
-        let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).map(str::to_owned);
+        let kind =
+            answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).map(str::to_owned);
         let status = answer.status().as_u16();
         let bytes = answer.body_mut().with_config().limit(MOST_AUDIO).read_to_vec();
         let bytes = bytes.map_err(|error| failed(&error))?;
@@ -123,14 +124,19 @@ impl Http {
         let template = &self.settings.body;
         if template.trim_start().starts_with(['{', '[']) && !template.trim_start().starts_with("{text}") {
             let json = |text: &str| serde_json::Value::from(text).to_string();
-            return ("application/json", fill(template, &[("{text}", &json(text)), ("{voice}", &json(voice))]));
+            return (
+                "application/json",
+                fill(template, &[("{text}", &json(text)), ("{voice}", &json(voice))]),
+            );
         }
         ("text/plain; charset=utf-8", fill(template, &[("{text}", text), ("{voice}", voice)]))
     }
 
     /// A header's value with its secret.
     fn header(&self, value: &str, used: &mut Vec<Secret<String>>) -> Result<Secret<String>, HttpError> {
-        let Some((before, name)) = value.split_once("secret:") else { return Ok(Secret::new(value.to_owned())) };
+        let Some((before, name)) = value.split_once("secret:") else {
+            return Ok(Secret::new(value.to_owned()));
+        };
         let secret = self.secrets.find(name.trim())?;
         let value = Secret::new(format!("{before}{}", secret.expose()));
         used.push(secret);
