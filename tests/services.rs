@@ -409,3 +409,37 @@ fn a_table_may_have_several_keys() {
     }
     assert_eq!(cards.ask("cards.state", &[("customer", "C1")]), "unavailable");
 }
+
+/// The examples of the manual, by what they begin with.
+fn examples(page: &str, first: &str) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let text = std::fs::read_to_string(path).expect("the manual");
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    blocks.filter(|block| block.starts_with(first)).map(|block| format!("{block}\n")).collect()
+}
+
+#[test]
+fn every_example_of_the_manual_is_read() {
+    let folder = Folder::new("manual");
+    std::fs::create_dir(folder.0.join("data")).expect("a folder");
+    std::fs::write(folder.0.join("data/customers.csv"), "customer,name,balance\n").expect("a table");
+    let script = "import sqlite3, sys\nsqlite3.connect(sys.argv[1]).executescript('create table accounts (customer, phone, balance, opened); \
+                  create table calls (customer, topic)')";
+    let done = Command::new("python3").args(["-c", script]).arg(folder.0.join("data/crm.db")).status();
+    assert!(done.expect("python3 is needed for these tests").success());
+    let mut read = 0;
+    for page in ["services.md", "flows.md"] {
+        for example in examples(page, "services:") {
+            let told = load(&folder.0, &example).err();
+            assert_eq!(told, None, "{page}\n{example}");
+            read += 1;
+        }
+    }
+    assert_eq!(read, 4, "the manual has its examples");
+    let secrets = examples("services.md", "secrets:").remove(0);
+    let data = folder.0.join("site");
+    std::fs::create_dir(&data).expect("a folder");
+    std::fs::write(data.join("countersign.yaml"), secrets).expect("settings");
+    let config = countersign::driver::config::Config::read(&data).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.secrets.len(), 3);
+}

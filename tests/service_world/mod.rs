@@ -250,6 +250,8 @@ impl Files for Memory<'_> {
 
 const FLOW: &str =
     "callflow: 1\nid: services\ntitle: Services\nentry: start\nblocks:\n  start:\n    - hangup: normal\n";
+const POLICY: &str =
+    "authpolicy: 1\nfactors:\n  pin: {kind: knowledge, digits: 8}\nlevels:\n  basic: {factors: 1}\n";
 const PROMPTS: &str = "language: en-GB\nprompts: {}\n";
 
 pub(crate) fn load(folder: &Path, services: &str) -> Result<Application, String> {
@@ -257,6 +259,7 @@ pub(crate) fn load(folder: &Path, services: &str) -> Result<Application, String>
         ("main.flow.yaml", FLOW.to_owned()),
         ("services.yaml", services.to_owned()),
         ("prompts/en-GB.yaml", PROMPTS.to_owned()),
+        ("policy.yaml", POLICY.to_owned()),
     ]);
     application::read(&Memory { folder, files })
         .map(|(application, _)| application)
