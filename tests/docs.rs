@@ -66,6 +66,7 @@ fn every_diagnostic_code_is_in_the_table_and_no_other() {
     sources(&root().join("src/scenario"), &mut code);
     sources(&root().join("src/diff"), &mut code);
     sources(&root().join("src/driver/speech"), &mut code);
+    sources(&root().join("src/phone"), &mut code);
     let is_code = |text: &str| {
         text.len() == 4 && text.starts_with(['E', 'W']) && text[1..].bytes().all(|byte| byte.is_ascii_digit())
     };
@@ -114,6 +115,7 @@ fn every_link_between_the_manuals_leads_to_a_file() {
         "README.md",
         "docs/flows.md",
         "docs/steps.md",
+        "docs/testing.md",
         "docs/operating.md",
         "docs/security.md",
         "docs/architecture.md",
@@ -134,8 +136,8 @@ fn every_link_between_the_manuals_leads_to_a_file() {
 #[test]
 fn every_command_in_the_manuals_is_one() {
     let commands =
-        ["serve", "check", "test", "draw", "diff", "call", "subject", "enrol", "audit", "agent", "keys"];
-    for manual in ["docs/flows.md", "docs/steps.md", "docs/operating.md", "docs/security.md"] {
+        ["serve", "check", "test", "run", "draw", "diff", "call", "subject", "enrol", "audit", "agent", "keys"];
+    for manual in ["docs/flows.md", "docs/steps.md", "docs/testing.md", "docs/operating.md", "docs/security.md"] {
         let text = fs::read_to_string(root().join(manual)).expect("a manual");
         for line in text.lines().filter_map(|line| line.trim().strip_prefix("$ countersign ")) {
             let first = line.split_whitespace().next().unwrap_or_default();

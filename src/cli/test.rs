@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use countersign::driver::{os, testing};
+use countersign::phone::rehearsal::Rehearsal;
 use countersign::scenario::{Choice, Report, junit};
 
 /// What `test` is told.
@@ -35,6 +36,12 @@ pub(crate) struct Arguments {
     /// Run each test so many times
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     repeat: u32,
+    /// Make real calls over loopback with the same scripts, where that can be done
+    #[arg(long, conflicts_with_all = ["repeat", "coverage"])]
+    live: bool,
+    /// With --live: so many tests at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
+    at_once: u8,
     /// How results are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -103,6 +110,10 @@ fn report(arguments: &Arguments, folder: &Path) -> Result<Report, String> {
     })?;
     let choice = Choice { filter: arguments.filter.as_deref(), repeat: arguments.repeat };
     let name = folder.display().to_string();
+    if arguments.live {
+        let rehearsal = Rehearsal { at_once: arguments.at_once.into(), ..Rehearsal::default() };
+        return Ok(rehearsal.of(folder, &suite, choice));
+    }
     Ok(Report::of(&name, &suite.application, &suite.sounds, &suite.files, choice, os::now()))
 }
 

@@ -1,6 +1,8 @@
 //! What the operating system knows and the core is told: the two clocks, randomness, the descriptor limit.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::units::{Entropy, Epoch, UnixTime};
 
@@ -17,6 +19,33 @@ pub fn now() -> Instant {
 pub fn unix_now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A calendar that can be moved: what time it is for the people that a vault knows. Real calls never move it;
+/// a rehearsal of flow tests does.
+#[derive(Clone, Debug, Default)]
+pub struct Calendar {
+    /// Milliseconds ahead of the system's.
+    ahead: Arc<AtomicI64>,
+}
+
+impl Calendar {
+    /// What it shows.
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
+        UnixTime(unix_now().0.saturating_add(self.ahead.load(Ordering::Relaxed)))
+    }
+
+    /// Moves it to a time.
+    pub fn set(&self, time: UnixTime) {
+        self.ahead.store(time.0.saturating_sub(unix_now().0), Ordering::Relaxed);
+    }
+
+    /// Moves it forward.
+    pub fn advance(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.ahead.fetch_add(by, Ordering::Relaxed);
+    }
 }
 
 /// Both clocks at one moment.
@@ -69,6 +98,16 @@ const STEP_BACK: i32 = 10;
 
 /// Waits, where nothing else depends on it: a command that looks for changed files.
 #[expect(clippy::disallowed_methods, reason = "a command that watches files has nothing to wait for but time")]
-pub fn pause(time: std::time::Duration) {
+pub fn pause(time: Duration) {
     std::thread::sleep(time);
+}
+
+/// Does the same on several threads, each told its number, and waits for all.
+pub fn together(threads: usize, work: impl Fn(usize) + Sync) {
+    let work = &work;
+    std::thread::scope(|scope| {
+        for number in 0..threads {
+            scope.spawn(move || work(number));
+        }
+    });
 }

@@ -38,6 +38,7 @@ use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::digest::Algorithm;
 use crate::sip::registrar::{Registrar, RegistrarConfig};
 use crate::sip::timers::TimerConfig;
+use crate::units::{Epoch, UnixTime};
 use crate::sip::{AccessError, AccessList, EndpointConfig};
 
 /// What to serve and where.
@@ -132,6 +133,14 @@ pub struct Deployment {
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub fn start(settings: &ServeSettings) -> Result<Deployment, StartError> {
+    start_at(settings, None)
+}
+
+/// Starts a deployment whose calendar begins at a time, for rehearsals.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Deployment, StartError> {
     let loaded = application::load_with(&settings.application, &Speech::of(&settings.data)?)?;
     Config::write_default(&settings.data, &loaded.application.queues())?;
     let config = Config::read(&settings.data)?;
@@ -145,11 +154,14 @@ pub fn start(settings: &ServeSettings) -> Result<Deployment, StartError> {
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
     vault.set_policy(Arc::clone(&loaded.application.policy));
+    if let Some(clock) = clock {
+        vault.calendar().set(clock);
+    }
     let site = Site {
         data: settings.data.clone(),
         listen: listeners.local,
         signer: vault.token_key().clone(),
-        epoch: os::epoch(),
+        epoch: Epoch { instant: os::now(), unix: vault.calendar().now() },
         secrets,
         more_agents: settings.more_agents.clone(),
     };

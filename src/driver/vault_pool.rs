@@ -87,7 +87,7 @@ fn work(vault: &Vault, jobs: &Mutex<Receiver<Job>>) {
         // A defect in one verification must not take the worker from all others, nor lift anyone.
         let answer = catch_unwind(AssertUnwindSafe(|| {
             let policy = policy.unwrap_or_else(|| vault.policy());
-            vault.answer_by(os::unix_now(), &policy, question)
+            vault.answer_by(vault.calendar().now(), &policy, question)
         }));
         reply(answer.unwrap_or(Answer::Unavailable));
     }

@@ -11,6 +11,7 @@ pub mod ear;
 mod io;
 pub mod keys;
 pub mod pacing;
+pub mod rehearsal;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;

@@ -8,7 +8,7 @@ use super::document::Leak;
 
 /// What is looked for, and where it was found.
 #[derive(Default)]
-pub(super) struct Leaks {
+pub struct Leaks {
     /// The texts, as indices of the file's list, in a form that is looked for in compacted text.
     texts: Vec<String>,
     /// Which text was found, and where.
@@ -16,12 +16,14 @@ pub(super) struct Leaks {
 }
 
 impl Leaks {
-    pub(super) fn new(leaks: &[Leak]) -> Self {
+    /// Looks for these.
+    #[must_use]
+    pub fn new(leaks: &[Leak]) -> Self {
         Self { texts: leaks.iter().map(|leak| compact(leak.text.expose())).collect(), found: Vec::new() }
     }
 
     /// Looks through something that was put out.
-    pub(super) fn look(&mut self, place: &str, text: &str) {
+    pub fn look(&mut self, place: &str, text: &str) {
         if self.texts.is_empty() {
             return;
         }
@@ -31,6 +33,12 @@ impl Leaks {
                 self.found.push((at, place.to_owned()));
             }
         }
+    }
+
+    /// What was found: which of the texts, and where.
+    #[must_use]
+    pub fn found(&self) -> &[(usize, String)] {
+        &self.found
     }
 
     pub(super) fn trace(&mut self, event: &TraceEvent) {

@@ -25,11 +25,13 @@ mod world;
 
 pub use booth::{Booth, Visit};
 pub use coverage::{Coverage, Share};
-pub use performer::Failure;
-pub use play::{Played, Problem, play};
+pub use leaks::Leaks;
+pub use performer::{Failure, in_words};
+pub use play::{Played, Problem, perform, play};
 pub use read::read;
 pub use report::{Choice, Report, Tested, junit};
 pub use seen::{Asked, Seen};
+pub use services::Services;
 pub use stage::Stage;
 pub use transcript::{Line, Transcript};
 pub use world::Sounds;

@@ -502,6 +502,15 @@ impl<'s, S: Stage> Performer<'s, S> {
                     held.filter(|held| !held.is_empty()).map_or_else(|| "it is not set".into(), |held| format!("it is `{held}`")),
                 ));
             }
+            Want::Queue(name) | Want::Transfer(name) => {
+                let fact = if matches!(want, Want::Queue(_)) { "queue" } else { "transfer" };
+                let held = state.facts.iter().find(|(known, _)| known == fact).map(|(_, value)| value);
+                if held == Some(name) {
+                    return Ok(());
+                }
+                let is = held.map_or_else(|| "there is none".into(), |held| format!("it is {held}"));
+                return Err((format!("the {fact} is not `{name}`"), is));
+            }
             Want::Fact { name, value } => {
                 let held = state.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
                 if held == Some(value) {
@@ -538,7 +547,8 @@ fn list(names: &[String]) -> String {
 }
 
 /// `31m`, `1m30s`, `300ms`
-pub(super) fn in_words(time: Duration) -> String {
+#[must_use]
+pub fn in_words(time: Duration) -> String {
     let (seconds, millis) = (time.as_secs(), time.subsec_millis());
     let mut out = String::new();
     for (unit, size) in [("h", 3600), ("m", 60), ("s", 1)] {

@@ -7,9 +7,10 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::document::Application;
 
 use super::coverage::Coverage;
-use super::document::{Identical, Run, Test, TestFile};
+use super::document::{CallScript, Expect, Identical, Run, Test, TestFile};
 use super::leaks::Leaks;
 use super::performer::{Failure, Performer};
+use super::stage::Stage;
 use super::transcript::Transcript;
 use super::world::{House, Sounds, World};
 
@@ -21,6 +22,8 @@ pub struct Played {
     pub calls: u64,
     /// How much time passed for the callers.
     pub time: Duration,
+    /// How long the longest call was.
+    pub longest: Duration,
     /// The transcript of every call of the first repetition.
     pub transcripts: Vec<Transcript>,
 }
@@ -42,7 +45,7 @@ pub fn play(
     start: Instant,
     coverage: &mut Coverage,
 ) -> Played {
-    let mut played = Played { problems: Vec::new(), calls: 0, time: Duration::ZERO, transcripts: Vec::new() };
+    let mut played = Played { problems: Vec::new(), calls: 0, time: Duration::ZERO, longest: Duration::ZERO, transcripts: Vec::new() };
     let mut audible = Vec::new();
     let mut leaks = Leaks::new(&file.never_leaks);
     for run in &test.runs {
@@ -69,6 +72,17 @@ pub fn play(
     played
 }
 
+/// Plays one call's script on some stage; then, when it is the last, what must have come of the test.
+///
+/// # Errors
+/// The first thing that did not go as written.
+pub fn perform<S: Stage>(stage: &mut S, call: &CallScript, after: &[Expect]) -> Result<(), Failure> {
+    let mut performer = Performer::new(stage, call.language.clone());
+    let played = performer.play(&call.script);
+    performer.finish();
+    played.and_then(|()| performer.expects(after))
+}
+
 struct Players<'p> {
     app: &'p Arc<Application>,
     sounds: &'p dyn Sounds,
@@ -87,16 +101,14 @@ impl Players<'_> {
         for (at, call) in test.calls.iter().enumerate() {
             house.pass(call.after);
             let mut world = World::new(&mut house, self.sounds, self.leaks, self.coverage, call);
-            let mut performer = Performer::new(&mut world, call.language.clone());
-            let mut result = performer.play(&call.script);
-            performer.finish();
-            if result.is_ok() && at == last {
-                result = performer.expects(&test.after);
-            }
+            let after: &[Expect] = if at == last { &test.after } else { &[] };
+            let mut result = perform(&mut world, call, after);
             let finished = world.finished();
             let (transcript, heard) = world.close();
             played.calls += 1;
-            played.time += transcript.lines.last().map_or(Duration::ZERO, |line| line.at);
+            let time = transcript.lines.last().map_or(Duration::ZERO, |line| line.at);
+            played.time += time;
+            played.longest = played.longest.max(time);
             if result.is_ok() && !finished {
                 result = Err(never_ended(call.place.clone()));
             }

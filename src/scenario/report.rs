@@ -43,6 +43,8 @@ pub struct Tested {
     pub calls: u64,
     /// How long they took the callers.
     pub time: Duration,
+    /// How long the longest of them took.
+    pub longest: Duration,
 }
 
 /// Which tests to run, and how often.
@@ -86,6 +88,7 @@ impl Report {
                     let played = play(app, sounds, file, test, start, &mut coverage);
                     tested.calls += played.calls;
                     tested.time += played.time;
+                    tested.longest = tested.longest.max(played.longest);
                     tested.problems = played.problems;
                     if !tested.problems.is_empty() {
                         break;
@@ -220,6 +223,7 @@ impl Tested {
             skipped: None,
             calls: 0,
             time: Duration::ZERO,
+            longest: Duration::ZERO,
         }
     }
 

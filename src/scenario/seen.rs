@@ -1,5 +1,7 @@
 //! What a test sees of a call: its public trace, in a form that a simulated and a real call both give.
 
+use serde_json::Value;
+
 use crate::flow::run::TraceEvent;
 
 /// One thing that happened.
@@ -154,6 +156,57 @@ impl From<&TraceEvent> for Seen {
 }
 
 impl Seen {
+    /// From an event as it is told on the wire or stands in a call's record; `None` for what is not the
+    /// flow's.
+    #[must_use]
+    pub fn from_json(event: &Value) -> Option<Self> {
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let optional = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(match event.get("event")?.as_str()? {
+            "block" => Self::Block(text("block")),
+            "step" => Self::Step { block: text("block"), verb: text("verb") },
+            "outcome" => Self::Outcome {
+                verb: text("verb"),
+                outcome: text("outcome"),
+                arm: text("arm"),
+                block: text("block"),
+                step: text("step"),
+            },
+            "prompt" => Self::Prompt(text("prompt")),
+            "interrupted" => Self::Interrupted,
+            "asks" => {
+                let choices = event.get("choices").and_then(Value::as_array).into_iter().flatten();
+                let part = |choice: &Value, name: &str| {
+                    choice.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+                };
+                Self::Asks(Asked {
+                    verb: text("verb"),
+                    factor: optional("factor"),
+                    choices: choices.map(|choice| (part(choice, "keys"), part(choice, "name"))).collect(),
+                    interrupt: event.get("interrupt").and_then(Value::as_bool).unwrap_or_default(),
+                })
+            }
+            "waits" => Self::Waits,
+            "variable" => Self::Variable { name: text("variable"), value: text("value") },
+            "fact" => Self::Fact { name: text("fact"), value: text("value") },
+            "retry" => Self::Retry { verb: text("verb"), why: text("why") },
+            "language" => Self::Language(text("language")),
+            "level" => {
+                let factors = event.get("factors").and_then(Value::as_array).into_iter().flatten();
+                let factors = factors.filter_map(Value::as_str).map(str::to_owned).collect();
+                Self::Level { level: text("level"), factors }
+            }
+            "hand_off" => {
+                Self::HandOff { verb: text("verb"), state: text("state"), agent: optional("agent") }
+            }
+            "audit" => Self::Audit(text("name")),
+            "finished" => Self::Finished(text("cause")),
+            "notice" => Self::Other(format!("notice {} was heard", text("prompt"))),
+            "protected" | "error" => Self::Other(format!("{}: {}", text("event"), text("what"))),
+            _ => return None,
+        })
+    }
+
     /// As a line of a transcript; `None` for what people need not read.
     #[must_use]
     pub fn line(&self) -> Option<String> {

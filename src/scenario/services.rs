@@ -11,7 +11,7 @@ use crate::flow::run::{Lookup, LookupReply};
 use super::document::{Fixture, Reply, ReplyKind};
 
 /// The services of one test.
-pub(super) struct Services {
+pub struct Services {
     standing: BTreeMap<String, Reply>,
     /// Replies for the next time only, oldest first.
     once: Vec<(String, Reply)>,
@@ -25,12 +25,20 @@ pub(super) struct Services {
 const USUAL: Duration = Duration::from_millis(80);
 
 impl Services {
-    pub(super) fn new(fixture: &Fixture) -> Self {
+    /// As a fixture has them.
+    #[must_use]
+    pub fn new(fixture: &Fixture) -> Self {
         Self { standing: fixture.replies.clone(), once: Vec::new(), asked: Vec::new(), unknown: Vec::new() }
     }
 
+    /// Whether a call was made.
+    #[must_use]
+    pub fn was_asked(&self, call: &str) -> bool {
+        self.asked.iter().any(|asked| asked == call)
+    }
+
     /// From now on, or only once, a call is answered so.
-    pub(super) fn set(&mut self, call: &str, reply: &Reply, once: bool) {
+    pub fn set(&mut self, call: &str, reply: &Reply, once: bool) {
         if once {
             self.once.push((call.to_owned(), reply.clone()));
             return;
@@ -45,7 +53,7 @@ impl Services {
     }
 
     /// The answer, and how long it takes.
-    pub(super) fn answer(&mut self, app: &Application, lookup: &Lookup) -> (Duration, LookupReply) {
+    pub fn answer(&mut self, app: &Application, lookup: &Lookup) -> (Duration, LookupReply) {
         let name = format!("{}.{}", lookup.service, lookup.call);
         self.asked.push(name.clone());
         let call = app.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));

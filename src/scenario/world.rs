@@ -287,15 +287,13 @@ impl<'w> World<'w> {
         let app = Arc::clone(&self.house.app);
         self.leaks.hand_off(&app, &request);
         match &request {
-            HandOffRequest::Queue { queue, .. } => {
+            HandOffRequest::Queue { .. } => {
                 self.audible.add(self.at(), "flow", "queue");
-                self.transcript.add(self.at(), "flow", format!("puts the caller into the queue {queue}"));
                 let told = if self.house.queue_full { HandOff::Full } else { HandOff::Waiting { place: 1 } };
                 self.later(SWITCHING, Event::HandOff(told));
             }
-            HandOffRequest::Transfer { target, .. } => {
+            HandOffRequest::Transfer { .. } => {
                 self.audible.add(self.at(), "flow", "transfer");
-                self.transcript.add(self.at(), "flow", format!("calls {target}"));
                 self.later(SWITCHING, Event::HandOff(HandOff::Ringing));
             }
             HandOffRequest::Leave => {
@@ -499,16 +497,6 @@ impl Stage for World<'_> {
     fn holds(&mut self, want: &Want) -> Result<(), String> {
         let handed = self.handed.as_ref();
         match want {
-            Want::Queue(name) => match handed {
-                Some(HandOffRequest::Queue { queue, .. }) if queue == name => Ok(()),
-                Some(HandOffRequest::Queue { queue, .. }) => Err(format!("the queue is {queue}")),
-                _ => Err("the caller is in no queue".to_owned()),
-            },
-            Want::Transfer(name) => match handed {
-                Some(HandOffRequest::Transfer { target, .. }) if target == name => Ok(()),
-                Some(HandOffRequest::Transfer { target, .. }) => Err(format!("the target is {target}")),
-                _ => Err("the caller is put through to nobody".to_owned()),
-            },
             Want::Pass(wanted) => wanted.iter().try_for_each(|(name, value)| match passed(handed, name) {
                 Some(told) if told == value => Ok(()),
                 Some(told) => Err(format!("the agent is told {name}: {told}")),

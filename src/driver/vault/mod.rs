@@ -17,6 +17,7 @@ use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
 use super::audit_log::{AuditError, AuditLog};
+use super::os::Calendar;
 use super::keys::{DATABASE_FILE, Keys, KeysError, NamedKey};
 use super::seal::{self, Key, Label, SealError, keyed_hash, random};
 use super::store::sqlite::SqliteStore;
@@ -52,6 +53,7 @@ pub struct Vault {
     no_agent: Vec<u8>,
     tenant: Key,
     token: SigningKey,
+    calendar: Calendar,
     turns: Vec<Mutex<()>>,
     stand_in: StandIn,
 }
@@ -164,6 +166,7 @@ impl Vault {
             no_agent,
             tenant,
             token: keys.token().clone(),
+            calendar: Calendar::default(),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
             stand_in,
         })
@@ -178,6 +181,12 @@ impl Vault {
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What time it is for the people it knows.
+    #[must_use]
+    pub const fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     /// The key that tokens for agents are signed with.

@@ -77,6 +77,12 @@ impl FlowRun {
     fn begin_hand_off(&mut self, request: HandOffRequest, until: Instant) {
         self.keys.clear();
         self.place = None;
+        let (fact, value) = match &request {
+            HandOffRequest::Queue { queue, .. } => ("queue", queue.as_str()),
+            HandOffRequest::Transfer { target, .. } => ("transfer", target.as_str()),
+            HandOffRequest::Leave => ("queue", ""),
+        };
+        self.trace(TraceEvent::Fact { fact, value: Name::from(value) });
         self.emit(Output::HandOff(request));
         self.state = State::HandedOff(HandedOff { stage: Stage::Trying, until, announcing: None });
     }

@@ -1,0 +1,158 @@
+//! Flow tests as real calls: the same scripts, over loopback, through sockets, SIP and RTP.
+//!
+//! For each world of a test a deployment is started with a data folder of its own, the people of the fixture
+//! are enrolled in the real vault, services answer from the fixture, a phone plays the agent, and another one
+//! the caller, who knows what happens from the trace that the engine tells it (RFC 6086). What can't be had in
+//! a real call is not played, and why is told.
+
+mod agent;
+mod call;
+mod site;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use self::site::Site;
+use crate::driver::os;
+use crate::driver::testing::Suite;
+use crate::flow::document::Application;
+use crate::scenario::document::{Test, TestFile, Verb};
+use crate::scenario::{Choice, Problem, Report, Tested};
+
+/// How tests are rehearsed.
+#[derive(Clone, Copy, Debug)]
+pub struct Rehearsal {
+    /// So many tests at once.
+    pub at_once: usize,
+    /// A test whose calls take longer than this is not played.
+    pub longest: Duration,
+}
+
+impl Default for Rehearsal {
+    fn default() -> Self {
+        Self { at_once: 4, longest: Duration::from_secs(90) }
+    }
+}
+
+impl Rehearsal {
+    /// Plays the chosen tests of an application: first in virtual time, then, what passes and can be played,
+    /// as real calls.
+    #[must_use]
+    pub fn of(&self, folder: &Path, suite: &Suite, choice: Choice<'_>) -> Report {
+        let name = folder.display().to_string();
+        let choice = Choice { repeat: 1, ..choice };
+        let mut report =
+            Report::of(&name, &suite.application, &suite.sounds, &suite.files, choice, os::now());
+        let tests = suite.files.iter().flat_map(|file| file.tests.iter().map(move |test| (file, test)));
+        let chosen = tests.filter(|(file, test)| choice.takes(&file.path, &test.name));
+        let mut waiting = VecDeque::new();
+        for (at, (file, test)) in chosen.enumerate() {
+            let Some(tested) = report.tests.get_mut(at) else { continue };
+            if !tested.problems.is_empty() {
+                continue;
+            }
+            tested.skipped = self.cannot(test, tested);
+            if tested.skipped.is_none() {
+                waiting.push_back((at, file, test));
+            }
+        }
+        report.lacking.clear();
+        let waiting = Mutex::new(waiting);
+        let done = Mutex::new(Vec::new());
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let app = &*suite.application;
+        os::together(self.at_once.max(1), |worker| {
+            while let Some((at, file, test)) = next() {
+                let played = rehearse(folder, app, file, test, worker);
+                done.lock().unwrap_or_else(PoisonError::into_inner).push((at, played));
+            }
+        });
+        for (at, (problems, calls, time)) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            if let Some(tested) = report.tests.get_mut(at) {
+                (tested.problems, tested.calls, tested.time) = (problems, calls, time);
+            }
+        }
+        report
+    }
+
+    /// Why a test can't be played as real calls.
+    fn cannot(&self, test: &Test, tested: &Tested) -> Option<String> {
+        let acts = || test.calls.iter().flat_map(|call| &call.script);
+        let fixtures = || test.runs.iter().map(|run| &run.fixture);
+        let why = if test.calls.iter().any(|call| call.line.is_some()) {
+            "the faults of its line are simulated"
+        } else if fixtures().any(|fixture| !fixture.voice.is_empty()) {
+            "what a comparison of voices says is given"
+        } else if fixtures().any(|fixture| fixture.facts.keys().any(|fact| fact != "queue")) {
+            "a state of the world is given that no deployment can be put into"
+        } else if acts().any(|act| matches!(act.verb, Verb::Says { .. })) {
+            "nothing listens to words in a real call of this version"
+        } else if test.calls.iter().any(|call| call.attestation.is_some()) {
+            "what the network says of a number is given"
+        } else if tested.longest > self.longest {
+            return Some(format!(
+                "a call of it takes {} in real time",
+                crate::scenario::in_words(Duration::from_secs(tested.longest.as_secs()))
+            ));
+        } else {
+            return None;
+        };
+        Some(why.to_owned())
+    }
+}
+
+/// What went otherwise than written, how many calls were made, how long they took.
+type Rehearsed = (Vec<Problem>, u64, Duration);
+
+fn rehearse(folder: &Path, app: &Application, file: &TestFile, test: &Test, worker: usize) -> Rehearsed {
+    let (mut calls, mut time) = (0, Duration::ZERO);
+    let mut heard = Vec::new();
+    for run in &test.runs {
+        let site = match Site::open(folder, app, file, &run.fixture, worker) {
+            Ok(site) => site,
+            Err(why) => return (vec![could_not(test, &why)], calls, time),
+        };
+        let mut prompts = Vec::new();
+        for (at, call) in test.calls.iter().enumerate() {
+            if at > 0 {
+                site.advance(call.after);
+            }
+            let after = if at + 1 == test.calls.len() { test.after.as_slice() } else { &[] };
+            let begun = os::now();
+            let played = site.play(call, after);
+            calls += 1;
+            time += os::now().saturating_duration_since(begun);
+            match played {
+                Ok(played) if played.problem.is_none() => prompts.push(played.prompts),
+                Ok(played) => return (played.problem.into_iter().collect(), calls, time),
+                Err(why) => return (vec![could_not(test, &why)], calls, time),
+            }
+        }
+        let leaked = site.leaked(file, test);
+        if !leaked.is_empty() {
+            return (leaked, calls, time);
+        }
+        heard.push(prompts);
+        site.close();
+    }
+    if let Some(identical) = &test.identical {
+        let chosen: Vec<_> = identical.runs.iter().filter_map(|at| heard.get(*at)).collect();
+        if chosen.windows(2).any(|pair| pair.first() != pair.last()) {
+            return (vec![problem(identical.place.clone(), "a caller can tell the runs apart by what they hear")], calls, time);
+        }
+    }
+    (Vec::new(), calls, time)
+}
+
+fn could_not(test: &Test, why: &str) -> Problem {
+    problem(test.place.clone(), &format!("`{}` could not be played as real calls: {why}", test.name))
+}
+
+fn problem(place: crate::diagnostic::Place, message: &str) -> Problem {
+    let finding = crate::diagnostic::Diagnostic::error("E324", Some(place), message)
+        .label("as real calls over loopback")
+        .help("the same test passes in virtual time; run it alone with --filter to see it again");
+    Problem { finding, transcript: crate::scenario::Transcript::default() }
+}

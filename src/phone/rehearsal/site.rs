@@ -1,0 +1,230 @@
+//! One deployment of a rehearsal: a data folder of its own, people enrolled, services that answer from the
+//! fixture, an agent.
+
+use std::cell::RefCell;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::agent::Agent;
+use super::call::{LiveCall, Played};
+use crate::auth::FactorId;
+use crate::auth::factor::totp::Parameters;
+use crate::driver::application::ApplicationSource;
+use crate::driver::config::Config;
+use crate::driver::os;
+use crate::driver::serve::{self, Deployment, ServeSettings};
+use crate::driver::services::{ServiceSource, ServicesFrom};
+use crate::driver::vault::{NewSubject, Profile};
+use crate::flow::document::Application;
+use crate::flow::run::{Lookup, LookupReply};
+use crate::phone::PhoneConfig;
+use crate::scenario::document::{CallScript, Expect, Fixture, Person, Test, TestFile};
+use crate::scenario::{Leaks, Problem, Services};
+use crate::secret::Secret;
+use crate::sip::timers::TimerConfig;
+
+/// A deployment to be called.
+pub(super) struct Site {
+    deployment: Option<Deployment>,
+    folder: Scratch,
+    pub(super) people: Vec<Enrolled>,
+    pub(super) services: Arc<Answering>,
+    pub(super) agent: Agent,
+    leaks: RefCell<Leaks>,
+    /// One-time codes that were pressed: each counts once.
+    pub(super) used: RefCell<Vec<String>>,
+    rtp: std::ops::RangeInclusive<u16>,
+}
+
+/// Somebody who is on file, with what proves it.
+pub(super) struct Enrolled {
+    pub(super) person: Person,
+    pub(super) generator: Option<(Parameters, Secret<Vec<u8>>)>,
+}
+
+/// The fixture's services, as a deployment asks them.
+pub(super) struct Answering(Mutex<Services>);
+
+impl Answering {
+    pub(super) fn with<T>(&self, does: impl FnOnce(&mut Services) -> T) -> T {
+        does(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ServiceSource for Answering {
+    fn answer(&self, application: &Application, lookup: &Lookup, deadline: Instant) -> LookupReply {
+        let (delay, reply) = self.with(|services| services.answer(application, lookup));
+        let now = os::now();
+        os::pause(delay.min(deadline.saturating_duration_since(now)));
+        if now + delay > deadline { LookupReply::Unavailable } else { reply }
+    }
+}
+
+/// A folder that is gone when it is no longer needed.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Media ports: each worker its own stretch, one half for the deployment, the other for phones.
+const PORTS: u16 = 41_000;
+const PORTS_EACH: u16 = 120;
+/// People whose fixture gives them no account or number get one that nobody else has.
+const SPARE_ACCOUNT: u32 = 90_000_000;
+
+static FOLDERS: AtomicU32 = AtomicU32::new(0);
+
+impl Site {
+    pub(super) fn open(
+        folder: &Path,
+        app: &Application,
+        file: &TestFile,
+        fixture: &Fixture,
+        worker: usize,
+    ) -> Result<Self, String> {
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let data = std::env::temp_dir().join(format!("countersign-rehearsal-{}-{number}", std::process::id()));
+        let scratch = Scratch(data.clone());
+        let first = PORTS + PORTS_EACH * u16::try_from(worker).unwrap_or(0);
+        let (half, last) = (first + PORTS_EACH / 2, first + PORTS_EACH - 1);
+        let phones = half..=last;
+        let config = PhoneConfig { wants_trace: false, ..PhoneConfig::loopback("agent", phones.clone()) };
+        let agent = Agent::new(config)?;
+        settings_file(&data, app, fixture, &agent.uri)?;
+        let services = Arc::new(Answering(Mutex::new(Services::new(fixture))));
+        let settings = ServeSettings {
+            application: ApplicationSource::Folder(folder.to_owned()),
+            sip: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data,
+            shards: 1,
+            rtp_ports: first..=half - 1,
+            more_agents: vec![("agent".to_owned(), agent.uri.clone())],
+            sip_timers: TimerConfig::default(),
+            services: ServicesFrom::StandIn(Arc::clone(&services) as Arc<dyn ServiceSource>),
+        };
+        let deployment = serve::start_at(&settings, Some(file.clock)).map_err(|why| why.to_string())?;
+        let people = enrol(&deployment, &fixture.people)?;
+        Ok(Self {
+            deployment: Some(deployment),
+            folder: scratch,
+            people,
+            services,
+            agent,
+            leaks: RefCell::new(Leaks::new(&file.never_leaks)),
+            used: RefCell::default(),
+            rtp: phones,
+        })
+    }
+
+    pub(super) fn deployment(&self) -> Option<&Deployment> {
+        self.deployment.as_ref()
+    }
+
+    /// The calendar between two calls.
+    pub(super) fn advance(&self, by: Duration) {
+        if let Some(deployment) = &self.deployment {
+            deployment.vault.calendar().advance(by);
+        }
+    }
+
+    /// Makes a call.
+    pub(super) fn play(&self, call: &CallScript, after: &[Expect]) -> Result<Played, String> {
+        let user = call.from.as_deref().unwrap_or("anonymous");
+        let config = PhoneConfig::loopback(user, self.rtp.clone());
+        LiveCall::make(self, config, call)?.play(call, after)
+    }
+
+    pub(super) fn look(&self, place: &str, text: &str) {
+        self.leaks.borrow_mut().look(place, text);
+    }
+
+    /// What was seen that must not be.
+    pub(super) fn leaked(&self, file: &TestFile, test: &Test) -> Vec<Problem> {
+        let leaks = self.leaks.borrow();
+        let found = leaks.found().iter().filter_map(|(at, place)| Some((file.never_leaks.get(*at)?, place)));
+        found
+            .map(|(leak, place)| {
+                let message = format!("in `{}` what never leaks was seen in {place}", test.name);
+                super::problem(leak.place.clone(), &message)
+            })
+            .collect()
+    }
+
+    pub(super) fn close(mut self) {
+        if let Some(deployment) = self.deployment.take() {
+            deployment.stop();
+        }
+        let _ = &self.folder;
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(deployment) = self.deployment.take() {
+            deployment.stop();
+        }
+    }
+}
+
+/// Calls come from this machine and are traced; queues are those of the application; targets are the agent.
+fn settings_file(data: &Path, app: &Application, fixture: &Fixture, agent: &str) -> Result<(), String> {
+    let places = if fixture.facts.get("queue").is_some_and(|state| state == "full") { 0 } else { 100 };
+    let queues = app.queues().into_iter();
+    let queues: serde_json::Map<String, serde_json::Value> =
+        queues.map(|name| (name, serde_json::json!({"places": places}))).collect();
+    let targets = app.transfer_targets().into_iter().filter(|name| !name.starts_with("sip:"));
+    let transfers: serde_json::Map<String, serde_json::Value> =
+        targets.map(|name| (name, agent.into())).collect();
+    let settings = serde_json::json!({
+        "trunks": [{"name": "rehearsal", "addresses": ["127.0.0.1"], "trace": true}],
+        "queues": queues,
+        "agents": [],
+        "transfers": transfers,
+    });
+    // JSON is YAML.
+    let write = || {
+        fs::create_dir_all(data)?;
+        fs::write(data.join(Config::FILE), settings.to_string())
+    };
+    write().map_err(|why| format!("{}: {why}", data.display()))
+}
+
+fn enrol(deployment: &Deployment, people: &[Person]) -> Result<Vec<Enrolled>, String> {
+    let now = deployment.vault.calendar().now();
+    let mut subjects = Vec::new();
+    for (at, person) in (0_u32..).zip(people) {
+        let spare = SPARE_ACCOUNT + at;
+        let pin = person.factors.iter().find(|(factor, _)| *factor == FactorId::Pin);
+        subjects.push(NewSubject {
+            profile: Profile {
+                id: person.id.clone(),
+                account: person.account.clone().unwrap_or_else(|| spare.to_string()),
+                phone: person.phones.first().cloned().unwrap_or_else(|| format!("+449{spare}")),
+                name: String::new(),
+                language: person.language.clone().unwrap_or_default(),
+            },
+            pin: pin.map(|(_, pin)| pin.clone()),
+        });
+    }
+    deployment.vault.add_subjects(now, &subjects).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        format!("the vault refuses somebody of the fixture: {}", errors.join("; "))
+    })?;
+    let mut out = Vec::new();
+    for person in people {
+        let has = person.factors.iter().any(|(factor, _)| *factor == FactorId::Totp);
+        let generator = match has {
+            true => Some(deployment.vault.enrol_totp(now, &person.id).map_err(|why| why.to_string())?),
+            false => None,
+        };
+        out.push(Enrolled { person: person.clone(), generator });
+    }
+    Ok(out)
+}
