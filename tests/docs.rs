@@ -135,13 +135,15 @@ fn every_link_between_the_manuals_leads_to_a_file() {
 /// The first words of every command line in the manuals are a command of this program.
 #[test]
 fn every_command_in_the_manuals_is_one() {
-    let commands =
-        ["serve", "check", "test", "run", "draw", "diff", "call", "subject", "enrol", "audit", "agent", "keys"];
+    let main = fs::read_to_string(root().join("src/main.rs")).expect("the program");
+    let names = main.split("Some(Command::").skip(1).filter_map(|rest| rest.split('(').next());
+    let commands: Vec<String> = names.map(str::to_lowercase).collect();
+    assert!(commands.len() > 10, "the commands were found");
     for manual in ["docs/flows.md", "docs/steps.md", "docs/testing.md", "docs/operating.md", "docs/security.md"] {
         let text = fs::read_to_string(root().join(manual)).expect("a manual");
         for line in text.lines().filter_map(|line| line.trim().strip_prefix("$ countersign ")) {
             let first = line.split_whitespace().next().unwrap_or_default();
-            assert!(first.starts_with('-') || commands.contains(&first), "{manual}: {line}");
+            assert!(first.starts_with('-') || commands.iter().any(|command| command == first), "{manual}: {line}");
         }
     }
 }
