@@ -55,7 +55,20 @@ enum Command {
     Keys(cli::keys::Arguments),
 }
 
+/// `countersign status | head`: whoever read has seen enough, which is no defect to tell of.
+fn end_when_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let message = info.payload().downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+        if message.starts_with("failed printing to stdout") && message.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        usual(info);
+    }));
+}
+
 fn main() -> ExitCode {
+    end_when_nobody_reads();
     match Cli::parse().command {
         None => cli::serve::demo(),
         Some(Command::Serve(arguments)) => cli::serve::run(arguments),

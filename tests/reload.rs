@@ -9,6 +9,7 @@ mod site;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign::driver::application::ApplicationSource;
@@ -276,6 +277,91 @@ fn a_trial_gets_its_share_of_new_calls_and_ends_both_ways() {
     site.stop();
 }
 
+/// Callers come without a pause while versions change: each is served by one version, whole, and by one that
+/// was served while they called.
+#[test]
+fn a_call_that_begins_during_a_reload_gets_one_version_whole() {
+    let folder = Folder::new("set-up");
+    let light = Light::in_folder(&folder.file("app"));
+    let site = deployment(&folder, &light);
+    let mut callers = Callers::new();
+    let done = AtomicBool::new(false);
+    let versions = std::thread::scope(|scope| {
+        let reloading = scope.spawn(|| {
+            let mut versions = vec![hash(&site)];
+            let mut version = 1;
+            while !done.load(Ordering::Relaxed) {
+                version += 1;
+                light.write(version);
+                versions.push(site.reload(None).expect("a good version").running.hash.to_string());
+            }
+            versions
+        });
+        for number in 0..150 {
+            callers.dial(&site, number);
+            callers.until(Duration::from_millis(8), |_| false);
+        }
+        callers.all_answered();
+        for session in callers.open.keys().copied().collect::<Vec<_>>() {
+            callers.press(session, '1');
+        }
+        callers.until(Duration::from_secs(2), |_| false);
+        done.store(true, Ordering::Relaxed);
+        reloading.join().expect("no panic")
+    });
+    assert_eq!(callers.dropped, Vec::<String>::new());
+    let expected = callers.leave();
+    assert!(callers.until(SOON, |_| records(&site).len() == expected.len()), "one record a call");
+    let mut later = 0;
+    for (name, record) in records(&site) {
+        let [at_dialling, served] =
+            [&*expected[&name], record["application"]["hash"].as_str().expect("a hash")]
+                .map(|hash| versions.iter().position(|version| *version == hash).expect("a version of ours"));
+        assert!(
+            (at_dialling..=at_dialling + 1).contains(&served),
+            "{name}: dialled at {at_dialling}, got {served}"
+        );
+        later += usize::from(served > at_dialling);
+        let blocks = blocks(&record);
+        assert!(blocks.contains(&"own") && !blocks.contains(&"foreign"), "{name}: {blocks:?}");
+    }
+    println!(
+        "{} reloads under 150 calls as they came; {later} came in the middle of one",
+        versions.len() - 1
+    );
+    assert!(versions.len() > 10);
+    site.stop();
+}
+
+/// An editor that empties a file before it writes it, and a copy that takes its time.
+#[test]
+fn files_that_are_being_written_are_never_served_by_halves() {
+    let folder = Folder::new("writing");
+    let light = Light::in_folder(&folder.file("app"));
+    let site = deployment(&folder, &light);
+    let (mut good, mut bad) = (0, 0);
+    for version in 2..32 {
+        std::thread::scope(|scope| {
+            let writing = scope.spawn(|| {
+                light.write(version);
+                light.write(version);
+            });
+            match site.reload(None) {
+                Ok(_) => good += 1,
+                Err(ReloadError::Application(_)) => bad += 1,
+                Err(error) => panic!("{error}"),
+            }
+            writing.join().expect("no panic");
+        });
+        let application = site.application().application;
+        let Does::Find(table) = &application.services.services[0].calls[0].does else { panic!("a table") };
+        assert_eq!((table.rows.len(), application.blocks.len()), (1, 6), "whole files");
+        assert_eq!(site.reload(None).expect("written").running.title, format!("Light {version}"));
+    }
+    println!("{good} reloads of files that were being written, {bad} refused");
+    site.stop();
+}
+
 /// Somebody in the queue, and then with an agent, while versions change.
 #[test]
 fn who_waits_and_who_talks_keeps_their_version() {
@@ -384,10 +470,10 @@ fn a_reload_never_sees_half_of_a_deployment_by_link_nor_two_halves_of_two() {
     let light = Light::in_folder(&folder.file("unused"));
     let site = deployment(&folder, &light);
     let source = ApplicationSource::Folder(current.clone());
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     let turning = || {
         let mut turns = 0_u32;
-        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+        while !done.load(Ordering::Relaxed) {
             for target in [&two, &one] {
                 let next = folder.file("next");
                 std::os::unix::fs::symlink(target.path(), &next).expect("a link");
@@ -402,7 +488,9 @@ fn a_reload_never_sees_half_of_a_deployment_by_link_nor_two_halves_of_two() {
         for _ in 0..20 {
             let applied = site.reload(Some(source.clone())).unwrap_or_else(|error| panic!("{error}"));
             let application = site.application().application;
-            let Does::Find(table) = &application.services.services[0].calls[0].does else { panic!("a table") };
+            let Does::Find(table) = &application.services.services[0].calls[0].does else {
+                panic!("a table")
+            };
             let version = table.rows[0][1].as_str();
             assert_eq!(
                 applied.running.title,
@@ -410,7 +498,7 @@ fn a_reload_never_sees_half_of_a_deployment_by_link_nor_two_halves_of_two() {
                 "flow and table are of one version"
             );
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        done.store(true, Ordering::Relaxed);
         assert!(turns.join().expect("the link turned") > 20);
     });
     site.stop();
