@@ -101,7 +101,9 @@ impl From<&TraceEvent> for Seen {
     fn from(event: &TraceEvent) -> Self {
         match event {
             TraceEvent::Block { block } => Self::Block(block.to_string()),
-            TraceEvent::Step { block, verb } => Self::Step { block: block.to_string(), verb: (*verb).to_owned() },
+            TraceEvent::Step { block, verb } => {
+                Self::Step { block: block.to_string(), verb: (*verb).to_owned() }
+            }
             TraceEvent::Outcome { verb, outcome, arm, block, step } => Self::Outcome {
                 verb: (*verb).to_owned(),
                 outcome: outcome.to_string(),
@@ -123,6 +125,9 @@ impl From<&TraceEvent> for Seen {
             }
             TraceEvent::Fact { fact, value } => {
                 Self::Fact { name: (*fact).to_owned(), value: value.to_string() }
+            }
+            TraceEvent::Risk { band, .. } => {
+                Self::Fact { name: "risk.band".to_owned(), value: band.to_string() }
             }
             TraceEvent::Retry { verb, why, .. } => {
                 Self::Retry { verb: (*verb).to_owned(), why: (*why).to_owned() }
@@ -149,7 +154,10 @@ impl From<&TraceEvent> for Seen {
             TraceEvent::Audit { name } => Self::Audit(name.to_string()),
             TraceEvent::Error { what } => Self::Other(format!("error: {what}")),
             TraceEvent::Finished { cause } => Self::Finished(
-                serde_json::to_value(cause).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(),
+                serde_json::to_value(cause)
+                    .ok()
+                    .and_then(|v| v.as_str().map(str::to_owned))
+                    .unwrap_or_default(),
             ),
         }
     }
@@ -215,7 +223,9 @@ impl Seen {
             Self::Outcome { verb, outcome, .. } => format!("{verb}: {outcome}"),
             Self::Prompt(prompt) => format!("says {prompt}"),
             Self::Asks(Asked { factor: Some(factor), .. }) => format!("asks for the {factor}"),
-            Self::Retry { why, .. } => format!("hears {}", if why == "no_input" { "nothing" } else { "something that does not fit" }),
+            Self::Retry { why, .. } => {
+                format!("hears {}", if why == "no_input" { "nothing" } else { "something that does not fit" })
+            }
             Self::Language(language) => format!("speaks {language}"),
             Self::Variable { name, value } if value.is_empty() => format!("{name} is not set"),
             Self::Variable { name, value } => format!("{name} = {value}"),

@@ -69,6 +69,7 @@ pub(crate) fn with(main: Vec<StepKind>, second: Vec<StepKind>, sub: Vec<StepKind
         languages: ["en-GB", "es-ES"].map(|tag| Language { tag: tag.to_owned(), voice: None }).into(),
         default_language: LanguageId(0),
         policy: Arc::new(Policy::default()),
+        risk: None,
         services: Services::default(),
         calendars: countersign::flow::document::Calendars::new(),
         always: vec![

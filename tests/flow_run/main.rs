@@ -10,6 +10,7 @@ mod input;
 mod proving;
 mod recording;
 mod remembering;
+mod risk;
 mod saying;
 mod spoken;
 mod updating;

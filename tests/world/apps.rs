@@ -72,6 +72,7 @@ fn application(blocks: Vec<Block>) -> Arc<Application> {
         languages: vec![Language { tag: "en-GB".to_owned(), voice: None }],
         default_language: LanguageId(0),
         policy: Arc::new(policy),
+        risk: None,
         services: Services::default(),
         calendars: countersign::flow::document::Calendars::new(),
         always: Vec::new(),

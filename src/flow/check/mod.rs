@@ -14,6 +14,7 @@ mod patience;
 mod proof;
 mod secrecy;
 mod silence;
+mod unassessed;
 
 use crate::flow::document::findings::Findings;
 use crate::flow::document::travels::Travels;
@@ -36,6 +37,7 @@ pub(crate) fn run(app: &Application, travels: &Travels, findings: &mut Findings)
     assigned::check(app, findings);
     consent::check(app, findings);
     proof::check(app, findings);
+    unassessed::check(app, findings);
 }
 
 /// Whether a call can go on with the step after this one.

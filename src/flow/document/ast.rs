@@ -19,6 +19,7 @@ use crate::flow::step::StepKind;
 use crate::units::Digit;
 
 use super::calendar::Calendars;
+use super::risk::Risk;
 use super::services::Services;
 
 /// A complete application: flows, prompts, policy and services.
@@ -41,6 +42,8 @@ pub struct Application {
     pub default_language: LanguageId,
     /// The authentication policy.
     pub policy: Arc<Policy>,
+    /// What the policy says of risk, if anything.
+    pub risk: Option<Risk>,
     /// The services it looks things up in.
     pub services: Services,
     /// Opening hours, by name.

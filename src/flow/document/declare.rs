@@ -23,6 +23,10 @@ pub(crate) struct Shared<'n> {
     /// By [`LanguageId`].
     pub(crate) catalogues: Vec<Catalogue>,
     pub(crate) policy: Policy,
+    /// What the policy says of risk.
+    pub(crate) risk: Option<Node>,
+    /// The bands of risk.
+    pub(crate) bands: Vec<(Arc<str>, u32)>,
     pub(crate) services: Services,
     pub(crate) calendars: Calendars,
     pub(crate) flows: Vec<FlowDecl<'n>>,

@@ -15,7 +15,7 @@ use super::handlers::{always, first_block, handler, unused_prompts};
 use super::services::Services;
 use super::travels::Travels;
 use super::yaml::{self, Node};
-use super::{calendar_file, literal_secret, policy_file, services_file};
+use super::{calendar_file, literal_secret, policy_file, risk, services_file};
 use crate::auth::Policy;
 use crate::diagnostic::Diagnostic;
 use crate::flow::check;
@@ -77,7 +77,8 @@ impl Loader<'_> {
         let main = self.main_file(&flow_files)?;
         let fields = Fields::of(&main.root, "a flow", self.findings)?;
         self.only_known(&fields, true);
-        let policy = self.policy(&fields);
+        let (policy, risk) = self.policy(&fields);
+        let bands = risk::bands(risk.as_ref(), self.findings);
         let services = self.services(&fields, &policy);
         let calendars = self.calendars(&fields);
         let catalogues = self.catalogues(&fields);
@@ -93,6 +94,8 @@ impl Loader<'_> {
             default_language,
             catalogues,
             policy,
+            risk,
+            bands,
             services,
             calendars,
             flows: Vec::new(),
@@ -204,7 +207,8 @@ impl Loader<'_> {
         node.and_then(|node| fields::text(node, "a path", self.findings)).unwrap_or_else(|| usual.to_owned())
     }
 
-    fn policy(&mut self, main: &Fields<'_>) -> Policy {
+    /// The policy, and its part on risk, which can be read once everything has a name.
+    fn policy(&mut self, main: &Fields<'_>) -> (Policy, Option<Node>) {
         if let Some(imports) =
             main.get("imports").and_then(|node| Fields::of(node, "`imports`", self.findings))
         {
@@ -213,8 +217,8 @@ impl Loader<'_> {
         let path = self.import(main, "policy", "policy.yaml");
         match self.files.read(&path) {
             Some(text) => match yaml::read(&path, &text, self.findings) {
-                Some(root) => policy_file::read(&root, self.findings),
-                None => Policy::default(),
+                Some(root) => (policy_file::read(&root, self.findings), root.get("risk").cloned()),
+                None => (Policy::default(), None),
             },
             None => {
                 let place = main.get("imports").and_then(|node| node.get("policy"));
@@ -222,7 +226,7 @@ impl Loader<'_> {
                     let message = format!("there is no {path} in the application's folder");
                     self.findings.push(Diagnostic::error("E107", Some(node.place.clone()), message));
                 }
-                Policy::default()
+                (Policy::default(), None)
             }
         }
     }
@@ -439,6 +443,7 @@ impl Loader<'_> {
             });
         }
         build.flow = FlowId::MAIN;
+        let risk = shared.risk.as_ref().and_then(|node| build.risk(node));
         let always = always(&mut build, main);
         let when_error =
             main.get("when_error").and_then(|node| handler(&mut build, node, "goto", "when_error"));
@@ -469,6 +474,7 @@ impl Loader<'_> {
             languages: languages.collect(),
             default_language: shared.default_language,
             policy: Arc::new(shared.policy.clone()),
+            risk,
             services: shared.services.clone(),
             calendars: shared.calendars.clone(),
             always,

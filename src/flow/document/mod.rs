@@ -18,6 +18,7 @@ mod load;
 mod names;
 mod pieces;
 pub(crate) mod policy_file;
+pub mod risk;
 pub(crate) mod scalar;
 pub mod services;
 pub(crate) mod services_file;
@@ -36,6 +37,7 @@ pub use crate::flow::step::{
     Hangup, Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set,
     StepKind, SubjectService, Transfer, WholeMoney,
 };
+pub use crate::flow::step::RiskStep;
 pub use crate::flow::step::{Enrol, Enrolling, NewPin, Reset, Verify};
 pub use crate::flow::step::{Consent, Hold, Notify, OncePer, Recording, Remember, Split, Update, Way};
 pub use ast::RecordingRule;

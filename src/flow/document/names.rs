@@ -54,6 +54,7 @@ impl Names for Scope<'_, '_, '_> {
         let shared = self.build.shared;
         match ty {
             Type::Enum(words) => Some(words.clone()),
+            Type::Band => Some(shared.bands.iter().map(|(name, _)| Arc::clone(name)).collect()),
             Type::Language => Some(shared.languages.iter().map(|tag| Arc::from(tag.as_str())).collect()),
             Type::Level => {
                 let levels = shared.policy.levels.iter().map(|level| Arc::from(level.name.as_str()));

@@ -86,7 +86,9 @@ impl Build<'_, '_> {
                 Type::List => "write `and`, `or`, `count` or `plural`",
                 Type::Flag => "true and false are not said: say one of two prompts",
                 Type::Text => "text is said by `spell`, `money`, `date`, `time` or `number`",
-                Type::Enum(_) | Type::Level | Type::Language => "words and levels need no format",
+                Type::Enum(_) | Type::Level | Type::Language | Type::Band => {
+                    "words and levels need no format"
+                }
             };
             self.error("E174", place, message, help);
             return None;
@@ -108,7 +110,7 @@ fn usual(name: &str, ty: &Type) -> Option<Format> {
         Type::Money => Some(Format::Money),
         Type::Date => Some(Format::Date),
         Type::Time => Some(Format::Time),
-        Type::Enum(_) | Type::Level | Type::Language => Some(Format::Word),
+        Type::Enum(_) | Type::Level | Type::Language | Type::Band => Some(Format::Word),
         // What a caller may choose is offered: this or that.
         Type::List if name == "choices" => Some(Format::List(Joint::Or)),
         Type::List => Some(Format::List(Joint::And)),
@@ -124,7 +126,7 @@ const fn fits(format: Format, ty: &Type) -> bool {
         Format::Money => matches!(ty, Type::Money | Type::Text),
         Format::Date => matches!(ty, Type::Date | Type::Text),
         Format::Time => matches!(ty, Type::Time | Type::Text),
-        Format::Word => matches!(ty, Type::Enum(_) | Type::Level | Type::Language),
+        Format::Word => matches!(ty, Type::Enum(_) | Type::Level | Type::Language | Type::Band),
         Format::List(_) => matches!(ty, Type::List),
     }
 }

@@ -15,9 +15,6 @@ pub(crate) fn read(root: &Node, findings: &mut Findings) -> Policy {
     let Some(file) = Fields::of(root, "a policy", findings) else { return policy };
     file.only(&["authpolicy", "factors", "levels", "lockout", "risk"], "a policy", findings);
     version(&file, findings);
-    if let Some((key, _)) = file.pairs.iter().find(|(key, _)| key.text() == "risk") {
-        fields::not_yet(&key.place, "`risk`", findings);
-    }
     let mut places =
         Places { whole: root.place.clone(), factors: Vec::new(), levels: Vec::new(), lockout: None };
     if let Some(node) = file.need("factors", "a policy", findings) {

@@ -139,6 +139,10 @@ impl Application {
             Some(Type::List) => {
                 self.policy.factors.iter().map(|factor| factor.factor.name().to_owned()).collect()
             }
+            Some(Type::Band) => {
+                let bands = self.risk.iter().flat_map(|risk| &risk.bands);
+                bands.map(|(name, _)| name.to_string()).collect()
+            }
             Some(Type::Language) => self.languages.iter().map(|language| language.tag.clone()).collect(),
             _ => Vec::new(),
         }

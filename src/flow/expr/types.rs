@@ -28,6 +28,8 @@ pub enum Type {
     Level,
     /// A language of the application.
     Language,
+    /// A band of the policy's risk.
+    Band,
     /// Several words.
     List,
 }
@@ -47,6 +49,7 @@ impl Type {
             Self::Enum(_) => "enum",
             Self::Level => "level",
             Self::Language => "language",
+            Self::Band => "band",
             Self::List => "list",
         }
     }
@@ -126,6 +129,20 @@ fields! {
     AuthFactors = "auth.factors", Public, List;
     /// Seconds since the level was reached; unset without a level.
     AuthAge = "auth.age", Public, Number;
+    /// How far the network vouches for the caller's number: `A`, `B`, `C`, or `none` when it says nothing.
+    CallAttestation = "call.attestation", Public, Text;
+    /// The points that the last `risk` step added up; unset before.
+    RiskScore = "risk.score", Public, Number;
+    /// The band that they fall into; unset before.
+    RiskBand = "risk.band", Public, Band;
+    /// The signals that were there.
+    RiskReasons = "risk.reasons", Public, List;
+    /// How many accounts this number has asked for within an hour; unset when nobody counts.
+    AccountsPerCaller = "velocity.accounts_per_caller_1h", Public, Number;
+    /// How many calls came from this number within an hour; unset when nobody counts.
+    CallsPerCaller = "velocity.calls_per_caller_1h", Public, Number;
+    /// How likely the voice is made by a machine, in percent; unset when nobody listens.
+    VoiceSynthetic = "voice.synthetic", Public, Number;
     /// The subject's own name in the store, for services.
     CustomerId = "customer.id", Personal, Text;
     /// In the prompts of an authentication: failures left.

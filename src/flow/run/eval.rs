@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::auth::{AuthSession, LevelName};
 use crate::flow::ClipKey;
+use crate::flow::document::risk::Assessment;
 use crate::flow::document::{Application, LanguageId, LevelRef, Passed, Prompt};
 use crate::flow::expr::{CompareOp, Expr, Field, Order};
 use crate::flow::prompt::render;
@@ -24,6 +25,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) place: Option<u32>,
     pub(crate) tries_left: Option<u32>,
     pub(crate) answer: Option<&'a str>,
+    pub(crate) risk: Option<&'a Assessment>,
 }
 
 impl Scope<'_> {
@@ -96,6 +98,15 @@ impl Scope<'_> {
             Field::TriesLeft => number(self.tries_left),
             Field::Answer => text(self.answer),
             Field::QueuePlace => number(self.place),
+            Field::CallAttestation => {
+                Value::text(self.facts.signals.attestation.map_or("none", super::facts::Attestation::name))
+            }
+            Field::RiskScore => number(self.risk.map(|risk| risk.score)),
+            Field::RiskBand => text(self.risk.map(|risk| &*risk.band)),
+            Field::RiskReasons => self.risk.map_or(Value::Nothing, |risk| Value::List(risk.reasons.clone())),
+            Field::AccountsPerCaller => number(self.facts.signals.accounts_per_caller_1h),
+            Field::CallsPerCaller => number(self.facts.signals.calls_per_caller_1h),
+            Field::VoiceSynthetic => number(self.facts.signals.synthetic_voice.map(u32::from)),
         }
     }
 

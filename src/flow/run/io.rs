@@ -447,6 +447,15 @@ pub enum TraceEvent {
         /// The factors proven so far.
         factors: Vec<Name>,
     },
+    /// The risk of the call was assessed.
+    Risk {
+        /// The points.
+        score: u32,
+        /// The band.
+        band: Name,
+        /// The signals that were there.
+        reasons: Vec<Name>,
+    },
     /// A protected lookup was not made: no grant.
     Protected {
         /// The level it needs.

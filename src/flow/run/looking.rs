@@ -183,12 +183,7 @@ impl FlowRun {
 
     /// Stores the fields. A field that lacks, or is not what the service declares, makes the whole reply
     /// useless: a balance that can't be read must not be spoken as nothing.
-    fn keep_reply(
-        &mut self,
-        now: Instant,
-        reply: &[(String, VarId)],
-        fields: &[(String, String)],
-    ) -> Exit {
+    fn keep_reply(&mut self, now: Instant, reply: &[(String, VarId)], fields: &[(String, String)]) -> Exit {
         let mut values = Vec::with_capacity(reply.len());
         for (name, var) in reply {
             let text = fields.iter().find(|(field, _)| field == name).map(|(_, text)| text);

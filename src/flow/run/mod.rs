@@ -16,6 +16,7 @@
 //! budget of steps and of time (the time spent with an agent is not counted).
 
 mod asking;
+mod assessing;
 pub mod collect;
 mod ending;
 pub(crate) mod eval;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::{AuthSession, LevelName};
+use crate::flow::document::risk::Assessment;
 use crate::flow::document::{Application, BlockId, FlowId, LanguageId, Step};
 use crate::units::{AskId, Digit, Epoch, PlayId};
 
@@ -85,6 +87,8 @@ pub struct FlowRun {
     words: Option<Spoken>,
     /// What was typed for the parts of a step that asks for several.
     entered: Entered,
+    /// What the last `risk` step found.
+    risk: Option<Assessment>,
     /// Questions of `auth` under way, and when each is given up.
     auth_asks: Vec<(AskId, Instant)>,
     next_id: u64,
@@ -216,6 +220,7 @@ impl FlowRun {
             keys: TypeAhead::default(),
             words: None,
             entered: Entered::default(),
+            risk: None,
             auth_asks: Vec::new(),
             next_id: 0,
             required: None,
@@ -399,6 +404,7 @@ impl FlowRun {
             place: self.place,
             tries_left: None,
             answer: None,
+            risk: self.risk.as_ref(),
         }
     }
 

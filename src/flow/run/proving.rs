@@ -89,7 +89,8 @@ impl FlowRun {
         let Some(level) = self.scope(now).level(&step.level) else {
             return self.fail(now, "no level to authenticate to");
         };
-        let (offer, choose) = (step.offer.clone(), step.choose);
+        let offer = step.offer.iter().copied().filter(|factor| !self.blocked(*factor)).collect();
+        let choose = step.choose;
         self.prove(now, auth::Input::Begin { level, offer, choose });
     }
 

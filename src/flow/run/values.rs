@@ -59,7 +59,7 @@ impl Value {
                 let digits = value.as_text()?;
                 digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| Self::text(&digits))
             }
-            (Type::Text | Type::Enum(_) | Type::Level | Type::Language, value) => {
+            (Type::Text | Type::Enum(_) | Type::Level | Type::Language | Type::Band, value) => {
                 value.as_text().map(|text| Self::text(&text))
             }
         }

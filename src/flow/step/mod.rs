@@ -365,6 +365,7 @@ steps! {
     enrol::Enrol,
     reset::Reset,
     require::Require,
+    risk::RiskStep,
     lookup::Lookup,
     update::Update,
     queue::Queue,
@@ -405,7 +406,7 @@ impl StepKind {
 }
 
 /// Verbs of the language that this version does not have yet.
-const LATER: [&str; 4] = ["risk", "card", "pay", "take_message"];
+const LATER: [&str; 3] = ["card", "pay", "take_message"];
 
 /// The fields of every input step.
 pub const INPUT_FIELDS: [FieldSpec; 8] = [

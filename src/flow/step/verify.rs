@@ -6,6 +6,7 @@ use crate::auth::{self, FactorId};
 use crate::flow::document::fields;
 use crate::flow::document::{Arm, Input, Prompt};
 use crate::flow::run::FlowRun;
+use crate::flow::run::exit::Exit;
 use super::authenticate::{offered, prompts};
 use super::{Arms, FieldSpec, Node, Proving, Reader, Shape, Spec, StepKind, next};
 
@@ -106,6 +107,9 @@ impl Node for Verify {
     }
 
     fn begin(&self, run: &mut FlowRun, now: Instant) {
+        if run.blocked(self.factor) {
+            return run.take(now, Exit::Outcome("not_enrolled"));
+        }
         run.prove(now, auth::Input::Verify { factor: self.factor });
     }
 }
