@@ -74,7 +74,7 @@ def english():
     words |= {f"dates/day-{day}": english_ordinal(day) for day in range(1, 32)}
     words |= {f"dates/{word}": word for word in ("the", "of", "oh")}
     words |= {"dates/oclock": "o'clock", "dates/am": "A M", "dates/pm": "P M", "digits/hash": "hash"}
-    words |= {"letters/n-tilde": "en yay"}
+    words |= {"letters/n-tilde": "en yay", "words/and": "and", "words/or": "or"}
     return words
 
 
@@ -95,7 +95,7 @@ def spanish():
     words |= {"money/and": "con", "money/of": "de"}
     words |= {"dates/day-1": "primero"} | {f"dates/day-{day}": spanish_number(day) for day in range(2, 32)}
     words |= {"dates/of": "de", "dates/and": "y", "dates/am": "de la mañana", "dates/pm": "de la tarde"}
-    words |= {"digits/hash": "almohadilla", "letters/n-tilde": "eñe"}
+    words |= {"digits/hash": "almohadilla", "letters/n-tilde": "eñe", "words/and": "y", "words/or": "o"}
     return words
 
 

@@ -123,7 +123,7 @@ fn told(old: &Application, new: &Application, found: &mut Vec<Diagnostic>) {
                 _ => format!("callers no longer hear the notice `{what}`"),
             };
             let help = "put it back, or say that this is meant with --accept";
-            found.push(lowered(Some(place), message, help));
+            found.push(lowered(Some(place), message, help).label("in the version before"));
         }
     }
 }

@@ -252,11 +252,7 @@ impl Drawing<'_> {
             _ => node.protected().cloned(),
         };
         *guard = (*guard).max(needed.and_then(|level| self.app.policy.rank(&level)));
-        if let Some(line) = self.said(step) {
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
+        lines.extend(self.said(step).filter(|line| !lines.contains(line)));
         for (_, arm) in step.kind.arms() {
             if let Arm::Step(step) = arm {
                 self.line(step, lines, guard);

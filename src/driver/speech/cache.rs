@@ -31,6 +31,10 @@ impl Cache {
         Self(data.join("speech"))
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
     /// A file that can't be read is made again.
     pub(super) fn get(&self, name: &str) -> Option<Clip> {
         let bytes = fs::read(self.path(name)).ok()?;

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
@@ -19,6 +19,10 @@ use crate::driver::os;
 #[derive(Clone, Debug)]
 pub(super) struct Command {
     words: Vec<String>,
+    /// Where `{out}` may lie: a folder that nobody else writes to.
+    folder: PathBuf,
+    /// Variables of the environment that hold secrets of this site.
+    hidden: Vec<String>,
 }
 
 /// Why a program gave no speech.
@@ -59,8 +63,8 @@ fn said(stderr: &str) -> String {
 }
 
 impl Command {
-    pub(super) const fn new(words: Vec<String>) -> Self {
-        Self { words }
+    pub(super) const fn new(words: Vec<String>, folder: PathBuf, hidden: Vec<String>) -> Self {
+        Self { words, folder, hidden }
     }
 
     pub(super) fn identity(&self) -> String {
@@ -74,14 +78,14 @@ impl Command {
     /// The bytes of a WAV file.
     pub(super) fn run(&self, text: &str, voice: &str, timeout: Duration) -> Result<Vec<u8>, CommandError> {
         let has = |hole: &str| self.words.iter().any(|word| word.contains(hole));
-        let out = has("{out}").then(OutFile::new);
+        let out = has("{out}").then(|| OutFile::below(&self.folder)).transpose().map_err(CommandError::Start)?;
         let filled = |word: &String| {
             let path = out.as_ref().map(|out| out.0.display().to_string()).unwrap_or_default();
             fill(word, &[("{text}", text), ("{voice}", voice), ("{out}", &path)])
         };
         let words: Vec<String> = self.words.iter().map(filled).collect();
         let input = if has("{text}") { "" } else { text };
-        let bytes = finish(start(&words)?, input, timeout)?;
+        let bytes = finish(start(&words, &self.hidden)?, input, timeout)?;
         match &out {
             None if bytes.0.is_empty() => Err(CommandError::Nothing(bytes.1)),
             None => Ok(bytes.0),
@@ -110,10 +114,14 @@ pub(super) fn fill(word: &str, with: &[(&str, &str)]) -> String {
     }
 }
 
-fn start(words: &[String]) -> Result<Child, CommandError> {
+fn start(words: &[String], hidden: &[String]) -> Result<Child, CommandError> {
     let (program, arguments) =
         words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-    Process::new(program)
+    let mut process = Process::new(program);
+    for name in hidden {
+        process.env_remove(name);
+    }
+    process
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -211,11 +219,12 @@ fn read_on(mut from: impl Read, most: usize) -> Vec<u8> {
 struct OutFile(PathBuf);
 
 impl OutFile {
-    fn new() -> Self {
+    fn below(folder: &Path) -> std::io::Result<Self> {
         use std::sync::atomic::{AtomicU64, Ordering};
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("countersign-speech-{}-{number}.wav", std::process::id())))
+        fs::create_dir_all(folder)?;
+        Ok(Self(folder.join(format!("out-{}-{number}.wav", std::process::id()))))
     }
 
     /// `None` when it is too long.
@@ -235,9 +244,24 @@ impl Drop for OutFile {
 mod tests {
     use super::*;
 
+    fn command(words: Vec<String>) -> Command {
+        let folder = std::env::temp_dir().join(format!("countersign-command-{}", std::process::id()));
+        Command::new(words, folder, vec!["PATH".to_owned()])
+    }
+
+    #[test]
+    fn the_program_does_not_see_the_sites_secrets() {
+        // The shell puts a PATH of its own where it was given none.
+        let words = ["/usr/bin/env"].map(str::to_owned);
+        let said = command(words.into()).run("x", "y", Duration::from_secs(20)).expect("it prints");
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(!said.lines().any(|line| line.starts_with("PATH=")), "{said}");
+        assert!(said.contains("CARGO_MANIFEST_DIR="), "{said}");
+    }
+
     fn run(script: &str, text: &str, millis: u64) -> Result<Vec<u8>, CommandError> {
         let words = ["/bin/sh", "-c", script, "speaker", "{voice}"].map(str::to_owned);
-        Command::new(words.into()).run(text, "amy", Duration::from_millis(millis))
+        command(words.into()).run(text, "amy", Duration::from_millis(millis))
     }
 
     #[test]
@@ -250,7 +274,7 @@ mod tests {
     fn text_and_output_may_be_arguments() {
         let words =
             ["/bin/sh", "-c", "printf '%s' \"$1\" > \"$2\"", "x", "{text}", "{out}"].map(str::to_owned);
-        let said = Command::new(words.into()).run("{out} {voice}", "amy", Duration::from_secs(20));
+        let said = command(words.into()).run("{out} {voice}", "amy", Duration::from_secs(20));
         assert_eq!(said.expect("it speaks"), b"{out} {voice}");
     }
 
@@ -270,7 +294,7 @@ mod tests {
         assert_eq!(failed.to_string(), "it ended with exit status: 3: no such voice");
         let silent = run("echo hm >&2", "x", 20_000).expect_err("it says nothing");
         assert_eq!(silent.to_string(), "it wrote no audio: hm");
-        let absent = Command::new(vec!["/nowhere/speaker".into()]).run("x", "y", Duration::from_secs(9));
+        let absent = command(vec!["/nowhere/speaker".into()]).run("x", "y", Duration::from_secs(9));
         assert!(matches!(absent, Err(CommandError::Start(_))));
     }
 

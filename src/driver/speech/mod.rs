@@ -104,10 +104,12 @@ impl Speech {
         settings: &[SpeechConfig],
         secrets: BTreeMap<String, SecretConfig>,
     ) -> Result<Self, SpeechConfigError> {
+        let hidden: Vec<String> = secrets.values().filter_map(|place| place.env.clone()).collect();
         let secrets = Arc::new(Secrets::new(data, secrets));
-        let synthesisers =
-            settings.iter().map(|one| Synthesiser::new(one, &secrets)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { synthesisers, cache: Some(Cache::below(data)) })
+        let cache = Cache::below(data);
+        let synthesiser = |one: &SpeechConfig| Synthesiser::new(one, cache.folder(), &hidden, &secrets);
+        let synthesisers = settings.iter().map(synthesiser).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { synthesisers, cache: Some(cache) })
     }
 
     /// What the settings in a data folder say; nothing is spoken where there are none yet.
@@ -148,6 +150,9 @@ impl Speech {
     ) -> Result<Vec<(ClipKey, Clip)>, Vec<Diagnostic>> {
         let wanted: Vec<Wanted> =
             missing.into_iter().filter_map(|clip| self.wanted(application, clip)).collect();
+        if !wanted.is_empty() {
+            tracing::info!(texts = wanted.len(), "speaking what nobody recorded");
+        }
         let spoken = self.all(&wanted);
         let mut clips = Vec::new();
         let mut problems = Vec::new();
@@ -239,11 +244,16 @@ impl Speech {
 }
 
 impl Synthesiser {
-    fn new(settings: &SpeechConfig, secrets: &Arc<Secrets>) -> Result<Self, SpeechConfigError> {
+    fn new(
+        settings: &SpeechConfig,
+        folder: &Path,
+        hidden: &[String],
+        secrets: &Arc<Secrets>,
+    ) -> Result<Self, SpeechConfigError> {
         settings.check()?;
         let how = match &settings.http {
             Some(http) => How::Http(http::Http::new(http.clone(), Arc::clone(secrets))),
-            None => How::Command(command::Command::new(settings.command.clone())),
+            None => How::Command(command::Command::new(settings.command.clone(), folder.to_owned(), hidden.to_vec())),
         };
         let timeout = Duration::from_secs(settings.timeout_seconds);
         Ok(Self { how, voices: settings.voices.clone(), timeout })
