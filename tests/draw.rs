@@ -261,7 +261,8 @@ fn whatever_else_the_bank_may_be_it_can_be_drawn_and_compared() {
     let text = bank.0.get("bank.flow.yaml").expect("the flow");
     let lines: Vec<&str> = text.lines().collect();
     let jumps: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].contains("goto: ")).collect();
-    let names: Vec<&str> = before.blocks.iter().filter(|block| block.flow.0 == 0).map(|block| &*block.name).collect();
+    let names: Vec<&str> =
+        before.blocks.iter().filter(|block| block.flow.0 == 0).map(|block| &*block.name).collect();
     let mut state = 20_261_122;
     let mut drawn = 0;
     for _ in 0..60 {

@@ -78,7 +78,8 @@ impl Command {
     /// The bytes of a WAV file.
     pub(super) fn run(&self, text: &str, voice: &str, timeout: Duration) -> Result<Vec<u8>, CommandError> {
         let has = |hole: &str| self.words.iter().any(|word| word.contains(hole));
-        let out = has("{out}").then(|| OutFile::below(&self.folder)).transpose().map_err(CommandError::Start)?;
+        let out =
+            has("{out}").then(|| OutFile::below(&self.folder)).transpose().map_err(CommandError::Start)?;
         let filled = |word: &String| {
             let path = out.as_ref().map(|out| out.0.display().to_string()).unwrap_or_default();
             fill(word, &[("{text}", text), ("{voice}", voice), ("{out}", &path)])

@@ -253,7 +253,11 @@ impl Synthesiser {
         settings.check()?;
         let how = match &settings.http {
             Some(http) => How::Http(http::Http::new(http.clone(), Arc::clone(secrets))),
-            None => How::Command(command::Command::new(settings.command.clone(), folder.to_owned(), hidden.to_vec())),
+            None => How::Command(command::Command::new(
+                settings.command.clone(),
+                folder.to_owned(),
+                hidden.to_vec(),
+            )),
         };
         let timeout = Duration::from_secs(settings.timeout_seconds);
         Ok(Self { how, voices: settings.voices.clone(), timeout })
