@@ -12,7 +12,7 @@ use countersign::audio::{Clip, decode_file, resample};
 use countersign::call::{ClipSource, EndCause};
 use countersign::driver::vault::{NewSubject, Profile, Vault};
 use countersign::flow::document::Application;
-use countersign::flow::run::{Answer, LookupReply, Question};
+use countersign::flow::run::{Answer, LookupReply, MessageReply, Question};
 use countersign::flow::{ClipKey, Files, load};
 use countersign::secret::Secret;
 use countersign::units::{SampleRate, UnixTime};
@@ -93,6 +93,7 @@ impl Customer {
         let vault = Arc::clone(&self.vault);
         Box::new(move |now, question| match question {
             Question::Auth(question) => Answer::Auth(vault.answer(now, question)),
+            Question::Message(_) => Answer::Message(MessageReply::Saved),
             Question::Notify(_) => Answer::Notified(false),
             Question::Lookup(lookup) => {
                 assert!(lookup.grant.is_some(), "a balance is asked for with a grant only");

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::handoff::HandOffState;
 use super::io::{CallSettings, Input, NewCall, Output, SessionEvent};
+use super::message::Taking;
 use super::leg::{Callee, CalleeState, Caller, CallerState};
 use super::press::{Presses, Way};
 use super::record::{Draft, EndCause, Version};
@@ -38,6 +39,8 @@ pub struct Call {
     /// Sessions are no longer waited for.
     pub(super) gave_up: bool,
     pub(super) handoff: HandOffState,
+    /// The message that the caller leaves.
+    pub(super) message: Option<Taking>,
     /// A secret is being typed.
     pub(super) secure: bool,
     presses: Presses,
@@ -108,6 +111,7 @@ impl Call {
             former: Vec::new(),
             gave_up: false,
             handoff: HandOffState::None,
+            message: None,
             secure: false,
             presses: Presses::default(),
             cause: None,
@@ -230,6 +234,9 @@ impl Call {
                 Step::Again
             }
             media::Output::Frame(frame) => {
+                if leg == LegSide::A {
+                    self.heard_caller(&frame);
+                }
                 self.bridge(leg, frame);
                 Step::Again
             }
@@ -296,6 +303,9 @@ impl Call {
             self.flow_due = None;
             self.tell_flow(run::Input::Timeout);
         }
+        if is_due(self.message.as_ref().map(Taking::deadline)) {
+            self.finish_message();
+        }
         if is_due(self.ring_until()) {
             self.rang_out();
         }
@@ -317,6 +327,7 @@ impl Call {
         streams
             .into_iter()
             .map(|stream| stream.and_then(|stream| stream.due))
+            .chain([self.message.as_ref().map(Taking::deadline)])
             .chain([self.flow_due, self.ring_until(), longest, self.deadlines.tidy, self.deadlines.farewell])
             .flatten()
             .min()

@@ -14,6 +14,7 @@ pub mod explain;
 mod handoff;
 mod io;
 mod leg;
+mod message;
 mod orders;
 pub(crate) mod press;
 mod record;

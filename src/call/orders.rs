@@ -25,6 +25,8 @@ impl Call {
             run::Output::StopPlaying => self.stop_playing(),
             run::Output::Secure(on) => self.secure(on),
             run::Output::Ask(ask, question) => self.out.push_back(Output::Ask(ask, question)),
+            run::Output::Listen(ask, listen) => self.listen_to_caller(ask, listen),
+            run::Output::StopListening => self.finish_message(),
             // There is no recorder, and the flow was told so.
             run::Output::Recording(_) => {}
             run::Output::HandOff(request) => self.hand_off(request),

@@ -49,6 +49,7 @@ impl Call {
 
     /// Nobody is there to talk to: everything but the farewells is given back now.
     pub(super) fn wind_down(&mut self) {
+        self.finish_message();
         self.abandon_hand_off();
         if let Some(stream) = self.caller.stream.take() {
             let report = self.close(stream);

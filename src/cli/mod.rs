@@ -10,6 +10,7 @@ pub(crate) mod drain;
 pub(crate) mod draw;
 pub(crate) mod enrol;
 pub(crate) mod keys;
+pub(crate) mod messages;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod sarif;

@@ -11,6 +11,7 @@ pub mod gate;
 pub mod house;
 pub mod import;
 pub mod keys;
+pub mod messages;
 pub mod os;
 pub mod outside;
 pub mod ports;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::edge::Edge;
 use super::house;
+use super::messages::Keeper;
 use super::records::Record;
 use super::services::ServicePool;
 use super::shard::{Mail, Mailbox, Outside};
@@ -32,6 +33,8 @@ pub struct ShardOutside {
     pub records: SyncSender<Record>,
     /// Questions to services.
     pub services: Arc<ServicePool>,
+    /// Messages that callers leave.
+    pub messages: Keeper,
     /// The switchboard.
     pub house: SyncSender<house::Mail>,
     /// Where answers go.
@@ -59,6 +62,10 @@ impl Outside for ShardOutside {
                     // Law 4: a full queue answers, and lifts nobody.
                     refused(Answer::Auth(auth::Answer::Unavailable));
                 }
+            }
+            Question::Message(message) => {
+                let reply = Box::new(move |kept| reply(Answer::Message(kept)));
+                self.messages.submit(call, message, reply);
             }
             // There are no senders yet.
             Question::Notify(_) => reply(Answer::Notified(false)),

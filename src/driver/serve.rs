@@ -23,6 +23,7 @@ use super::house::{self, House};
 use super::keys::{Keys, KeysError};
 use super::os;
 use super::outside::ShardOutside;
+use super::messages::{Keeper, MessageError, Messages};
 use super::records;
 use super::secrets::{SecretError, Secrets};
 use super::services::spool::{Patience, Spool, Spooler};
@@ -76,6 +77,9 @@ pub enum StartError {
         /// What is wrong.
         source: AccessError,
     },
+    /// The folder of messages.
+    #[error("messages: {0}")]
+    Messages(#[from] MessageError),
     /// The application.
     #[error(transparent)]
     Application(#[from] ApplicationError),
@@ -124,6 +128,7 @@ pub struct Deployment {
     house: SyncSender<house::Mail>,
     house_thread: JoinHandle<()>,
     records_thread: JoinHandle<()>,
+    messages_thread: JoinHandle<()>,
     /// Sends orders that services did not take, until the end.
     _spooler: Option<Spooler>,
 }
@@ -153,6 +158,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let listeners = Listeners::bind(settings.sip)?;
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
+    let messages = Arc::new(Messages::open(&settings.data, &keys)?);
     vault.set_policy(Arc::clone(&loaded.application.policy));
     if let Some(clock) = clock {
         vault.calendar().set(clock);
@@ -167,7 +173,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     };
     // Fewer descriptors than calls need would show as refused calls, later.
     os::raise_descriptor_limit();
-    let parts = Parts { settings, config, access, loaded, vault, site };
+    let parts = Parts { settings, config, access, loaded, vault, site, messages };
     parts.start_threads(listeners, claim)
 }
 
@@ -196,6 +202,7 @@ struct Parts<'a> {
     loaded: Loaded,
     vault: Arc<Vault>,
     site: Site,
+    messages: Arc<Messages>,
 }
 
 impl Parts<'_> {
@@ -215,6 +222,8 @@ impl Parts<'_> {
         let services = Arc::new(services);
         let (records, records_thread) =
             records::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
+        let (messages, messages_thread) =
+            Keeper::start(Arc::clone(&self.messages)).map_err(|source| system("threads", source))?;
         let (house_sender, house_mail) = house::mailbox();
         let prepared: Vec<_> = (0..shards)
             .map(|_| shard::prepare())
@@ -242,6 +251,7 @@ impl Parts<'_> {
                 edge: edge.clone(),
                 pool: Arc::clone(&pool),
                 records: records.clone(),
+                messages: messages.clone(),
                 services: Arc::clone(&services),
                 house: house_sender.clone(),
                 mailbox: mailboxes.get(number).cloned(),
@@ -295,6 +305,7 @@ impl Parts<'_> {
             house: house_sender,
             house_thread,
             records_thread,
+            messages_thread,
             _spooler: spooler,
         })
     }
@@ -404,5 +415,6 @@ impl Deployment {
         self.edge.close();
         // The shards held the senders: what they recorded last is being written now.
         let _ = self.records_thread.join();
+        let _ = self.messages_thread.join();
     }
 }

@@ -16,6 +16,7 @@ pub mod session;
 pub mod stats;
 
 pub use frame::Frame;
+pub(crate) use frame::is_quiet;
 pub use io::{Event, Input, Output};
 pub use latch::LatchPolicy;
 pub use rtp::jitter::JitterConfig;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::auth::{FactorId, SubjectKey};
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
-use crate::flow::run::{Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, Output, Question, Signals, Spoken};
+use crate::flow::run::{Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, MessageReply, Output, Question, Signals, Spoken};
 use crate::secret::Secret;
 use crate::units::{AskId, CallId, Entropy, Epoch, PlayId, UnixTime};
 
@@ -83,6 +83,8 @@ pub(super) struct World<'w> {
     /// Prompts whose recordings come next.
     prompts: Vec<String>,
     secure: bool,
+    /// A message is being left.
+    listening: Option<AskId>,
     subject: Option<SubjectKey>,
     keys: KeyLine,
     hand_off: Option<HandOffRequest>,
@@ -107,6 +109,8 @@ enum Event {
 
 /// The time that an INVITE takes to be answered.
 const SETUP: Duration = Duration::from_millis(100);
+/// How long a message is that a scripted caller leaves.
+const MESSAGE: Duration = Duration::from_secs(5);
 /// How long a sound lasts that nobody knows.
 const SOME_CLIP: Duration = Duration::from_millis(900);
 /// How long a character takes when it is spoken, and the pause around a prompt: 150 words of five letters a
@@ -151,6 +155,7 @@ impl<'w> World<'w> {
             audible: Transcript::default(),
             prompts: Vec::new(),
             secure: false,
+            listening: None,
             subject: None,
             keys,
             hand_off: None,
@@ -202,6 +207,21 @@ impl<'w> World<'w> {
             }
             Output::Secure(on) => self.secure = on,
             Output::Ask(ask, question) => self.question(ask, question),
+            // Whoever is asked for a message leaves one: of five seconds, or until they press its key.
+            Output::Listen(ask, listen) => {
+                self.listening = Some(ask);
+                let left = Event::Answer(ask, Answer::Message(MessageReply::Saved), None);
+                self.later(listen.max.min(MESSAGE), left);
+            }
+            Output::StopListening => {
+                if let Some(ask) = self.listening.take() {
+                    let done = |event: &Event| matches!(event, Event::Answer(other, ..) if *other == ask);
+                    if self.pending.iter().any(|(.., event)| done(event)) {
+                        self.pending.retain(|(.., event)| !done(event));
+                        self.later(SETUP, Event::Answer(ask, Answer::Message(MessageReply::Saved), None));
+                    }
+                }
+            }
             // What holds is told as a fact.
             Output::Recording(_) => {}
             Output::HandOff(request) => self.switch(request),
@@ -267,6 +287,8 @@ impl<'w> World<'w> {
                 };
                 self.later(after, Event::Answer(ask, Answer::Auth(answer), subject));
             }
+            // Asked by a call that listened, never by a flow.
+            Question::Message(_) => {}
             Question::Notify(message) => {
                 let told = format!("sends the message {}", message.template);
                 self.transcript.add(self.at(), "flow", told);

@@ -17,7 +17,7 @@ use countersign::auth::{self, Enrolment, FactorId, Identified, Refused, SubjectK
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
 use countersign::flow::run::{
-    Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, Output, Question, TraceEvent,
+    Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, MessageReply, Output, Question, TraceEvent,
 };
 use countersign::units::{AskId, CallId, Digit, Epoch, PlayId, UnixTime};
 
@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) slow: Duration,
     /// Whether the vault answers at all.
     pub(crate) vault: bool,
+    /// What becomes of a message that is left, and after what time.
+    pub(crate) message: Option<(Duration, MessageReply)>,
     /// Whether messages are sent.
     pub(crate) sends: bool,
 }
@@ -61,6 +63,7 @@ impl Default for World {
             reply: || LookupReply::Found(vec![(String::from("balance"), String::from("1204.50 GBP"))]),
             slow: Duration::from_millis(100),
             vault: true,
+            message: Some((Duration::from_secs(8), MessageReply::Saved)),
             sends: true,
         }
     }
@@ -86,6 +89,8 @@ pub(crate) struct Scene {
     pub(crate) granted: Vec<Option<String>>,
     /// What is remembered, by whose it is and its name.
     pub(crate) memory: Memory,
+    /// Whoever listens to the caller answers this.
+    pub(crate) listening: Option<AskId>,
 }
 
 /// What is kept from one call to the next.
@@ -146,6 +151,7 @@ impl Scene {
             secure: false,
             granted: Vec::new(),
             memory,
+            listening: None,
         };
         scene.feed(Input::Start);
         scene
@@ -284,6 +290,14 @@ impl Scene {
                 self.line("flow", if on { "keys are secret" } else { "keys are no secret" });
             }
             Output::Ask(ask, question) => self.question(ask, question),
+            Output::Listen(ask, listen) => {
+                self.line("flow", &format!("listens for {}, {} s at most", listen.mailbox, listen.max.as_secs()));
+                self.listening = Some(ask);
+                if let Some((after, reply)) = self.world.message {
+                    self.answers.push((self.now + after, ask, Answer::Message(reply)));
+                }
+            }
+            Output::StopListening => self.line("flow", "stops listening"),
             Output::Recording(order) => self.line("flow", &format!("recording: {}", order.name())),
             Output::HandOff(request) => {
                 self.line("flow", &format!("{request:?}"));
@@ -339,6 +353,7 @@ impl Scene {
                     world.vault.then_some((Duration::from_millis(50), Answer::Auth(answer))),
                 )
             }
+            Question::Message(_) => panic!("a flow keeps no audio"),
             Question::Notify(message) => {
                 let asked = format!("notify {} by {:?} in {}", message.template, message.by, message.language);
                 (asked, Some((Duration::from_millis(50), Answer::Notified(world.sends))))

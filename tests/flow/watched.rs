@@ -10,7 +10,7 @@ use countersign::auth::{
 };
 use countersign::flow::document::Application;
 use countersign::flow::run::{
-    Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, Output, Question, TraceEvent,
+    Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, MessageReply, Output, Question, TraceEvent,
 };
 use countersign::units::{AskId, CallId, Digit, Epoch, PlayId, UnixTime};
 
@@ -63,6 +63,7 @@ pub(crate) enum Sort {
     Audit,
     Memory,
     Notify,
+    Message,
     Lookup,
 }
 
@@ -165,6 +166,7 @@ impl Watched {
                 };
                 self.pending.push((ask, sort));
             }
+            Output::Ask(_, Question::Message(_)) => panic!("a flow keeps no audio"),
             Output::Ask(ask, Question::Notify(_)) => self.pending.push((ask, Sort::Notify)),
             Output::HandOff(HandOffRequest::Leave) => self.handing = false,
             Output::HandOff(_) => {
@@ -180,6 +182,11 @@ impl Watched {
                 assert!(self.gone, "over with a caller still there");
                 self.finished += 1;
             }
+            Output::Listen(ask, _) => {
+                assert!(!self.gone, "nobody to listen to");
+                self.pending.push((ask, Sort::Message));
+            }
+            Output::StopListening => {}
             Output::Recording(_) => panic!("an order for a recorder that is not there"),
             Output::Answer | Output::Timeout(_) => {}
         }
@@ -283,6 +290,9 @@ fn reply(sort: Sort, how: u8) -> Answer {
         (Sort::Memory, 4) => Answer::Auth(auth::Answer::Recalled(Some(String::from("nonsense")))),
         (Sort::Memory, 5) => Answer::Auth(auth::Answer::Recalled(None)),
         (Sort::Memory, _) => Answer::Auth(auth::Answer::Remembered),
+        (Sort::Message, 0..4) => Answer::Message(MessageReply::Saved),
+        (Sort::Message, 4) => Answer::Message(MessageReply::Empty),
+        (Sort::Message, _) => Answer::Message(MessageReply::Failed),
         (Sort::Notify, _) => Answer::Notified(how == 0),
         (Sort::Lookup, 0..4) => found("12.34 GBP"),
         (Sort::Lookup, 4) => found("nonsense"),

@@ -7,6 +7,7 @@ mod branching;
 mod factors;
 mod handing;
 mod input;
+mod messages;
 mod proving;
 mod recording;
 mod remembering;

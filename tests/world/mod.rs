@@ -20,7 +20,7 @@ use countersign::call::{CallLimits, CallRecord, CallSettings, ClipSource};
 use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
-use countersign::flow::run::{Answer, LookupReply, Question};
+use countersign::flow::run::{Answer, LookupReply, MessageReply, Question};
 use countersign::routing::{self, Agent, AgentName, Contact, DeskEvent, DeskRequest, Queue, Switchboard};
 use countersign::sip::{AccessList, EndpointConfig, Path, Transport};
 use countersign::units::{AskId, CallId, Entropy, Epoch, MediaAddress, MediaPort, UnixTime};
@@ -432,6 +432,7 @@ fn answer(question: Question) -> Answer {
         Question::Auth(auth::Question::Remember { .. }) => Answer::Auth(auth::Answer::Remembered),
         Question::Auth(auth::Question::Recall { .. }) => Answer::Auth(auth::Answer::Recalled(None)),
         Question::Auth(auth::Question::Audit(_)) => Answer::Auth(auth::Answer::Audited(true)),
+        Question::Message(_) => Answer::Message(MessageReply::Saved),
         Question::Notify(_) => Answer::Notified(false),
         Question::Lookup(_) => {
             Answer::Lookup(LookupReply::Found(vec![("balance".to_owned(), "120.50".to_owned())]))

@@ -76,6 +76,7 @@ impl FlowRun {
     /// Stops whatever goes on: prompts, secret typing, authentication, the way to an agent.
     pub(crate) fn leave(&mut self, now: Instant) {
         self.stop_playing();
+        self.stop_listening();
         self.set_secure(false);
         self.keys.clear();
         self.words = None;

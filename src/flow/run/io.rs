@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::order::{Notify, RecordingOrder};
+use super::order::{Listen, Message, MessageReply, Notify, RecordingOrder};
 use crate::auth::{self, Grant};
 use crate::flow::ClipKey;
 use crate::secret::Secret;
@@ -72,6 +72,11 @@ pub enum Output {
     Secure(bool),
     /// Ask the outside; exactly one [`Input::Answer`] is expected, an unanswered one is given up in time.
     Ask(AskId, Question),
+    /// Listen to the caller until silence, [`Output::StopListening`] or their hang-up, and have what they said
+    /// kept. Answered by [`Answer::Message`], once; after a hang-up too.
+    Listen(AskId, Listen),
+    /// The message is over; what was said is kept all the same.
+    StopListening,
     /// The recorder is to do this. Only comes where [`super::Abilities::recorder`] is told.
     Recording(RecordingOrder),
     /// Hand the caller over, or take them back.
@@ -92,6 +97,8 @@ pub enum Question {
     Auth(auth::Question),
     /// For a service.
     Lookup(Lookup),
+    /// Keep a message that the caller left. A flow asks by [`Output::Listen`]; whoever listened asks this.
+    Message(Message),
     /// Send a message. Answered by [`Answer::Notified`].
     Notify(Notify),
 }
@@ -153,6 +160,8 @@ pub enum Answer {
     Auth(auth::Answer),
     /// To [`Question::Lookup`].
     Lookup(LookupReply),
+    /// To [`Output::Listen`] and [`Question::Message`].
+    Message(MessageReply),
     /// To [`Question::Notify`]: whether a sender has taken it.
     Notified(bool),
 }

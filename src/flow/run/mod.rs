@@ -59,7 +59,7 @@ use parts::Entered;
 use saying::Saying;
 use values::Value;
 
-pub use order::{Notify, RecordingOrder};
+pub use order::{Listen, Message, MessageReply, Notify, RecordingOrder};
 pub use facts::{Abilities, Attestation, CallFacts, Signals};
 pub use io::{
     Answer, CardData, Choice, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output,
@@ -99,6 +99,8 @@ pub struct FlowRun {
     /// How many chances were taken.
     chances: u64,
     recorder: recording::Recorder,
+    /// Somebody listens to what the caller says.
+    listening: bool,
     /// The notices heard in this call, each with its version.
     noticed: Vec<(Name, Name)>,
     /// The caller was asked for a language, or was remembered by it.
@@ -228,6 +230,7 @@ impl FlowRun {
             place: None,
             chances: 0,
             recorder: recording::Recorder::default(),
+            listening: false,
             noticed: Vec::new(),
             language_known: false,
             budget: Budget { steps: STEPS, until: now + TIME, errors: ERRORS, exhausted: false },
@@ -420,6 +423,21 @@ impl FlowRun {
         let ask = AskId(self.next());
         self.emit(Output::Ask(ask, question));
         ask
+    }
+
+    /// Has the caller listened to; answered when what they said is kept.
+    pub(crate) fn listen(&mut self, listen: Listen) -> AskId {
+        let ask = AskId(self.next());
+        self.listening = true;
+        self.emit(Output::Listen(ask, listen));
+        ask
+    }
+
+    /// Nobody needs to listen any more.
+    pub(crate) fn stop_listening(&mut self) {
+        if std::mem::take(&mut self.listening) {
+            self.emit(Output::StopListening);
+        }
     }
 
     pub(crate) const fn next(&mut self) -> u64 {

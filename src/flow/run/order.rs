@@ -1,8 +1,11 @@
-//! Orders and questions of single steps: what `recording` and `notify` ask of the world.
+//! Orders and questions of single steps: what `recording`, `notify` and `take_message` ask of the world.
+
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::auth::SubjectRef;
+use crate::secret::Secret;
 
 /// An order to the recorder of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,4 +48,36 @@ pub struct Notify {
     pub template: String,
     /// The language that the call is in.
     pub language: String,
+}
+
+/// An order to listen to the caller and to keep what they say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Whose message it is.
+    pub mailbox: String,
+    /// The longest message.
+    pub max: Duration,
+    /// The silence that ends it.
+    pub silence: Duration,
+}
+
+/// A message that a caller left, on its way to be kept. Personal data: no `Debug`.
+pub struct Message {
+    /// Whose it is.
+    pub mailbox: String,
+    /// The number it came from.
+    pub caller: Option<Secret<String>>,
+    /// What was said: octets of µ-law, 8,000 a second.
+    pub audio: Secret<Vec<u8>>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageReply {
+    /// It is kept.
+    Saved,
+    /// Nobody spoke.
+    Empty,
+    /// It could not be kept.
+    Failed,
 }

@@ -370,6 +370,7 @@ steps! {
     update::Update,
     queue::Queue,
     transfer::Transfer,
+    take_message::TakeMessage,
     audit::Audit,
     hangup::Hangup,
 }
@@ -406,7 +407,7 @@ impl StepKind {
 }
 
 /// Verbs of the language that this version does not have yet.
-const LATER: [&str; 3] = ["card", "pay", "take_message"];
+const LATER: [&str; 2] = ["card", "pay"];
 
 /// The fields of every input step.
 pub const INPUT_FIELDS: [FieldSpec; 8] = [

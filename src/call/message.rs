@@ -1,0 +1,189 @@
+//! A message that a caller leaves: what they say, kept in memory until it ends, then handed to the driver.
+//!
+//! It ends by its key, by silence, by its length, or with the call. What nobody said is not kept.
+
+use std::time::{Duration, Instant};
+
+use super::conductor::Call;
+use super::io::Output;
+use super::leg::CallerState;
+use crate::audio::Codec;
+use crate::flow::run::{self, Answer, Listen, Message, MessageReply, Question};
+use crate::media;
+use crate::secret::Secret;
+use crate::units::{AskId, LegSide};
+
+/// A message being left.
+pub(super) struct Taking {
+    ask: AskId,
+    listen: Listen,
+    /// Octets of µ-law, 8,000 a second.
+    audio: Secret<Vec<u8>>,
+    /// How many octets at the end nobody would miss.
+    quiet: usize,
+    /// How many octets were not quiet.
+    speech: usize,
+    /// When it has been as long as it may be.
+    until: Instant,
+    /// When somebody was heard last.
+    heard: Instant,
+}
+
+/// µ-law octets of so long.
+fn octets(time: Duration) -> usize {
+    usize::try_from(time.as_millis()).unwrap_or(usize::MAX).saturating_mul(8)
+}
+
+/// Less speech than this is a cough, or a door.
+const LEAST: Duration = Duration::from_millis(400);
+/// A word fades: so much of the silence at the end is kept.
+const FADE: Duration = Duration::from_millis(500);
+
+impl Taking {
+    fn new(now: Instant, ask: AskId, listen: Listen) -> Self {
+        // Room for a usual message; a longer one grows, which copies a megabyte at most.
+        let room = octets(listen.max.min(Duration::from_secs(30)));
+        let until = now + listen.max;
+        Self { ask, listen, audio: Secret::new(Vec::with_capacity(room)), quiet: 0, speech: 0, until, heard: now }
+    }
+
+    /// When it ends by itself. A phone that sends nothing while nobody speaks is silent too.
+    pub(super) fn deadline(&self) -> Instant {
+        self.until.min(self.heard + self.listen.silence)
+    }
+
+    /// Takes 20 ms; whether the message is over with them.
+    fn push(&mut self, now: Instant, frame: &media::Frame) -> bool {
+        let quiet = media::is_quiet(frame.codec, &frame.payload);
+        if quiet {
+            self.quiet += frame.payload.len();
+        } else {
+            self.quiet = 0;
+            self.heard = now;
+            self.speech += frame.payload.len();
+        }
+        let law = Codec::Pcmu;
+        let same = frame.codec == law;
+        let convert = |octet: u8| if same { octet } else { law.encode_sample(frame.codec.decode_sample(octet)) };
+        let room = octets(self.listen.max).saturating_sub(self.audio.expose().len());
+        self.audio.expose_mut().extend(frame.payload.iter().take(room).map(|octet| convert(*octet)));
+        frame.payload.len() >= room || self.deadline() <= now
+    }
+
+    /// What is worth keeping; `None` when nobody spoke.
+    fn finish(mut self) -> (AskId, Option<(Listen, Secret<Vec<u8>>)>) {
+        if self.speech < octets(LEAST) {
+            return (self.ask, None);
+        }
+        let audio = self.audio.expose_mut();
+        let worth = audio.len().saturating_sub(self.quiet.saturating_sub(octets(FADE)));
+        audio.truncate(worth);
+        (self.ask, Some((self.listen, self.audio)))
+    }
+}
+
+impl Call {
+    /// Listens to the caller from now on.
+    pub(super) fn listen_to_caller(&mut self, ask: AskId, listen: Listen) {
+        self.finish_message();
+        let talking = matches!(self.caller.state, CallerState::Talking);
+        match self.stream(LegSide::A) {
+            Some(stream) if talking => stream.session.listen(true),
+            _ => {
+                self.tell_flow(run::Input::Answer(ask, Answer::Message(MessageReply::Failed)));
+                return;
+            }
+        }
+        self.message = Some(Taking::new(self.now, ask, listen));
+    }
+
+    /// 20 ms of the caller, when a message is being left.
+    pub(super) fn heard_caller(&mut self, frame: &media::Frame) {
+        let now = self.now;
+        if self.message.as_mut().is_some_and(|taking| taking.push(now, frame)) {
+            self.finish_message();
+        }
+    }
+
+    /// The message is over, if there is one: it goes to be kept. Also when the caller hangs up: then what they
+    /// have said so far.
+    pub(super) fn finish_message(&mut self) {
+        let Some(taking) = self.message.take() else { return };
+        if self.callee.is_none()
+            && let Some(stream) = self.stream(LegSide::A)
+        {
+            stream.session.listen(false);
+        }
+        let (ask, worth) = taking.finish();
+        match worth {
+            Some((listen, audio)) => {
+                let caller = self.number.clone();
+                let message = Message { mailbox: listen.mailbox, caller, audio };
+                self.out.push_back(Output::Ask(ask, Question::Message(message)));
+            }
+            None => self.tell_flow(run::Input::Answer(ask, Answer::Message(MessageReply::Empty))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::test_start;
+
+    fn listen(max: u64, silence: u64) -> Listen {
+        let seconds = Duration::from_secs;
+        Listen { mailbox: String::from("general"), max: seconds(max), silence: seconds(silence) }
+    }
+
+    fn frame(codec: Codec, level: i16) -> media::Frame {
+        media::Frame::new(codec, &[codec.encode_sample(level); 160])
+    }
+
+    /// Pushes frames of a level, 20 ms apart; how many were taken before the message ended by itself.
+    fn push(taking: &mut Taking, now: &mut Instant, codec: Codec, level: i16, frames: usize) -> Option<usize> {
+        (0..frames).position(|_| {
+            *now += Duration::from_millis(20);
+            taking.push(*now, &frame(codec, level))
+        })
+    }
+
+    fn taking(max: u64, silence: u64) -> (Taking, Instant) {
+        let now = test_start();
+        (Taking::new(now, AskId(1), listen(max, silence)), now)
+    }
+
+    #[test]
+    fn a_message_is_what_was_said_without_the_silence_after_it() {
+        let (mut message, mut now) = taking(60, 3);
+        assert_eq!(push(&mut message, &mut now, Codec::Pcmu, 0, 50), None);
+        assert_eq!(push(&mut message, &mut now, Codec::Pcmu, 9_000, 100), None);
+        assert_eq!(push(&mut message, &mut now, Codec::Pcmu, 0, 1_000), Some(149), "three seconds of silence end it");
+        let (_, worth) = message.finish();
+        let (_, audio) = worth.expect("somebody spoke");
+        // A second before it, two seconds of it, half a second after it.
+        assert_eq!(audio.expose().len(), 8 * (1_000 + 2_000 + 500));
+    }
+
+    #[test]
+    fn a_message_is_never_longer_than_it_may_be() {
+        let (mut message, mut now) = taking(2, 5);
+        assert_eq!(push(&mut message, &mut now, Codec::Pcma, 9_000, 1_000), Some(99));
+        assert_eq!(push(&mut message, &mut now, Codec::Pcma, 9_000, 10), Some(0), "and takes no more");
+        let (_, worth) = message.finish();
+        let (_, audio) = worth.expect("somebody spoke");
+        assert_eq!(audio.expose().len(), 8 * 2_000);
+        let loud = Codec::Pcmu.decode_sample(audio.expose()[5_000]);
+        assert!((8_500..9_500).contains(&loud), "A-law became µ-law: {loud}");
+    }
+
+    #[test]
+    fn silence_and_a_cough_are_no_message() {
+        for spoken in [0, 10, 19] {
+            let (mut message, mut now) = taking(60, 3);
+            push(&mut message, &mut now, Codec::Pcmu, 9_000, spoken);
+            assert!(push(&mut message, &mut now, Codec::Pcmu, 0, 1_000).is_some());
+            assert!(message.finish().1.is_none(), "{spoken} frames");
+        }
+    }
+}
