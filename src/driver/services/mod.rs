@@ -12,7 +12,7 @@ mod real;
 mod reply;
 mod request;
 pub mod spool;
-pub(crate) mod sql;
+pub(super) mod sql;
 mod table;
 
 use std::fmt;

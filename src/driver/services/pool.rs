@@ -52,7 +52,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Line {
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<Box<Job>>,
     /// By service: how many of its calls are under way.
     running: HashMap<String, usize>,
     /// When the source wants to be looked after.
@@ -90,7 +90,7 @@ impl ServicePool {
             return reply(answer(&*self.shared.source, &application, &lookup, os::now() + lookup.timeout));
         }
         let deadline = os::now() + lookup.timeout;
-        let job = Job { application, lookup, deadline, reply };
+        let job = Box::new(Job { application, lookup, deadline, reply });
         if let Err(job) = self.shared.enqueue(job) {
             // Names of the configuration only: arguments are personal.
             tracing::warn!(service = %job.lookup.service, call = %job.lookup.call, "too many calls of services wait");
@@ -126,7 +126,7 @@ impl Shared {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enqueue(&self, job: Job) -> Result<(), Job> {
+    fn enqueue(&self, job: Box<Job>) -> Result<(), Box<Job>> {
         let mut line = self.line();
         let same = line.waiting.iter().filter(|other| other.lookup.service == job.lookup.service).count();
         if line.closed || line.waiting.len() >= self.size.queue || same >= self.size.queue_per_service {
@@ -140,7 +140,7 @@ impl Shared {
 
     fn work(&self) {
         while let Some(job) = self.next() {
-            let Job { application, lookup, deadline, reply } = job;
+            let Job { application, lookup, deadline, reply } = *job;
             let reply_with = if os::now() >= deadline {
                 // The caller was told already: a payment must not be made behind their back.
                 self.source.unsent(&application, &lookup);
@@ -156,14 +156,15 @@ impl Shared {
     }
 
     /// The first in line whose service has a worker to spare.
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<Box<Job>> {
         let mut line = self.line();
         loop {
             if line.closed {
                 return None;
             }
-            let free =
-                |job: &Job| line.running.get(&job.lookup.service).is_none_or(|n| *n < self.size.per_service);
+            let free = |job: &Box<Job>| {
+                line.running.get(&job.lookup.service).is_none_or(|n| *n < self.size.per_service)
+            };
             if let Some(job) = line.waiting.iter().position(free).and_then(|at| line.waiting.remove(at)) {
                 *line.running.entry(job.lookup.service.clone()).or_default() += 1;
                 return Some(job);

@@ -9,7 +9,7 @@ use crate::flow::run::LookupReply;
 
 /// Why a reply is of no use. Names of fields only.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum Useless {
+pub(in crate::driver) enum Useless {
     /// It is not JSON.
     #[error("the reply is not JSON")]
     NotJson,

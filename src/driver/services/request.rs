@@ -18,12 +18,15 @@ pub(super) struct Built {
     pub(super) url: String,
     pub(super) headers: Vec<(String, String)>,
     /// The body and its media type.
-    pub(super) body: Option<(&'static str, Zeroizing<Vec<u8>>)>,
+    pub(super) body: Option<Sent>,
 }
+
+/// A media type and a body of it.
+pub(super) type Sent = (&'static str, Zeroizing<Vec<u8>>);
 
 /// Why a request is not made. Names of arguments only.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum NotBuilt {
+pub(in crate::driver) enum NotBuilt {
     /// It was not given.
     #[error("the argument `{0}` is missing")]
     Missing(String),
@@ -59,7 +62,7 @@ pub(super) fn build(service: &HttpService, request: &Request, lookup: &Lookup) -
         url.push(if at == 0 { '?' } else { '&' });
         url.push_str(name);
         url.push('=');
-        url.push_str(&values.fill(value, "a query", |text, out| escape(text, out))?);
+        url.push_str(&values.fill(value, "a query", escape)?);
     }
     let mut headers = Vec::with_capacity(request.headers.len());
     for (name, value) in &request.headers {
@@ -137,7 +140,7 @@ impl Values<'_> {
                 return Err(unfit(name));
             }
         }
-        let segment = self.fill(template, "a path", |text, out| escape(text, out))?;
+        let segment = self.fill(template, "a path", escape)?;
         match arguments().next() {
             Some(name) if matches!(segment.as_str(), "" | "." | "..") => Err(unfit(name)),
             _ => Ok(segment),
@@ -158,7 +161,7 @@ impl Values<'_> {
         }
     }
 
-    fn body(&self, body: &Body) -> Result<Option<(&'static str, Zeroizing<Vec<u8>>)>, NotBuilt> {
+    fn body(&self, body: &Body) -> Result<Option<Sent>, NotBuilt> {
         match body {
             Body::None => Ok(None),
             Body::Json(template) => {

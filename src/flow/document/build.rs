@@ -17,7 +17,7 @@ use super::yaml::Node;
 use super::{Cause, Hangup, Passed, Step, StepKind};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::expr::check::{Typed, check};
-use crate::flow::expr::{constant, Expr, Field, Literal, Type, parse};
+use crate::flow::expr::{Expr, Field, Literal, Type, constant, parse};
 use crate::flow::step;
 
 /// What a step is built with.
@@ -144,18 +144,6 @@ impl<'n> Build<'_, 'n> {
     /// Whether all of some conditions can end as wanted at once.
     pub(crate) fn possible(&self, conditions: &[(&Expr, bool)]) -> bool {
         constant::possible(conditions, &Scope { build: self, locals: &[] })
-    }
-
-    /// An expression that goes somewhere that takes classes up to `most`.
-    pub(crate) fn value(
-        &mut self,
-        node: &Node,
-        expected: Option<&Type>,
-        most: Class,
-        sink: &str,
-    ) -> Option<Expr> {
-        let typed = self.expr(node, expected, &[])?;
-        self.may_go(&typed, most, sink, &node.place).then_some(typed.expr)
     }
 
     /// Tells when a value may not travel to where it is sent.

@@ -171,7 +171,7 @@ impl Calendar {
             AmbiguousOffset::Unambiguous { .. } => [ambiguous.compatible().ok(), None],
             // The change itself is among what `next_open` looks at.
             AmbiguousOffset::Gap { .. } => [None, None],
-            AmbiguousOffset::Fold { .. } => [ambiguous.clone().earlier().ok(), ambiguous.later().ok()],
+            AmbiguousOffset::Fold { .. } => [ambiguous.earlier().ok(), ambiguous.later().ok()],
         };
         found.into_iter().flatten().collect()
     }

@@ -89,7 +89,7 @@ fn base(node: &Node, findings: &mut Findings) -> Option<Base> {
     }
     let path = path.trim_end_matches('/');
     let segments = path.split('/').skip(1);
-    if !path.is_empty() && !segments.clone().all(|segment| services_request::is_segment(segment)) {
+    if !path.is_empty() && !segments.clone().all(services_request::is_segment) {
         return wrong(format!("`{path}` can't be the path of a base"));
     }
     Some(Base { tls, authority: authority.to_owned(), path: path.to_owned() })
