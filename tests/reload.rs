@@ -424,8 +424,10 @@ fn settings_come_with_a_reload_and_a_missing_queue_is_refused() {
     assert_eq!(queues, [("cards", 7), ("general", 9)]);
     let settings = fs::read_to_string(&path).expect("settings");
     fs::write(&path, settings.replace("calls: 2000", "calls: 3000")).expect("new settings");
-    let notes = site.reload(None).expect("reloaded").notes;
-    assert!(notes.len() == 1 && notes[0].contains("`limits.calls`"), "{notes:?}");
+    for _ in 0..2 {
+        let notes = site.reload(None).expect("reloaded").notes;
+        assert!(notes.len() == 1 && notes[0].contains("`limits.calls`"), "said until it is done: {notes:?}");
+    }
     fs::write(&path, "trunk: []\n").expect("bad settings");
     let error = site.reload(None).expect_err("bad settings").to_string();
     assert!(error.contains("countersign.yaml"), "{error}");

@@ -140,9 +140,10 @@ impl Secrets {
         application.services.secrets().into_iter().try_for_each(|secret| self.find(&secret.name).map(drop))
     }
 
-    /// The settings were read again.
+    /// The settings were read again. A secret that they name no more stays known: a call of a version that names
+    /// it may still run.
     pub fn moved(&self, places: BTreeMap<String, SecretConfig>) {
-        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = places;
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).extend(places);
         self.read.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

@@ -31,6 +31,8 @@ use crate::units::UnixTime;
 pub struct Versions {
     site: Site,
     links: Links,
+    /// The settings at the start: what only a restart applies is as they say.
+    started: Config,
     /// Held while a change is made: one at a time, each whole.
     changing: Mutex<()>,
     state: Mutex<State>,
@@ -162,8 +164,9 @@ pub enum ReloadError {
 impl Versions {
     pub(super) fn new(site: Site, links: Links, config: Config, loaded: Loaded, lineup: &Lineup) -> Self {
         let running = InUse { loaded, settings: Arc::clone(&lineup.running), since: os::unix_now() };
+        let started = config.clone();
         let state = State { running, canary: None, config, drain: None, refused: None };
-        Self { site, links, changing: Mutex::new(()), state: Mutex::new(state) }
+        Self { site, links, started, changing: Mutex::new(()), state: Mutex::new(state) }
     }
 
     /// Makes a change. Takes as long as loading an application takes.
@@ -202,12 +205,12 @@ impl Versions {
             Change::Reload(from) => {
                 let source = from.unwrap_or_else(|| next.running.loaded.source.clone());
                 let stays = next.canary.as_ref().map(|(canary, _)| canary);
-                (next.running, next.config) = self.load(&source, stays, &next.config, &mut notes)?;
+                (next.running, next.config) = self.load(&source, stays, &mut notes)?;
                 warnings.clone_from(&next.running.loaded.warnings);
             }
             Change::Canary { percent, .. } if percent > 100 => return Err(ReloadError::Percent(percent)),
             Change::Canary { from: Some(source), percent } => {
-                let (canary, config) = self.load(&source, Some(&next.running), &next.config, &mut notes)?;
+                let (canary, config) = self.load(&source, Some(&next.running), &mut notes)?;
                 warnings.clone_from(&canary.loaded.warnings);
                 (next.canary, next.config) = (Some((canary, percent)), config);
             }
@@ -220,8 +223,9 @@ impl Versions {
             }
             Change::Back => drop(next.canary.take().ok_or(ReloadError::NoCanary)?),
         }
-        self.tell(&next)?;
+        // Before any call can need them.
         self.site.secrets.moved(next.config.secrets.clone());
+        self.tell(&next)?;
         let name = |version: &InUse| version.name();
         let canary = next.canary.as_ref().map(|(canary, percent)| (canary.name(), *percent));
         let applied = Applied { running: name(&next.running), before, canary, warnings, notes };
@@ -238,7 +242,6 @@ impl Versions {
         &self,
         source: &ApplicationSource,
         stays: Option<&InUse>,
-        before: &Config,
         notes: &mut Vec<String>,
     ) -> Result<(InUse, Config), ReloadError> {
         if matches!(source, ApplicationSource::Embedded(_)) {
@@ -252,7 +255,7 @@ impl Versions {
         if let Some(other) = stays {
             check_names(&self.site.data, &config, &other.loaded.application)?;
         }
-        notes.extend(wait_for_restart(&config, before));
+        notes.extend(wait_for_restart(&config, &self.started));
         let settings = Arc::new(self.site.call_settings(&config, &loaded));
         Ok((InUse { loaded, settings, since: os::unix_now() }, config))
     }
