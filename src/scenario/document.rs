@@ -32,8 +32,23 @@ pub struct TestFile {
 pub struct Leak {
     /// The text.
     pub text: Secret<String>,
+    /// Where it may be seen all the same.
+    pub except: Vec<Seer>,
     /// Where the file says so.
     pub place: Place,
+}
+
+/// Who sees what a call puts out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seer {
+    /// The caller, who hears it.
+    Prompts,
+    /// A service that is asked.
+    Services,
+    /// An agent who takes the call.
+    Agents,
+    /// Whoever reads traces, records, logs and the audit log. Nothing can be excepted here.
+    Records,
 }
 
 /// A part of the application that tests must reach.

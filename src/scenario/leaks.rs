@@ -4,13 +4,14 @@ use crate::auth;
 use crate::flow::document::Application;
 use crate::flow::run::{HandOffRequest, Lookup, TraceEvent};
 
-use super::document::Leak;
+use super::document::{Leak, Seer};
 
 /// What is looked for, and where it was found.
 #[derive(Default)]
 pub struct Leaks {
-    /// The texts, as indices of the file's list, in a form that is looked for in compacted text.
-    texts: Vec<String>,
+    /// The texts, as indices of the file's list, in a form that is looked for in compacted text, each with who
+    /// may see it.
+    texts: Vec<(String, Vec<Seer>)>,
     /// Which text was found, and where.
     pub(super) found: Vec<(usize, String)>,
 }
@@ -19,17 +20,18 @@ impl Leaks {
     /// Looks for these.
     #[must_use]
     pub fn new(leaks: &[Leak]) -> Self {
-        Self { texts: leaks.iter().map(|leak| compact(leak.text.expose())).collect(), found: Vec::new() }
+        let text = |leak: &Leak| (compact(leak.text.expose()), leak.except.clone());
+        Self { texts: leaks.iter().map(text).collect(), found: Vec::new() }
     }
 
     /// Looks through something that was put out.
-    pub fn look(&mut self, place: &str, text: &str) {
+    pub fn look(&mut self, seer: Seer, place: &str, text: &str) {
         if self.texts.is_empty() {
             return;
         }
         let text = compact(text);
-        for (at, secret) in self.texts.iter().enumerate() {
-            if text.contains(secret) && !self.found.iter().any(|(found, by)| *found == at && by == place) {
+        for (at, (secret, except)) in self.texts.iter().enumerate() {
+            if !except.contains(&seer) && text.contains(secret) && !self.found.iter().any(|(found, by)| *found == at && by == place) {
                 self.found.push((at, place.to_owned()));
             }
         }
@@ -44,21 +46,21 @@ impl Leaks {
     pub(super) fn trace(&mut self, event: &TraceEvent) {
         if !self.texts.is_empty() {
             let text = serde_json::to_string(event).unwrap_or_default();
-            self.look("the call's trace and record", &text);
+            self.look(Seer::Records, "the call's trace and record", &text);
         }
     }
 
     pub(super) fn asked(&mut self, question: &auth::Question) {
         if let auth::Question::Audit(event) = question {
             let text = serde_json::to_string(&event.kind).unwrap_or_default();
-            self.look("the audit log", &text);
+            self.look(Seer::Records, "the audit log", &text);
         }
     }
 
     pub(super) fn lookup(&mut self, lookup: &Lookup) {
         for (name, value) in &lookup.arguments {
             let place = format!("`{name}` of the request to {}.{}", lookup.service, lookup.call);
-            self.look(&place, value);
+            self.look(Seer::Services, &place, value);
         }
     }
 
@@ -68,10 +70,10 @@ impl Leaks {
             return;
         };
         for (name, value) in &pass.values {
-            self.look(&format!("`{name}`, which the agent is told"), value);
+            self.look(Seer::Agents, &format!("`{name}`, which the agent is told"), value);
         }
         if !self.texts.is_empty() {
-            self.look("what the agent hears", &app.read(whisper));
+            self.look(Seer::Agents, "what the agent hears", &app.read(whisper));
         }
     }
 }

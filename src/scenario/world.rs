@@ -16,7 +16,7 @@ use crate::secret::Secret;
 use crate::units::{AskId, CallId, Entropy, Epoch, PlayId, UnixTime};
 
 use super::coverage::Coverage;
-use super::document::{AgentAct, CallScript, Fixture, Keys, Reply, Want};
+use super::document::{AgentAct, CallScript, Fixture, Keys, Reply, Seer, Want};
 use super::leaks::Leaks;
 use super::line::KeyLine;
 use super::seen::Seen;
@@ -37,6 +37,7 @@ pub(super) struct House {
     pub(super) vault: Vault,
     pub(super) services: Services,
     queue_full: bool,
+    synthetic: Option<u8>,
     calls: u64,
     chance: Entropy,
     now: Instant,
@@ -50,6 +51,7 @@ impl House {
             vault: Vault::new(Arc::clone(&app.policy), fixture),
             services: Services::new(fixture),
             queue_full: fixture.facts.get("queue").is_some_and(|state| state == "full"),
+            synthetic: fixture.voice.get("synthetic").copied(),
             calls: 0,
             chance: Entropy::from_seed([7; 32]),
             now: start,
@@ -250,7 +252,7 @@ impl<'w> World<'w> {
         let app = Arc::clone(&self.house.app);
         let length: Duration = clips.iter().map(|clip| self.length(&app, clip)).sum();
         let text = app.read(clips);
-        self.leaks.look("what the caller hears", &text);
+        self.leaks.look(Seer::Prompts, "what the caller hears", &text);
         let mut prompts = std::mem::take(&mut self.prompts);
         prompts.dedup();
         let prompts = prompts.join(", ");
@@ -555,7 +557,11 @@ impl Stage for World<'_> {
 
 /// What is known of the call before it begins.
 fn facts(house: &mut House, script: &CallScript) -> CallFacts {
-    let signals = Signals { attestation: script.attestation, ..Signals::default() };
+    let signals = Signals {
+        attestation: script.attestation,
+        synthetic_voice: house.synthetic,
+        ..Signals::default()
+    };
     CallFacts {
         seed: house.chance.next_u64(),
         abilities: Abilities { speech: true, cards: true, voice: true, recorder: true },

@@ -22,7 +22,7 @@ use crate::driver::vault::{NewSubject, Profile};
 use crate::flow::document::Application;
 use crate::flow::run::{Lookup, LookupReply};
 use crate::phone::PhoneConfig;
-use crate::scenario::document::{CallScript, Expect, Fixture, Person, Test, TestFile};
+use crate::scenario::document::{CallScript, Expect, Fixture, Person, Seer, Test, TestFile};
 use crate::scenario::{Leaks, Problem, Services};
 use crate::secret::Secret;
 use crate::sip::timers::TimerConfig;
@@ -141,8 +141,9 @@ impl Site {
         LiveCall::make(self, config, call)?.play(call, after)
     }
 
+    /// Looks through a record or a trace.
     pub(super) fn look(&self, place: &str, text: &str) {
-        self.leaks.borrow_mut().look(place, text);
+        self.leaks.borrow_mut().look(Seer::Records, place, text);
     }
 
     /// What was seen that must not be.

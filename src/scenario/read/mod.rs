@@ -19,7 +19,7 @@ use crate::flow::document::yaml;
 use crate::secret::Secret;
 use crate::units::UnixTime;
 
-use super::document::{Covered, Fixture, Identical, Leak, Need, Run, Test, TestFile};
+use super::document::{Covered, Fixture, Identical, Leak, Need, Run, Seer, Test, TestFile};
 use super::names::Names;
 
 /// Reads one file of tests of `app`.
@@ -85,6 +85,7 @@ impl Reader<'_> {
     fn leaks(&mut self, node: Option<&Node>) -> Vec<Leak> {
         let mut out = Vec::new();
         for node in node.map(fields::items).unwrap_or_default() {
+            let Some((node, except)) = self.leak(node) else { continue };
             let Some(text) = fields::text(node, "what never leaks", self.findings) else { continue };
             if text.chars().count() < SHORTEST_LEAK {
                 let message = format!("`{text}` is found in anything: it is too short");
@@ -92,9 +93,22 @@ impl Reader<'_> {
                 fields::wrong(node, message, help, self.findings);
                 continue;
             }
-            out.push(Leak { text: Secret::new(text), place: node.place.clone() });
+            out.push(Leak { text: Secret::new(text), except, place: node.place.clone() });
         }
         out
+    }
+
+    /// A text, or `{text: …, except: [prompts]}`.
+    fn leak<'n>(&mut self, node: &'n Node) -> Option<(&'n Node, Vec<Seer>)> {
+        if node.mapping().is_none() {
+            return Some((node, Vec::new()));
+        }
+        let fields = Fields::of(node, "what never leaks", self.findings)?;
+        fields.only(&["text", "except"], "what never leaks", self.findings);
+        let words = [("prompts", Seer::Prompts), ("services", Seer::Services), ("agents", Seer::Agents)];
+        let except = fields.get("except").map(fields::items).unwrap_or_default().into_iter();
+        let except = except.filter_map(|node| fields::choice(node, "except", &words, self.findings)).collect();
+        Some((fields.need("text", "what never leaks", self.findings)?, except))
     }
 
     fn need(&mut self, node: Option<&Node>) -> Vec<Need> {
