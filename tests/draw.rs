@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use countersign::diagnostic::render;
 use countersign::draw::{Picture, mermaid, svg};
+use countersign::driver::application::{ApplicationSource, open};
 use countersign::flow::document::{Application, Arm, Block, Goto, Step, StepKind};
 use countersign::flow::{Files, certain_levels, load};
 
@@ -28,10 +29,10 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// An application of this repository, as it is on disk.
-fn files(name: &str) -> Memory {
+/// A bank of this test's own, which stays as it is.
+fn bank() -> Memory {
     let mut files = BTreeMap::new();
-    let folder = root().join("flows").join(name);
+    let folder = root().join("tests/data/draw");
     for below in ["", "prompts", "data"] {
         for entry in fs::read_dir(folder.join(below)).into_iter().flatten().flatten() {
             if let Ok(text) = fs::read_to_string(entry.path()) {
@@ -58,7 +59,16 @@ fn applications() -> Vec<(String, Application)> {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    names.into_iter().map(|name| (name.clone(), loaded(&files(&name)))).collect()
+    names.into_iter().map(|name| (name.clone(), on_disk(&name))).collect()
+}
+
+/// An application of this repository with all that belongs to it.
+fn on_disk(name: &str) -> Application {
+    let files = open(&ApplicationSource::Folder(root().join("flows").join(name))).expect("a folder with a flow");
+    match load(files.as_ref()) {
+        Ok((application, _)) => application,
+        Err(found) => panic!("{}", render(&found)),
+    }
 }
 
 /// Every jump that is written, by the names of its blocks; of a `return`, the outcome.
@@ -140,7 +150,7 @@ fn every_block_and_jump_is_in_the_picture() {
 
 #[test]
 fn the_outcomes_stand_at_the_jumps() {
-    let picture = Picture::of(&loaded(&files("bank")));
+    let picture = Picture::of(&loaded(&bank()));
     let main = picture.panels.first().expect("the main flow");
     let at = |name: &str| main.boxes.iter().position(|drawn| drawn.title == name).expect("a block");
     let when = |from: &str, to: &str| {
@@ -158,7 +168,7 @@ fn the_outcomes_stand_at_the_jumps() {
 
 #[test]
 fn the_level_of_a_block_is_what_every_way_to_it_has_proved() {
-    let app = loaded(&files("bank"));
+    let app = loaded(&bank());
     let certain = certain_levels(&app);
     let level = |name: &str| {
         let at = app.blocks.iter().position(|block| *block.name == *name).expect("a block");
@@ -217,7 +227,7 @@ fn no_box_lies_on_another() {
 
 #[test]
 fn hostile_names_are_only_text() {
-    let mut application = files("bank");
+    let mut application = bank();
     let flow = application.0.get_mut("bank.flow.yaml").expect("the flow");
     *flow = flow
         .replace(
@@ -238,7 +248,7 @@ fn hostile_names_are_only_text() {
 
 #[test]
 fn mermaid_tells_the_same() {
-    let app = loaded(&files("bank"));
+    let app = loaded(&bank());
     let text = mermaid(&Picture::of(&app));
     assert!(text.starts_with("---\ntitle: \"Retail bank, main number\"\n---\nflowchart TD\n"), "{text}");
     for block in &app.blocks {
@@ -256,7 +266,7 @@ fn roll(state: &mut u64, sides: usize) -> usize {
 
 #[test]
 fn whatever_else_the_bank_may_be_it_can_be_drawn_and_compared() {
-    let bank = files("bank");
+    let bank = bank();
     let before = loaded(&bank);
     let text = bank.0.get("bank.flow.yaml").expect("the flow");
     let lines: Vec<&str> = text.lines().collect();
@@ -294,7 +304,7 @@ fn whatever_else_the_bank_may_be_it_can_be_drawn_and_compared() {
 #[test]
 fn the_picture_in_the_manual_is_of_the_bank_as_it_is() {
     let path = root().join("docs/bank.svg");
-    let drawn = svg(&Picture::of(&loaded(&files("bank"))));
+    let drawn = svg(&Picture::of(&on_disk("bank")));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, &drawn).expect("the picture");
     }

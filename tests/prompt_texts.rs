@@ -152,3 +152,15 @@ fn every_piece_tells_the_values_it_reads() {
     let reads = pieces.expect("a prompt").iter().flat_map(Piece::exprs).count();
     assert_eq!(reads, 3);
 }
+
+#[test]
+fn words_that_nothing_listens_for_are_told() {
+    let flow = "callflow: 1\nid: a\nblocks:\n  start:\n    - say: it\n    - hangup: normal\n";
+    let catalogue = "language: en-GB\nprompts:\n  it: \"Hello.\"\nwords:\n  cards: [card, my card]\n";
+    let files = [("a.flow.yaml", flow.to_owned()), ("prompts/en-GB.yaml", catalogue.to_owned())];
+    let (application, warnings) = load(&Memory(files.into())).expect("it loads");
+    let told = countersign::diagnostic::render(&warnings);
+    assert!(told.contains("warning[W172]: no question listens for the words `cards`"), "{told}");
+    let phrases = application.words.get("cards").map(|words| words.in_language(LanguageId(0)).to_vec());
+    assert_eq!(phrases.map(|phrases| phrases.join(", ")).as_deref(), Some("card, my card"));
+}

@@ -291,6 +291,9 @@ impl Drawing<'_> {
             }
             StepKind::Queue(queue) => queue.name.clone(),
             StepKind::Audit(audit) => audit.event.clone(),
+            StepKind::Transfer(transfer) => transfer.name.clone(),
+            StepKind::Hours(hours) => hours.calendar.clone(),
+            StepKind::Play(play) => play.clip.as_str().to_owned(),
             StepKind::Hangup(_) => return Some("hang up".to_owned()),
             _ if node.title() != verb => node.title(),
             kind => kind.prompts().first().map(|prompt| prompt.key.to_string()).unwrap_or_default(),
