@@ -126,8 +126,8 @@ fn codes() -> BTreeSet<String> {
     let table = manual.split("\n## Diagnostics\n").nth(1).expect("the table of diagnostics");
     let table = table.split("\n## ").next().unwrap_or_default();
     let code = |line: &str| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned());
-    // What is wrong with a flow test (`E3…`) or comes of a synthesiser shows elsewhere.
-    let elsewhere = |code: &String| code.starts_with("E3") || matches!(code.as_str(), "E177" | "W176");
+    // What is wrong with a flow test (`E3…`), comes of a synthesiser or of a comparison shows elsewhere.
+    let elsewhere = |code: &String| code.starts_with("E3") || matches!(code.as_str(), "E177" | "W176" | "W290");
     table.lines().filter_map(code).filter(|code| !elsewhere(code)).collect()
 }
 
