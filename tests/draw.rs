@@ -64,7 +64,8 @@ fn applications() -> Vec<(String, Application)> {
 
 /// An application of this repository with all that belongs to it.
 fn on_disk(name: &str) -> Application {
-    let files = open(&ApplicationSource::Folder(root().join("flows").join(name))).expect("a folder with a flow");
+    let files =
+        open(&ApplicationSource::Folder(root().join("flows").join(name))).expect("a folder with a flow");
     match load(files.as_ref()) {
         Ok((application, _)) => application,
         Err(found) => panic!("{}", render(&found)),

@@ -127,14 +127,18 @@ fn codes() -> BTreeSet<String> {
     let table = table.split("\n## ").next().unwrap_or_default();
     let code = |line: &str| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned());
     // What is wrong with a flow test (`E3…`), comes of a synthesiser or of a comparison shows elsewhere.
-    let elsewhere = |code: &String| code.starts_with("E3") || matches!(code.as_str(), "E177" | "W176" | "W290");
+    let elsewhere =
+        |code: &String| code.starts_with("E3") || matches!(code.as_str(), "E177" | "W176" | "W290");
     table.lines().filter_map(code).filter(|code| !elsewhere(code)).collect()
 }
 
 #[test]
 fn every_code_of_the_manual_is_told_about_some_broken_flow() {
-    let told: BTreeSet<String> =
-        all_broken().iter().flat_map(|path| findings(&broken(path))).map(|found| found.code.to_owned()).collect();
+    let told: BTreeSet<String> = all_broken()
+        .iter()
+        .flat_map(|path| findings(&broken(path)))
+        .map(|found| found.code.to_owned())
+        .collect();
     let untold: Vec<String> = codes().difference(&told).cloned().collect();
     assert!(untold.is_empty(), "no broken flow shows {}", untold.join(", "));
 }
@@ -212,7 +216,11 @@ fn yaml_traps_are_answered_at_once() {
         ("an alias of itself", String::from("a: &a [*a, *a, *a]\n"), &["E105"]),
         ("a tag that runs code", with("greeting", "!!python/object/apply:os.system [ls]"), &["E105"]),
         ("a million comments", "#\n".repeat(400_000), &["E100"]),
-        ("a million hashes", format!("a: {}", "#".repeat(900_000)), &["E100", "E102", "E110", "E114", "E107"]),
+        (
+            "a million hashes",
+            format!("a: {}", "#".repeat(900_000)),
+            &["E100", "E102", "E110", "E114", "E107"],
+        ),
         ("brackets without end", "[".repeat(500_000), &["E106"]),
         ("a question for every key", "? ".repeat(300_000), &["E106"]),
         ("quotes without end", "\"a".repeat(300_000), &["E100"]),
@@ -234,7 +242,8 @@ fn yaml_traps_are_answered_at_once() {
         // On a busy machine any one of them may have to wait.
         let measured = (0..5).map(|_| measure(&text)).find(|(_, took)| *took < most);
         let (found, _) = measured.unwrap_or_else(|| panic!("{name} takes longer than {most:?}"));
-        let told: Vec<&str> = found.iter().filter(|f| f.severity == Severity::Error).map(|f| f.code).collect();
+        let told: Vec<&str> =
+            found.iter().filter(|f| f.severity == Severity::Error).map(|f| f.code).collect();
         assert_eq!(told.is_empty(), codes.is_empty(), "{name}: {told:?}");
         assert!(told.is_empty() || codes.iter().any(|code| told.contains(code)), "{name}: {told:?}");
         assert!(found.len() <= 102, "{name}: {} findings", found.len());

@@ -88,6 +88,7 @@ pub(super) fn unused_prompts(shared: &Shared<'_>, used: &BTreeSet<String>, findi
     for (key, phrases) in catalogue.words.iter().filter(|(key, _)| !used.contains(*key)) {
         let message = format!("no question listens for the words `{key}`");
         let finding = Diagnostic::warning("W172", Some(phrases.place.clone()), message);
-        findings.push(finding.help("remove them from each catalogue, or name them in `words:` of a question"));
+        findings
+            .push(finding.help("remove them from each catalogue, or name them in `words:` of a question"));
     }
 }
