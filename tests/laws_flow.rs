@@ -10,7 +10,9 @@ use proptest::prelude::*;
 
 use countersign::auth::FactorId;
 use countersign::flow::document::Answer;
-use countersign::flow::document::{Application, Arm, IdentifyBy, Menu, StepKind};
+use countersign::flow::document::{
+    Application, Arm, FlowId, IdentifyBy, Menu, OutcomeId, Return, Run, StepKind,
+};
 use countersign::flow::run::{CallFacts, FlowRun, Input};
 use countersign::units::{CallId, Digit, Epoch, UnixTime};
 
@@ -47,12 +49,25 @@ fn circle() -> Arc<Application> {
         StepKind::Authenticate(authenticate("strong")),
         StepKind::Lookup(lookup(Some("strong"))),
         StepKind::Confirm(confirm()),
+        StepKind::Run(Run {
+            flow: FlowId(1),
+            with: vec![(TAKEN, number(5))],
+            results: vec![],
+            arms: vec![Arm::Continue, Arm::Continue],
+        }),
         audit("reached_the_end"),
         StepKind::Queue(queue()),
         StepKind::Transfer(transfer()),
         StepKind::Menu(Menu { give_up: Arm::Goto(MAIN), chosen: Arm::Goto(MAIN), ..menu() }),
     ];
-    Arc::new(with(main, second, vec![]))
+    let sub = vec![
+        StepKind::Card(card()),
+        StepKind::Pay(pay()),
+        StepKind::Return(Return { outcome: OutcomeId(0), give: vec![] }),
+    ];
+    let mut app = with(main, second, sub);
+    app.flows[1].secure = true;
+    Arc::new(app)
 }
 
 fn balance_is_protected(_: &str, call: &str) -> bool {

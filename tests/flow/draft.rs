@@ -95,6 +95,7 @@ fn flow(name: &str, entry: BlockId, outcomes: Vec<Arc<str>>, vars: Vec<VarId>) -
         gives: if main { vec![] } else { vec![GIVEN] },
         results: if main { vec![BALANCE] } else { vec![] },
         vars,
+        secure: false,
     }
 }
 
@@ -334,6 +335,51 @@ pub(crate) fn reset(factor: FactorId, after: &str) -> StepKind {
         locked: arm("locked"),
         unavailable: arm("unavailable"),
     })
+}
+
+/// Number, month and code, all checks, read back.
+pub(crate) fn card() -> Card {
+    let fields = [CardField::Number, CardField::Expiry, CardField::Cvv];
+    let names = ["card_number", "card_expiry", "card_cvv"];
+    Card {
+        fields: fields.into_iter().zip(names.map(prompt)).collect(),
+        brands: vec![Brand::Visa, Brand::Amex],
+        luhn: true,
+        expiry_future: true,
+        cvv_length: true,
+        read_back: Some(prompt_with("last4", Expr::Field(Field::Answer), Format::Spell { last: None })),
+        input: input(),
+        captured: arm("captured"),
+        gave_up: arm("gave_up"),
+        unavailable: Some(arm("no_cards")),
+    }
+}
+
+pub(crate) fn pay() -> Pay {
+    Pay {
+        service: String::from("pay"),
+        call: String::from("charge"),
+        give: vec![(String::from("amount"), Expr::Var(TAKEN))],
+        card: String::from("card"),
+        idempotency: Some(Expr::Field(Field::CallId)),
+        level: None,
+        timeout: Duration::from_secs(20),
+        while_waiting: Some(prompt("one_moment")),
+        reply: vec![],
+        paid: arm("paid"),
+        declined: arm("declined"),
+        unavailable: arm("unavailable"),
+    }
+}
+
+/// A main flow that runs these steps as a secure sub-flow, and what it says after that.
+pub(crate) fn secured(mut steps: Vec<StepKind>) -> Application {
+    steps.push(StepKind::Return(Return { outcome: OutcomeId(0), give: vec![] }));
+    let arms = vec![arm("after"), arm("bad")];
+    let run = Run { flow: FlowId(1), with: vec![(TAKEN, number(5))], results: vec![], arms };
+    let mut app = with(vec![StepKind::Run(run)], vec![], steps);
+    app.flows[1].secure = true;
+    app
 }
 
 pub(crate) fn require(level: &str, otherwise: Option<Arm>) -> StepKind {

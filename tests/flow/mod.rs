@@ -87,6 +87,8 @@ pub(crate) struct Scene {
     pub(crate) finished: bool,
     pub(crate) secure: bool,
     pub(crate) granted: Vec<Option<String>>,
+    /// The cards that were sent to a service: number, month, code, and what makes a second order harmless.
+    pub(crate) charged: Vec<[String; 4]>,
     /// What is remembered, by whose it is and its name.
     pub(crate) memory: Memory,
     /// Whoever listens to the caller answers this.
@@ -108,7 +110,12 @@ impl Scene {
     }
 
     /// A call of which something is remembered.
-    pub(crate) fn remembering(app: Arc<Application>, world: World, from: Option<&str>, memory: Memory) -> Self {
+    pub(crate) fn remembering(
+        app: Arc<Application>,
+        world: World,
+        from: Option<&str>,
+        memory: Memory,
+    ) -> Self {
         Self::of(app, world, from, 7, Abilities::default(), memory)
     }
 
@@ -150,6 +157,7 @@ impl Scene {
             finished: false,
             secure: false,
             granted: Vec::new(),
+            charged: Vec::new(),
             memory,
             listening: None,
         };
@@ -355,10 +363,16 @@ impl Scene {
             }
             Question::Message(_) => panic!("a flow keeps no audio"),
             Question::Notify(message) => {
-                let asked = format!("notify {} by {:?} in {}", message.template, message.by, message.language);
+                let asked =
+                    format!("notify {} by {:?} in {}", message.template, message.by, message.language);
                 (asked, Some((Duration::from_millis(50), Answer::Notified(world.sends))))
             }
             Question::Lookup(lookup) => {
+                if let Some((_, card)) = &lookup.card {
+                    let of = |secret: &countersign::secret::Secret<String>| secret.expose().clone();
+                    let key = lookup.idempotency.clone().unwrap_or_default();
+                    self.charged.push([of(&card.number), of(&card.expiry), of(&card.cvv), key]);
+                }
                 self.granted.push(lookup.grant.as_ref().map(|grant| grant.level().to_string()));
                 let mut asked =
                     format!("{}.{} with {} argument(s)", lookup.service, lookup.call, lookup.arguments.len());

@@ -85,7 +85,8 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(app: &Arc<Application>, protected: impl Fn(&str, &str) -> bool + 'static) -> Self {
         let now = first_instant();
-        let facts = CallFacts::new(CallId(1), Some(String::from("+441632960001")), String::from("1"));
+        let mut facts = CallFacts::new(CallId(1), Some(String::from("+441632960001")), String::from("1"));
+        facts.abilities.cards = true;
         let run = FlowRun::new(Arc::clone(app), facts, now, Epoch { instant: now, unix: UnixTime(0) });
         let mut watched = Self {
             run,

@@ -4,6 +4,7 @@
 mod flow;
 
 mod branching;
+mod cards;
 mod factors;
 mod handing;
 mod input;

@@ -62,6 +62,7 @@ fn application(blocks: Vec<Block>) -> Arc<Application> {
         gives: Vec::new(),
         results: Vec::new(),
         vars: vec![ACCOUNT],
+        secure: false,
     };
     Arc::new(Application {
         id: "test".to_owned(),

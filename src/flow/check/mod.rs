@@ -13,6 +13,7 @@ mod path;
 mod patience;
 mod proof;
 mod secrecy;
+mod secure;
 mod silence;
 mod unassessed;
 
@@ -38,6 +39,7 @@ pub(crate) fn run(app: &Application, travels: &Travels, findings: &mut Findings)
     consent::check(app, findings);
     proof::check(app, findings);
     unassessed::check(app, findings);
+    secure::check(app, findings);
 }
 
 /// Whether a call can go on with the step after this one.

@@ -162,6 +162,9 @@ pub struct Flow {
     pub results: Vec<VarId>,
     /// All its slots, to clear when it is entered (`takes` are set after that).
     pub vars: Vec<VarId>,
+    /// While it runs keys are secret, nothing is recorded and nobody listens; what it has of a card is wiped
+    /// when it is left.
+    pub secure: bool,
 }
 
 /// Index of an outcome in [`Flow::outcomes`].

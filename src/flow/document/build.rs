@@ -66,6 +66,14 @@ impl<'n> Build<'_, 'n> {
         self.findings.push(Diagnostic::warning(code, Some(place.clone()), message).help(help));
     }
 
+    /// Tells when a step that only a secure flow may have stands in another.
+    pub(crate) fn secure_only(&mut self, place: &Place, verb: &str) {
+        if !self.shared.flow(self.flow).is_some_and(|flow| flow.secure) {
+            let message = format!("`{verb}` stands in a flow that is not secure");
+            self.error("E230", place, message, "put it into a sub-flow with `secure: true`, and `run` that");
+        }
+    }
+
     /// A block of this flow.
     pub(crate) fn block(&mut self, node: &Node) -> Option<BlockId> {
         let name = fields::text(node, "a block", self.findings)?;

@@ -43,6 +43,8 @@ pub(crate) struct FlowDecl<'n> {
     pub(crate) name: Arc<str>,
     pub(crate) place: Place,
     pub(crate) entry: Option<&'n Node>,
+    /// Whether it says `secure: true`.
+    pub(crate) secure: bool,
     pub(crate) blocks: BTreeMap<String, BlockId>,
     pub(crate) takes: Vec<(String, VarId)>,
     pub(crate) outcomes: Vec<Arc<str>>,
@@ -77,6 +79,10 @@ impl<'n> Shared<'n> {
             name,
             place: flow.place.clone(),
             entry: flow.get("entry"),
+            secure: flow
+                .get("secure")
+                .and_then(|node| fields::flag(node, "secure", findings))
+                .unwrap_or(false),
             blocks: BTreeMap::new(),
             takes: Vec::new(),
             outcomes: Vec::new(),
@@ -246,6 +252,7 @@ fn result_sources<'n>(node: &'n Node, out: &mut Vec<(&'static str, &'n Node)>) {
                 match key.text() {
                     "lookup" => out.push(("lookup", value)),
                     "update" => out.push(("update", value)),
+                    "pay" => out.push(("pay", value)),
                     "run" => out.push(("run", value)),
                     _ => result_sources(value, out),
                 }

@@ -191,8 +191,9 @@ impl Loader<'_> {
             known.push("subflows");
         }
         fields.only(&known, "a flow", self.findings);
-        if let Some((key, _)) = fields.pairs.iter().find(|(key, _)| key.text() == "secure") {
-            fields::not_yet(&key.place, "`secure`", self.findings);
+        if let Some(node) = fields.get("secure").filter(|node| main && node.text() == "true") {
+            let help = "put what has to be secure into a sub-flow with `secure: true`, and `run` it";
+            fields::wrong(node, "the main flow can't be secure as a whole", help, self.findings);
         }
         if let Some(node) = fields.need("callflow", "a flow", self.findings)
             && node.text() != "1"
@@ -379,7 +380,7 @@ impl Loader<'_> {
                 let Some(name) = fields::name(key, "a sub-flow", self.findings) else { continue };
                 let Some(sub) = Fields::of(value, "a sub-flow", self.findings) else { continue };
                 sub.only(
-                    &["takes", "outcomes", "gives", "vars", "entry", "blocks", "note"],
+                    &["takes", "outcomes", "gives", "vars", "entry", "blocks", "secure", "note"],
                     "a sub-flow",
                     self.findings,
                 );
@@ -440,6 +441,7 @@ impl Loader<'_> {
                 gives,
                 results,
                 vars,
+                secure: decl.secure,
             });
         }
         build.flow = FlowId::MAIN;

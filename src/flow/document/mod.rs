@@ -18,6 +18,7 @@ mod load;
 mod names;
 mod pieces;
 pub(crate) mod policy_file;
+mod recording;
 pub mod risk;
 pub(crate) mod scalar;
 pub mod services;
@@ -27,7 +28,6 @@ mod services_request;
 mod services_sql;
 mod services_table;
 pub(crate) mod travels;
-mod recording;
 mod uses;
 mod words;
 pub(crate) mod yaml;
@@ -37,7 +37,7 @@ pub use crate::flow::step::{
     Hangup, Identify, IdentifyBy, Lookup, Menu, Notice, Play, Queue, Readback, Require, Run, Say, Set,
     StepKind, SubjectService, Transfer, WholeMoney,
 };
-pub use crate::flow::step::RiskStep;
+pub use crate::flow::step::{Brand, Card, CardField, Pay, RiskStep};
 pub use crate::flow::step::{Enrol, Enrolling, NewPin, Reset, Verify};
 pub use crate::flow::step::{Consent, Hold, Notify, OncePer, Recording, Remember, Split, TakeMessage, Update, Way};
 pub use ast::RecordingRule;

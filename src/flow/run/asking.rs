@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::{Challenge, FactorId};
-use crate::flow::document::{Always, Ask, Check, Class, Confirm, Consent, Input, Interrupt, Menu, Readback, StepKind};
+use crate::flow::document::{
+    Always, Ask, Check, Class, Confirm, Consent, Input, Interrupt, Menu, Readback, StepKind,
+};
 use crate::flow::prompt::hear;
 use crate::secret::Secret;
 use crate::units::Digit;
@@ -342,8 +344,7 @@ impl FlowRun {
         }
         let Some(days) = step.date else { return Some(typed) };
         let day = hear::typed_date(self.language(), typed.expose())?;
-        let today = jiff::Timestamp::from_millisecond(self.epoch.unix_at(now).0).ok()?;
-        let today = today.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let today = self.today(now)?;
         days.takes(day, today).then(|| Secret::new(day.to_string()))
     }
 

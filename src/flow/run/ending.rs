@@ -61,6 +61,7 @@ impl FlowRun {
         }
         let app = Arc::clone(&self.app);
         self.frames.clear();
+        self.settle_secure();
         match app.when_hangup.and_then(|id| Some((id, app.block(id)?))) {
             Some((id, block)) => {
                 self.budget.steps = LAST_STEPS;

@@ -31,9 +31,14 @@ impl FlowRun {
         let (State::Asking(asking), Some(step)) = (&self.state, self.current(&app)) else {
             return (Vec::new(), Vec::new());
         };
+        let said = match asking.what {
+            What::Part { at, .. } => step.node().part(self, at).and_then(|part| part.answer),
+            _ => None,
+        };
         let mut scope = self.scope(now);
         scope.answer =
             asking.reading.as_ref().filter(|_| !asking.secret).map(|(answer, _)| answer.expose().as_str());
+        scope.answer = scope.answer.or(said.as_deref());
         if let What::Factor { rejected, .. } = &asking.what {
             scope.tries_left = *rejected;
         }
@@ -84,7 +89,9 @@ fn prompts<'a>(
         }
         (_, StepKind::Ask(Ask { prompt, .. }), _)
         | (_, StepKind::Menu(Menu { prompt, .. }), _)
-        | (_, StepKind::Confirm(Confirm { prompt, .. }) | StepKind::Consent(Consent { prompt, .. }), _) => vec![(None, prompt)],
+        | (_, StepKind::Confirm(Confirm { prompt, .. }) | StepKind::Consent(Consent { prompt, .. }), _) => {
+            vec![(None, prompt)]
+        }
         _ => Vec::new(),
     }
 }

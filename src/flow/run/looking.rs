@@ -32,6 +32,10 @@ pub(crate) struct Enquiry<'s> {
     pub(crate) call: &'s str,
     /// Its arguments.
     pub(crate) give: &'s [(String, Expr)],
+    /// The argument that takes the card, if one does.
+    pub(crate) card: Option<&'s str>,
+    /// What makes a second order harmless.
+    pub(crate) idempotency: Option<&'s Expr>,
     /// The level it is protected by.
     pub(crate) level: Option<&'s LevelName>,
     /// How long it may take.
@@ -80,12 +84,21 @@ impl FlowRun {
                 None => return self.take(now, Exit::Outcome("unavailable")),
             }
         }
+        let idempotency = step.card.map(|_| {
+            // The same order has the same name until it is answered; the next one has another.
+            let name = step.idempotency.and_then(|expr| scope.value(expr).as_text());
+            format!("{}-{}", name.unwrap_or_else(|| self.facts.call.to_string()), self.payments + 1)
+        });
+        let card = step.card.and_then(|name| Some((name.to_owned(), self.card.take()?)));
+        if step.card.is_some() && card.is_none() {
+            return self.take(now, Exit::Outcome("unavailable"));
+        }
         let lookup = Lookup {
             service: step.service.to_owned(),
             call: step.call.to_owned(),
             arguments,
-            card: None,
-            idempotency: None,
+            card,
+            idempotency,
             grant,
             timeout: step.timeout,
             cache: step.cache,
@@ -170,14 +183,25 @@ impl FlowRun {
         if let Some(frame) = self.frames.last() {
             self.clear_results(frame.flow);
         }
+        let pays = step.card.is_some();
+        if pays {
+            self.card_wiped();
+        }
         let exit = match reply {
-            LookupReply::Found(fields) => self.keep_reply(now, step.reply, &fields),
+            LookupReply::Found(fields) => match self.keep_reply(now, step.reply, &fields) {
+                Exit::Outcome("ok") if pays => Exit::Outcome("paid"),
+                exit => exit,
+            },
             LookupReply::NotFound => Exit::Outcome("not_found"),
             LookupReply::Declined if self.has_outcome(&app, "declined") => Exit::Outcome("declined"),
             LookupReply::Many | LookupReply::Declined | LookupReply::Unavailable => {
                 Exit::Outcome("unavailable")
             }
         };
+        if matches!(exit, Exit::Outcome("paid" | "declined")) {
+            // Where nobody knows, a second order must be taken for the same.
+            self.payments = self.payments.saturating_add(1);
+        }
         self.take(now, exit);
     }
 

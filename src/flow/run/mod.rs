@@ -31,10 +31,11 @@ mod numbers;
 mod order;
 pub(crate) mod parts;
 pub(crate) mod proving;
+mod question;
 mod recording;
 mod remembering;
-mod question;
 mod saying;
+mod secured;
 mod spoken;
 mod steps;
 pub mod values;
@@ -55,6 +56,7 @@ use handing::HandedOff;
 use keys::TypeAhead;
 pub(crate) use looking::Enquiry;
 use looking::LookingUp;
+pub(crate) use numbers::luhn;
 use parts::Entered;
 use saying::Saying;
 use values::Value;
@@ -87,6 +89,10 @@ pub struct FlowRun {
     words: Option<Spoken>,
     /// What was typed for the parts of a step that asks for several.
     entered: Entered,
+    /// The card that was taken, until it is paid with.
+    card: Option<CardData>,
+    /// How many payments were answered.
+    payments: u32,
     /// What the last `risk` step found.
     risk: Option<Assessment>,
     /// Questions of `auth` under way, and when each is given up.
@@ -222,6 +228,8 @@ impl FlowRun {
             keys: TypeAhead::default(),
             words: None,
             entered: Entered::default(),
+            card: None,
+            payments: 0,
             risk: None,
             auth_asks: Vec::new(),
             next_id: 0,
@@ -280,7 +288,6 @@ impl FlowRun {
     pub(crate) const fn know_language(&mut self) {
         self.language_known = true;
     }
-
 
     /// What is proved about the caller.
     #[must_use]
@@ -458,8 +465,9 @@ impl FlowRun {
         }
     }
 
-    /// Orders whether keys are a secret now; says so only when it changes.
+    /// Orders whether keys are a secret now; says so only when it changes. In a secure flow they always are.
     pub(crate) fn set_secure(&mut self, secure: bool) {
+        let secure = secure || self.in_secure_flow();
         if self.secure != secure {
             self.secure = secure;
             self.emit(Output::Secure(secure));

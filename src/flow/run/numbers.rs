@@ -2,7 +2,7 @@
 
 /// ISO/IEC 7812-1 Annex B: from the right every second digit counts double, its own digits added; the sum
 /// ends in 0.
-pub(super) fn luhn(typed: &str) -> bool {
+pub(crate) fn luhn(typed: &str) -> bool {
     let sum: u32 = typed
         .bytes()
         .rev()

@@ -22,6 +22,8 @@ pub(crate) struct Part<'s> {
     pub(crate) expect: Expect,
     /// Whether it is a secret.
     pub(crate) secret: bool,
+    /// What the question may say of what was entered before, as `answer`.
+    pub(crate) answer: Option<String>,
 }
 
 /// What was entered for a part.

@@ -26,6 +26,9 @@ enum Meaning {
 
 impl FlowRun {
     pub(crate) fn spoken(&mut self, now: Instant, spoken: Spoken) {
+        if self.secure {
+            return; // what is said while keys are secret is nobody's
+        }
         match &self.state {
             State::Saying(saying) if saying.interrupt() == Interrupt::KeysAndSpeech => {
                 // Said into a prompt that a question follows: kept for it, like keys typed ahead.

@@ -109,6 +109,7 @@ impl FlowRun {
         self.keys.clear();
         self.words = None;
         self.state = State::Ready;
+        self.settle_secure();
         let block = self.block_name(flow, block);
         self.trace(TraceEvent::Block { block });
     }

@@ -175,7 +175,7 @@ impl Enrolling {
         let (min, max) = (usize::from(self.digits.0), usize::from(self.digits.1));
         let expect = Expect::Digits { min, max, end: Some(Digit::HASH) };
         let prompt = if at == 0 { &said.pin } else { &said.again };
-        Some(Part { prompt, expect, secret: true })
+        Some(Part { prompt, expect, secret: true, answer: None })
     }
 
     pub(super) fn remark(&self, name: &str) -> Option<&Prompt> {

@@ -114,6 +114,8 @@ impl Node for Lookup {
             service: &self.service,
             call: &self.call,
             give: &self.give,
+            card: None,
+            idempotency: None,
             level: self.level.as_ref(),
             timeout: self.timeout,
             cache: self.cache,

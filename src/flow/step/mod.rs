@@ -11,7 +11,7 @@ use crate::auth::LevelName;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::ClipKey;
 use crate::flow::document::build::{Build, Local};
-use crate::flow::document::fields::{self, Fields};
+use crate::flow::document::fields::Fields;
 use crate::flow::document::findings::{nearest, suggestion};
 use crate::flow::document::yaml::Node as Yaml;
 use crate::flow::document::{Arm, Class, Input, LevelRef, Prompt, Step, VarId};
@@ -366,6 +366,8 @@ steps! {
     reset::Reset,
     require::Require,
     risk::RiskStep,
+    card::Card,
+    pay::Pay,
     lookup::Lookup,
     update::Update,
     queue::Queue,
@@ -377,10 +379,11 @@ steps! {
 
 pub use ask::{Check, Days, Digits, Readback, WholeMoney};
 pub(crate) use authenticate::Proving;
+pub use card::{Brand, CardField};
+pub use choose_language::Remember;
 pub use enrol::{Enrolling, NewPin};
 pub use hangup::Cause;
 pub use identify::{IdentifyBy, SubjectService};
-pub use choose_language::Remember;
 pub use notice::OncePer;
 pub use split::Way;
 
@@ -405,9 +408,6 @@ impl StepKind {
         node.prompts().into_iter().chain(node.whispers()).chain(ladders).collect()
     }
 }
-
-/// Verbs of the language that this version does not have yet.
-const LATER: [&str; 2] = ["card", "pay"];
 
 /// The fields of every input step.
 pub const INPUT_FIELDS: [FieldSpec; 8] = [
@@ -493,10 +493,6 @@ fn verb(build: &mut Build<'_, '_>, fields: &Fields<'_>) -> Option<&'static Spec>
             build.findings.push(diagnostic);
         }
         return Some(spec);
-    }
-    if LATER.contains(&name) {
-        fields::not_yet(&key.place, &format!("the step `{name}`"), build.findings);
-        return None;
     }
     match verbs.next() {
         Some(verb) => {
@@ -690,7 +686,6 @@ mod tests {
             names.dedup();
             assert_eq!(names.len(), spec.fields.len(), "{}", spec.verb);
             assert!(spec.fields.iter().all(|field| !field.doc.is_empty()), "{}", spec.verb);
-            assert!(!LATER.contains(&spec.verb));
         }
     }
 }

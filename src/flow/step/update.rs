@@ -118,6 +118,8 @@ impl Node for Update {
             service: &self.service,
             call: &self.call,
             give: &self.give,
+            card: None,
+            idempotency: None,
             level: self.level.as_ref(),
             timeout: self.timeout,
             cache: None,
