@@ -35,6 +35,8 @@ enum Command {
     Check(cli::check::Arguments),
     /// Run the flow tests of application folders, in virtual time.
     Test(cli::test::Arguments),
+    /// Print the JSON Schema of a file, for editors; or the manual page of the steps.
+    Schema(cli::schema::Arguments),
     /// Draw an application: its blocks, the jumps between them, the levels held.
     Draw(cli::draw::Arguments),
     /// Be the caller of an application, in a terminal.
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Some(Command::Check(arguments)) => cli::check::run(arguments),
         Some(Command::Run(arguments)) => cli::run::run(arguments),
         Some(Command::Test(arguments)) => cli::test::run(arguments),
+        Some(Command::Schema(arguments)) => cli::schema::run(arguments),
         Some(Command::Draw(arguments)) => cli::draw::run(arguments),
         Some(Command::Diff(arguments)) => cli::diff::run(arguments),
         Some(Command::Call(arguments)) => cli::call::run(arguments),

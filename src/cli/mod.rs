@@ -14,6 +14,7 @@ pub(crate) mod messages;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod sarif;
+pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod subject;

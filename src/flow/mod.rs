@@ -6,6 +6,7 @@ pub mod document;
 pub mod expr;
 pub mod prompt;
 pub mod run;
+pub mod schema;
 pub mod step;
 
 pub use check::{certain_levels, reached_levels};

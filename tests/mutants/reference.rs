@@ -113,6 +113,8 @@ impl<'a> World<'a> {
     fn needs(&self, step: &Step) -> Option<usize> {
         match &step.kind {
             StepKind::Lookup(lookup) => lookup.level.as_ref().map(|level| self.rank(level.as_str())),
+            StepKind::Enrol(enrol) => Some(self.rank(enrol.order.after.as_str())),
+            StepKind::Reset(reset) => Some(self.rank(reset.order.after.as_str())),
             StepKind::Update(update) => update.level.as_ref().map(|level| self.rank(level.as_str())),
             _ => None,
         }

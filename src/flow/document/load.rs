@@ -19,6 +19,7 @@ use super::{calendar_file, literal_secret, policy_file, risk, services_file};
 use crate::auth::Policy;
 use crate::diagnostic::Diagnostic;
 use crate::flow::check;
+use crate::flow::schema::files::{FLOW, MAIN};
 
 /// The files of an application, by paths relative to its folder, `/` between their parts.
 pub trait Files {
@@ -178,15 +179,9 @@ impl Loader<'_> {
     }
 
     fn only_known(&mut self, fields: &Fields<'_>, main: bool) {
-        const BOTH: [&str; 12] = [
-            "callflow", "id", "title", "entry", "imports", "vars", "blocks", "takes", "outcomes", "gives",
-            "secure", "note",
-        ];
-        const MAIN: [&str; 7] =
-            ["languages", "defaults", "always", "when_error", "when_hangup", "subflows", "targets"];
-        let mut known: Vec<&str> = BOTH.to_vec();
+        let mut known: Vec<&str> = FLOW.iter().map(|field| field.name).collect();
         if main {
-            known.extend(MAIN);
+            known.extend(MAIN.iter().map(|field| field.name));
         } else {
             known.push("subflows");
         }

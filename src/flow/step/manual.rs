@@ -60,6 +60,8 @@ impl Shape {
             |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
         match self {
             Self::Nothing => "nothing".to_owned(),
+            Self::Any => "anything".to_owned(),
+            Self::Steps => "a list of steps".to_owned(),
             Self::Text => "text".to_owned(),
             Self::Prompt => "a prompt".to_owned(),
             Self::Prompts => "a prompt or a list of prompts".to_owned(),

@@ -75,6 +75,8 @@ impl FieldSpec {
 pub enum Shape {
     /// Nothing: the key stands alone.
     Nothing,
+    /// Anything: what it is depends on what stands around it.
+    Any,
     /// Any text or name.
     Text,
     /// The key of a prompt.
@@ -116,6 +118,8 @@ pub enum Shape {
     Pass,
     /// `continue`, or one step.
     Arm,
+    /// Steps, one after the other.
+    Steps,
     /// The cases of `decide`.
     Cases,
     /// The options of `menu`.

@@ -7,7 +7,7 @@ mod expects;
 mod fixture;
 mod script;
 
-pub(super) use script::KEY_TIME;
+pub(super) use script::{KEY_TIME, VERBS, options};
 
 use std::collections::BTreeMap;
 
@@ -43,14 +43,21 @@ struct Reader<'a> {
     findings: &'a mut Findings,
 }
 
+/// The fields of a file.
+pub(super) const FILE: &[&str] =
+    &["flowtest", "flow", "clock", "fixtures", "never_leaks", "need_coverage", "tests", "note"];
+/// The fields of a test.
+pub(super) const TEST: &[&str] = &[
+    "name", "with", "given", "call", "line", "script", "calls", "runs", "identical", "after", "repeat", "note",
+];
+
 /// The most runs of one test in a file; `--repeat` goes further.
 const MOST_REPEATS: u32 = 1_000_000;
 
 impl Reader<'_> {
     fn file(&mut self, path: &str, root: &Node) -> Option<TestFile> {
         let fields = Fields::of(root, "a file of flow tests", self.findings)?;
-        let known = ["flowtest", "flow", "clock", "fixtures", "never_leaks", "need_coverage", "tests", "note"];
-        fields.only(&known, "a file of flow tests", self.findings);
+        fields.only(FILE, "a file of flow tests", self.findings);
         if let Some(node) = fields.need("flowtest", "a file of flow tests", self.findings)
             && node.text() != "1"
         {
@@ -138,11 +145,7 @@ impl Reader<'_> {
 
     fn test(&mut self, node: &Node, fixtures: &BTreeMap<String, Fixture>) -> Option<Test> {
         let fields = Fields::of(node, "a test", self.findings)?;
-        let known = [
-            "name", "with", "given", "call", "line", "script", "calls", "runs", "identical", "after", "repeat",
-            "note",
-        ];
-        fields.only(&known, "a test", self.findings);
+        fields.only(TEST, "a test", self.findings);
         let name = fields.need("name", "a test", self.findings);
         let name = name.and_then(|node| fields::text(node, "a name", self.findings))?;
         let base = self.with_and_given(&fields, &Fixture::default(), fixtures);

@@ -46,6 +46,11 @@ const OPTIONS: [(&str, &[&str]); 7] = [
     ("note", &VERBS),
 ];
 
+/// What can stand beside verbs.
+pub(crate) fn options() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(name, _)| *name)
+}
+
 /// From one key to the next, the key included: 100 ms of key, 60 ms of pause, as phones dial.
 pub(crate) const KEY_TIME: Duration = Duration::from_millis(160);
 /// How sure a recogniser is of words said clearly, and of those said badly.
