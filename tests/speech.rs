@@ -214,6 +214,23 @@ fn check_tells_what_will_be_spoken_and_what_nobody_can_say() {
     assert!(told.contains("left-1-one, left-1-other, opening_offer"), "{told}");
     assert!(site.runs().is_empty(), "checking starts nothing");
 
+    // A language whose words nobody taught this program: what they are is told in the catalogue.
+    let german = SpeechConfig { voices: BTreeMap::from([("de-DE".to_owned(), "de".to_owned())]), ..site.script("exit 1") };
+    let catalogue = site.application().join("prompts/en-GB.yaml");
+    let text = fs::read_to_string(&catalogue).expect("the catalogue");
+    let mut words = String::from("vocabulary:\n");
+    for (word, spoken) in [("and", "und"), ("hundred", "hundert"), ("million", "Millionen"), ("minus", "minus")] {
+        words.push_str(&format!("  \"numbers/{word}\": \"{spoken}\"\n"));
+    }
+    fs::remove_file(&catalogue).expect("the catalogue");
+    site.write("app/prompts/de-DE.yaml", &format!("{}{words}", text.replace("en-GB", "de-DE")));
+    let files = open_with(&source, &site.speech(&german)).expect("a folder");
+    let told = render(&flow::load(files.as_ref()).expect_err("one word is missing"));
+    assert_eq!(told.matches("error[E173]").count(), 1, "{told}");
+    assert!(told.contains("under `vocabulary:` in prompts/de-DE.yaml, as `\"numbers/thousand\""), "{told}");
+    fs::remove_file(site.application().join("prompts/de-DE.yaml")).expect("the catalogue");
+    fs::write(&catalogue, text).expect("the catalogue");
+
     let files = open_with(&source, &Speech::default()).expect("a folder");
     let told = render(&flow::load(files.as_ref()).expect_err("nobody says it"));
     assert!(told.contains("error[E173]: there is no recording en-GB/left-1-one"), "{told}");

@@ -504,6 +504,11 @@ impl Loader<'_> {
             let text = application.spoken_text(&clip);
             let help = match text {
                 Some(text) => format!("record \"{text}\" as audio/{}.wav", clip.as_str()),
+                None if self.files.speaks(language) => format!(
+                    "write what it says under `vocabulary:` in prompts/{language}.yaml, as `\"{name}\": \"…\"`, or record it as \
+                     audio/{}.wav",
+                    clip.as_str()
+                ),
                 None => format!("record it as audio/{}.wav", clip.as_str()),
             };
             let place = application.texts.get(&clip).map(|text| text.place.clone());
