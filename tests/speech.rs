@@ -215,11 +215,16 @@ fn check_tells_what_will_be_spoken_and_what_nobody_can_say() {
     assert!(site.runs().is_empty(), "checking starts nothing");
 
     // A language whose words nobody taught this program: what they are is told in the catalogue.
-    let german = SpeechConfig { voices: BTreeMap::from([("de-DE".to_owned(), "de".to_owned())]), ..site.script("exit 1") };
+    let german = SpeechConfig {
+        voices: BTreeMap::from([("de-DE".to_owned(), "de".to_owned())]),
+        ..site.script("exit 1")
+    };
     let catalogue = site.application().join("prompts/en-GB.yaml");
     let text = fs::read_to_string(&catalogue).expect("the catalogue");
     let mut words = String::from("vocabulary:\n");
-    for (word, spoken) in [("and", "und"), ("hundred", "hundert"), ("million", "Millionen"), ("minus", "minus")] {
+    for (word, spoken) in
+        [("and", "und"), ("hundred", "hundert"), ("million", "Millionen"), ("minus", "minus")]
+    {
         words.push_str(&format!("  \"numbers/{word}\": \"{spoken}\"\n"));
     }
     fs::remove_file(&catalogue).expect("the catalogue");
