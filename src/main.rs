@@ -51,6 +51,8 @@ enum Command {
     Enrol(cli::enrol::Arguments),
     /// Verify the audit log.
     Audit(cli::audit::Arguments),
+    /// List who asked to be called back.
+    Callbacks(cli::callbacks::Arguments),
     /// List, play and delete the messages that callers left.
     Messages(cli::messages::Arguments),
     /// Give an agent's phone its password.
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         Some(Command::Subject(arguments)) => cli::subject::run(arguments),
         Some(Command::Enrol(arguments)) => cli::enrol::run(arguments),
         Some(Command::Audit(arguments)) => cli::audit::run(arguments),
+        Some(Command::Callbacks(arguments)) => cli::callbacks::run(&arguments),
         Some(Command::Messages(arguments)) => cli::messages::run(arguments),
         Some(Command::Agent(arguments)) => cli::agent::run(arguments),
         Some(Command::Keys(arguments)) => cli::keys::run(arguments),

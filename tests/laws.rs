@@ -93,7 +93,7 @@ fn switchboard(places: usize) -> Switchboard {
 }
 
 fn wait_in_line(call: u64) -> routing::Input {
-    routing::Input::Enqueue { call: CallId(call), queue: QueueName::from("desk"), priority: 0 }
+    routing::Input::Enqueue { call: CallId(call), queue: QueueName::from("desk"), priority: 0, skill: None }
 }
 
 /// A session that has a peer.

@@ -7,7 +7,7 @@ use super::leg::{CalleeState, CallerState};
 use super::record::{CallEvent, EndCause};
 use crate::flow::ClipKey;
 use crate::flow::run::{self, HandOff, HandOffRequest};
-use crate::routing::{DeskRequest, QueueName};
+use crate::routing::{DeskRequest, QueueName, Skill};
 use crate::units::{LegSide, PlayId};
 
 use std::sync::Arc;
@@ -90,10 +90,12 @@ impl Call {
         }
         self.abandon_hand_off();
         match request {
-            HandOffRequest::Queue { queue, priority, pass, whisper, .. } => {
+            HandOffRequest::Queue { queue, priority, pass, whisper, skill, .. } => {
                 self.handoff = HandOffState::Queue { brief: Brief { pass, whisper }, since: self.now };
                 let (queue, priority) = (QueueName::from(queue.as_str()), priority.into());
-                self.out.push_back(Output::Desk(DeskRequest::Enqueue { call: self.id, queue, priority }));
+                let skill = skill.as_deref().map(Skill::from);
+                let request = DeskRequest::Enqueue { call: self.id, queue, priority, skill };
+                self.out.push_back(Output::Desk(request));
             }
             HandOffRequest::Transfer { target, ring, pass, whisper } => {
                 let Some(party) = Party::target(&target, &self.settings, &self.caller.path) else {

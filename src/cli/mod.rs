@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod call;
+pub(crate) mod callbacks;
 pub(crate) mod calls;
 pub(crate) mod check;
 pub(crate) mod diff;

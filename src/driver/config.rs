@@ -119,6 +119,9 @@ pub struct AgentConfig {
     pub name: String,
     /// The queues served.
     pub queues: Vec<String>,
+    /// What the agent can do, for queues that ask for a skill; `"*"` is everything.
+    #[serde(default)]
+    pub skills: Vec<String>,
     /// A fixed SIP address, for a phone that does not register.
     #[serde(default)]
     pub sip: Option<String>,

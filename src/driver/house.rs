@@ -189,9 +189,9 @@ impl Running {
         let call = request.call();
         let over = matches!(request, DeskRequest::Leave { .. } | DeskRequest::Released { .. });
         let input = match request {
-            DeskRequest::Enqueue { call, queue, priority } => {
+            DeskRequest::Enqueue { call, queue, priority, skill } => {
                 self.shard_of.insert(call, shard);
-                Input::Enqueue { call, queue, priority }
+                Input::Enqueue { call, queue, priority, skill }
             }
             DeskRequest::Leave { call } => Input::Leave(call),
             DeskRequest::OfferResult { call, agent, result } => Input::OfferResult { call, agent, result },

@@ -14,7 +14,7 @@ use super::config::Config;
 use super::secrets::Secrets;
 use crate::call::{CallLimits, CallSettings};
 use crate::flow::document::Application;
-use crate::routing::{Agent, AgentName, Contact, QueueName, Roster};
+use crate::routing::{Agent, AgentName, Contact, QueueName, Roster, Skill};
 use crate::units::Epoch;
 
 /// The unchanging part of a deployment.
@@ -80,11 +80,14 @@ impl Site {
             .collect();
         let configured = config.agents.iter().map(|agent| {
             let queues = agent.queues.iter().map(|queue| QueueName::from(queue.as_str())).collect();
-            Agent::new(AgentName::from(agent.name.as_str()), queues)
+            let skills = agent.skills.iter().map(|skill| Skill::from(skill.as_str())).collect();
+            Agent::new(AgentName::from(agent.name.as_str()), queues).with_skills(skills)
         });
         let all: Vec<QueueName> = queues.iter().map(|(name, _)| name.clone()).collect();
         let more = self.more_agents.iter();
-        let more = more.map(|(name, _)| Agent::new(AgentName::from(name.as_str()), all.clone()));
+        let more = more.map(|(name, _)| {
+            Agent::new(AgentName::from(name.as_str()), all.clone()).with_skills(vec![Skill::from("*")])
+        });
         Roster { agents: configured.chain(more).collect(), queues }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::name::{AgentName, QueueName};
+use super::name::{AgentName, QueueName, Skill};
 use crate::sip::Path;
 use crate::units::CallId;
 
@@ -70,6 +70,8 @@ pub struct Agent {
     pub name: AgentName,
     /// The queues served.
     pub queues: Vec<QueueName>,
+    /// What the agent can do; `*` is everything.
+    pub skills: Vec<Skill>,
     /// What the agent is doing.
     pub state: AgentState,
     /// Where the phone is, while it is known.
@@ -80,6 +82,18 @@ impl Agent {
     /// An agent who is not reachable yet.
     #[must_use]
     pub const fn new(name: AgentName, queues: Vec<QueueName>) -> Self {
-        Self { name, queues, state: AgentState::Out, contact: None }
+        Self { name, queues, skills: Vec::new(), state: AgentState::Out, contact: None }
+    }
+
+    /// The same agent with these skills.
+    #[must_use]
+    pub fn with_skills(self, skills: Vec<Skill>) -> Self {
+        Self { skills, ..self }
+    }
+
+    /// Whether the agent can do this.
+    #[must_use]
+    pub fn has(&self, skill: &Skill) -> bool {
+        self.skills.iter().any(|own| own == skill || own.as_str() == "*")
     }
 }

@@ -1,7 +1,7 @@
 //! What a shard and the switchboard say to each other about one call.
 
 use super::agent::Contact;
-use super::name::{AgentName, QueueName};
+use super::name::{AgentName, QueueName, Skill};
 use super::switchboard::OfferResult;
 use crate::units::CallId;
 
@@ -16,6 +16,8 @@ pub enum DeskRequest {
         queue: QueueName,
         /// Higher goes first.
         priority: i32,
+        /// What the agent must be able to do.
+        skill: Option<Skill>,
     },
     /// The caller waits no more.
     Leave {

@@ -9,7 +9,7 @@ mod switchboard;
 
 pub use agent::{Agent, AgentState, Contact};
 pub use desk::{DeskEvent, DeskRequest};
-pub use name::{AgentName, QueueName};
+pub use name::{AgentName, QueueName, Skill};
 pub use queue::{Entry, Queue};
 pub use roster::{AgentView, QueueView, Roster};
 pub use switchboard::{Input, OfferResult, Output, Switchboard, SwitchboardConfig};

@@ -42,3 +42,21 @@ impl fmt::Display for QueueName {
         f.write_str(&self.0)
     }
 }
+
+/// Something that some agents can do, and that a caller needs of theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Skill(Arc<str>);
+
+impl From<&str> for Skill {
+    fn from(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+}
+
+impl Skill {
+    /// The skill as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::name::{AgentName, QueueName};
+use super::agent::Agent;
+use super::name::{AgentName, QueueName, Skill};
 use crate::units::CallId;
 
 /// A caller in a queue.
@@ -13,6 +14,8 @@ pub struct Entry {
     pub call: CallId,
     /// Higher goes first.
     pub priority: i32,
+    /// What the agent must be able to do.
+    pub skill: Option<Skill>,
     /// Since when the caller waits.
     pub joined: Instant,
     /// The agent whose phone rings for this caller.
@@ -60,8 +63,10 @@ impl Queue {
         self.entries.iter().position(|entry| entry.call == call)
     }
 
-    pub(super) fn first_waiting(&self) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.offered_to.is_none())
+    /// The first who waits for somebody like this agent.
+    pub(super) fn first_waiting(&self, agent: &Agent) -> Option<&Entry> {
+        let suits = |entry: &&Entry| entry.skill.as_ref().is_none_or(|skill| agent.has(skill));
+        self.entries.iter().filter(|entry| entry.offered_to.is_none()).find(suits)
     }
 
     pub(super) fn offer(&mut self, call: CallId, agent: AgentName) {

@@ -46,6 +46,7 @@ impl Switchboard {
         for agent in &mut self.agents {
             let named = roster.agents.iter().find(|named| named.name == agent.name);
             agent.queues = named.map(|named| named.queues.clone()).unwrap_or_default();
+            agent.skills = named.map(|named| named.skills.clone()).unwrap_or_default();
         }
         for agent in roster.agents {
             if !self.agents.iter().any(|known| known.name == agent.name) {
@@ -119,7 +120,7 @@ mod tests {
     }
 
     fn join(call: u64, queue: &str) -> Input {
-        Input::Enqueue { call: CallId(call), queue: QueueName::from(queue), priority: 0 }
+        Input::Enqueue { call: CallId(call), queue: QueueName::from(queue), priority: 0, skill: None }
     }
 
     #[test]

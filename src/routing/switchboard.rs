@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::agent::{Agent, AgentState, Contact};
-use super::name::{AgentName, QueueName};
+use super::name::{AgentName, QueueName, Skill};
 use super::queue::{Entry, Queue};
 use super::roster::Roster;
 use crate::units::CallId;
@@ -25,6 +25,8 @@ pub enum Input {
         queue: QueueName,
         /// Higher goes first.
         priority: i32,
+        /// What the agent must be able to do.
+        skill: Option<Skill>,
     },
     /// A caller left: hung up, waited too long, or went elsewhere.
     Leave(CallId),
@@ -129,7 +131,9 @@ impl Switchboard {
     pub fn handle(&mut self, now: Instant, input: Input) {
         debug_assert!(self.out.is_empty(), "law 2: outputs are drained before the next input");
         match input {
-            Input::Enqueue { call, queue, priority } => self.enqueue(now, call, &queue, priority),
+            Input::Enqueue { call, queue, priority, skill } => {
+                self.enqueue(&queue, Entry { call, priority, skill, joined: now, offered_to: None });
+            }
             Input::Leave(call) => self.leave(now, call),
             Input::AgentUp(name, contact) => self.agent_up(now, &name, contact),
             Input::AgentDown(name) => self.agent_down(&name),
@@ -158,14 +162,15 @@ impl Switchboard {
         self.agents.iter().find(|agent| agent.name == *name).map(|agent| &agent.state)
     }
 
-    fn enqueue(&mut self, now: Instant, call: CallId, queue: &QueueName, priority: i32) {
+    fn enqueue(&mut self, queue: &QueueName, entry: Entry) {
+        let call = entry.call;
         let known = self.queues.values().any(|queue| queue.position(call).is_some());
         let Some(line) = self.queues.get_mut(queue).filter(|line| !known && line.entries.len() < line.places)
         else {
             self.out.push_back(Output::Full(call));
             return;
         };
-        line.insert(Entry { call, priority, joined: now, offered_to: None });
+        line.insert(entry);
         self.announce(queue);
     }
 
@@ -281,7 +286,7 @@ impl Switchboard {
             let agent = self.agents.get(index)?;
             let mut first: Option<(&Entry, &QueueName)> = None;
             for name in &agent.queues {
-                let waiting = self.queues.get(name).and_then(Queue::first_waiting);
+                let waiting = self.queues.get(name).and_then(|queue| queue.first_waiting(agent));
                 if let Some(entry) = waiting
                     && first.is_none_or(|(best, _)| entry.goes_before(best))
                 {
@@ -365,7 +370,7 @@ mod tests {
     }
 
     fn join(call: u64) -> Input {
-        Input::Enqueue { call: CallId(call), queue: QueueName::from("general"), priority: 0 }
+        Input::Enqueue { call: CallId(call), queue: QueueName::from("general"), priority: 0, skill: None }
     }
 
     fn up(name: &str) -> Input {
@@ -420,7 +425,7 @@ mod tests {
         let mut board = board(&[], 1);
         step(&mut board, now, join(1));
         assert_eq!(step(&mut board, now, join(2)), ["full 2"]);
-        let unknown = Input::Enqueue { call: CallId(3), queue: QueueName::from("sales"), priority: 0 };
+        let unknown = Input::Enqueue { call: CallId(3), queue: QueueName::from("sales"), priority: 0, skill: None };
         assert_eq!(step(&mut board, now, unknown), ["full 3"]);
     }
 
@@ -454,8 +459,40 @@ mod tests {
         let now = test_start();
         let mut board = board(&["ana"], 10);
         step(&mut board, now, join(1));
-        let urgent = Input::Enqueue { call: CallId(2), queue: QueueName::from("general"), priority: 5 };
+        let urgent = Input::Enqueue { call: CallId(2), queue: QueueName::from("general"), priority: 5, skill: None };
         assert_eq!(step(&mut board, now, urgent), ["place 2 = 1", "place 1 = 2"]);
         assert_eq!(step(&mut board, now, up("ana")), ["offer 2 to ana"]);
+    }
+
+    #[test]
+    fn a_caller_who_needs_a_skill_waits_for_an_agent_who_has_it() {
+        let now = test_start();
+        let queue = QueueName::from("general");
+        let agent = |name: &str, skills: &[&str]| {
+            let skills = skills.iter().map(|skill| Skill::from(*skill)).collect();
+            Agent::new(AgentName::from(name), vec![queue.clone()]).with_skills(skills)
+        };
+        let agents = vec![agent("ana", &["lang:en-GB"]), agent("bea", &["lang:es-ES", "cards"]), agent("all", &["*"])];
+        let mut board =
+            Switchboard::new(SwitchboardConfig::default(), vec![Queue::new(queue.clone(), 9)], agents);
+        let wants = |call, skill: &str| Input::Enqueue {
+            call: CallId(call),
+            queue: queue.clone(),
+            priority: 0,
+            skill: Some(Skill::from(skill)),
+        };
+        step(&mut board, now, up("ana"));
+        step(&mut board, now, wants(1, "lang:es-ES"));
+        let offered = |board: &Switchboard, name: &str| {
+            board.agent_state(&AgentName::from(name)).and_then(AgentState::call)
+        };
+        assert_eq!(offered(&board, "ana"), None, "she speaks no Spanish");
+        step(&mut board, now, join(2));
+        assert_eq!(offered(&board, "ana"), Some(CallId(2)), "who needs no skill is not held up");
+        step(&mut board, now, up("bea"));
+        assert_eq!(offered(&board, "bea"), Some(CallId(1)));
+        step(&mut board, now, wants(3, "welding"));
+        step(&mut board, now, up("all"));
+        assert_eq!(offered(&board, "all"), Some(CallId(3)));
     }
 }

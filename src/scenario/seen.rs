@@ -151,6 +151,7 @@ impl From<&TraceEvent> for Seen {
                 state: (*state).to_owned(),
                 agent: agent.as_ref().map(ToString::to_string),
             },
+            TraceEvent::Callback { queue } => Self::Other(format!("wants to be called back by {queue}")),
             TraceEvent::Audit { name } => Self::Audit(name.to_string()),
             TraceEvent::Error { what } => Self::Other(format!("error: {what}")),
             TraceEvent::Finished { cause } => Self::Finished(

@@ -10,6 +10,7 @@ mod handing;
 mod input;
 mod messages;
 mod proving;
+mod queueing;
 mod recording;
 mod remembering;
 mod risk;

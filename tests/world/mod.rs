@@ -402,7 +402,9 @@ fn uri_of(address: SocketAddr) -> String {
 
 fn desk_input(request: DeskRequest) -> routing::Input {
     match request {
-        DeskRequest::Enqueue { call, queue, priority } => routing::Input::Enqueue { call, queue, priority },
+        DeskRequest::Enqueue { call, queue, priority, skill } => {
+            routing::Input::Enqueue { call, queue, priority, skill }
+        }
         DeskRequest::Leave { call } => routing::Input::Leave(call),
         DeskRequest::OfferResult { call, agent, result } => {
             routing::Input::OfferResult { call, agent, result }

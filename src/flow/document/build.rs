@@ -111,7 +111,7 @@ impl<'n> Build<'_, 'n> {
         self.expr_text(&inner, node, expected, locals)
     }
 
-    fn expr_text(
+    pub(crate) fn expr_text(
         &mut self,
         text: &str,
         node: &Node,
@@ -192,6 +192,15 @@ impl<'n> Build<'_, 'n> {
     /// A prompt by its key.
     pub(crate) fn prompt(&mut self, node: &Node, locals: &[Local]) -> Option<Prompt> {
         let key = fields::text(node, "the key of a prompt", self.findings)?;
+        self.prompt_of(key, node, locals)
+    }
+
+    /// A prompt that the language names, for a field that does not name one.
+    pub(crate) fn prompt_named(&mut self, key: &str, node: &Node) -> Option<Prompt> {
+        self.prompt_of(key.to_owned(), node, &[])
+    }
+
+    fn prompt_of(&mut self, key: String, node: &Node, locals: &[Local]) -> Option<Prompt> {
         let languages = u8::try_from(self.shared.catalogues.len()).unwrap_or(u8::MAX);
         let mut pieces = Vec::new();
         let mut found = false;

@@ -58,6 +58,8 @@ pub fn load(files: &dyn Files) -> Result<(Application, Vec<Diagnostic>), Vec<Dia
     }
 }
 
+/// A target whose address the site's settings have, under `transfers:`.
+const FROM_SETTINGS: &str = "from_settings";
 /// Sub-flow files in one application: a bound, not a goal.
 const MAX_FILES: usize = 64;
 
@@ -334,11 +336,16 @@ impl Loader<'_> {
         {
             let name = fields::name(key, "a target", self.findings);
             let Some(uri) = fields::text(value, "a SIP address", self.findings) else { continue };
+            if uri == FROM_SETTINGS {
+                // Its address stands in the settings of the site, under this name.
+                out.extend(name.map(|name| (name.clone(), name)));
+                continue;
+            }
             if !(uri.starts_with("sip:") && uri.len() > 4 && uri.bytes().all(|b| b.is_ascii_graphic())) {
                 fields::wrong(
                     value,
-                    "a target is a SIP address",
-                    "write \"sip:100@pbx.example\"",
+                    "a target is a SIP address, or `from_settings`",
+                    "write \"sip:100@pbx.example\", or `from_settings` and its address under `transfers:` in countersign.yaml",
                     self.findings,
                 );
                 continue;

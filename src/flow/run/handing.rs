@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::auth::AuditKind;
 use crate::flow::ClipKey;
-use crate::flow::document::{Prompt, Queue, StepKind, Transfer};
+use crate::flow::document::{Prompt, Queue, SkillPart, StepKind, Transfer};
 use crate::units::PlayId;
 
 use super::eval::Scope;
 use super::exit::Exit;
-use super::io::{HandOff, HandOffRequest, Name, Output, TraceEvent};
+use super::io::{HandOff, HandOffRequest, Name, Output, Pass, TraceEvent};
 use super::{FlowRun, State};
 
 /// A hand-off under way.
@@ -23,6 +23,16 @@ pub(super) struct HandedOff {
     until: Instant,
     /// The announcement of a place that plays in front of the music.
     announcing: Option<PlayId>,
+    /// When the caller is offered to be called back.
+    callback: Offer,
+}
+
+/// The offer to be called back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Offer {
+    None,
+    At(Instant),
+    Made,
 }
 
 /// How far it got.
@@ -33,6 +43,22 @@ enum Stage {
 }
 
 impl HandedOff {
+    /// The offer is being said.
+    pub(super) const fn offered(&mut self, play: PlayId) {
+        self.callback = Offer::Made;
+        self.announcing = Some(play);
+    }
+
+    /// Whether the caller may take the offer now.
+    pub(super) fn takes_callback(&self) -> bool {
+        self.callback == Offer::Made && matches!(self.stage, Stage::Trying)
+    }
+
+    /// There is nothing to give up any more.
+    pub(super) const fn settle(&mut self) {
+        self.stage = Stage::Settled;
+    }
+
     pub(crate) const fn connected(&self) -> bool {
         matches!(self.stage, Stage::Connected { .. })
     }
@@ -42,9 +68,12 @@ impl HandedOff {
         matches!(self.stage, Stage::Settled)
     }
 
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Trying => Some(self.until),
+            Stage::Trying => Some(match self.callback {
+                Offer::At(at) if at < self.until => at,
+                _ => self.until,
+            }),
             Stage::Connected { .. } | Stage::Settled => None,
         }
     }
@@ -55,11 +84,16 @@ impl FlowRun {
         let request = HandOffRequest::Queue {
             queue: step.name.clone(),
             priority: self.priority(now, step),
-            pass: self.scope(now).pass(&step.pass),
-            whisper: self.whisper(now, step.whisper.as_ref()),
+            pass: self.passed(now, step),
+            whisper: self.whisper(now, self.whisper_of(now, step)),
             max_wait: step.max_wait,
+            skill: self.skill(now, step),
         };
+        let callback = self.callback_at(now, step).map_or(Offer::None, Offer::At);
         self.begin_hand_off(request, now + step.max_wait);
+        if let State::HandedOff(handed) = &mut self.state {
+            handed.callback = callback;
+        }
         self.start_playing(vec![step.music.clone()], true);
     }
 
@@ -84,7 +118,35 @@ impl FlowRun {
         };
         self.trace(TraceEvent::Fact { fact, value: Name::from(value) });
         self.emit(Output::HandOff(request));
-        self.state = State::HandedOff(HandedOff { stage: Stage::Trying, until, announcing: None });
+        self.state = State::HandedOff(HandedOff { stage: Stage::Trying, until, announcing: None, callback: Offer::None });
+    }
+
+    /// What the agent is told, and what their desk may do.
+    fn passed(&self, now: Instant, step: &Queue) -> Pass {
+        let mut pass = self.scope(now).pass(&step.pass);
+        if !step.may.is_empty() {
+            pass.values.push((String::from("may"), step.may.join(", ")));
+        }
+        pass
+    }
+
+    /// The prompt for the highest level held that the step names, or the one for all.
+    fn whisper_of<'s>(&self, now: Instant, step: &'s Queue) -> Option<&'s Prompt> {
+        let rank = |name: Option<&crate::auth::LevelName>| name.and_then(|level| self.app.policy.rank(level));
+        let held = rank(self.auth.level(now).name());
+        let fits = step.whispers.iter().filter(|(level, _)| rank(level.as_ref()) <= held);
+        let by_level = fits.max_by_key(|(level, _)| rank(level.as_ref())).map(|(_, prompt)| prompt);
+        by_level.or(step.whisper.as_ref())
+    }
+
+    /// What the agent must be able to do.
+    fn skill(&self, now: Instant, step: &Queue) -> Option<String> {
+        let scope = self.scope(now);
+        let part = |part: &SkillPart| match part {
+            SkillPart::Text(text) => text.clone(),
+            SkillPart::Value(expr) => scope.value(expr).as_text().unwrap_or_default(),
+        };
+        Some(step.skill.iter().map(part).collect::<String>()).filter(|skill| !skill.is_empty())
     }
 
     /// By the highest level held that the step names.
@@ -170,6 +232,9 @@ impl FlowRun {
         let State::HandedOff(handed) = &self.state else { return };
         if handed.deadline().is_none_or(|until| until > now) {
             return;
+        }
+        if handed.until > now {
+            return self.offer_callback(now);
         }
         self.emit(Output::HandOff(HandOffRequest::Leave));
         if let Some(step) = self.current(&app) {

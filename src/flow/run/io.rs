@@ -207,6 +207,8 @@ pub enum HandOffRequest {
         pass: Pass,
         /// What the agent hears before the callers are joined.
         whisper: Vec<ClipKey>,
+        /// What the agent must be able to do; anybody of the queue when `None`.
+        skill: Option<String>,
         /// How long at most; counted by the flow run itself, here for the switchboard's information.
         max_wait: Duration,
     },
@@ -478,6 +480,11 @@ pub enum TraceEvent {
         state: &'static str,
         /// Who answered, when somebody did.
         agent: Option<Name>,
+    },
+    /// The caller wants to be called back.
+    Callback {
+        /// By whom.
+        queue: Name,
     },
     /// The flow noted an event for the audit log.
     Audit {

@@ -17,6 +17,7 @@
 
 mod asking;
 mod assessing;
+mod callback;
 pub mod collect;
 mod ending;
 pub(crate) mod eval;

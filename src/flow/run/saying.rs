@@ -184,7 +184,8 @@ impl FlowRun {
             | State::LookingUp(_)
             | State::Own(_) => self.keys.push(key),
             // Between two challenges of a factor keys are nobody's; with an agent they are the agent's.
-            State::Proving | State::HandedOff(_) | State::NotStarted | State::Over => {}
+            State::HandedOff(_) => self.waiting_key(now, key),
+            State::Proving | State::NotStarted | State::Over => {}
         }
     }
 

@@ -389,6 +389,7 @@ pub use enrol::{Enrolling, NewPin};
 pub use hangup::Cause;
 pub use identify::{IdentifyBy, SubjectService};
 pub use notice::OncePer;
+pub use queue::{Callback, SkillPart};
 pub use split::Way;
 
 impl StepKind {
