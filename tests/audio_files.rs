@@ -1,7 +1,7 @@
-//! The recordings below `audio/`: every one can be played as it is, they are evenly loud, and none that
-//! the bank's catalogues or a spoken value can ask for is missing.
+//! The recordings below `audio/` and those of the examples' own: every one can be played as it is, they are
+//! evenly loud, and none that a catalogue or a spoken value can ask for is missing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -15,9 +15,12 @@ use jiff::ToSpan;
 use jiff::civil::{Date, Time};
 
 const LANGUAGES: [&str; 2] = ["en-GB", "es-ES"];
+/// The examples with recordings of their own beside the shared ones, which say what the bank says.
+const OTHERS: [&str; 3] = ["clinic", "helpdesk", "reception"];
 
-/// A recording: its name below `audio/` without extension, and its samples.
+/// A recording: whose it is (`None`: shared), its name below `audio/` without extension, and its samples.
 struct Recording {
+    of: Option<&'static str>,
     name: String,
     samples: Vec<i16>,
 }
@@ -39,7 +42,11 @@ impl Recording {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("audio")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn audio_of(of: Option<&str>) -> PathBuf {
+    of.map_or_else(root, |application| root().join("flows").join(application)).join("audio")
 }
 
 fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -59,26 +66,27 @@ fn recordings() -> &'static [Recording] {
     ALL.get_or_init(read_all)
 }
 
-/// The names of all recordings.
-fn names() -> BTreeSet<&'static str> {
-    recordings().iter().map(|recording| recording.name.as_str()).collect()
+/// The names of the shared ones, or of an application's own.
+fn names(of: Option<&str>) -> BTreeSet<&'static str> {
+    recordings().iter().filter(|recording| recording.of == of).map(|recording| recording.name.as_str()).collect()
 }
 
 fn read_all() -> Vec<Recording> {
-    let mut paths = Vec::new();
-    files_below(&root(), &mut paths);
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
+    let mut all = Vec::new();
+    for of in [None].into_iter().chain(OTHERS.map(Some)) {
+        let mut paths = Vec::new();
+        files_below(&audio_of(of), &mut paths);
+        paths.sort();
+        all.extend(paths.into_iter().map(|path| {
             let bytes = fs::read(&path).expect("a file");
             assert_telephone_wav(&bytes, &path);
             let pcm =
                 decode_file(&bytes, "wav").unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             assert_eq!(pcm.rate, SampleRate::TELEPHONE, "{}", path.display());
-            Recording { name: name_of(&path), samples: pcm.samples }
-        })
-        .collect()
+            Recording { of, name: name_of(&path, of), samples: pcm.samples }
+        }));
+    }
+    all
 }
 
 /// The format chunk comes first in all our files: tag 7 (µ-law) or 1 (PCM), one channel, 8,000 Hz.
@@ -89,8 +97,8 @@ fn assert_telephone_wav(bytes: &[u8], path: &Path) {
     assert_eq!((field(22), field(24), field(26)), (1, 8000, 0), "{}", path.display());
 }
 
-fn name_of(path: &Path) -> String {
-    let below = path.strip_prefix(root()).expect("below audio/").with_extension("");
+fn name_of(path: &Path, of: Option<&str>) -> String {
+    let below = path.strip_prefix(audio_of(of)).expect("below audio/").with_extension("");
     below.to_string_lossy().replace('\\', "/")
 }
 
@@ -126,17 +134,18 @@ fn every_recording_is_as_long_as_what_it_says_and_starts_at_once() {
 }
 
 #[test]
-fn all_recordings_together_stay_small_enough_for_the_binary() {
-    let samples: usize = recordings().iter().map(|recording| recording.samples.len()).sum();
+fn all_shared_recordings_together_stay_small_enough_for_the_binary() {
+    let shared = recordings().iter().filter(|recording| recording.of.is_none());
+    let samples: usize = shared.map(|recording| recording.samples.len()).sum();
     assert!(samples < 8_000_000, "{samples} octets");
 }
 
 #[test]
 fn every_prompt_of_the_bank_is_recorded_in_both_languages() {
-    let there = names();
+    let there = names(None);
     let mut missing = Vec::new();
     for language in LANGUAGES {
-        for key in prompts(language) {
+        for key in prompts("bank", language).values().flat_map(Prompt::recordings) {
             if !there.contains(format!("{language}/{key}").as_str()) {
                 missing.push(format!("{language}/{key}"));
             }
@@ -146,29 +155,78 @@ fn every_prompt_of_the_bank_is_recorded_in_both_languages() {
 }
 
 #[test]
-fn both_catalogues_have_the_same_keys_and_parts() {
-    assert_eq!(prompts("en-GB"), prompts("es-ES"));
+fn the_other_examples_record_what_the_bank_does_not_say_and_nothing_twice() {
+    let mut wrong = Vec::new();
+    for (application, language) in OTHERS.iter().flat_map(|of| LANGUAGES.map(|language| (of, language))) {
+        let own = names(Some(application));
+        let shared = prompts("bank", language);
+        for (key, prompt) in prompts(application, language) {
+            let is_shared = shared.get(&key).is_some_and(|said| said.literals == prompt.literals);
+            for name in prompt.recordings() {
+                if own.contains(format!("{language}/{name}").as_str()) == is_shared {
+                    wrong.push(format!("{application}: {language}/{name}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "neither own nor shared, or both: {wrong:?}");
 }
 
-/// The names of the recordings that a catalogue asks for: `key`, or `key-1`, `key-2` … around placeholders.
-fn prompts(language: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("flows/bank/prompts/{language}.yaml"));
+#[test]
+fn no_recording_of_an_example_is_left_over() {
+    for application in OTHERS {
+        let mut wanted = BTreeSet::new();
+        for language in LANGUAGES {
+            let prompts = prompts(application, language);
+            wanted.extend(prompts.values().flat_map(Prompt::recordings).map(|name| format!("{language}/{name}")));
+        }
+        let left: Vec<&str> =
+            names(Some(application)).into_iter().filter(|name| !wanted.contains(*name)).collect();
+        assert!(left.is_empty(), "{application}: {left:?}");
+    }
+}
+
+#[test]
+fn both_catalogues_have_the_same_keys_and_parts() {
+    for application in OTHERS.into_iter().chain(["bank"]) {
+        let [first, second] = LANGUAGES.map(|language| {
+            let prompts = prompts(application, language);
+            prompts.values().flat_map(Prompt::recordings).collect::<BTreeSet<_>>()
+        });
+        assert_eq!(first, second, "{application}");
+    }
+}
+
+/// What is recorded of a prompt: the text around its placeholders.
+struct Prompt {
+    key: String,
+    literals: Vec<String>,
+}
+
+impl Prompt {
+    /// `key`, or `key-1`, `key-2` … around placeholders.
+    fn recordings(&self) -> Vec<String> {
+        if self.literals.len() == 1 {
+            return vec![self.key.clone()];
+        }
+        let spoken = self.literals.iter().filter(|literal| literal.contains(char::is_alphanumeric)).count();
+        (1..=spoken).map(|number| format!("{}-{number}", self.key)).collect()
+    }
+}
+
+/// A catalogue, by key.
+fn prompts(application: &str, language: &str) -> BTreeMap<String, Prompt> {
+    let path = root().join(format!("flows/{application}/prompts/{language}.yaml"));
     let text = fs::read_to_string(path).expect("the catalogue");
     let all: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
     let prompts = all["prompts"].as_object().expect("prompts");
-    let mut names = Vec::new();
-    for (key, value) in prompts {
+    let read = |(key, value): (&String, &serde_json::Value)| {
         let text = value.as_str().or_else(|| value["text"].as_str()).expect("a text");
-        let literals = literals(text);
-        if literals.len() == 1 {
-            names.push(key.clone());
-            continue;
-        }
-        let spoken = literals.iter().filter(|literal| literal.contains(char::is_alphanumeric)).count();
-        names.extend((1..=spoken).map(|number| format!("{key}-{number}")));
-    }
-    names.sort();
-    names
+        let literals = literals(text).into_iter().map(str::to_owned).collect();
+        (key.clone(), Prompt { key: key.clone(), literals })
+    };
+    // Texts that are sent and not spoken.
+    prompts.iter().filter(|(key, _)| !key.ends_with("_sms")).map(read).collect()
 }
 
 /// The text around `${…}`.
@@ -185,7 +243,7 @@ fn literals(text: &str) -> Vec<&str> {
 
 #[test]
 fn every_word_that_a_value_is_spoken_with_is_recorded() {
-    let there = names();
+    let there = names(None);
     let mut wanted: Vec<String> = [
         "tones/beep",
         "tones/ringback",
@@ -206,7 +264,7 @@ fn every_word_that_a_value_is_spoken_with_is_recorded() {
 
 #[test]
 fn every_spoken_value_can_be_played() {
-    let there = names();
+    let there = names(None);
     let mut missing = BTreeSet::new();
     for language in LANGUAGES {
         let speaker = Speaker::new(language);

@@ -1,8 +1,10 @@
 """Makes the recordings of one language from the catalogue and the words. See README.md beside this file.
 
 Usage: prompts.py LANGUAGE CATALOGUE MODEL.onnx VOCABULARY.json VOICES_FOLDER AUDIO_FOLDER [KEY …]
+       prompts.py --beside CATALOGUE_OF_THE_SHARED LANGUAGE CATALOGUE … (as above)
 
-Without keys, what is there already is left alone.
+Without keys, what is there already is left alone. `--beside`: for an application that has recordings of its
+own only for what the shared catalogue lacks or says in other words.
 """
 
 from pathlib import Path
@@ -35,9 +37,10 @@ STYLES = {
 SHORT = 12
 # What the phonemizer would read wrongly.
 READ_AS = {
-    "en-GB": {"PIN": "pin", "Countersign": "counter sign"},
+    "en-GB": {"PIN": "pin", "Countersign": "counter sign", "I T ": "eye tee "},
     # A breath before it keeps a vowel at the start clean.
-    "es-ES": {"Example Bank": "Egsámpol Bank"} | {f"^{word}$": f", {word}" for word in "uno una un ocho once".split()},
+    "es-ES": {"Example Bank": "Egsámpol Bank", "Example Limited": "Egsámpol Límited", "Riverside": "Ríversaid"}
+    | {f"^{word}$": f", {word}" for word in "uno una un ocho once".split()},
 }
 
 
@@ -81,10 +84,24 @@ def forms(plural):
         at = end + 1
 
 
-def recordings(language, catalogue):
-    """Name and text of every recording, the prompts first."""
+def texts(catalogue):
+    """The prompts that are spoken, by key."""
     for key, text in yaml.safe_load(catalogue.read_text())["prompts"].items():
-        text = text if isinstance(text, str) else text["text"]
+        if not key.endswith("_sms"):
+            yield key, text if isinstance(text, str) else text["text"]
+
+
+def recorded(text):
+    """What is recorded of a text: all but its values."""
+    return [segment if segment[0] != "value" else None for segment in split(text)]
+
+
+def recordings(language, catalogue, shared=None):
+    """Name and text of every recording, the prompts first; the words only where they are shared."""
+    there = {} if shared is None else dict(texts(shared))
+    for key, text in texts(catalogue):
+        if key in there and recorded(there[key]) == recorded(text):
+            continue
         segments = list(split(text))
         if [kind for kind, _ in segments] == ["text"]:
             yield key, text
@@ -99,7 +116,8 @@ def recordings(language, catalogue):
                 for at, stretch in enumerate(said, start=1):
                     suffix = f"-{at}" if len(said) > 1 else ""
                     yield f"{key}-{number}-{form}{suffix}", stretch.strip().lstrip(".,; ")
-    yield from words.of(language).items()
+    if shared is None:
+        yield from words.of(language).items()
 
 
 def phonemes(text, language):
@@ -142,9 +160,9 @@ class Voice:
         return self.session.run(None, inputs)[0].ravel().astype(np.float64)
 
 
-def main(language, catalogue, model, vocabulary, voices, audio, *only):
+def main(language, catalogue, model, vocabulary, voices, audio, *only, shared=None):
     voice = Voice(language, Path(model), Path(vocabulary), Path(voices))
-    for name, text in recordings(language, Path(catalogue)):
+    for name, text in recordings(language, Path(catalogue), shared):
         path = Path(audio) / language / f"{name}.wav"
         if (name not in only) if only else path.exists():
             continue
@@ -157,4 +175,7 @@ def main(language, catalogue, model, vocabulary, voices, audio, *only):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "--beside":
+        main(*sys.argv[3:], shared=Path(sys.argv[2]))
+    else:
+        main(*sys.argv[1:])

@@ -36,6 +36,9 @@ pub(super) struct House {
     pub(super) app: Arc<Application>,
     pub(super) vault: Vault,
     pub(super) services: Services,
+    notify_fails: bool,
+    /// What becomes of a message that is left.
+    message: MessageReply,
     queue_full: bool,
     synthetic: Option<u8>,
     calls: u64,
@@ -50,6 +53,12 @@ impl House {
             app: Arc::clone(app),
             vault: Vault::new(Arc::clone(&app.policy), fixture),
             services: Services::new(fixture),
+            notify_fails: fixture.facts.get("notify").is_some_and(|state| state == "failed"),
+            message: match fixture.facts.get("message").map(String::as_str) {
+                Some("empty") => MessageReply::Empty,
+                Some("failed") => MessageReply::Failed,
+                _ => MessageReply::Saved,
+            },
             queue_full: fixture.facts.get("queue").is_some_and(|state| state == "full"),
             synthetic: fixture.voice.get("synthetic").copied(),
             calls: 0,
@@ -212,7 +221,7 @@ impl<'w> World<'w> {
             // Whoever is asked for a message leaves one: of five seconds, or until they press its key.
             Output::Listen(ask, listen) => {
                 self.listening = Some(ask);
-                let left = Event::Answer(ask, Answer::Message(MessageReply::Saved), None);
+                let left = Event::Answer(ask, Answer::Message(self.house.message), None);
                 self.later(listen.max.min(MESSAGE), left);
             }
             Output::StopListening => {
@@ -220,7 +229,7 @@ impl<'w> World<'w> {
                     let done = |event: &Event| matches!(event, Event::Answer(other, ..) if *other == ask);
                     if self.pending.iter().any(|(.., event)| done(event)) {
                         self.pending.retain(|(.., event)| !done(event));
-                        self.later(SETUP, Event::Answer(ask, Answer::Message(MessageReply::Saved), None));
+                        self.later(SETUP, Event::Answer(ask, Answer::Message(self.house.message), None));
                     }
                 }
             }
@@ -294,7 +303,7 @@ impl<'w> World<'w> {
             Question::Notify(message) => {
                 let told = format!("sends the message {}", message.template);
                 self.transcript.add(self.at(), "flow", told);
-                self.later(SETUP, Event::Answer(ask, Answer::Notified(true), None));
+                self.later(SETUP, Event::Answer(ask, Answer::Notified(!self.house.notify_fails), None));
             }
             Question::Lookup(lookup) => {
                 self.leaks.lookup(&lookup);

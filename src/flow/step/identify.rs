@@ -15,7 +15,7 @@ pub(super) const SPEC: Spec = Spec {
     summary: "Looks up who the caller claims to be, by their number or by an account number. It proves nothing. A service that is asked gives the subject's identifier; what the subject can prove itself by is in the engine's own store.",
     argument: Shape::Text,
     fields: &[
-        FieldSpec::required("by", Shape::Text, "`caller_id`, or a variable of class personal with an account number"),
+        FieldSpec::required("by", Shape::Text, "`caller_id`, or a variable of class personal with an account number (with a `service`, a date too)"),
         FieldSpec::optional("service", Shape::Text, "where to look: `subjects`, the engine's own store, when left out; or a `service.call` whose reply has the subject's identifier, in the field named like the subject or in its only one"),
         FieldSpec::optional("timeout", Shape::Duration, "how long the service may take; 3s when left out"),
         FieldSpec::optional("same_reply", Shape::Flag, "`true`: someone unknown goes on like someone known and fails later in the same words and time; then `one` and `none` lead to the same place"),
@@ -211,7 +211,9 @@ fn by(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<IdentifyBy> 
     let var = step.build.var(node)?;
     let shared = step.build.shared;
     let about = shared.var(var)?;
-    if !matches!(about.ty, Type::Digits | Type::Text) {
+    // What a service is asked by is its own affair: a date of birth, for instance.
+    let own = step.get("service").is_some_and(|node| node.text() != "subjects");
+    if !matches!(about.ty, Type::Digits | Type::Text) && !(own && about.ty == Type::Date) {
         step.error("E181", &node.place, format!("`{}` is {}, not an account number", about.name, about.ty), "use a variable of `type: digits`");
         return None;
     }
