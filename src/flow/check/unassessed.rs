@@ -50,8 +50,7 @@ impl Walk<'_> {
         let (app, Some(mut assessed)) = (self.app, self.at.get(&id).copied()) else { return };
         for step in app.block(id).into_iter().flat_map(|block| &block.steps) {
             self.step(step, assessed, tell);
-            // A sub-flow that assesses the risk does so on the way to its end.
-            assessed |= matches!(step.kind, StepKind::RiskStep(_)) && step.when.is_none();
+            assessed |= step.when.is_none() && assesses(app, step);
         }
     }
 
@@ -80,5 +79,20 @@ impl Walk<'_> {
                 }
             }
         }
+    }
+}
+
+/// Whether the risk is assessed for certain once this step is past: it does so, or it runs a sub-flow that begins
+/// with it.
+fn assesses(app: &Application, step: &Step) -> bool {
+    match &step.kind {
+        StepKind::RiskStep(_) => true,
+        StepKind::Run(run) => {
+            let entry = app.flow(run.flow).and_then(|flow| app.block(flow.entry));
+            let steps = entry.map(|block| block.steps.as_slice()).unwrap_or_default();
+            let straight = steps.iter().take_while(|step| step.kind.arms().is_empty());
+            straight.filter(|step| step.when.is_none()).any(|step| assesses(app, step))
+        }
+        _ => false,
     }
 }

@@ -112,7 +112,7 @@ pub struct Lookup {
     /// What it is given, by name.
     pub arguments: Vec<(String, String)>,
     /// A card, under the name of the argument that takes it; only for a service that accepts cards.
-    pub card: Option<(String, CardData)>,
+    pub card: Option<(String, Box<CardData>)>,
     /// The same for every repetition of one order, so that it is carried out once.
     pub idempotency: Option<String>,
     /// The proof that a protected call demands; the driver refuses a protected call without it.

@@ -89,7 +89,7 @@ impl FlowRun {
             let name = step.idempotency.and_then(|expr| scope.value(expr).as_text());
             format!("{}-{}", name.unwrap_or_else(|| self.facts.call.to_string()), self.payments + 1)
         });
-        let card = step.card.and_then(|name| Some((name.to_owned(), self.card.take()?)));
+        let card = step.card.and_then(|name| Some((name.to_owned(), Box::new(self.card.take()?))));
         if step.card.is_some() && card.is_none() {
             return self.take(now, Exit::Outcome("unavailable"));
         }

@@ -114,7 +114,8 @@ impl FlowRun {
         match &self.state {
             State::Saying(saying) if saying.play == play => {
                 // A key pressed during a prompt that nothing interrupts acts when it is over.
-                if !(saying.hears_always() && self.kept_always(now)) {
+                let acted = saying.hears_always() && self.kept_always(now);
+                if !acted {
                     self.said(now);
                 }
             }

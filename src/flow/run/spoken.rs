@@ -32,7 +32,8 @@ impl FlowRun {
         match &self.state {
             State::Saying(saying) if saying.interrupt() == Interrupt::KeysAndSpeech => {
                 // Said into a prompt that a question follows: kept for it, like keys typed ahead.
-                if sure(&spoken) && self.question_follows() {
+                let kept = sure(&spoken) && self.question_follows();
+                if kept {
                     self.words = Some(spoken);
                     self.trace(TraceEvent::Interrupted);
                     self.stop_playing();
