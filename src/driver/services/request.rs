@@ -209,7 +209,7 @@ impl Values<'_> {
                 flag @ ("true" | "false") => out.push_str(flag),
                 _ => return Err(NotBuilt::Unfit { argument: name.clone(), place: "a truth" }),
             },
-            JsonTemplate::Card => card(self.lookup.card.as_ref().map(|(_, card)| card), out)?,
+            JsonTemplate::Card => card(self.lookup.card.as_ref().map(|(_, card)| &**card), out)?,
             JsonTemplate::Object(fields) => {
                 out.push('{');
                 for (at, (name, value)) in fields.iter().enumerate() {

@@ -115,7 +115,7 @@ fn numbers_and_cards_go_as_they_are_declared() {
     assert_eq!(build(&service, &request, &lookup).err(), Some(NotBuilt::NoCard));
     let secret = |text: &str| Secret::new(text.to_owned());
     let card = CardData { number: secret("4111111111111111"), expiry: secret("1230"), cvv: secret("") };
-    lookup.card = Some(("card".into(), card));
+    lookup.card = Some(("card".into(), Box::new(card)));
     lookup.idempotency = Some("call-1".into());
     let built = build(&service, &request, &lookup).expect("a request");
     assert_eq!(built.headers, [("Idempotency-Key".to_owned(), "call-1".to_owned())]);
