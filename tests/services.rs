@@ -139,7 +139,7 @@ fn a_card_goes_where_cards_are_accepted_once() {
         let secret = |text: &str| Secret::new(text.to_owned());
         charge.card = Some((
             "card".into(),
-            CardData { number: secret(number), expiry: secret("1230"), cvv: secret("123") },
+            Box::new(CardData { number: secret(number), expiry: secret("1230"), cvv: secret("123") }),
         ));
         charge.idempotency = Some("call-7".into());
         assert_eq!(pay.ask_for(charge), expected);
