@@ -24,6 +24,8 @@ pub struct Played {
     pub time: Duration,
     /// How long the longest call was.
     pub longest: Duration,
+    /// What happened in it that does not happen in a real call.
+    pub unreal: Option<&'static str>,
     /// The transcript of every call of the first repetition.
     pub transcripts: Vec<Transcript>,
 }
@@ -45,7 +47,7 @@ pub fn play(
     start: Instant,
     coverage: &mut Coverage,
 ) -> Played {
-    let mut played = Played { problems: Vec::new(), calls: 0, time: Duration::ZERO, longest: Duration::ZERO, transcripts: Vec::new() };
+    let mut played = Played { problems: Vec::new(), calls: 0, time: Duration::ZERO, longest: Duration::ZERO, unreal: None, transcripts: Vec::new() };
     let mut audible = Vec::new();
     let mut leaks = Leaks::new(&file.never_leaks);
     for run in &test.runs {
@@ -116,6 +118,7 @@ impl Players<'_> {
                 played.problems.push(problem(test, run, &failure, transcript));
                 return audible;
             }
+            played.unreal = played.unreal.or(house.unreal);
             played.transcripts.push(transcript);
             audible.push(heard);
         }

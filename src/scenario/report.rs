@@ -45,6 +45,8 @@ pub struct Tested {
     pub time: Duration,
     /// How long the longest of them took.
     pub longest: Duration,
+    /// What happened in it that does not happen in a real call.
+    pub unreal: Option<&'static str>,
 }
 
 /// Which tests to run, and how often.
@@ -88,6 +90,7 @@ impl Report {
                     let played = play(app, sounds, file, test, start, &mut coverage);
                     tested.calls += played.calls;
                     tested.time += played.time;
+                    tested.unreal = tested.unreal.or(played.unreal);
                     tested.longest = tested.longest.max(played.longest);
                     tested.problems = played.problems;
                     if !tested.problems.is_empty() {
@@ -224,6 +227,7 @@ impl Tested {
             calls: 0,
             time: Duration::ZERO,
             longest: Duration::ZERO,
+            unreal: None,
         }
     }
 

@@ -208,6 +208,8 @@ impl Seen {
             "hand_off" => {
                 Self::HandOff { verb: text("verb"), state: text("state"), agent: optional("agent") }
             }
+            "risk" => Self::Fact { name: "risk.band".to_owned(), value: text("band") },
+            "consent" => Self::Other(format!("consent {}: {}", text("purpose"), text("answer"))),
             "audit" => Self::Audit(text("name")),
             "finished" => Self::Finished(text("cause")),
             "notice" => Self::Other(format!("notice {} was heard", text("prompt"))),

@@ -36,11 +36,12 @@ pub(super) struct House {
     pub(super) app: Arc<Application>,
     pub(super) vault: Vault,
     pub(super) services: Services,
-    notify_fails: bool,
-    /// What becomes of a message that is left.
-    message: MessageReply,
     queue_full: bool,
     synthetic: Option<u8>,
+    message: MessageReply,
+    notifies: bool,
+    /// Something happened that does not happen in a real call: what.
+    pub(super) unreal: Option<&'static str>,
     calls: u64,
     chance: Entropy,
     now: Instant,
@@ -53,14 +54,15 @@ impl House {
             app: Arc::clone(app),
             vault: Vault::new(Arc::clone(&app.policy), fixture),
             services: Services::new(fixture),
-            notify_fails: fixture.facts.get("notify").is_some_and(|state| state == "failed"),
+            queue_full: fixture.facts.get("queue").is_some_and(|state| state == "full"),
+            synthetic: fixture.voice.get("synthetic").copied(),
             message: match fixture.facts.get("message").map(String::as_str) {
                 Some("empty") => MessageReply::Empty,
                 Some("failed") => MessageReply::Failed,
                 _ => MessageReply::Saved,
             },
-            queue_full: fixture.facts.get("queue").is_some_and(|state| state == "full"),
-            synthetic: fixture.voice.get("synthetic").copied(),
+            notifies: fixture.facts.get("notify").is_none_or(|state| state != "failed"),
+            unreal: None,
             calls: 0,
             chance: Entropy::from_seed([7; 32]),
             now: start,
@@ -244,6 +246,9 @@ impl<'w> World<'w> {
                     seen => self.transcript.lines_of(at, seen),
                 }
                 self.leaks.trace(&event);
+                if matches!(&seen, Seen::Step { verb, .. } if matches!(verb.as_str(), "card" | "pay")) {
+                    self.house.unreal = Some("no cards are taken by a real call of this version");
+                }
                 self.coverage.note(&seen);
                 self.news.push_back(seen);
             }
@@ -303,7 +308,11 @@ impl<'w> World<'w> {
             Question::Notify(message) => {
                 let told = format!("sends the message {}", message.template);
                 self.transcript.add(self.at(), "flow", told);
-                self.later(SETUP, Event::Answer(ask, Answer::Notified(!self.house.notify_fails), None));
+                let taken = self.house.notifies;
+                if taken {
+                    self.house.unreal = Some("no message is sent by a real call of this version");
+                }
+                self.later(SETUP, Event::Answer(ask, Answer::Notified(taken), None));
             }
             Question::Lookup(lookup) => {
                 self.leaks.lookup(&lookup);

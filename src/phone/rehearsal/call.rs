@@ -1,12 +1,15 @@
 //! One real call of a rehearsal: the stage that a script is played on.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::agent::Order;
 use super::site::{Enrolled, Site};
+use crate::audio::Clip;
+use crate::audio::tone::{Tone, render};
 use crate::auth::FactorId;
 use crate::driver::os;
 use crate::phone::{Phone, PhoneConfig, PhoneEvent};
@@ -48,6 +51,8 @@ const REACTION: Duration = Duration::from_millis(400);
 /// How long a judgement and what follows it may take to be told.
 const MOMENT: Duration = Duration::from_millis(900);
 const RINGS: Duration = Duration::from_secs(15);
+/// How long a caller speaks who leaves a message.
+const MESSAGE: Duration = Duration::from_secs(3);
 const SLICE: Duration = Duration::from_millis(50);
 
 impl<'s> LiveCall<'s> {
@@ -130,6 +135,10 @@ impl<'s> LiveCall<'s> {
         match &seen {
             Seen::Prompt(prompt) => self.prompts.push(prompt.clone()),
             Seen::Asks(asked) => self.secret = asked.factor.is_some(),
+            Seen::Fact { name, value } if name == "message" && value == "listening" && self.site.speaks => {
+                let voice = Clip::from_pcm(&render(Tone::Beep, MESSAGE));
+                self.phone.play(self.session, vec![Arc::new(voice)], false);
+            }
             _ => {}
         }
         self.news.push_back(seen);

@@ -85,12 +85,14 @@ impl Rehearsal {
             "the faults of its line are simulated"
         } else if fixtures().any(|fixture| !fixture.voice.is_empty()) {
             "what a comparison of voices says is given"
-        } else if fixtures().any(|fixture| fixture.facts.keys().any(|fact| fact != "queue")) {
+        } else if fixtures().any(|fixture| fixture.facts.iter().any(|(fact, state)| !possible(fact, state))) {
             "a state of the world is given that no deployment can be put into"
         } else if acts().any(|act| matches!(act.verb, Verb::Says { .. })) {
             "nothing listens to words in a real call of this version"
         } else if test.calls.iter().any(|call| call.attestation.is_some()) {
             "what the network says of a number is given"
+        } else if let Some(unreal) = tested.unreal {
+            unreal
         } else if tested.longest > self.longest {
             return Some(format!(
                 "a call of it takes {} in real time",
@@ -101,6 +103,11 @@ impl Rehearsal {
         };
         Some(why.to_owned())
     }
+}
+
+/// Whether a deployment can be put into a state of the world.
+fn possible(fact: &str, state: &str) -> bool {
+    matches!((fact, state), ("queue", _) | ("message", "saved" | "empty") | ("notify", "failed"))
 }
 
 /// What went otherwise than written, how many calls were made, how long they took.

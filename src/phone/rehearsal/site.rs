@@ -34,6 +34,8 @@ pub(super) struct Site {
     pub(super) people: Vec<Enrolled>,
     pub(super) services: Arc<Answering>,
     pub(super) agent: Agent,
+    /// Whether a caller who is asked for a message leaves one.
+    pub(super) speaks: bool,
     leaks: RefCell<Leaks>,
     /// One-time codes that were pressed: each counts once.
     pub(super) used: RefCell<Vec<String>>,
@@ -118,6 +120,7 @@ impl Site {
             services,
             agent,
             leaks: RefCell::new(Leaks::new(&file.never_leaks)),
+            speaks: fixture.facts.get("message").is_none_or(|state| state == "saved"),
             used: RefCell::default(),
             rtp: phones,
         })

@@ -29,6 +29,9 @@ pub(crate) const EXPECTED: [&str; 16] = [
     "update",
 ];
 
+/// Facts of a call that are told as they change.
+const FACTS: [&str; 6] = ["recording", "message", "risk.band", "listen_in", "digit_log", "wiped"];
+
 /// Why calls end, as traces tell it.
 const CAUSES: [&str; 5] = ["normal", "busy", "rejected", "fault", "caller_gone"];
 
@@ -69,6 +72,13 @@ impl Reader<'_> {
             "no_audit" => return self.events(value).into_iter().map(Want::NoAudit).collect(),
             "asked" | "update" => return self.called(value).into_iter().map(Want::Asked).collect(),
             "not_asked" => return self.called(value).into_iter().map(Want::NotAsked).collect(),
+            name if FACTS.contains(&name) && !names.variables.contains_key(name) => {
+                let value = match value.scalar() {
+                    Some(_) => self.scalar(value, name),
+                    None => Some(self.texts(value, name).join(", ")),
+                };
+                value.map(|value| Want::Fact { name: name.to_owned(), value })
+            }
             name => self.variable(key, name, value, after),
         }
         .into_iter()
@@ -88,7 +98,7 @@ impl Reader<'_> {
             None => {
                 let what = if after { "what comes of a call" } else { "what is expected" };
                 let public = self.names.variables.iter().filter(|(_, public)| **public).map(|(name, _)| name.as_str());
-                let known = EXPECTED.into_iter().chain(public);
+                let known = EXPECTED.into_iter().chain(FACTS).chain(public);
                 let help = suggestion(name, known, "it can be");
                 let message = format!("`{name}` is not {what} in any test");
                 self.findings.push(Diagnostic::error("E306", Some(key.place.clone()), message).help(help));

@@ -12,7 +12,7 @@ use super::super::document::{Fixture, Person, Reply, ReplyKind};
 use super::Reader;
 
 /// Words of a fixture that are not a service's call.
-const WORDS: [&str; 6] = ["enrolled", "voice", "vault", "queue", "notify", "message"];
+const WORDS: [&str; 6] = ["enrolled", "voice", "vault", "queue", "message", "notify"];
 
 impl Reader<'_> {
     pub(super) fn fixtures(&mut self, node: Option<&Node>) -> BTreeMap<String, Fixture> {
@@ -61,8 +61,8 @@ impl Reader<'_> {
                 "voice" => self.voice(value, into),
                 "vault" => self.fact(key, value, &["unavailable"], into),
                 "queue" => self.fact(key, value, &["full", "empty"], into),
-                "notify" => self.fact(key, value, &["failed"], into),
-                "message" => self.fact(key, value, &["empty", "failed"], into),
+                "message" => self.fact(key, value, &["saved", "empty", "failed"], into),
+                "notify" => self.fact(key, value, &["sent", "failed"], into),
                 call if self.names.calls.contains_key(call) => {
                     let fields = self.names.calls.get(call).cloned().unwrap_or_default();
                     if let Some(reply) = self.reply(value, call, &fields) {
