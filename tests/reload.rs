@@ -6,7 +6,7 @@
 mod light;
 mod site;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,17 +17,12 @@ use countersign::driver::os;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::versions::{Change, ReloadError};
 use countersign::flow::document::Does;
-use countersign::phone::{Phone, PhoneConfig, PhoneEvent};
 use countersign::sip::SessionId;
 use countersign::sip::timers::TimerConfig;
-use countersign::units::Digit;
 use light::Light;
+use light::callers::{Callers, hash};
 use serde_json::Value;
 use site::{Folder, Handset, IN_TIME, SOON, Site, Stage};
-
-fn hash(deployment: &Deployment) -> String {
-    deployment.application().hash.to_string()
-}
 
 /// The records of a deployment, by the number that was dialled.
 fn records(deployment: &Deployment) -> HashMap<String, Value> {
@@ -40,80 +35,6 @@ fn records(deployment: &Deployment) -> HashMap<String, Value> {
 fn blocks(record: &Value) -> Vec<&str> {
     let events = record["events"].as_array().expect("events").iter();
     events.filter(|event| event["event"] == "block").filter_map(|event| event["block"].as_str()).collect()
-}
-
-/// Callers on one telephone, each with the version that they must be served by.
-struct Callers {
-    phone: Phone,
-    open: HashMap<SessionId, (String, String)>,
-    answered: BTreeSet<SessionId>,
-    /// Calls that ended though their callers did not hang up.
-    dropped: Vec<String>,
-    leaving: bool,
-}
-
-impl Callers {
-    fn new() -> Self {
-        let config = PhoneConfig { wants_trace: false, ..PhoneConfig::loopback("callers", 58_000..=59_999) };
-        let phone = Phone::new(config).expect("a phone");
-        Self { phone, open: HashMap::new(), answered: BTreeSet::new(), dropped: Vec::new(), leaving: false }
-    }
-
-    fn dial(&mut self, deployment: &Deployment, number: usize) {
-        let name = format!("caller{number}");
-        let session = self.phone.dial(&format!("sip:{name}@{}", deployment.sip)).expect("dialled");
-        self.open.insert(session, (name, hash(deployment)));
-    }
-
-    /// Lets things happen until `done`; says whether it came to that in time.
-    fn until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
-        let deadline = os::now() + limit;
-        while !done(self) {
-            if os::now() >= deadline {
-                return false;
-            }
-            let slice = os::now() + Duration::from_millis(5);
-            while let Some(event) = self.phone.next(slice) {
-                self.happened(&event);
-            }
-        }
-        true
-    }
-
-    fn happened(&mut self, event: &PhoneEvent) {
-        match *event {
-            PhoneEvent::Answered(session) => {
-                self.phone.listen(session, false);
-                self.answered.insert(session);
-            }
-            PhoneEvent::Failed(session, _) => self.dropped.push(self.open[&session].0.clone()),
-            PhoneEvent::Ended(session, _) => {
-                if let Some((name, _)) = self.open.get(&session).filter(|_| !self.leaving) {
-                    self.dropped.push(name.clone());
-                }
-                self.answered.remove(&session);
-            }
-            _ => {}
-        }
-    }
-
-    fn all_answered(&mut self) {
-        assert!(self.until(IN_TIME, |this| this.answered.len() == this.open.len()), "all are answered");
-    }
-
-    fn press(&mut self, session: SessionId, key: char) {
-        self.phone.press(session, &[Digit::from_char(key).expect("a key")]);
-    }
-
-    /// All hang up; returns the version that each must have been served by.
-    fn leave(&mut self) -> BTreeMap<String, String> {
-        self.leaving = true;
-        for session in self.open.keys().copied().collect::<Vec<_>>() {
-            self.phone.hang_up(session);
-        }
-        assert!(self.until(SOON, |this| this.answered.is_empty()), "all calls end");
-        self.open.drain().map(|(_, expected)| expected).collect()
-    }
 }
 
 fn deployment(folder: &Folder, application: &Light) -> Deployment {

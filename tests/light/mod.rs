@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod callers;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -38,7 +38,7 @@ pub enum Reply {
     /// To [`Request::Status`].
     Status(Box<Status>),
     /// The change is made: every shard serves it.
-    Applied(AppliedChange),
+    Applied(Box<AppliedChange>),
     /// No new calls are taken from now on.
     Draining {
         /// Calls that run.

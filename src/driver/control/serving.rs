@@ -152,7 +152,7 @@ fn answer(versions: &Versions, request: Request) -> Reply {
         Request::Back => Change::Back,
     };
     match versions.apply(change) {
-        Ok(applied) => Reply::Applied(told(versions, &applied)),
+        Ok(applied) => Reply::Applied(Box::new(told(versions, &applied))),
         Err(error) => {
             let findings = match &error {
                 ReloadError::Application(ApplicationError::Check(found)) => findings(found),
