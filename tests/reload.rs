@@ -1,5 +1,8 @@
 //! A new version under running calls, over real sockets: none is dropped, none changes version, a bad one is
 //! refused, and nothing is left of a version when its last call ends.
+//!
+//! `cargo test` does it with a small crowd. With `COUNTERSIGN_PEERS=1`, in a release build, it is 100 reloads
+//! under 200 calls.
 
 #![expect(clippy::print_stdout, reason = "a load test shows its figures")]
 
@@ -8,8 +11,8 @@ mod site;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign::driver::application::ApplicationSource;
@@ -37,6 +40,16 @@ fn blocks(record: &Value) -> Vec<&str> {
     events.filter(|event| event["event"] == "block").filter_map(|event| event["block"].as_str()).collect()
 }
 
+fn in_full() -> bool {
+    std::env::var_os("COUNTERSIGN_PEERS").is_some_and(|value| value == "1")
+}
+
+/// The tests with many calls share ports and processors.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn deployment(folder: &Folder, application: &Light) -> Deployment {
     let settings = ServeSettings {
         application: ApplicationSource::Folder(application.path().to_owned()),
@@ -52,8 +65,9 @@ fn deployment(folder: &Folder, application: &Light) -> Deployment {
 }
 
 #[test]
-fn a_hundred_reloads_under_two_hundred_calls_drop_none_and_none_changes_its_version() {
-    let (calls, reloads) = (200, 100);
+fn reloads_under_running_calls_drop_none_and_none_changes_its_version() {
+    let _turn = alone();
+    let (calls, reloads) = if in_full() { (200, 100) } else { (40, 25) };
     let folder = Folder::new("reloads");
     let light = Light::in_folder(&folder.file("app"));
     let site = deployment(&folder, &light);
@@ -116,6 +130,7 @@ fn a_hundred_reloads_under_two_hundred_calls_drop_none_and_none_changes_its_vers
 
 #[test]
 fn a_version_goes_from_memory_with_its_last_call() {
+    let _turn = alone();
     let folder = Folder::new("freed");
     let light = Light::in_folder(&folder.file("app"));
     let site = deployment(&folder, &light);
@@ -141,6 +156,7 @@ fn a_version_goes_from_memory_with_its_last_call() {
 
 #[test]
 fn a_trial_gets_its_share_of_new_calls_and_ends_both_ways() {
+    let _turn = alone();
     let folder = Folder::new("trial");
     let light = Light::in_folder(&folder.file("app"));
     let other = Light::in_folder(&folder.file("other"));
@@ -202,9 +218,11 @@ fn a_trial_gets_its_share_of_new_calls_and_ends_both_ways() {
 /// was served while they called.
 #[test]
 fn a_call_that_begins_during_a_reload_gets_one_version_whole() {
+    let _turn = alone();
     let folder = Folder::new("set-up");
     let light = Light::in_folder(&folder.file("app"));
     let site = deployment(&folder, &light);
+    let calls = if in_full() { 150 } else { 40 };
     let mut callers = Callers::new();
     let done = AtomicBool::new(false);
     let versions = std::thread::scope(|scope| {
@@ -218,7 +236,7 @@ fn a_call_that_begins_during_a_reload_gets_one_version_whole() {
             }
             versions
         });
-        for number in 0..150 {
+        for number in 0..calls {
             callers.dial(&site, number);
             callers.until(Duration::from_millis(8), |_| false);
         }
@@ -247,16 +265,17 @@ fn a_call_that_begins_during_a_reload_gets_one_version_whole() {
         assert!(blocks.contains(&"own") && !blocks.contains(&"foreign"), "{name}: {blocks:?}");
     }
     println!(
-        "{} reloads under 150 calls as they came; {later} came in the middle of one",
+        "{} reloads under {calls} calls as they came; {later} came in the middle of one",
         versions.len() - 1
     );
-    assert!(versions.len() > 10);
+    assert!(versions.len() > 2);
     site.stop();
 }
 
 /// An editor that empties a file before it writes it, and a copy that takes its time.
 #[test]
 fn files_that_are_being_written_are_never_served_by_halves() {
+    let _turn = alone();
     let folder = Folder::new("writing");
     let light = Light::in_folder(&folder.file("app"));
     let site = deployment(&folder, &light);
@@ -286,6 +305,7 @@ fn files_that_are_being_written_are_never_served_by_halves() {
 /// Somebody in the queue, and then with an agent, while versions change.
 #[test]
 fn who_waits_and_who_talks_keeps_their_version() {
+    let _turn = alone();
     let folder = Folder::new("handoff");
     let light = Light::in_folder(&folder.file("app"));
     let agent = Handset::agent();
@@ -322,6 +342,7 @@ fn who_waits_and_who_talks_keeps_their_version() {
 
 #[test]
 fn settings_come_with_a_reload_and_a_missing_queue_is_refused() {
+    let _turn = alone();
     let folder = Folder::new("settings");
     let light = Light::in_folder(&folder.file("app"));
     let site = deployment(&folder, &light);
@@ -357,6 +378,7 @@ fn settings_come_with_a_reload_and_a_missing_queue_is_refused() {
 
 #[test]
 fn a_folder_that_goes_a_link_that_turns_and_a_second_write_do_no_harm() {
+    let _turn = alone();
     let folder = Folder::new("files");
     let [one, two] = ["one", "two"].map(|name| Light::in_folder(&folder.file(name)));
     two.write(2);
@@ -385,6 +407,7 @@ fn a_folder_that_goes_a_link_that_turns_and_a_second_write_do_no_harm() {
 
 #[test]
 fn a_reload_never_sees_half_of_a_deployment_by_link_nor_two_halves_of_two() {
+    let _turn = alone();
     let folder = Folder::new("halves");
     let [one, two] = ["one", "two"].map(|name| Light::in_folder(&folder.file(name)));
     two.write(2);
@@ -429,6 +452,7 @@ fn a_reload_never_sees_half_of_a_deployment_by_link_nor_two_halves_of_two() {
 
 #[test]
 fn reloads_at_once_are_made_one_after_the_other_and_none_while_draining() {
+    let _turn = alone();
     let folder = Folder::new("at-once");
     let light = Light::in_folder(&folder.file("app"));
     let others: Vec<Light> = (2..6)

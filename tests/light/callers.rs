@@ -72,7 +72,14 @@ impl Callers {
     }
 
     pub(crate) fn all_answered(&mut self) {
-        assert!(self.until(IN_TIME, |this| this.answered.len() == this.open.len()), "all are answered");
+        let all = self.until(IN_TIME * 2, |this| this.answered.len() == this.open.len());
+        assert!(
+            all,
+            "{} of {} are answered, {:?} are not",
+            self.answered.len(),
+            self.open.len(),
+            self.dropped
+        );
     }
 
     pub(crate) fn press(&mut self, session: SessionId, key: char) {
