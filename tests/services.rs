@@ -443,3 +443,45 @@ fn every_example_of_the_manual_is_read() {
     let config = countersign::driver::config::Config::read(&data).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.secrets.len(), 3);
 }
+
+/// A small generator of our own: the same mutations on every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        // Knuth's MMIX multiplier; the high bits are the good ones.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % sides.max(1)
+    }
+}
+
+#[test]
+fn no_mutation_of_the_manuals_services_makes_the_check_panic() {
+    const PIECES: [&str; 20] = [
+        "${", "}", "..", "/", "%", "secret:", "http://", "@", "[", "]", "{", ":", "é", "\u{0}", "\"", "'",
+        "--", "/*", "0", "\n",
+    ];
+    let folder = Folder::new("mutations");
+    let mut dice = Dice(20_261_122);
+    let mut refused = 0;
+    for example in examples("services.md", "services:") {
+        // A database is opened for each: that is another test's matter.
+        let example = example.replace("kind: sql", "kind: http\n    base: https://x.example");
+        for example in
+            [example.clone(), example.replace("kind: http\n    base: https://x.example", "kind: sql")]
+        {
+            for _ in 0..150 {
+                let mut text = example.clone();
+                for _ in 0..=dice.roll(2) {
+                    let floor = |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+                    let (at, to) = (floor(dice.roll(text.len())), floor(dice.roll(text.len())));
+                    let to = if to >= at && to - at < 12 { to } else { at };
+                    let piece = PIECES[dice.roll(PIECES.len())];
+                    text.replace_range(at..to, piece);
+                }
+                refused += usize::from(load(&folder.0, &text).is_err());
+            }
+        }
+    }
+    assert!(refused > 300, "only {refused} mutations were noticed");
+}

@@ -40,6 +40,11 @@ impl Fuse {
         true
     }
 
+    /// A call that was admitted was not made: if it was to try, another one may.
+    pub(super) fn not_asked(&self) {
+        self.state().trial = None;
+    }
+
     /// Notes how a call went; says whether the service is left alone from now on.
     pub(super) fn note(&self, settings: Breaker, now: Instant, healthy: bool) -> bool {
         let mut state = self.state();
@@ -93,5 +98,7 @@ mod tests {
         assert!(fuse.admits(settings, start + Duration::from_secs(30)));
         assert!(!fuse.admits(settings, start + Duration::from_secs(89)));
         assert!(fuse.admits(settings, start + Duration::from_secs(90)));
+        fuse.not_asked();
+        assert!(fuse.admits(settings, start + Duration::from_secs(90)), "the one before asked nobody");
     }
 }

@@ -77,6 +77,11 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether anything was sent, or at least tried.
+    pub(super) const fn was_asked(&self) -> bool {
+        !matches!(self, Self::NotBuilt(_) | Self::Secret(_) | Self::SecretUnfit(..) | Self::NoAuthorities)
+    }
+
     /// Whether asking the same again could never help. Who we are may be put right meanwhile (401, 403).
     pub(super) const fn is_final(&self) -> bool {
         match self {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::breaker::Fuse;
 use super::cache::{Key, Replies};
-use super::http::Client;
+use super::http::{self, Client};
 use super::spool::{Order, Spool};
-use super::sql::Database;
+use super::sql::{self, Database};
 use super::{ServiceSource, table};
 use crate::driver::os;
 use crate::driver::secrets::Secrets;
@@ -74,26 +74,19 @@ impl RealServices {
         if !kept.fuse.admits(breaker, start) {
             return Tried::Failed;
         }
-        let asked =
-            match (&service.kind, &call.does) {
-                (ServiceKind::Http(http), Does::Request(request)) => {
-                    kept.client.ask(http, call, request, lookup, &self.secrets, deadline).map_err(|why| {
-                        Blame { service: why.is_the_services(), last: why.is_final(), why: why.to_string() }
-                    })
-                }
-                (ServiceKind::Sql(sql), Does::Statement(statement)) => {
-                    kept.database.ask(&sql.path, call, statement, lookup, deadline).map_err(|why| Blame {
-                        service: why.is_the_services(),
-                        last: why.is_final(),
-                        why: why.to_string(),
-                    })
-                }
-                _ => Err(Blame {
-                    service: false,
-                    last: true,
-                    why: "not a call of this kind of service".to_owned(),
-                }),
-            };
+        let asked = match (&service.kind, &call.does) {
+            (ServiceKind::Http(http), Does::Request(request)) => {
+                let asked = kept.client.ask(http, call, request, lookup, &self.secrets, deadline);
+                asked.map_err(Blame::from)
+            }
+            (ServiceKind::Sql(sql), Does::Statement(statement)) => {
+                kept.database.ask(&sql.path, call, statement, lookup, deadline).map_err(Blame::from)
+            }
+            _ => {
+                let why = "not a call of this kind of service".to_owned();
+                Err(Blame { asked: false, service: false, last: true, why })
+            }
+        };
         let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (name, call) = (&service.name, &call.name);
         match asked {
@@ -102,9 +95,11 @@ impl RealServices {
                 kept.fuse.note(breaker, os::now(), true);
                 Tried::Replied(reply)
             }
-            Err(Blame { service, last, why }) => {
+            Err(Blame { asked: asked_service, service, last, why }) => {
                 tracing::warn!(service = %name, %call, %why, millis, "a service was of no use");
-                if kept.fuse.note(breaker, os::now(), !service) {
+                if !asked_service {
+                    kept.fuse.not_asked();
+                } else if kept.fuse.note(breaker, os::now(), !service) {
                     let seconds = breaker.open_for.as_secs();
                     tracing::warn!(service = %name, seconds, "this service is left alone for a while");
                 }
@@ -170,11 +165,27 @@ impl Tried {
 
 /// Whose fault it was.
 struct Blame {
+    /// Whether the service was asked at all.
+    asked: bool,
     /// The service's, not of what was asked.
     service: bool,
     /// Whether asking the same again could never help.
     last: bool,
     why: String,
+}
+
+impl From<http::Failure> for Blame {
+    fn from(why: http::Failure) -> Self {
+        let (asked, service, last) = (why.was_asked(), why.is_the_services(), why.is_final());
+        Self { asked, service, last, why: why.to_string() }
+    }
+}
+
+impl From<sql::Failure> for Blame {
+    fn from(why: sql::Failure) -> Self {
+        let (asked, service, last) = (why.was_asked(), why.is_the_services(), why.is_final());
+        Self { asked, service, last, why: why.to_string() }
+    }
 }
 
 impl Kept {

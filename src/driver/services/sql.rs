@@ -59,6 +59,11 @@ impl Failure {
         !matches!(self, Self::Missing(_) | Self::Unfit(_) | Self::Refused)
     }
 
+    /// Whether the database was asked.
+    pub(super) const fn was_asked(&self) -> bool {
+        !matches!(self, Self::Missing(_))
+    }
+
     /// Whether asking the same again could never help.
     pub(super) const fn is_final(&self) -> bool {
         matches!(self, Self::Missing(_) | Self::Unfit(_) | Self::Refused | Self::NoColumn(_) | Self::Writes)

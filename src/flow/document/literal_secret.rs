@@ -8,16 +8,22 @@ use super::findings::Findings;
 use super::yaml::{Data, Node};
 use crate::diagnostic::{Diagnostic, Place, Source};
 
-/// Looks through a whole file.
+/// Looks through a file of services: there the name of a key says what stands behind it.
+pub(crate) fn look_at_services(root: &Node, findings: &mut Findings) {
+    visit(root, Some(""), findings);
+}
+
+/// Looks through a flow, where `password:` may stand before the key of a prompt.
 pub(crate) fn look(root: &Node, findings: &mut Findings) {
     visit(root, None, findings);
 }
 
+/// `key`: what the value stands behind, where that counts.
 fn visit(node: &Node, key: Option<&str>, findings: &mut Findings) {
     match &node.data {
         Data::Sequence(items) => items.iter().for_each(|item| visit(item, key, findings)),
         Data::Mapping(pairs) => {
-            pairs.iter().for_each(|(key, value)| visit(value, Some(key.text()), findings))
+            pairs.iter().for_each(|(name, value)| visit(value, key.map(|_| name.text()), findings))
         }
         Data::Scalar(scalar) => {
             let text = scalar.text.trim();
@@ -143,7 +149,7 @@ mod tests {
     fn told(text: &str) -> usize {
         let mut findings = Findings::default();
         let root = yaml::read("x.yaml", text, &mut findings).expect("YAML");
-        look(&root, &mut findings);
+        look_at_services(&root, &mut findings);
         let found = findings.into_sorted();
         for finding in &found {
             let shown = crate::diagnostic::render(std::slice::from_ref(finding));
@@ -170,6 +176,14 @@ mod tests {
         ] {
             assert_eq!(told(text), 1, "{text}");
         }
+    }
+
+    #[test]
+    fn a_flow_may_have_a_prompt_for_passwords() {
+        let mut findings = Findings::default();
+        let root = yaml::read("x.yaml", "prompts: {password: ask_password_2}", &mut findings).expect("YAML");
+        look(&root, &mut findings);
+        assert_eq!(findings.errors(), 0);
     }
 
     #[test]

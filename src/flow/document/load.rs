@@ -241,7 +241,7 @@ impl Loader<'_> {
         let files = self.files;
         match yaml::read(&path, &text, self.findings) {
             Some(root) => {
-                literal_secret::look(&root, self.findings);
+                literal_secret::look_at_services(&root, self.findings);
                 services_file::read(&root, policy, files, self.findings)
             }
             None => Services::default(),
