@@ -7,6 +7,7 @@
 //! transcript beside it.
 
 mod booth;
+mod caller;
 mod coverage;
 pub mod document;
 mod leaks;
@@ -22,6 +23,7 @@ mod services;
 mod stage;
 mod transcript;
 mod vault;
+mod wanted;
 mod world;
 
 pub use booth::{Booth, Visit};

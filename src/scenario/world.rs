@@ -8,20 +8,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::{FactorId, SubjectKey};
+use crate::auth::SubjectKey;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
-use crate::flow::run::{Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, MessageReply, Output, Question, Signals, Spoken};
-use crate::secret::Secret;
+use crate::flow::run::{Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, MessageReply, Output, Question, Signals};
 use crate::units::{AskId, CallId, Entropy, Epoch, PlayId, UnixTime};
 
 use super::coverage::Coverage;
-use super::document::{AgentAct, CallScript, Fixture, Keys, Reply, Seer, Want};
+use super::document::{CallScript, Fixture, Seer};
 use super::leaks::Leaks;
 use super::line::KeyLine;
 use super::seen::Seen;
 use super::services::Services;
-use super::stage::Stage;
 use super::transcript::Transcript;
 use super::vault::Vault;
 
@@ -36,16 +34,16 @@ pub(super) struct House {
     pub(super) app: Arc<Application>,
     pub(super) vault: Vault,
     pub(super) services: Services,
-    queue_full: bool,
-    synthetic: Option<u8>,
-    message: MessageReply,
-    notifies: bool,
+    pub(super) queue_full: bool,
+    pub(super) synthetic: Option<u8>,
+    pub(super) message: MessageReply,
+    pub(super) notifies: bool,
     /// Something happened that does not happen in a real call: what.
     pub(super) unreal: Option<&'static str>,
-    calls: u64,
-    chance: Entropy,
-    now: Instant,
-    epoch: Epoch,
+    pub(super) calls: u64,
+    pub(super) chance: Entropy,
+    pub(super) now: Instant,
+    pub(super) epoch: Epoch,
 }
 
 impl House {
@@ -78,33 +76,33 @@ impl House {
 
 /// One call in the virtual world.
 pub(super) struct World<'w> {
-    house: &'w mut House,
-    sounds: &'w dyn Sounds,
-    leaks: &'w mut Leaks,
-    coverage: &'w mut Coverage,
-    run: FlowRun,
-    start: Instant,
-    now: Instant,
-    wake: Option<Instant>,
-    playing: Option<Playing>,
-    pending: Vec<(Instant, u64, Event)>,
-    numbers: u64,
-    news: VecDeque<Seen>,
+    pub(super) house: &'w mut House,
+    pub(super) sounds: &'w dyn Sounds,
+    pub(super) leaks: &'w mut Leaks,
+    pub(super) coverage: &'w mut Coverage,
+    pub(super) run: FlowRun,
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    pub(super) wake: Option<Instant>,
+    pub(super) playing: Option<Playing>,
+    pub(super) pending: Vec<(Instant, u64, Event)>,
+    pub(super) numbers: u64,
+    pub(super) news: VecDeque<Seen>,
     pub(super) transcript: Transcript,
     /// What the caller could tell apart, for the comparison of runs.
     pub(super) audible: Transcript,
     /// Prompts whose recordings come next.
-    prompts: Vec<String>,
-    secure: bool,
+    pub(super) prompts: Vec<String>,
+    pub(super) secure: bool,
     /// A message is being left.
-    listening: Option<AskId>,
-    subject: Option<SubjectKey>,
-    keys: KeyLine,
-    hand_off: Option<HandOffRequest>,
+    pub(super) listening: Option<AskId>,
+    pub(super) subject: Option<SubjectKey>,
+    pub(super) keys: KeyLine,
+    pub(super) hand_off: Option<HandOffRequest>,
     /// The last hand-off that was asked for, over or not.
-    handed: Option<HandOffRequest>,
-    ended: Option<HangupCause>,
-    finished: bool,
+    pub(super) handed: Option<HandOffRequest>,
+    pub(super) ended: Option<HangupCause>,
+    pub(super) finished: bool,
 }
 
 /// What the caller hears.
@@ -114,7 +112,7 @@ struct Playing {
 }
 
 /// Something that will happen.
-enum Event {
+pub(super) enum Event {
     Answered,
     Answer(AskId, Answer, Option<SubjectKey>),
     HandOff(HandOff),
@@ -131,11 +129,11 @@ const SOME_CLIP: Duration = Duration::from_millis(900);
 const CHARACTER: Duration = Duration::from_millis(66);
 const PAUSE: Duration = Duration::from_millis(200);
 /// People need a moment before they press.
-const REACTION: Duration = Duration::from_millis(300);
+pub(super) const REACTION: Duration = Duration::from_millis(300);
 /// How long somebody speaks before a recogniser is done with it.
-const SPEECH: Duration = Duration::from_millis(900);
+pub(super) const SPEECH: Duration = Duration::from_millis(900);
 /// What is told of a hand-off comes at once, but not in the same moment.
-const SWITCHING: Duration = Duration::from_millis(20);
+pub(super) const SWITCHING: Duration = Duration::from_millis(20);
 /// A flow's own budget ends it long before; this only bounds what a broken one could do.
 const MOST_EVENTS: u32 = 200_000;
 
@@ -183,20 +181,20 @@ impl<'w> World<'w> {
         world
     }
 
-    fn at(&self) -> Duration {
+    pub(super) fn at(&self) -> Duration {
         self.now.saturating_duration_since(self.start)
     }
 
-    fn unix(&self) -> UnixTime {
+    pub(super) fn unix(&self) -> UnixTime {
         self.house.epoch.unix_at(self.now)
     }
 
-    fn later(&mut self, after: Duration, event: Event) {
+    pub(super) fn later(&mut self, after: Duration, event: Event) {
         self.numbers += 1;
         self.pending.push((self.now + after, self.numbers, event));
     }
 
-    fn feed(&mut self, input: Input) {
+    pub(super) fn feed(&mut self, input: Input) {
         self.run.handle(self.now, input);
         loop {
             match self.run.poll() {
@@ -349,13 +347,13 @@ impl<'w> World<'w> {
     }
 
     /// The next thing that will happen without the caller: when.
-    fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Instant> {
         let played = self.playing.as_ref().and_then(|playing| playing.ends);
         let pending = self.pending.iter().map(|(at, ..)| *at).min();
         [self.wake, played, pending, self.keys.next()].into_iter().flatten().min()
     }
 
-    fn fire(&mut self, at: Instant) {
+    pub(super) fn fire(&mut self, at: Instant) {
         self.now = at.max(self.now);
         if let Some(key) = self.keys.arrived(self.now) {
             return self.feed(Input::Digit(key));
@@ -373,7 +371,7 @@ impl<'w> World<'w> {
         }
     }
 
-    fn happen(&mut self, event: Event) {
+    pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Answered => self.feed(Input::Answered),
             Event::Answer(ask, answer, subject) => {
@@ -393,7 +391,7 @@ impl<'w> World<'w> {
     }
 
     /// Moves the clock, with everything that happens until then.
-    fn until(&mut self, until: Instant) {
+    pub(super) fn until(&mut self, until: Instant) {
         for _ in 0..MOST_EVENTS {
             match self.next().filter(|next| *next <= until) {
                 Some(next) => self.fire(next),
@@ -431,148 +429,6 @@ impl<'w> World<'w> {
     }
 }
 
-impl Stage for World<'_> {
-    fn news(&mut self) -> Vec<Seen> {
-        self.news.drain(..).collect()
-    }
-
-    fn go_on(&mut self) -> bool {
-        if self.finished {
-            return false;
-        }
-        match self.next() {
-            Some(next) => {
-                self.fire(next);
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.until(self.now + time);
-    }
-
-    fn press(&mut self, keys: &Keys, secret: bool) {
-        self.until(self.now + REACTION);
-        let typed: String = match secret || self.secure {
-            true => "•".repeat(keys.keys.len()),
-            false => keys.keys.iter().map(|key| key.as_char()).collect(),
-        };
-        self.tell(&format!("presses {typed}"));
-        let first = self.now;
-        for (at, key) in (0_u32..).zip(&keys.keys) {
-            self.until(first + keys.gap * at);
-            match self.keys.press(self.now, *key) {
-                true => {}
-                false => self.feed(Input::Digit(*key)),
-            }
-        }
-        let count = u32::try_from(keys.keys.len()).unwrap_or(1);
-        self.until(first + keys.gap * count);
-    }
-
-    fn say(&mut self, words: &str, confidence: u8) -> Result<(), String> {
-        self.until(self.now + REACTION);
-        match words {
-            "" => self.tell("makes a noise"),
-            words => self.tell(&format!("says \u{201c}{words}\u{201d}")),
-        }
-        self.until(self.now + SPEECH);
-        self.feed(Input::Spoken(Spoken::new(words, confidence)));
-        Ok(())
-    }
-
-    fn hang_up(&mut self) {
-        self.tell("hangs up");
-        self.feed(Input::HungUp);
-        while !self.finished && self.go_on() {}
-    }
-
-    fn agent(&mut self, act: &AgentAct) -> Result<(), String> {
-        let Some(request) = self.hand_off.clone() else {
-            return Err("nobody is being called".to_owned());
-        };
-        self.until(self.now + SWITCHING + REACTION);
-        let queue = matches!(request, HandOffRequest::Queue { .. });
-        let told = match act {
-            AgentAct::Accepts { name } => HandOff::Connected { agent: name.clone() },
-            AgentAct::HangsUp => HandOff::Finished,
-            // A queue offers the caller to the next agent; for the caller nothing changes.
-            AgentAct::Rejects | AgentAct::Busy | AgentAct::Fails if queue => return Ok(()),
-            AgentAct::NoAnswer if queue => return Ok(()),
-            AgentAct::Rejects => HandOff::Refused,
-            AgentAct::Busy => HandOff::Busy,
-            AgentAct::Fails => HandOff::Failed,
-            AgentAct::NoAnswer => {
-                if let HandOffRequest::Transfer { ring, .. } = request {
-                    self.until(self.now + ring);
-                }
-                HandOff::NoAnswer
-            }
-        };
-        let line = match act {
-            AgentAct::Accepts { name } => format!("{name} accepts"),
-            AgentAct::HangsUp => "hangs up".to_owned(),
-            AgentAct::Rejects => "rejects".to_owned(),
-            AgentAct::Busy => "is busy".to_owned(),
-            AgentAct::NoAnswer => "does not answer".to_owned(),
-            AgentAct::Fails => "can't be reached".to_owned(),
-        };
-        self.transcript.add(self.at(), "agent", line);
-        self.happen(Event::HandOff(told));
-        Ok(())
-    }
-
-    fn answers(&mut self, call: &str, reply: &Reply, once: bool) {
-        self.house.services.set(call, reply, once);
-    }
-
-    fn response(&mut self, factor: FactorId, wrong: bool) -> Option<Secret<String>> {
-        let now = self.unix();
-        if wrong {
-            return Some(self.house.vault.wrong(now, self.subject, factor));
-        }
-        self.house.vault.right(now, self.subject, factor)
-    }
-
-    fn holds(&mut self, want: &Want) -> Result<(), String> {
-        let handed = self.handed.as_ref();
-        match want {
-            Want::Pass(wanted) => wanted.iter().try_for_each(|(name, value)| match passed(handed, name) {
-                Some(told) if told == value => Ok(()),
-                Some(told) => Err(format!("the agent is told {name}: {told}")),
-                None => Err(format!("the agent is not told {name}")),
-            }),
-            Want::NotPassed(names) => names.iter().try_for_each(|name| match passed(handed, name) {
-                None => Ok(()),
-                Some(told) => Err(format!("the agent is told {name}: {told}")),
-            }),
-            Want::Asked(call) if self.house.services.asked.contains(call) => Ok(()),
-            Want::Asked(call) => Err(format!("{call} was not asked")),
-            Want::NotAsked(call) if !self.house.services.asked.contains(call) => Ok(()),
-            Want::NotAsked(call) => Err(format!("{call} was asked")),
-            Want::Secure(on) if *on == self.secure => Ok(()),
-            Want::Secure(_) if self.secure => Err("keys are secret".to_owned()),
-            Want::Secure(_) => Err("keys are not secret".to_owned()),
-            _ => Err("nobody can tell".to_owned()),
-        }
-    }
-
-    fn busy(&self) -> bool {
-        self.pending.iter().any(|(.., event)| matches!(event, Event::Answer(..) | Event::Answered))
-            || self.keys.next().is_some()
-    }
-
-    fn tell(&mut self, what: &str) {
-        self.transcript.add(self.at(), "caller", what);
-    }
-
-    fn mark(&mut self, why: &str) {
-        self.transcript.add(self.at(), "test", format!("FAILS HERE: {why}"));
-    }
-}
-
 /// What is known of the call before it begins.
 fn facts(house: &mut House, script: &CallScript) -> CallFacts {
     let signals = Signals {
@@ -586,12 +442,4 @@ fn facts(house: &mut House, script: &CallScript) -> CallFacts {
         signals,
         ..CallFacts::new(CallId(house.calls), script.from.clone(), script.to.clone())
     }
-}
-
-/// What an agent is told under a name.
-fn passed<'a>(handed: Option<&'a HandOffRequest>, name: &str) -> Option<&'a str> {
-    let (HandOffRequest::Queue { pass, .. } | HandOffRequest::Transfer { pass, .. }) = handed? else {
-        return None;
-    };
-    pass.values.iter().find(|(told, _)| told == name).map(|(_, value)| value.as_str())
 }
