@@ -332,7 +332,10 @@ impl<'w> World<'w> {
                 let told = if self.house.queue_full { HandOff::Full } else { HandOff::Waiting { place: 1 } };
                 self.later(SWITCHING, Event::HandOff(told));
             }
-            HandOffRequest::Transfer { .. } => {
+            HandOffRequest::Transfer { target, .. } => {
+                if target.starts_with("sip:") {
+                    self.house.unreal = Some("a caller is put through to an address outside of this machine");
+                }
                 self.audible.add(self.at(), "flow", "transfer");
                 self.later(SWITCHING, Event::HandOff(HandOff::Ringing));
             }

@@ -47,13 +47,14 @@ impl Rehearsal {
             Report::of(&name, &suite.application, &suite.sounds, &suite.files, choice, os::now());
         let tests = suite.files.iter().flat_map(|file| file.tests.iter().map(move |test| (file, test)));
         let chosen = tests.filter(|(file, test)| choice.takes(&file.path, &test.name));
+        let calendars = !suite.application.calendars.is_empty();
         let mut waiting = VecDeque::new();
         for (at, (file, test)) in chosen.enumerate() {
             let Some(tested) = report.tests.get_mut(at) else { continue };
             if !tested.problems.is_empty() {
                 continue;
             }
-            tested.skipped = self.cannot(test, tested);
+            tested.skipped = self.cannot(test, tested, calendars);
             if tested.skipped.is_none() {
                 waiting.push_back((at, file, test));
             }
@@ -78,7 +79,7 @@ impl Rehearsal {
     }
 
     /// Why a test can't be played as real calls.
-    fn cannot(&self, test: &Test, tested: &Tested) -> Option<String> {
+    fn cannot(&self, test: &Test, tested: &Tested, calendars: bool) -> Option<String> {
         let acts = || test.calls.iter().flat_map(|call| &call.script);
         let fixtures = || test.runs.iter().map(|run| &run.fixture);
         let why = if test.calls.iter().any(|call| call.line.is_some()) {
@@ -91,6 +92,8 @@ impl Rehearsal {
             "nothing listens to words in a real call of this version"
         } else if test.calls.iter().any(|call| call.attestation.is_some()) {
             "what the network says of a number is given"
+        } else if calendars && test.calls.iter().skip(1).any(|call| call.after >= LONG) {
+            "opening hours of a running deployment do not follow `advance`"
         } else if let Some(unreal) = tested.unreal {
             unreal
         } else if tested.longest > self.longest {
@@ -104,6 +107,9 @@ impl Rehearsal {
         Some(why.to_owned())
     }
 }
+
+/// A jump of the calendar that may open or close something.
+const LONG: Duration = Duration::from_secs(10 * 60);
 
 /// Whether a deployment can be put into a state of the world.
 fn possible(fact: &str, state: &str) -> bool {
