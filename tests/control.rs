@@ -193,7 +193,8 @@ fn the_socket_is_its_users_own_and_goes_with_the_server() {
     let served = serve(&data, &light, None);
     let mode = fs::metadata(data.join(SOCKET_FILE)).expect("the socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let second = run(&["serve", "--sip", "127.0.0.1:0", "--data", &shown]);
+    let second =
+        run(&["serve", &light.path().display().to_string(), "--sip", "127.0.0.1:0", "--data", &shown]);
     assert_eq!(second.status.code(), Some(2));
     assert!(text(&second.stderr).contains("another countersign serves"), "{}", text(&second.stderr));
     assert_eq!(status(&data).running.title, "Light 1", "the first one did not notice");
