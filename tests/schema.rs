@@ -46,7 +46,9 @@ fn misfit(value: &Value, schema: &Value, whole: &Value, at: &str) -> Option<Stri
                 (!types.iter().any(fits)).then(|| format!("{at}: not {of}"))
             }
             "const" => (value != of).then(|| format!("{at}: not {of}")),
-            "enum" => (!of.as_array().expect("a list").contains(value)).then(|| format!("{at}: none of {of}")),
+            "enum" => {
+                (!of.as_array().expect("a list").contains(value)).then(|| format!("{at}: none of {of}"))
+            }
             "pattern" => {
                 let text = value.as_str().unwrap_or_default();
                 (!matches(of.as_str().expect("a pattern"), text)).then(|| format!("{at}: `{text}`"))
@@ -84,7 +86,8 @@ fn misfit(value: &Value, schema: &Value, whole: &Value, at: &str) -> Option<Stri
     }
     let more = words.get("additionalProperties")?;
     let known = words.get("properties").and_then(Value::as_object);
-    let others = value.as_object()?.iter().filter(|(name, _)| known.is_none_or(|known| !known.contains_key(*name)));
+    let others =
+        value.as_object()?.iter().filter(|(name, _)| known.is_none_or(|known| !known.contains_key(*name)));
     match more {
         Value::Bool(false) => others.map(|(name, _)| format!("{at}: has no `{name}`")).next(),
         schema => {
@@ -230,14 +233,20 @@ fn properties(schema: &Value, pointer: &str) -> BTreeSet<String> {
 #[test]
 fn the_schemas_know_the_fields_that_the_reader_knows() {
     let flow = |rest: &str| format!("callflow: 1\nid: a\nblocks:\n  start:\n    - hangup: normal\n{rest}");
-    let step = |step: &str| format!("callflow: 1\nid: a\nblocks:\n  start:\n    - {step}\n      zzzzzzzz: 1\n");
+    let step =
+        |step: &str| format!("callflow: 1\nid: a\nblocks:\n  start:\n    - {step}\n      zzzzzzzz: 1\n");
     let policy = |rest: &str| format!("authpolicy: 1\nfactors: {{pin: {{digits: 8}}}}\n{rest}");
     let levels = "levels: {basic: {factors: 1}}\n";
     let input = "/properties/defaults/properties/input";
     let rows: Vec<(Document, &str, String, String)> = vec![
         (Document::Flow, "main.flow.yaml", flow("zzzzzzzz: 1\n"), String::new()),
         (Document::Flow, "main.flow.yaml", flow("imports: {zzzzzzzz: 1}\n"), "/properties/imports".into()),
-        (Document::Flow, "main.flow.yaml", flow("languages: {zzzzzzzz: 1}\n"), "/properties/languages".into()),
+        (
+            Document::Flow,
+            "main.flow.yaml",
+            flow("languages: {zzzzzzzz: 1}\n"),
+            "/properties/languages".into(),
+        ),
         (Document::Flow, "main.flow.yaml", flow("defaults: {zzzzzzzz: 1}\n"), "/properties/defaults".into()),
         (Document::Flow, "main.flow.yaml", flow("defaults: {input: {zzzzzzzz: 1}}\n"), input.into()),
         (
@@ -306,8 +315,12 @@ fn every_field_of_every_kind_of_service_is_in_the_schema() {
         ("sql", "{query: select 1, zzzzzzzz: 1}"),
         ("http", "{get: /a, zzzzzzzz: 1}"),
     ] {
-        let of_service = format!("services: {{a: {{kind: {kind}, base: \"https://a.example\", zzzzzzzz: 1, calls: {{}}}}}}\n");
-        let of_call = format!("services: {{a: {{kind: {kind}, base: \"https://a.example\", calls: {{b: {call_text}}}}}}}\n");
+        let of_service = format!(
+            "services: {{a: {{kind: {kind}, base: \"https://a.example\", zzzzzzzz: 1, calls: {{}}}}}}\n"
+        );
+        let of_call = format!(
+            "services: {{a: {{kind: {kind}, base: \"https://a.example\", calls: {{b: {call_text}}}}}}}\n"
+        );
         for (text, pointer) in [(of_service, service), (of_call, call.as_str())] {
             let (named, _) = known_to_the_reader("services.yaml", &text);
             let properties = properties(&schema, pointer);

@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_finding_is_a_result_with_its_rule_its_region_and_what_to_do() {
-        let source = Arc::new(Source { path: "flows/my bank/é.yaml".into(), text: "ä\n  goto: agnet\n".into() });
+        let source =
+            Arc::new(Source { path: "flows/my bank/é.yaml".into(), text: "ä\n  goto: agnet\n".into() });
         let place = Place { source, span: 11..16 };
         let finding = Diagnostic::error("E120", Some(place.clone()), "no block `agnet`")
             .help("did you mean `agent`?")
@@ -132,11 +133,10 @@ mod tests {
             .unwrap_or_default();
         assert_eq!(rules, ["E120", "W121"]);
         let result = &run["results"][0];
-        assert_eq!((&result["ruleId"], &result["ruleIndex"], &result["level"]), (
-            &"E120".into(),
-            &0.into(),
-            &"error".into()
-        ));
+        assert_eq!(
+            (&result["ruleId"], &result["ruleIndex"], &result["level"]),
+            (&"E120".into(), &0.into(), &"error".into())
+        );
         assert_eq!(result["message"]["text"], "no block `agnet`\ndid you mean `agent`?");
         let place = &result["locations"][0]["physicalLocation"];
         assert_eq!(place["artifactLocation"]["uri"], "flows/my%20bank/%C3%A9.yaml");

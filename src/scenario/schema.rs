@@ -16,7 +16,10 @@ pub fn schema() -> Value {
     file.insert("tests".into(), json!({ "type": "array", "items": { "$ref": "#/$defs/test" } }));
     file.insert("fixtures".into(), json!({ "type": "object" }));
     let mut test = any(TEST);
-    test.insert("name".into(), json!({ "type": ["string", "integer"], "description": "what the test shows" }));
+    test.insert(
+        "name".into(),
+        json!({ "type": ["string", "integer"], "description": "what the test shows" }),
+    );
     test.insert("script".into(), script);
     let words: Vec<&str> = VERBS.iter().copied().chain(options()).collect();
     json!({

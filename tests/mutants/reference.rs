@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign::auth::LevelName;
-use countersign::flow::document::{Always, Application, Arm, BlockId, FlowId, Interrupt, LevelRef, Step, StepKind, VarId};
+use countersign::flow::document::{
+    Always, Application, Arm, BlockId, FlowId, Interrupt, LevelRef, Step, StepKind, VarId,
+};
 use countersign::flow::expr::{CompareOp, Expr, Field, Literal, Type};
 
 /// More states than any of our flows has; a flow that needs more is not explored to its end.
@@ -360,7 +362,8 @@ impl<'a> World<'a> {
         let mut names = Vec::new();
         let mut next = Some(at);
         while let Some((call, before)) = next.and_then(|at| trail.get(at)) {
-            let block = call.stack.last().and_then(|at| self.app.block(at.block)).map_or("", |block| &block.name);
+            let block =
+                call.stack.last().and_then(|at| self.app.block(at.block)).map_or("", |block| &block.name);
             let verb = self.step(call).map_or("", |step| step.kind.verb());
             names.push(format!("{block}: {verb} at level {}", call.level));
             next = *before;

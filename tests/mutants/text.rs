@@ -124,7 +124,8 @@ fn swap_bodies(lines: &[String], dice: &mut Dice) -> Changed {
 fn arm(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.split_once(": ")?;
     let value = value.trim();
-    (is_text(line) && (value == "continue" || (value.starts_with('{') && value.ends_with('}')))
+    (is_text(line)
+        && (value == "continue" || (value.starts_with('{') && value.ends_with('}')))
         && !name.trim_start().starts_with("- "))
     .then_some((name, value))
 }
@@ -133,7 +134,8 @@ fn arm(line: &str) -> Option<(&str, &str)> {
 fn swap_arms(lines: &[String], dice: &mut Dice) -> Changed {
     let arms: Vec<usize> = (0..lines.len()).filter(|at| arm(&lines[*at]).is_some()).collect();
     let at = *dice.pick(&arms)?;
-    let other = arms.iter().copied().find(|other| *other > at && indent(&lines[*other]) == indent(&lines[at]))?;
+    let other =
+        arms.iter().copied().find(|other| *other > at && indent(&lines[*other]) == indent(&lines[at]))?;
     let ((name, value), (other_name, other_value)) = (arm(&lines[at])?, arm(&lines[other])?);
     let what = format!("lines {} and {} with each other's arms", at + 1, other + 1);
     let mut changed = lines.to_vec();
@@ -176,7 +178,8 @@ fn another_target(lines: &[String], dice: &mut Dice) -> Changed {
 /// Another level that the flow names, or none.
 fn another_level(lines: &[String], dice: &mut Dice) -> Changed {
     let marks = ["require: ", "level: ", "auth.level == ", "auth.level >= "];
-    let found: Vec<_> = marks.iter().flat_map(|mark| places(lines, mark)).filter(|(_, r)| !r.is_empty()).collect();
+    let found: Vec<_> =
+        marks.iter().flat_map(|mark| places(lines, mark)).filter(|(_, r)| !r.is_empty()).collect();
     let word = |(at, range): &(usize, Range<usize>)| lines[*at][range.clone()].to_owned();
     let mut words: Vec<String> = found.iter().map(word).collect();
     words.push(String::from("none"));
@@ -197,7 +200,8 @@ fn another_condition(lines: &[String], dice: &mut Dice) -> Changed {
         ("when: auth.level == ", "when: auth.level != "),
     ];
     let (from, to) = *dice.pick(&SWAPS)?;
-    let holds = |at: &usize| is_text(&lines[*at]) && lines[*at].contains("when:") && lines[*at].contains(from);
+    let holds =
+        |at: &usize| is_text(&lines[*at]) && lines[*at].contains("when:") && lines[*at].contains(from);
     let found: Vec<usize> = (0..lines.len()).filter(holds).collect();
     let at = *dice.pick(&found)?;
     let start = lines[at].find(from)?;

@@ -109,20 +109,15 @@ fn outcome_of(how: &str) -> &str {
     first.strip_prefix("authenticate ").unwrap_or("")
 }
 
-fn tell(
-    proof: &mut Proof<'_>,
-    flow: FlowId,
-    strong: &Attempt<'_>,
-    weak: &Attempt<'_>,
-    outcome: OutcomeId,
-) {
+fn tell(proof: &mut Proof<'_>, flow: FlowId, strong: &Attempt<'_>, weak: &Attempt<'_>, outcome: OutcomeId) {
     let app = proof.app;
     let name = |rank: Rank| proof.levels.at(rank).map_or_else(|| "none".to_owned(), |l| l.name.to_string());
     let outcome = app.flow(flow).and_then(|flow| flow.outcomes.get(usize::from(outcome.0)));
     let outcome = outcome.map_or("", |outcome| &**outcome);
     let (wanted, got) = (name(strong.rank), name(weak.rank));
-    let message =
-        format!("whoever fails `{wanted}` gets `{outcome}` by this weaker way as well, which reaches `{got}`");
+    let message = format!(
+        "whoever fails `{wanted}` gets `{outcome}` by this weaker way as well, which reaches `{got}`"
+    );
     let diagnostic = Diagnostic::error("E205", Some(weak.step.place.clone()), message)
         .label(format!("reaches `{got}` only"))
         .help(format!(

@@ -146,7 +146,11 @@ impl<'a> Levels<'a> {
                     (_, Literal::Number(left), Literal::Number(right)) => left.cmp(right),
                     // Only whether they are the same is known of all others.
                     _ if matches!(op, CompareOp::Equal | CompareOp::NotEqual) => {
-                        if left == right { Ordering::Equal } else { Ordering::Less }
+                        if left == right {
+                            Ordering::Equal
+                        } else {
+                            Ordering::Less
+                        }
                     }
                     _ => return None,
                 };

@@ -248,7 +248,10 @@ mod tests {
         let path = (0..100).map(|at| format!("block_{at} (key 1)")).collect::<Vec<_>>().join(" → ");
         let short = shortened(&path);
         assert!(short.chars().count() <= 360, "{short}");
-        assert!(short.starts_with("block_0 (key 1) → block_1") && short.ends_with("block_99 (key 1)"), "{short}");
+        assert!(
+            short.starts_with("block_0 (key 1) → block_1") && short.ends_with("block_99 (key 1)"),
+            "{short}"
+        );
         assert_eq!(shortened("start → menu"), "start → menu");
     }
 }

@@ -86,7 +86,12 @@ impl<'a> Map<'a> {
         for var in filled.into_iter().filter(|_| !matches!(step.kind, StepKind::Set(_))) {
             let class = self.classes.get(var.index()).copied().unwrap_or(Class::Secret);
             let how = format!("{} by `{}`", self.name(var), node.title());
-            self.origins.entry(var).or_default().push(Origin { class, from: None, how, place: place.clone() });
+            self.origins.entry(var).or_default().push(Origin {
+                class,
+                from: None,
+                how,
+                place: place.clone(),
+            });
         }
     }
 
@@ -154,7 +159,8 @@ impl<'a> Map<'a> {
         let (vars, fields) = carried(expr);
         let var = vars.iter().find(|var| self.class(&Expr::Var(**var)) == class).map(|var| self.name(*var));
         let field = || fields.iter().find(|field| field.class() == class);
-        var.or_else(|| field().map(|field| format!("`{}`", field.name()))).unwrap_or_else(|| "this".to_owned())
+        var.or_else(|| field().map(|field| format!("`{}`", field.name())))
+            .unwrap_or_else(|| "this".to_owned())
     }
 
     /// What a step sends somewhere, each with the strictest class that may go there.
@@ -210,7 +216,9 @@ impl<'a> Map<'a> {
                 break;
             }
             for origin in fitting() {
-                let Some(from) = origin.from.filter(|from| self.class(&Expr::Var(*from)) >= class) else { continue };
+                let Some(from) = origin.from.filter(|from| self.class(&Expr::Var(*from)) >= class) else {
+                    continue;
+                };
                 if !came.contains_key(&from) {
                     came.insert(from, Some((var, origin)));
                     open.push_back(from);

@@ -11,7 +11,8 @@ use crate::flow::document::{Application, Arm, BlockId, FlowId, OutcomeId, Step, 
 /// Tells about such circles.
 pub(super) fn check(app: &Application, findings: &mut Findings) {
     let mut silence = Silence { app, outcomes: BTreeMap::new() };
-    let edges: Vec<BTreeSet<BlockId>> = app.blocks.iter().map(|block| silence.block(&block.steps).to).collect();
+    let edges: Vec<BTreeSet<BlockId>> =
+        app.blocks.iter().map(|block| silence.block(&block.steps).to).collect();
     let next = |id: BlockId| usize::try_from(id.0).ok().and_then(|at| edges.get(at));
     let mut told: BTreeSet<BlockId> = BTreeSet::new();
     for start in (0..app.blocks.len()).filter_map(|at| u32::try_from(at).ok()).map(BlockId) {

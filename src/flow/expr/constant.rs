@@ -18,9 +18,9 @@ pub(crate) fn possible(conditions: &[(&Expr, bool)], domains: &dyn Domains) -> b
     const MOST: usize = 20_000;
     let mut atoms: Vec<(Expr, Vec<Literal>)> = Vec::new();
     conditions.iter().for_each(|(condition, _)| collect(condition, domains, &mut atoms));
-    let ways = atoms.iter().try_fold(1_usize, |ways, (_, values)| {
-        ways.checked_mul(values.len()).filter(|ways| *ways <= MOST)
-    });
+    let ways = atoms
+        .iter()
+        .try_fold(1_usize, |ways, (_, values)| ways.checked_mul(values.len()).filter(|ways| *ways <= MOST));
     let Some(ways) = ways else { return true };
     (0..ways).any(|way| {
         let world = World { atoms: &atoms, way, domains };

@@ -24,7 +24,11 @@ const VARIABLE: Shape = Shape::Object(&[
         "what it can hold",
     ),
     may("of", TEXTS, "the words of an `enum`"),
-    may("class", Shape::Choice(&["public", "personal", "secret", "card"]), "where its value may travel; `public` when left out"),
+    may(
+        "class",
+        Shape::Choice(&["public", "personal", "secret", "card"]),
+        "where its value may travel; `public` when left out",
+    ),
 ]);
 const VARIABLES: Shape = Shape::Map("a variable", &VARIABLE);
 const BLOCKS: Shape = Shape::Map("a block", &Shape::Steps);
@@ -74,7 +78,11 @@ pub const MAIN: [FieldSpec; 7] = [
                     may("between", Shape::Duration, "the longest wait between two keys"),
                     may("total", Shape::Duration, "the longest time for one entry"),
                     may("tries", Shape::Count { min: 1, max: 9 }, "how many tries there are"),
-                    may("interrupt", Shape::Choice(&["keys", "keys_and_speech", "never"]), "what ends a prompt early"),
+                    may(
+                        "interrupt",
+                        Shape::Choice(&["keys", "keys_and_speech", "never"]),
+                        "what ends a prompt early",
+                    ),
                 ]),
                 "for all steps that collect keys",
             ),
@@ -120,6 +128,7 @@ pub const MAIN: [FieldSpec; 7] = [
                 may("gives", VARIABLES, "what it gives back"),
                 may("vars", VARIABLES, "its own variables"),
                 may("entry", Shape::Block, "its first block"),
+                may("secure", Shape::Flag, "`true`: recording, listening in and key logs are off inside"),
                 must("blocks", BLOCKS, "its blocks"),
                 NOTE,
             ]),
@@ -184,10 +193,18 @@ pub const POLICY: [FieldSpec; 5] = [
     may(
         "lockout",
         Shape::Object(&[
-            may("per_call", Shape::Object(&[must("failures", Shape::Count { min: 0, max: 1000 }, "how many")]), "failures in one call"),
+            may(
+                "per_call",
+                Shape::Object(&[must("failures", Shape::Count { min: 0, max: 1000 }, "how many")]),
+                "failures in one call",
+            ),
             may("per_subject", SUBJECT, "failures of one subject"),
             may("per_customer", SUBJECT, "the same as `per_subject`"),
-            may("hard_stop", Shape::Count { min: 0, max: 100 }, "failures in a row after which a factor is enrolled again"),
+            may(
+                "hard_stop",
+                Shape::Count { min: 0, max: 100 },
+                "failures in a row after which a factor is enrolled again",
+            ),
             may("per_caller", SUBJECT, "not in this version"),
             may("unlock", TEXTS, "not in this version"),
         ]),
@@ -203,7 +220,11 @@ const REPLY: Shape = Shape::Map(
         CLASS,
         Shape::Object(&[
             must("class", CLASS, "where it may travel"),
-            may("type", Shape::Choice(&["text", "digits", "number", "money", "date", "time", "flag"]), "what it is; text when left out"),
+            may(
+                "type",
+                Shape::Choice(&["text", "digits", "number", "money", "date", "time", "flag"]),
+                "what it is; text when left out",
+            ),
             may("path", Shape::Text, "where it stands in the reply: `data.balance`"),
             may("currency", Shape::Choice(&["EUR", "GBP"]), "of money without one"),
             NOTE,
@@ -234,7 +255,11 @@ const CALL: Shape = Shape::Object(&[
     may("declined", FLAG_OR_STATUS, "statuses by which the service says no"),
     may("level", Shape::Level, "no path of a flow may get here below it"),
     may("subject", Shape::Text, "the argument that is the proven identity"),
-    may("cache", Shape::OneOf(&[Shape::Duration, Shape::Object(&[must("for", Shape::Duration, "how long")])]), "how long a reply may be used again"),
+    may(
+        "cache",
+        Shape::OneOf(&[Shape::Duration, Shape::Object(&[must("for", Shape::Duration, "how long")])]),
+        "how long a reply may be used again",
+    ),
     may("idempotent", Shape::Flag, "sending it twice does no harm"),
     may("log_safe", Shape::Flag, "its path may stand in somebody's log"),
     NOTE,
@@ -272,7 +297,8 @@ const SERVICE: Shape = Shape::Object(&[
 ]);
 
 /// The fields of `services.yaml`.
-pub const SERVICES: [FieldSpec; 1] = [must("services", Shape::Map("a service", &SERVICE), "where values come from")];
+pub const SERVICES: [FieldSpec; 1] =
+    [must("services", Shape::Map("a service", &SERVICE), "where values come from")];
 
 const HOURS: Shape = TEXTS;
 
