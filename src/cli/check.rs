@@ -11,7 +11,6 @@ use std::sync::Arc;
 use countersign::diagnostic::{Diagnostic, Place, Severity, Source, render};
 use countersign::driver::application::{self, ApplicationSource};
 use countersign::driver::speech::Speech;
-use countersign::flow;
 use serde_json::json;
 
 use super::sarif;

@@ -219,8 +219,8 @@ impl<'a> Map<'a> {
                 let Some(from) = origin.from.filter(|from| self.class(&Expr::Var(*from)) >= class) else {
                     continue;
                 };
-                if !came.contains_key(&from) {
-                    came.insert(from, Some((var, origin)));
+                if let std::collections::btree_map::Entry::Vacant(slot) = came.entry(from) {
+                    slot.insert(Some((var, origin)));
                     open.push_back(from);
                 }
             }

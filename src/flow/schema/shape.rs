@@ -10,8 +10,7 @@ const KEY: &str = "^([0-9]{1,4}|[A-D]|star|hash|pound)$";
 const DURATION: &str = "^([0-9]+(ms|s|m|h))+$";
 
 /// The schema of a shape.
-#[must_use]
-pub fn value(shape: &Shape) -> Value {
+pub(super) fn value(shape: &Shape) -> Value {
     let listed = |item: Value| json!({ "anyOf": [item.clone(), { "type": "array", "items": item }] });
     let expression = || json!({ "type": ["string", "boolean", "integer"] });
     match shape {
@@ -61,8 +60,7 @@ pub(super) fn described(field: &FieldSpec) -> Value {
 }
 
 /// A mapping with exactly these fields.
-#[must_use]
-pub fn object(fields: &[&FieldSpec]) -> Value {
+pub(super) fn object(fields: &[&FieldSpec]) -> Value {
     let properties: Map<String, Value> =
         fields.iter().map(|field| (field.name.to_owned(), described(field))).collect();
     let required: Vec<&str> = fields.iter().filter(|field| field.required).map(|field| field.name).collect();
