@@ -68,7 +68,11 @@ fn recordings() -> &'static [Recording] {
 
 /// The names of the shared ones, or of an application's own.
 fn names(of: Option<&str>) -> BTreeSet<&'static str> {
-    recordings().iter().filter(|recording| recording.of == of).map(|recording| recording.name.as_str()).collect()
+    recordings()
+        .iter()
+        .filter(|recording| recording.of == of)
+        .map(|recording| recording.name.as_str())
+        .collect()
 }
 
 fn read_all() -> Vec<Recording> {
@@ -178,7 +182,9 @@ fn no_recording_of_an_example_is_left_over() {
         let mut wanted = BTreeSet::new();
         for language in LANGUAGES {
             let prompts = prompts(application, language);
-            wanted.extend(prompts.values().flat_map(Prompt::recordings).map(|name| format!("{language}/{name}")));
+            wanted.extend(
+                prompts.values().flat_map(Prompt::recordings).map(|name| format!("{language}/{name}")),
+            );
         }
         let left: Vec<&str> =
             names(Some(application)).into_iter().filter(|name| !wanted.contains(*name)).collect();

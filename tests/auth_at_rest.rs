@@ -241,7 +241,8 @@ fn what_is_remembered_is_sealed_and_goes_with_whom_it_is_of() {
         assert!(!holds(&bytes, canary.as_bytes()), "{canary} is in the files");
     }
     let long = "x".repeat(1000);
-    let refused = vault.answer(NOON, Question::Remember { whose: of[0].clone(), name: long.clone(), value: long });
+    let refused =
+        vault.answer(NOON, Question::Remember { whose: of[0].clone(), name: long.clone(), value: long });
     assert_eq!(refused, Answer::Unavailable);
     vault.erase(NOON, "C1").expect("erased");
     assert_eq!(recall(&of[0], NOON), Answer::Recalled(None));

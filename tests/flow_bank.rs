@@ -129,7 +129,14 @@ fn money_is_moved_after_the_amount_was_read_back_and_confirmed() {
 #[test]
 fn a_transfer_that_is_stopped_or_too_great_moves_nothing() {
     let mut scene = proved("2");
-    scene.until("record_order").press("2").until("transfer_amount").press("5001").until("transfer_wrong").press("0#").until("transfer_wrong");
+    scene
+        .until("record_order")
+        .press("2")
+        .until("transfer_amount")
+        .press("5001")
+        .until("transfer_wrong")
+        .press("0#")
+        .until("transfer_wrong");
     scene.press("20#").until("transfer_confirm").press("2").until("transfer_cancelled");
     assert_eq!(audited(&scene, "transfer_ordered"), 0);
 }

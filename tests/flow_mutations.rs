@@ -111,7 +111,10 @@ fn no_mutant_that_is_accepted_lets_anybody_to_what_is_protected_without_proof() 
                     hostile_calls(&Arc::new(application), &mut dice);
                 }
                 Err(found) => {
-                    assert!(found.iter().any(|finding| finding.severity == Severity::Error), "{name} {number}");
+                    assert!(
+                        found.iter().any(|finding| finding.severity == Severity::Error),
+                        "{name} {number}"
+                    );
                     let _ = render(&found);
                     refused += 1;
                     unproved += usize::from(found.iter().any(|finding| finding.code == "E200"));
@@ -162,9 +165,8 @@ fn hostile_calls(application: &Arc<Application>, dice: &mut Dice) {
     let protected: BTreeSet<(String, String)> = reference::protected_calls(application);
     for _ in 0..4 {
         let protected = protected.clone();
-        let is_protected = move |service: &str, call: &str| {
-            protected.contains(&(service.to_owned(), call.to_owned()))
-        };
+        let is_protected =
+            move |service: &str, call: &str| protected.contains(&(service.to_owned(), call.to_owned()));
         let mut watched = Watched::new(application, is_protected);
         for _ in 0..40 + dice.roll(120) {
             watched.act(&act(dice));

@@ -46,7 +46,8 @@ impl Desk {
         let audio = desk.join("audio");
         for language in ["en-GB", "es-ES"] {
             fs::create_dir_all(audio.join(language)).expect("made");
-            let catalogue = fs::read_to_string(desk.join(format!("prompts/{language}.yaml"))).expect("prompts");
+            let catalogue =
+                fs::read_to_string(desk.join(format!("prompts/{language}.yaml"))).expect("prompts");
             for key in catalogue.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(':')) {
                 for part in ["", "-1", "-2"] {
                     let path = audio.join(language).join(format!("{}{part}.wav", key.0));

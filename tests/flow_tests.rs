@@ -22,9 +22,8 @@ impl Files for Folder {
     fn list(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.0.join(folder)).into_iter().flatten().flatten();
         let names = entries.filter(|entry| entry.path().is_file()).map(|entry| entry.file_name());
-        let mut paths: Vec<String> = names
-            .map(|name| Path::new(folder).join(name).to_string_lossy().into_owned())
-            .collect();
+        let mut paths: Vec<String> =
+            names.map(|name| Path::new(folder).join(name).to_string_lossy().into_owned()).collect();
         paths.sort();
         paths
     }

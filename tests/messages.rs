@@ -163,7 +163,10 @@ fn what_is_cut_short_moved_or_changed_is_no_message() {
     let two = all.keep(UnixTime(2_000), CallId(2), &spoken("the second")).expect("kept");
     assert!(all.keep(UnixTime(1_000), CallId(1), &spoken("x")).is_ok(), "the same name: the last one stands");
     let path = |id: &str| data.join("messages").join(format!("{id}.message"));
-    assert_eq!(all.list().expect("a list").iter().map(|head| head.id.as_str()).collect::<Vec<_>>(), [&one, &two]);
+    assert_eq!(
+        all.list().expect("a list").iter().map(|head| head.id.as_str()).collect::<Vec<_>>(),
+        [&one, &two]
+    );
     assert_eq!(all.read(&two).expect("opens").1.expose(), b"the second");
 
     let whole = fs::read(path(&two)).expect("the file");
@@ -188,7 +191,8 @@ fn what_is_cut_short_moved_or_changed_is_no_message() {
     let part = data.join("messages").join("000000000fff-0000000000000009.part");
     fs::write(&part, b"half").expect("written");
     assert!(all.list().expect("a list").iter().all(|head| head.at < 4_000));
-    let (keeper, thread) = countersign::driver::messages::Keeper::start(Arc::new(messages(data))).expect("starts");
+    let (keeper, thread) =
+        countersign::driver::messages::Keeper::start(Arc::new(messages(data))).expect("starts");
     drop(keeper);
     assert!(thread.join().is_ok() && !part.exists());
     assert!(os::unix_now() > UnixTime(0));

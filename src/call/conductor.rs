@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use super::handoff::HandOffState;
 use super::io::{CallSettings, Input, NewCall, Output, SessionEvent};
-use super::message::Taking;
 use super::leg::{Callee, CalleeState, Caller, CallerState};
+use super::message::Taking;
 use super::press::{Presses, Way};
 use super::record::{Draft, EndCause, Version};
 use super::stream::Stream;

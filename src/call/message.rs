@@ -44,7 +44,15 @@ impl Taking {
         // Room for a usual message; a longer one grows, which copies a megabyte at most.
         let room = octets(listen.max.min(Duration::from_secs(30)));
         let until = now + listen.max;
-        Self { ask, listen, audio: Secret::new(Vec::with_capacity(room)), quiet: 0, speech: 0, until, heard: now }
+        Self {
+            ask,
+            listen,
+            audio: Secret::new(Vec::with_capacity(room)),
+            quiet: 0,
+            speech: 0,
+            until,
+            heard: now,
+        }
     }
 
     /// When it ends by itself. A phone that sends nothing while nobody speaks is silent too.
@@ -64,7 +72,8 @@ impl Taking {
         }
         let law = Codec::Pcmu;
         let same = frame.codec == law;
-        let convert = |octet: u8| if same { octet } else { law.encode_sample(frame.codec.decode_sample(octet)) };
+        let convert =
+            |octet: u8| if same { octet } else { law.encode_sample(frame.codec.decode_sample(octet)) };
         let room = octets(self.listen.max).saturating_sub(self.audio.expose().len());
         self.audio.expose_mut().extend(frame.payload.iter().take(room).map(|octet| convert(*octet)));
         frame.payload.len() >= room || self.deadline() <= now
@@ -141,7 +150,13 @@ mod tests {
     }
 
     /// Pushes frames of a level, 20 ms apart; how many were taken before the message ended by itself.
-    fn push(taking: &mut Taking, now: &mut Instant, codec: Codec, level: i16, frames: usize) -> Option<usize> {
+    fn push(
+        taking: &mut Taking,
+        now: &mut Instant,
+        codec: Codec,
+        level: i16,
+        frames: usize,
+    ) -> Option<usize> {
         (0..frames).position(|_| {
             *now += Duration::from_millis(20);
             taking.push(*now, &frame(codec, level))
@@ -158,7 +173,11 @@ mod tests {
         let (mut message, mut now) = taking(60, 3);
         assert_eq!(push(&mut message, &mut now, Codec::Pcmu, 0, 50), None);
         assert_eq!(push(&mut message, &mut now, Codec::Pcmu, 9_000, 100), None);
-        assert_eq!(push(&mut message, &mut now, Codec::Pcmu, 0, 1_000), Some(149), "three seconds of silence end it");
+        assert_eq!(
+            push(&mut message, &mut now, Codec::Pcmu, 0, 1_000),
+            Some(149),
+            "three seconds of silence end it"
+        );
         let (_, worth) = message.finish();
         let (_, audio) = worth.expect("somebody spoke");
         // A second before it, two seconds of it, half a second after it.

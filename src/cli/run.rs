@@ -69,7 +69,9 @@ fn call(arguments: &Arguments) -> Result<(), String> {
     let from = match arguments.from.as_deref() {
         Some("anonymous") => None,
         Some(number) => Some(number.to_owned()),
-        None => Some(person.and_then(|person| person.phones.first()).map_or(SOME_NUMBER, |phone| phone).to_owned()),
+        None => Some(
+            person.and_then(|person| person.phones.first()).map_or(SOME_NUMBER, |phone| phone).to_owned(),
+        ),
     };
     println!("{} — type `help` for what you can do", suite.application.title);
     if fixture.people.is_empty() {
@@ -98,7 +100,10 @@ fn fixture(arguments: &Arguments, suite: &Suite) -> Result<Fixture, String> {
     let Some(name) = &arguments.with else { return Ok(Fixture::default()) };
     let found = suite.files.iter().find_map(|file| file.fixtures.get(name));
     found.cloned().ok_or_else(|| {
-        format!("error: no flow test of this application has a fixture `{name}`\n  help: there are:{}", names(suite))
+        format!(
+            "error: no flow test of this application has a fixture `{name}`\n  help: there are:{}",
+            names(suite)
+        )
     })
 }
 
@@ -181,7 +186,10 @@ fn act(visit: &mut Visit<'_>, line: &str) -> bool {
         },
         "code" => {
             let codes = visit.codes();
-            println!("{}", if codes.is_empty() { "nobody knows who you are yet".to_owned() } else { codes.join("\n") });
+            println!(
+                "{}",
+                if codes.is_empty() { "nobody knows who you are yet".to_owned() } else { codes.join("\n") }
+            );
         }
         _ if visit.press(line) => {}
         _ => println!("`{line}` are no keys; to speak type `say {line}`; `help` says what else there is"),

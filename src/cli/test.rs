@@ -86,7 +86,8 @@ fn once(arguments: &Arguments) -> Result<bool, String> {
         });
     }
     if let Some(path) = &arguments.junit {
-        fs::write(path, junit(&reports)).map_err(|why| format!("error: can't write {}: {why}", path.display()))?;
+        fs::write(path, junit(&reports))
+            .map_err(|why| format!("error: can't write {}: {why}", path.display()))?;
     }
     match arguments.format {
         Format::Text => {

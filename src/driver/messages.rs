@@ -203,7 +203,8 @@ impl Messages {
         let mut start = [0; 12];
         file.read_exact(&mut start).map_err(io)?;
         let (magic, length) = start.split_at(MAGIC.len());
-        let length = length.try_into().map(u32::from_be_bytes).ok().and_then(|length| usize::try_from(length).ok());
+        let length =
+            length.try_into().map(u32::from_be_bytes).ok().and_then(|length| usize::try_from(length).ok());
         let length = length.filter(|length| magic == MAGIC && *length <= LONGEST_HEAD).ok_or_else(wrong)?;
         let mut sealed = vec![0; length];
         file.read_exact(&mut sealed).map_err(io)?;
@@ -246,8 +247,9 @@ impl Keeper {
     #[expect(clippy::disallowed_methods, reason = "messages are written by a thread of their own")]
     pub fn start(messages: Arc<Messages>) -> io::Result<(Self, JoinHandle<()>)> {
         let (sender, receiver) = sync_channel(PLACES);
-        let thread =
-            std::thread::Builder::new().name("messages".to_owned()).spawn(move || work(&messages, &receiver))?;
+        let thread = std::thread::Builder::new()
+            .name("messages".to_owned())
+            .spawn(move || work(&messages, &receiver))?;
         Ok((Self(sender), thread))
     }
 

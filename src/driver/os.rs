@@ -97,7 +97,10 @@ pub fn step_back() {
 const STEP_BACK: i32 = 10;
 
 /// Waits, where nothing else depends on it: a command that looks for changed files.
-#[expect(clippy::disallowed_methods, reason = "a command that watches files has nothing to wait for but time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command that watches files has nothing to wait for but time"
+)]
 pub fn pause(time: Duration) {
     std::thread::sleep(time);
 }

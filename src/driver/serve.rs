@@ -21,9 +21,9 @@ use super::edge::{self, Edge, EdgeError, Listeners, Readers};
 use super::gate::Gate;
 use super::house::{self, House};
 use super::keys::{Keys, KeysError};
+use super::messages::{Keeper, MessageError, Messages};
 use super::os;
 use super::outside::ShardOutside;
-use super::messages::{Keeper, MessageError, Messages};
 use super::records;
 use super::secrets::{SecretError, Secrets};
 use super::services::spool::{Patience, Spool, Spooler};
@@ -39,8 +39,8 @@ use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::digest::Algorithm;
 use crate::sip::registrar::{Registrar, RegistrarConfig};
 use crate::sip::timers::TimerConfig;
-use crate::units::{Epoch, UnixTime};
 use crate::sip::{AccessError, AccessList, EndpointConfig};
+use crate::units::{Epoch, UnixTime};
 
 /// What to serve and where.
 #[derive(Clone, Debug)]

@@ -425,7 +425,8 @@ mod tests {
         let mut board = board(&[], 1);
         step(&mut board, now, join(1));
         assert_eq!(step(&mut board, now, join(2)), ["full 2"]);
-        let unknown = Input::Enqueue { call: CallId(3), queue: QueueName::from("sales"), priority: 0, skill: None };
+        let unknown =
+            Input::Enqueue { call: CallId(3), queue: QueueName::from("sales"), priority: 0, skill: None };
         assert_eq!(step(&mut board, now, unknown), ["full 3"]);
     }
 
@@ -459,7 +460,8 @@ mod tests {
         let now = test_start();
         let mut board = board(&["ana"], 10);
         step(&mut board, now, join(1));
-        let urgent = Input::Enqueue { call: CallId(2), queue: QueueName::from("general"), priority: 5, skill: None };
+        let urgent =
+            Input::Enqueue { call: CallId(2), queue: QueueName::from("general"), priority: 5, skill: None };
         assert_eq!(step(&mut board, now, urgent), ["place 2 = 1", "place 1 = 2"]);
         assert_eq!(step(&mut board, now, up("ana")), ["offer 2 to ana"]);
     }
@@ -472,7 +474,8 @@ mod tests {
             let skills = skills.iter().map(|skill| Skill::from(*skill)).collect();
             Agent::new(AgentName::from(name), vec![queue.clone()]).with_skills(skills)
         };
-        let agents = vec![agent("ana", &["lang:en-GB"]), agent("bea", &["lang:es-ES", "cards"]), agent("all", &["*"])];
+        let agents =
+            vec![agent("ana", &["lang:en-GB"]), agent("bea", &["lang:es-ES", "cards"]), agent("all", &["*"])];
         let mut board =
             Switchboard::new(SwitchboardConfig::default(), vec![Queue::new(queue.clone(), 9)], agents);
         let wants = |call, skill: &str| Input::Enqueue {

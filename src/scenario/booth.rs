@@ -144,7 +144,9 @@ impl Visit<'_> {
         for seen in self.world.news() {
             match seen {
                 Seen::Waits => self.turn = true,
-                Seen::Outcome { .. } | Seen::Block(_) | Seen::Step { .. } | Seen::Asks(_) => self.turn = false,
+                Seen::Outcome { .. } | Seen::Block(_) | Seen::Step { .. } | Seen::Asks(_) => {
+                    self.turn = false
+                }
                 Seen::Prompt(_) => self.heard += 1,
                 Seen::Finished(_) => {
                     self.turn = false;

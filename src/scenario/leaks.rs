@@ -31,7 +31,10 @@ impl Leaks {
         }
         let text = compact(text);
         for (at, (secret, except)) in self.texts.iter().enumerate() {
-            if !except.contains(&seer) && text.contains(secret) && !self.found.iter().any(|(found, by)| *found == at && by == place) {
+            if !except.contains(&seer)
+                && text.contains(secret)
+                && !self.found.iter().any(|(found, by)| *found == at && by == place)
+            {
                 self.found.push((at, place.to_owned()));
             }
         }
@@ -65,7 +68,8 @@ impl Leaks {
     }
 
     pub(super) fn hand_off(&mut self, app: &Application, request: &HandOffRequest) {
-        let (HandOffRequest::Queue { pass, whisper, .. } | HandOffRequest::Transfer { pass, whisper, .. }) = request
+        let (HandOffRequest::Queue { pass, whisper, .. } | HandOffRequest::Transfer { pass, whisper, .. }) =
+            request
         else {
             return;
         };

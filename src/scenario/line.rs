@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::audio::tone::{Tone, render};
 use crate::audio::Codec;
+use crate::audio::tone::{Tone, render};
 use crate::call::press::{Presses, Way};
 use crate::media::rtp::packet::{self, Header};
 use crate::media::rtp::seq::SeqNo;
@@ -141,14 +141,17 @@ impl Faulty {
     }
 
     /// Puts a packet on its way, if the network lets it; `keep` is false for one that the phone leaves out.
-    fn send(&mut self, at: Instant, kind: PayloadType, marker: bool, stamp: RtpTimestamp, payload: &[u8], keep: bool) {
-        let header = Header {
-            payload_type: kind,
-            marker,
-            seq: SeqNo(self.seq),
-            timestamp: stamp,
-            ssrc: SSRC,
-        };
+    fn send(
+        &mut self,
+        at: Instant,
+        kind: PayloadType,
+        marker: bool,
+        stamp: RtpTimestamp,
+        payload: &[u8],
+        keep: bool,
+    ) {
+        let header =
+            Header { payload_type: kind, marker, seq: SeqNo(self.seq), timestamp: stamp, ssrc: SSRC };
         if !keep {
             return;
         }

@@ -243,11 +243,7 @@ impl<'s, S: Stage> Performer<'s, S> {
                 return Ok(());
             }
             if self.waits() || !self.go_on() {
-                return Err((
-                    format!("`{prompt}` was not heard"),
-                    self.instead(),
-                    self.hint(prompt),
-                ));
+                return Err((format!("`{prompt}` was not heard"), self.instead(), self.hint(prompt)));
             }
         }
     }
@@ -284,7 +280,9 @@ impl<'s, S: Stage> Performer<'s, S> {
     fn hint(&self, prompt: &str) -> String {
         let before = self.heard.iter().take(self.named).any(|heard| heard == prompt);
         if before {
-            return format!("`{prompt}` was heard earlier, before the step above this one; put `hears` there");
+            return format!(
+                "`{prompt}` was heard earlier, before the step above this one; put `hears` there"
+            );
         }
         if self.waits() {
             return "let the caller answer first: `presses`, `chooses`, or `silent: 7s`".to_owned();
@@ -397,9 +395,14 @@ impl<'s, S: Stage> Performer<'s, S> {
         let choices = self.turn.as_ref().map(|turn| turn.asked.choices.clone()).unwrap_or_default();
         let Some((keys, _)) = choices.iter().find(|(_, choice)| choice == name) else {
             let list: Vec<String> = choices.iter().map(|(_, choice)| format!("`{choice}`")).collect();
-            let label = if list.is_empty() { self.instead() } else { format!("there are {}", list.join(", ")) };
+            let label =
+                if list.is_empty() { self.instead() } else { format!("there are {}", list.join(", ")) };
             let message = format!("there is no choice `{name}` here");
-            return Err((message, label, "choose one of those, or let the caller get to the right question".to_owned()));
+            return Err((
+                message,
+                label,
+                "choose one of those, or let the caller get to the right question".to_owned(),
+            ));
         };
         let keys = keys_of(keys);
         self.press(&Keys { keys, at_once: false, gap: KEY_TIME })
@@ -426,7 +429,8 @@ impl<'s, S: Stage> Performer<'s, S> {
                 return Err((
                     format!("the caller could not get to `{block}` by going along"),
                     self.instead(),
-                    "going along is the first language, consent, and silence; write what leads there out".to_owned(),
+                    "going along is the first language, consent, and silence; write what leads there out"
+                        .to_owned(),
                 ));
             }
         }

@@ -47,7 +47,14 @@ pub fn play(
     start: Instant,
     coverage: &mut Coverage,
 ) -> Played {
-    let mut played = Played { problems: Vec::new(), calls: 0, time: Duration::ZERO, longest: Duration::ZERO, unreal: None, transcripts: Vec::new() };
+    let mut played = Played {
+        problems: Vec::new(),
+        calls: 0,
+        time: Duration::ZERO,
+        longest: Duration::ZERO,
+        unreal: None,
+        transcripts: Vec::new(),
+    };
     let mut audible = Vec::new();
     let mut leaks = Leaks::new(&file.never_leaks);
     for run in &test.runs {
@@ -152,15 +159,22 @@ fn differ(test: &Test, identical: &Identical, audible: &[Vec<Transcript>]) -> Ve
         let (Some(a), Some(b)) = (audible.get(*first), audible.get(*other)) else { continue };
         for (a, b) in a.iter().zip(b) {
             let longest = a.lines.len().max(b.lines.len());
-            let Some(at) = (0..longest).find(|at| !alike(a, b, *at, identical.timing_within)) else { continue };
+            let Some(at) = (0..longest).find(|at| !alike(a, b, *at, identical.timing_within)) else {
+                continue;
+            };
             let told = |transcript: &Transcript| {
                 transcript.lines.get(at).map_or_else(
                     || "nothing more".to_owned(),
                     |line| format!("`{}` after {}", line.what, super::performer::in_words(line.at)),
                 )
             };
-            let message =
-                format!("a caller can tell `{}` from `{}`: {} against {}", name(first), name(other), told(a), told(b));
+            let message = format!(
+                "a caller can tell `{}` from `{}`: {} against {}",
+                name(first),
+                name(other),
+                told(a),
+                told(b)
+            );
             let finding = Diagnostic::error("E322", Some(identical.place.clone()), message)
                 .label("these runs differ")
                 .help("what differs tells a stranger something; `same_reply: true` and equal arms make them alike");

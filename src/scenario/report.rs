@@ -119,8 +119,12 @@ impl Report {
             let more = missing.len().saturating_sub(MOST_MISSING);
             missing.truncate(MOST_MISSING);
             let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let message =
-                format!("the tests walk through {} ({}%), not {}%", of(share, need.what), share.percent(), need.percent);
+            let message = format!(
+                "the tests walk through {} ({}%), not {}%",
+                of(share, need.what),
+                share.percent(),
+                need.percent
+            );
             out.push(
                 Diagnostic::error("E323", Some(need.place.clone()), message)
                     .label("so much is asked for")
@@ -272,7 +276,8 @@ impl Problem {
 /// JUnit's XML, as build servers read it: a suite for each file, a case for each test.
 #[must_use]
 pub fn junit(reports: &[Report]) -> String {
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"countersign\">\n");
+    let mut out =
+        String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"countersign\">\n");
     for report in reports {
         let mut files: Vec<&str> = report.tests.iter().map(|test| test.file.as_str()).collect();
         files.dedup();

@@ -136,7 +136,9 @@ impl From<&TraceEvent> for Seen {
             TraceEvent::Notice { prompt, version } => {
                 Self::Other(format!("notice {prompt} was heard, version {version}"))
             }
-            TraceEvent::Consent { purpose, answer, .. } => Self::Other(format!("consent {purpose}: {answer}")),
+            TraceEvent::Consent { purpose, answer, .. } => {
+                Self::Other(format!("consent {purpose}: {answer}"))
+            }
             TraceEvent::Level { level, factors } => Self::Level {
                 level: level.to_string(),
                 factors: factors.iter().map(ToString::to_string).collect(),

@@ -102,7 +102,8 @@ fn find(table: &Table, call: &ServiceCall, lookup: &Lookup) -> LookupReply {
         };
         keys.push((at, value));
     }
-    let mut rows = table.rows.iter().filter(|row| keys.iter().all(|(at, value)| row.get(*at) == Some(*value)));
+    let mut rows =
+        table.rows.iter().filter(|row| keys.iter().all(|(at, value)| row.get(*at) == Some(*value)));
     let Some(row) = rows.next() else { return LookupReply::NotFound };
     if rows.next().is_some() {
         return LookupReply::Many;

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::auth::ask::Whose;
 use crate::auth::factor::pin;
 use crate::auth::factor::totp::Parameters;
 use crate::auth::throttle::{Admission, Throttle};
-use crate::auth::ask::Whose;
 use crate::auth::{
-    Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Policy, Question, Refused, SubjectKey, SubjectRef, Verdict,
+    Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Policy, Question, Refused, SubjectKey,
+    SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::UnixTime;
@@ -190,15 +191,19 @@ impl Vault {
             FactorId::Totp => {
                 let policy = self.policy.factor(factor)?;
                 let last = self.used.get(&(subject, factor)).copied();
-                let step =
-                    Parameters::of(policy).judge(&seed(proof), now, policy.drift, last, response)?;
+                let step = Parameters::of(policy).judge(&seed(proof), now, policy.drift, last, response)?;
                 Some(Some(step))
             }
         }
     }
 
     /// What a caller who is this subject would key now. Nobody's are digits that fit and are wrong.
-    pub(super) fn right(&self, now: UnixTime, subject: Option<SubjectKey>, factor: FactorId) -> Option<Secret<String>> {
+    pub(super) fn right(
+        &self,
+        now: UnixTime,
+        subject: Option<SubjectKey>,
+        factor: FactorId,
+    ) -> Option<Secret<String>> {
         let proof = self.proof(self.person(subject?)?, factor)?;
         match factor {
             FactorId::Pin => Some(proof.clone()),
@@ -210,10 +215,18 @@ impl Vault {
     }
 
     /// Digits of the right length that are wrong, whoever the caller is.
-    pub(super) fn wrong(&self, now: UnixTime, subject: Option<SubjectKey>, factor: FactorId) -> Secret<String> {
+    pub(super) fn wrong(
+        &self,
+        now: UnixTime,
+        subject: Option<SubjectKey>,
+        factor: FactorId,
+    ) -> Secret<String> {
         let length = self.policy.factor(factor).map_or(6, |policy| usize::from(*policy.digits.end()));
         let right = self.right(now, subject, factor).unwrap_or_else(|| Secret::new("5".repeat(length)));
-        let moved = right.expose().chars().map(|c| c.to_digit(10).map_or(c, |digit| DIGITS[(digit as usize + 5) % 10]));
+        let moved = right
+            .expose()
+            .chars()
+            .map(|c| c.to_digit(10).map_or(c, |digit| DIGITS[(digit as usize + 5) % 10]));
         Secret::new(moved.collect())
     }
 

@@ -14,7 +14,9 @@ impl<S: Stage> Performer<'_, S> {
             Want::Factors(factors) if same(factors, &state.factors) => return Ok(()),
             Want::Factors(_) => ("the factors", list(&state.factors)),
             Want::Language(tag) if Some(tag) == state.language.as_ref() => return Ok(()),
-            Want::Language(_) => ("the language", state.language.clone().unwrap_or_else(|| "not chosen".into())),
+            Want::Language(_) => {
+                ("the language", state.language.clone().unwrap_or_else(|| "not chosen".into()))
+            }
             Want::Offered(names) if same(names, &state.offered) => return Ok(()),
             Want::Offered(_) => ("what is offered", list(&state.offered)),
             Want::Block(block) if *block == state.block => return Ok(()),
@@ -26,7 +28,8 @@ impl<S: Stage> Performer<'_, S> {
                 }
                 return Err((
                     format!("`{name}` is not `{value}`"),
-                    held.filter(|held| !held.is_empty()).map_or_else(|| "it is not set".into(), |held| format!("it is `{held}`")),
+                    held.filter(|held| !held.is_empty())
+                        .map_or_else(|| "it is not set".into(), |held| format!("it is `{held}`")),
                 ));
             }
             Want::Queue(name) | Want::Transfer(name) => {
@@ -43,15 +46,21 @@ impl<S: Stage> Performer<'_, S> {
                 if held == Some(value) {
                     return Ok(());
                 }
-                let is = held.map_or_else(|| "nothing was said of it".into(), |held| format!("it is `{held}`"));
+                let is =
+                    held.map_or_else(|| "nothing was said of it".into(), |held| format!("it is `{held}`"));
                 return Err((format!("`{name}` is not `{value}`"), is));
             }
             Want::Audit(name) if state.events.contains(name) => return Ok(()),
-            Want::Audit(_) => ("the audit event", if state.events.is_empty() { "nothing was noted".into() } else { list(&state.events) }),
+            Want::Audit(_) => (
+                "the audit event",
+                if state.events.is_empty() { "nothing was noted".into() } else { list(&state.events) },
+            ),
             Want::NoAudit(name) if !state.events.contains(name) => return Ok(()),
             Want::NoAudit(name) => ("the audit event", format!("{name} was noted")),
             Want::Cause(cause) if Some(cause) == state.cause.as_ref() => return Ok(()),
-            Want::Cause(_) => ("the end", state.cause.clone().unwrap_or_else(|| "the call is not over".into())),
+            Want::Cause(_) => {
+                ("the end", state.cause.clone().unwrap_or_else(|| "the call is not over".into()))
+            }
             outside => {
                 return self.stage.holds(outside).map_err(|is| ("it is not as expected".to_owned(), is));
             }

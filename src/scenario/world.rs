@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 use crate::auth::SubjectKey;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
-use crate::flow::run::{Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, MessageReply, Output, Question, Signals};
+use crate::flow::run::{
+    Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, MessageReply, Output,
+    Question, Signals,
+};
 use crate::units::{AskId, CallId, Entropy, Epoch, PlayId, UnixTime};
 
 use super::coverage::Coverage;
@@ -366,7 +369,9 @@ impl<'w> World<'w> {
             let (_, _, event) = self.pending.swap_remove(index);
             return self.happen(event);
         }
-        if let Some(playing) = self.playing.take_if(|playing| playing.ends.is_some_and(|ends| ends <= self.now)) {
+        if let Some(playing) =
+            self.playing.take_if(|playing| playing.ends.is_some_and(|ends| ends <= self.now))
+        {
             return self.feed(Input::PlayFinished(playing.id));
         }
         if self.wake.is_some_and(|wake| wake <= self.now) {
@@ -385,7 +390,8 @@ impl<'w> World<'w> {
                 if matches!(progress, HandOff::Connected { .. }) {
                     self.audible.add(self.at(), "agent", "is there");
                 }
-                if !matches!(progress, HandOff::Waiting { .. } | HandOff::Ringing | HandOff::Connected { .. }) {
+                if !matches!(progress, HandOff::Waiting { .. } | HandOff::Ringing | HandOff::Connected { .. })
+                {
                     self.hand_off = None;
                 }
                 self.feed(Input::HandOff(progress));
@@ -434,11 +440,8 @@ impl<'w> World<'w> {
 
 /// What is known of the call before it begins.
 fn facts(house: &mut House, script: &CallScript) -> CallFacts {
-    let signals = Signals {
-        attestation: script.attestation,
-        synthetic_voice: house.synthetic,
-        ..Signals::default()
-    };
+    let signals =
+        Signals { attestation: script.attestation, synthetic_voice: house.synthetic, ..Signals::default() };
     CallFacts {
         seed: house.chance.next_u64(),
         abilities: Abilities { speech: true, cards: true, voice: true, recorder: true },

@@ -17,7 +17,8 @@ use countersign::auth::{self, Enrolment, FactorId, Identified, Refused, SubjectK
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
 use countersign::flow::run::{
-    Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, MessageReply, Output, Question, TraceEvent,
+    Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, MessageReply, Output,
+    Question, TraceEvent,
 };
 use countersign::units::{AskId, CallId, Digit, Epoch, PlayId, UnixTime};
 
@@ -299,7 +300,10 @@ impl Scene {
             }
             Output::Ask(ask, question) => self.question(ask, question),
             Output::Listen(ask, listen) => {
-                self.line("flow", &format!("listens for {}, {} s at most", listen.mailbox, listen.max.as_secs()));
+                self.line(
+                    "flow",
+                    &format!("listens for {}, {} s at most", listen.mailbox, listen.max.as_secs()),
+                );
                 self.listening = Some(ask);
                 if let Some((after, reply)) = self.world.message {
                     self.answers.push((self.now + after, ask, Answer::Message(reply)));

@@ -10,7 +10,8 @@ use countersign::auth::{
 };
 use countersign::flow::document::Application;
 use countersign::flow::run::{
-    Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, MessageReply, Output, Question, TraceEvent,
+    Answer, CallFacts, FlowRun, HandOff, HandOffRequest, Input, LookupReply, MessageReply, Output, Question,
+    TraceEvent,
 };
 use countersign::units::{AskId, CallId, Digit, Epoch, PlayId, UnixTime};
 

@@ -64,7 +64,9 @@ blocks:
     - hangup: normal
 ";
     let heard = |open: &str, holidays: &str| {
-        let calendar = format!("calendars:\n  desk: {{zone: Europe/London, open: {{mon: {open}}}, holidays: {holidays}}}\n");
+        let calendar = format!(
+            "calendars:\n  desk: {{zone: Europe/London, open: {{mon: {open}}}, holidays: {holidays}}}\n"
+        );
         let app = application(flow, &[("calendars.yaml", &calendar)]);
         let mut scene = Scene::new(app, World::default());
         let heard = scene.settle().prompts();

@@ -86,7 +86,8 @@ fn a_caller_who_waits_too_long_may_be_called_back() {
     scene.press("21").settle();
     assert_eq!(scene.prompts(), ["offer", "bye"], "{}", scene.script());
     assert!(scene.script().contains("Leave"), "out of the line");
-    let kept = |event: &TraceEvent| matches!(event, TraceEvent::Callback { queue } if queue.as_str() == "general");
+    let kept =
+        |event: &TraceEvent| matches!(event, TraceEvent::Callback { queue } if queue.as_str() == "general");
     assert!(scene.traces.iter().any(kept));
     assert!(scene.asked.iter().any(|asked| asked.contains("callback")), "audited");
 }

@@ -152,7 +152,9 @@ blocks:
       by: caller_id
       same_reply: true
       outcome: {one: continue, none: continue, many: continue, unavailable: continue}";
-    for (before, sends, said) in [(claimed, true, "one"), (claimed, false, "two"), ("    - answer:", true, "two")] {
+    for (before, sends, said) in
+        [(claimed, true, "one"), (claimed, false, "two"), ("    - answer:", true, "two")]
+    {
         let mut scene = Scene::new(flow(before), World { sends, ..World::default() });
         scene.settle();
         assert_eq!(scene.prompts(), [said], "{}", scene.script());

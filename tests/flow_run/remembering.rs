@@ -46,7 +46,9 @@ fn consent_is_what_the_caller_says_and_silence_is_none() {
         scene.settle();
         assert_eq!(scene.prompts().last().map(String::as_str), Some(said), "{}", scene.script());
         let told = scene.traces.iter().find_map(|event| match event {
-            TraceEvent::Consent { purpose, answer, version } => Some((purpose.to_string(), *answer, version.to_string())),
+            TraceEvent::Consent { purpose, answer, version } => {
+                Some((purpose.to_string(), *answer, version.to_string()))
+            }
             _ => None,
         });
         assert_eq!(told, Some((String::from("call_recording"), answer, String::from("2026-01"))));
@@ -110,14 +112,22 @@ fn a_notice_is_said_as_often_as_its_step_says() {
     let caller = noticed("once_per: caller", "1");
     assert_eq!([heard(&caller, ann, &mut memory), heard(&caller, ann, &mut memory)], [1, 0]);
     assert_eq!(heard(&caller, bob, &mut memory), 1, "another number");
-    assert_eq!([heard(&caller, None, &mut memory), heard(&caller, None, &mut memory)], [1, 1], "nobody is known");
+    assert_eq!(
+        [heard(&caller, None, &mut memory), heard(&caller, None, &mut memory)],
+        [1, 1],
+        "nobody is known"
+    );
     assert_eq!(heard(&noticed("once_per: caller", "2"), ann, &mut memory), 0, "whatever its version");
 
     let mut memory = Memory::new();
     let version = noticed("once_per: version", "1");
     assert_eq!([heard(&version, ann, &mut memory), heard(&version, ann, &mut memory)], [1, 0]);
     let newer = noticed("once_per: version", "2");
-    assert_eq!([heard(&newer, ann, &mut memory), heard(&newer, ann, &mut memory)], [1, 0], "the text has changed");
+    assert_eq!(
+        [heard(&newer, ann, &mut memory), heard(&newer, ann, &mut memory)],
+        [1, 0],
+        "the text has changed"
+    );
 }
 
 #[test]

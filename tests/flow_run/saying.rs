@@ -19,8 +19,12 @@ fn a_recording_is_played_as_often_as_told_and_a_notice_is_on_record() {
         finished: arm("finished"),
         failed: arm("failed"),
     };
-    let notice =
-        Notice { prompt: prompt("why_we_ask"), version: String::from("2026-01"), interrupt: Interrupt::Keys, once_per: None };
+    let notice = Notice {
+        prompt: prompt("why_we_ask"),
+        version: String::from("2026-01"),
+        interrupt: Interrupt::Keys,
+        once_per: None,
+    };
     let mut scene = scene(vec![StepKind::Play(play), StepKind::Notice(notice)]);
     scene.settle();
     assert!(scene.script().contains("plays tones/beep tones/beep tones/beep"));

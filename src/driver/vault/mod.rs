@@ -17,8 +17,8 @@ use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
 use super::audit_log::{AuditError, AuditLog};
-use super::os::Calendar;
 use super::keys::{DATABASE_FILE, Keys, KeysError, NamedKey};
+use super::os::Calendar;
 use super::seal::{self, Key, Label, SealError, keyed_hash, random};
 use super::store::sqlite::SqliteStore;
 use super::store::{Change, EnrolmentRow, Identifier, Store, StoreError, SubjectRow};

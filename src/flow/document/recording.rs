@@ -20,7 +20,9 @@ pub(super) fn rule(
         _ => None,
     };
     let by_step = RecordingRule::ByStep(usual);
-    let Some(node) = main.get("defaults").and_then(|defaults| defaults.get("recording")) else { return by_step };
+    let Some(node) = main.get("defaults").and_then(|defaults| defaults.get("recording")) else {
+        return by_step;
+    };
     let Some(written) = Fields::of(node, "`recording`", findings) else { return by_step };
     written.only(&["mode", "consent"], "`recording`", findings);
     let consent = match written.get("consent") {
@@ -29,7 +31,12 @@ pub(super) fn rule(
             let found = consents.get(node.text()).copied();
             if found.is_none() {
                 let help = suggestion(node.text(), consents.keys().map(String::as_str), "consents asked for");
-                fields::wrong(node, format!("nobody is asked for the consent `{}`", node.text()), help, findings);
+                fields::wrong(
+                    node,
+                    format!("nobody is asked for the consent `{}`", node.text()),
+                    help,
+                    findings,
+                );
             }
             found
         }

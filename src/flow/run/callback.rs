@@ -24,7 +24,9 @@ impl FlowRun {
     /// Makes the offer: said once, in front of the music.
     pub(super) fn offer_callback(&mut self, now: Instant) {
         let app = Arc::clone(&self.app);
-        let Some(StepKind::Queue(Queue { callback: Some(callback), .. })) = self.current(&app) else { return };
+        let Some(StepKind::Queue(Queue { callback: Some(callback), .. })) = self.current(&app) else {
+            return;
+        };
         let clips = self.announce(now, std::slice::from_ref(&callback.offer));
         let play = self.start_playing(clips, false);
         if let State::HandedOff(handed) = &mut self.state {

@@ -118,7 +118,12 @@ impl FlowRun {
         };
         self.trace(TraceEvent::Fact { fact, value: Name::from(value) });
         self.emit(Output::HandOff(request));
-        self.state = State::HandedOff(HandedOff { stage: Stage::Trying, until, announcing: None, callback: Offer::None });
+        self.state = State::HandedOff(HandedOff {
+            stage: Stage::Trying,
+            until,
+            announcing: None,
+            callback: Offer::None,
+        });
     }
 
     /// What the agent is told, and what their desk may do.

@@ -62,12 +62,12 @@ use parts::Entered;
 use saying::Saying;
 use values::Value;
 
-pub use order::{Listen, Message, MessageReply, Notify, RecordingOrder};
 pub use facts::{Abilities, Attestation, CallFacts, Signals};
 pub use io::{
     Answer, CardData, Choice, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output,
     Pass, Question, Spoken, TraceEvent,
 };
+pub use order::{Listen, Message, MessageReply, Notify, RecordingOrder};
 
 /// One caller's way through an application.
 pub struct FlowRun {

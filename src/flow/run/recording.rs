@@ -30,10 +30,8 @@ impl FlowRun {
         } else {
             self.order_recorder(order)
         };
-        let mut facts = vec![
-            (String::from("order"), order.name().to_owned()),
-            (String::from("state"), state.to_owned()),
-        ];
+        let mut facts =
+            vec![(String::from("order"), order.name().to_owned()), (String::from("state"), state.to_owned())];
         facts.extend(mark.map(|mark| (String::from("mark"), mark.to_owned())));
         self.note(AuditKind::Noted { name: String::from("recording"), facts });
         self.trace(TraceEvent::Fact { fact: "recording", value: Name::from(state) });

@@ -86,10 +86,18 @@ pub const MAIN: [FieldSpec; 7] = [
                 ]),
                 "for all steps that collect keys",
             ),
-            may("recording", Shape::Object(&[
-                may("mode", Shape::Choice(&["by_step", "on_after_consent", "always"]), "when calls are recorded"),
-                may("consent", Shape::Text, "the purpose of the `consent` that it needs"),
-            ]), "how calls are recorded"),
+            may(
+                "recording",
+                Shape::Object(&[
+                    may(
+                        "mode",
+                        Shape::Choice(&["by_step", "on_after_consent", "always"]),
+                        "when calls are recorded",
+                    ),
+                    may("consent", Shape::Text, "the purpose of the `consent` that it needs"),
+                ]),
+                "how calls are recorded",
+            ),
         ]),
         "what holds for all steps that say nothing else",
     ),

@@ -336,12 +336,15 @@ impl Stage for LiveCall<'_> {
         if !wrong {
             return self.right(factor).map(Secret::new);
         }
-        let length = self.site.deployment()?.vault.policy().factor(factor).map_or(6, |p| usize::from(*p.digits.end()));
+        let length =
+            self.site.deployment()?.vault.policy().factor(factor).map_or(6, |p| usize::from(*p.digits.end()));
         let right = match factor {
             FactorId::Pin => self.right(factor).unwrap_or_else(|| "5".repeat(length)),
             FactorId::Totp => "5".repeat(length),
         };
-        let moved = right.chars().map(|c| c.to_digit(10).and_then(|d| char::from_digit((d + 5) % 10, 10)).unwrap_or(c));
+        let moved = right
+            .chars()
+            .map(|c| c.to_digit(10).and_then(|d| char::from_digit((d + 5) % 10, 10)).unwrap_or(c));
         Some(Secret::new(moved.collect()))
     }
 
@@ -364,12 +367,12 @@ impl Stage for LiveCall<'_> {
                     None => Err(format!("the agent is not told {name}")),
                 })
             }
-            Want::NotPassed(names) => names.iter().try_for_each(|name| {
-                match self.site.agent.told(&header(name)) {
+            Want::NotPassed(names) => {
+                names.iter().try_for_each(|name| match self.site.agent.told(&header(name)) {
                     None => Ok(()),
                     Some(told) => Err(format!("the agent is told {name}: {told}")),
-                }
-            }),
+                })
+            }
             // What only the simulated world can look at was looked at there.
             _ => Ok(()),
         }

@@ -153,7 +153,11 @@ fn rehearse(folder: &Path, app: &Application, file: &TestFile, test: &Test, work
     if let Some(identical) = &test.identical {
         let chosen: Vec<_> = identical.runs.iter().filter_map(|at| heard.get(*at)).collect();
         if chosen.windows(2).any(|pair| pair.first() != pair.last()) {
-            return (vec![problem(identical.place.clone(), "a caller can tell the runs apart by what they hear")], calls, time);
+            return (
+                vec![problem(identical.place.clone(), "a caller can tell the runs apart by what they hear")],
+                calls,
+                time,
+            );
         }
     }
     (Vec::new(), calls, time)

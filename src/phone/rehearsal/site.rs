@@ -92,7 +92,8 @@ impl Site {
         worker: usize,
     ) -> Result<Self, String> {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-        let data = std::env::temp_dir().join(format!("countersign-rehearsal-{}-{number}", std::process::id()));
+        let data =
+            std::env::temp_dir().join(format!("countersign-rehearsal-{}-{number}", std::process::id()));
         let scratch = Scratch(data.clone());
         let first = PORTS + PORTS_EACH * u16::try_from(worker).unwrap_or(0);
         let (half, last) = (first + PORTS_EACH / 2, first + PORTS_EACH - 1);

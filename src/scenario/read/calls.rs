@@ -85,7 +85,12 @@ impl Reader<'_> {
         if let Some(node) = fields.get("dtmf") {
             faults.events = false;
             for node in fields::items(node) {
-                match fields::choice(node, "dtmf", &[("rfc4733", 0), ("inband", 1), ("info", 2)], self.findings) {
+                match fields::choice(
+                    node,
+                    "dtmf",
+                    &[("rfc4733", 0), ("inband", 1), ("info", 2)],
+                    self.findings,
+                ) {
                     Some(0) => faults.events = true,
                     Some(1) => faults.tones = true,
                     Some(_) => faults.info = true,

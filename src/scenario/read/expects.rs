@@ -66,7 +66,8 @@ impl Reader<'_> {
             "secret_keys" => fields::flag(value, "secret_keys", self.findings).map(Want::Secure),
             "cause" => {
                 let words: Vec<(&str, &str)> = CAUSES.iter().map(|cause| (*cause, *cause)).collect();
-                fields::choice(value, "cause", &words, self.findings).map(|cause| Want::Cause(cause.to_owned()))
+                fields::choice(value, "cause", &words, self.findings)
+                    .map(|cause| Want::Cause(cause.to_owned()))
             }
             "audit" => return self.events(value).into_iter().map(Want::Audit).collect(),
             "no_audit" => return self.events(value).into_iter().map(Want::NoAudit).collect(),
@@ -87,7 +88,9 @@ impl Reader<'_> {
 
     fn variable(&mut self, key: &Node, name: &str, value: &Node, after: bool) -> Option<Want> {
         match self.names.variables.get(name) {
-            Some(true) => self.scalar(value, name).map(|value| Want::Variable { name: name.to_owned(), value }),
+            Some(true) => {
+                self.scalar(value, name).map(|value| Want::Variable { name: name.to_owned(), value })
+            }
             Some(false) => {
                 let message = format!("`{name}` is not of class public: a test can't look at it");
                 let finding = Diagnostic::error("E306", Some(key.place.clone()), message)
@@ -97,7 +100,8 @@ impl Reader<'_> {
             }
             None => {
                 let what = if after { "what comes of a call" } else { "what is expected" };
-                let public = self.names.variables.iter().filter(|(_, public)| **public).map(|(name, _)| name.as_str());
+                let public =
+                    self.names.variables.iter().filter(|(_, public)| **public).map(|(name, _)| name.as_str());
                 let known = EXPECTED.into_iter().chain(FACTS).chain(public);
                 let help = suggestion(name, known, "it can be");
                 let message = format!("`{name}` is not {what} in any test");

@@ -70,8 +70,7 @@ impl Reader<'_> {
                     }
                 }
                 other => {
-                    let known: Vec<&str> =
-                        self.names.calls.keys().map(String::as_str).chain(WORDS).collect();
+                    let known: Vec<&str> = self.names.calls.keys().map(String::as_str).chain(WORDS).collect();
                     self.unknown("E304", key, other, "service call or fact", &known);
                 }
             }

@@ -48,7 +48,18 @@ pub(super) const FILE: &[&str] =
     &["flowtest", "flow", "clock", "fixtures", "never_leaks", "need_coverage", "tests", "note"];
 /// The fields of a test.
 pub(super) const TEST: &[&str] = &[
-    "name", "with", "given", "call", "line", "script", "calls", "runs", "identical", "after", "repeat", "note",
+    "name",
+    "with",
+    "given",
+    "call",
+    "line",
+    "script",
+    "calls",
+    "runs",
+    "identical",
+    "after",
+    "repeat",
+    "note",
 ];
 
 /// The most runs of one test in a file; `--repeat` goes further.
@@ -114,7 +125,8 @@ impl Reader<'_> {
         fields.only(&["text", "except"], "what never leaks", self.findings);
         let words = [("prompts", Seer::Prompts), ("services", Seer::Services), ("agents", Seer::Agents)];
         let except = fields.get("except").map(fields::items).unwrap_or_default().into_iter();
-        let except = except.filter_map(|node| fields::choice(node, "except", &words, self.findings)).collect();
+        let except =
+            except.filter_map(|node| fields::choice(node, "except", &words, self.findings)).collect();
         Some((fields.need("text", "what never leaks", self.findings)?, except))
     }
 
@@ -153,9 +165,9 @@ impl Reader<'_> {
         let identical = fields.get("identical").and_then(|node| self.identical(node, &runs));
         let calls = self.calls(&fields);
         let after = fields.get("after").map(|node| self.expects(node, true)).unwrap_or_default();
-        let repeat = fields.get("repeat").and_then(|node| {
-            fields::count(node, "repeat", 1..=MOST_REPEATS, self.findings)
-        });
+        let repeat = fields
+            .get("repeat")
+            .and_then(|node| fields::count(node, "repeat", 1..=MOST_REPEATS, self.findings));
         if fields.get("script").is_none() && fields.get("calls").is_none() {
             let message = format!("the test `{name}` does nothing");
             let help = "give it a `script:` with what the caller hears and presses, or several `calls:`";
@@ -192,7 +204,8 @@ impl Reader<'_> {
                 None => {
                     let message = format!("there is no run `{name}`");
                     let help = suggestion(&name, runs.iter().map(|run| run.name.as_str()), "the runs are");
-                    self.findings.push(Diagnostic::error("E305", Some(node.place.clone()), message).help(help));
+                    self.findings
+                        .push(Diagnostic::error("E305", Some(node.place.clone()), message).help(help));
                 }
             }
         }
@@ -201,7 +214,8 @@ impl Reader<'_> {
         }
         if chosen.len() < 2 && self.findings.errors() == 0 {
             let message = "one run is identical to itself";
-            let help = "name two or more below `runs:` of the test: `runs: {known: {with: ana}, unknown: {}}`";
+            let help =
+                "name two or more below `runs:` of the test: `runs: {known: {with: ana}, unknown: {}}`";
             self.findings.push(Diagnostic::error("E309", Some(node.place.clone()), message).help(help));
         }
         let timing_within = fields

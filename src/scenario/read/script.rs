@@ -88,7 +88,8 @@ impl Reader<'_> {
                 let message = format!("a caller in a test can't `{word}`");
                 let help = suggestion(word, VERBS, "the verbs are");
                 let place = Some(key.place.clone());
-                self.findings.push(Diagnostic::error("E301", place, message).label("unknown verb").help(help));
+                self.findings
+                    .push(Diagnostic::error("E301", place, message).label("unknown verb").help(help));
                 continue;
             }
             if let Some(verb) = self.verb(word, value, &fields) {
@@ -273,14 +274,8 @@ impl Reader<'_> {
         {
             return Some(AgentAct::Accepts { name: fields::text(who, "an agent", self.findings)? });
         }
-        let words = [
-            ("accepts", 0),
-            ("rejects", 1),
-            ("busy", 2),
-            ("no_answer", 3),
-            ("fails", 4),
-            ("hangs_up", 5),
-        ];
+        let words =
+            [("accepts", 0), ("rejects", 1), ("busy", 2), ("no_answer", 3), ("fails", 4), ("hangs_up", 5)];
         Some(match fields::choice(node, "agent", &words, self.findings)? {
             0 => AgentAct::Accepts { name: "alice".to_owned() },
             1 => AgentAct::Rejects,
