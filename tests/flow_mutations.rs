@@ -153,6 +153,24 @@ fn the_reference_interpreter_finds_the_path_that_lacks_its_proof() {
     assert!(found > 0);
 }
 
+/// The bank as it ships, without any one of the `require`s that its menus lead to.
+#[test]
+fn a_require_taken_out_of_the_bank_is_found_and_the_path_is_printed() {
+    let (_, files) = shipped().into_iter().find(|(name, _)| name == "bank").expect("the bank");
+    let path = "bank.flow.yaml";
+    let mut missed = Vec::new();
+    for (at, text) in mutants::text::without_each(&files.0[path], "require") {
+        let mut mutant = files.clone();
+        mutant.0.insert(path.to_owned(), text);
+        let Err(found) = load(&mutant) else { continue };
+        let unproved = found.iter().find(|finding| finding.code == "E200");
+        let told = unproved.map_or("", |finding| finding.label.as_str());
+        assert!(told.contains("topics (key ") && told.contains(" → "), "{}", render(&found));
+        missed.push(at);
+    }
+    assert!(missed.len() >= 2, "only the requires of lines {missed:?} are missed");
+}
+
 fn loaded(files: &Memory) -> Application {
     match load(files) {
         Ok((application, _)) => application,

@@ -43,6 +43,18 @@ pub(crate) fn mutate(text: &str, dice: &mut Dice) -> (String, String) {
     (text.to_owned(), String::from("nothing"))
 }
 
+/// The text without each of the steps that begin with a verb, one at a time, with the line it stood in.
+pub(crate) fn without_each(text: &str, verb: &str) -> Vec<(usize, String)> {
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let begins = |range: &Range<usize>| lines[range.start].trim_start().starts_with(&format!("- {verb}:"));
+    let without = |range: Range<usize>| {
+        let mut rest = lines.clone();
+        rest.drain(range.clone());
+        (range.start + 1, rest.join("\n") + "\n")
+    };
+    steps(&lines).into_iter().filter(begins).map(without).collect()
+}
+
 type Changed = Option<(Vec<String>, String)>;
 
 fn indent(line: &str) -> usize {
