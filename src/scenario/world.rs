@@ -109,7 +109,7 @@ pub(super) struct World<'w> {
 }
 
 /// What the caller hears.
-struct Playing {
+pub(super) struct Playing {
     id: PlayId,
     ends: Option<Instant>,
 }
