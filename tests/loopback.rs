@@ -159,6 +159,10 @@ fn the_demo_customer_reaches_the_demo_agent_and_nothing_secret_is_written() {
     places.push(("the log".to_owned(), fs::read(&log).expect("a log")));
     for entry in fs::read_dir(&data).expect("the data folder") {
         let path = entry.expect("an entry").path();
+        // The socket that the server is steered by has no bytes of its own.
+        if !path.is_file() {
+            continue;
+        }
         places.push((path.display().to_string(), fs::read(&path).expect("its bytes")));
     }
     assert!(places.len() >= 7, "keys, database, audit log and settings were looked at");

@@ -104,6 +104,10 @@ fn a_whole_call_leaves_no_secret_in_logs_records_or_files() {
     let mut files = BTreeSet::new();
     for entry in std::fs::read_dir(folder.path()).expect("the data folder") {
         let path = entry.expect("an entry").path();
+        // The socket that the server is steered by has no bytes of its own.
+        if !path.is_file() {
+            continue;
+        }
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         looks.nothing_in(&name, &std::fs::read(&path).expect("its bytes"));
         files.insert(name);
