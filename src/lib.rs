@@ -3,11 +3,15 @@
 //! The crate is built in layers; dependencies point down only (`tests/layers.rs` holds the table):
 //!
 //! ```text
-//! main, cli, phone      exit codes, subcommands, the test caller and the demo agent
+//! main, cli             exit codes, subcommands
+//! rehearsal             flow tests as real calls over loopback
+//! phone                 the test caller and the demo agent
 //! driver                sockets, clock, randomness, files, stores, worker pools
 //! ── below: no I/O, no clock, no locks, no threads ──
 //! engine                all calls of a shard
+//! scenario              flow tests: scripts of callers, played in virtual time
 //! call                  one call: legs, flow run, media, record
+//! diff, draw            what changed between two versions of a flow; a flow as a picture
 //! flow                  the YAML language: document, check, run, steps
 //! routing   auth        agents and queues; claims, factors, levels, grants
 //! media                 SDP, RTP, RTCP, telephone-events, players
@@ -61,6 +65,7 @@ pub mod engine;
 pub mod flow;
 pub mod media;
 pub mod phone;
+pub mod rehearsal;
 pub mod routing;
 pub mod scenario;
 pub mod secret;

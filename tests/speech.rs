@@ -1,6 +1,9 @@
 //! Prompts that nobody recorded are spoken when an application is loaded: by espeak-ng, by a script, by one that
 //! misbehaves.
 
+#![expect(clippy::disallowed_methods, reason = "a server that misbehaves is a thread")]
+#![expect(clippy::print_stderr, reason = "what was not tried is said")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

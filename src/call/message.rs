@@ -39,6 +39,9 @@ const LEAST: Duration = Duration::from_millis(400);
 /// A word fades: so much of the silence at the end is kept.
 const FADE: Duration = Duration::from_millis(500);
 
+/// What was asked for, and what came: µ-law or A-law, as agreed.
+type Heard = (Listen, Secret<Vec<u8>>);
+
 impl Taking {
     fn new(now: Instant, ask: AskId, listen: Listen) -> Self {
         // Room for a usual message; a longer one grows, which copies a megabyte at most.
@@ -80,7 +83,7 @@ impl Taking {
     }
 
     /// What is worth keeping; `None` when nobody spoke.
-    fn finish(mut self) -> (AskId, Option<(Listen, Secret<Vec<u8>>)>) {
+    fn finish(mut self) -> (AskId, Option<Heard>) {
         if self.speech < octets(LEAST) {
             return (self.ask, None);
         }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use countersign::driver::{os, testing};
-use countersign::phone::rehearsal::Rehearsal;
+use countersign::rehearsal::Rehearsal;
 use countersign::scenario::{Choice, Report, junit};
 
 /// What `test` is told.

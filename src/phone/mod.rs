@@ -11,7 +11,6 @@ pub mod ear;
 mod io;
 pub mod keys;
 pub mod pacing;
-pub mod rehearsal;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;

@@ -38,7 +38,7 @@ struct Faulty {
 
 /// Something on its way to us.
 enum Flying {
-    Packet(Packet),
+    Packet(Box<Packet>),
     Info(Digit),
 }
 
@@ -166,7 +166,7 @@ impl Faulty {
         let jitter = u64::try_from(self.faults.jitter.as_millis()).unwrap_or(0);
         for _ in 0..copies {
             let late = Duration::from_millis(self.chance.below(jitter.saturating_add(1)));
-            self.flying.push((at + FLIGHT + late, Flying::Packet(bytes.clone())));
+            self.flying.push((at + FLIGHT + late, Flying::Packet(Box::new(bytes.clone()))));
         }
     }
 

@@ -68,11 +68,14 @@ pub(crate) enum Sort {
     Lookup,
 }
 
+/// Whether a call of a service, by both names, is protected by a level.
+type Protected = dyn Fn(&str, &str) -> bool;
+
 /// A run with everything that must hold of it, checked at every order.
 pub(crate) struct Watched {
     pub(crate) run: FlowRun,
     pub(crate) policy: Arc<Policy>,
-    protected: Box<dyn Fn(&str, &str) -> bool>,
+    protected: Box<Protected>,
     pub(crate) now: Instant,
     pub(crate) wake: Option<Instant>,
     pub(crate) playing: Option<PlayId>,

@@ -162,6 +162,10 @@ impl Shared {
             if line.closed {
                 return None;
             }
+            #[expect(
+                clippy::borrowed_box,
+                reason = "the line holds boxes, and `position` hands them on as they are"
+            )]
             let free = |job: &Box<Job>| {
                 line.running.get(&job.lookup.service).is_none_or(|n| *n < self.size.per_service)
             };
@@ -236,6 +240,7 @@ mod tests {
         );
         let mut application = Arc::try_unwrap(loaded.expect("the bank").application).expect("the only one");
         let services = &mut application.services.services;
+        services.truncate(1);
         let mut call = services[0].calls[0].clone();
         call.level = None;
         for service in services.iter_mut() {

@@ -15,6 +15,9 @@ use crate::units::UnixTime;
 #[derive(Default)]
 pub struct MemoryStore(Mutex<Tables>);
 
+/// Something remembered, sealed, and until when.
+type Kept = (Vec<u8>, UnixTime);
+
 #[derive(Clone, Default)]
 struct Tables {
     meta: BTreeMap<String, Vec<u8>>,
@@ -23,7 +26,7 @@ struct Tables {
     throttles: BTreeMap<SubjectKey, Throttle>,
     agents: BTreeMap<String, Vec<u8>>,
     calls: Vec<CallRow>,
-    memories: BTreeMap<([u8; 32], [u8; 32]), (Vec<u8>, UnixTime)>,
+    memories: BTreeMap<([u8; 32], [u8; 32]), Kept>,
     orders: BTreeMap<i64, OrderRow>,
     last_order: i64,
     head: Head,

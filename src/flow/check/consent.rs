@@ -107,7 +107,7 @@ impl Walk<'_> {
         if arms.is_empty() {
             return Some(after);
         }
-        let mut joined = (step.when.is_some() || matches!(step.kind, StepKind::Require(_))).then(|| before);
+        let mut joined = (step.when.is_some() || matches!(step.kind, StepKind::Require(_))).then_some(before);
         for (_, arm) in arms {
             let set = match arm {
                 Arm::Continue => Some(after.clone()),

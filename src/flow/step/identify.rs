@@ -213,7 +213,8 @@ fn by(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<IdentifyBy> 
     let about = shared.var(var)?;
     // What a service is asked by is its own affair: a date of birth, for instance.
     let own = step.get("service").is_some_and(|node| node.text() != "subjects");
-    if !matches!(about.ty, Type::Digits | Type::Text) && !(own && about.ty == Type::Date) {
+    let fits = matches!(about.ty, Type::Digits | Type::Text) || (own && about.ty == Type::Date);
+    if !fits {
         step.error("E181", &node.place, format!("`{}` is {}, not an account number", about.name, about.ty), "use a variable of `type: digits`");
         return None;
     }

@@ -88,11 +88,10 @@ fn serve(mut phone: Phone, display: &Mutex<Display>, orders: &Receiver<Order>) {
     loop {
         let session = shown().session;
         match (orders.try_recv(), session) {
-            (Ok(Order::Accept), Some(session)) => {
-                if phone.answer(session).is_err() {
-                    phone.reject(session, StatusCode::SERVICE_UNAVAILABLE);
-                }
+            (Ok(Order::Accept), Some(session)) if phone.answer(session).is_err() => {
+                phone.reject(session, StatusCode::SERVICE_UNAVAILABLE);
             }
+            (Ok(Order::Accept), Some(_)) => {}
             (Ok(Order::Reject(status)), Some(session)) => phone.reject(session, status),
             (Ok(Order::HangUp), Some(session)) => phone.hang_up(session),
             (Ok(Order::Stop) | Err(TryRecvError::Disconnected), _) => return,
