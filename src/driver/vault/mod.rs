@@ -34,7 +34,7 @@ use crate::secret::Secret;
 use crate::units::{CallId, UnixTime};
 
 pub use admin::{ImportError, NewSubject, Profile, Shown};
-pub use records::StoredCall;
+pub use records::{FirstOrder, StoredCall};
 
 /// The vault of a deployment.
 pub struct Vault {

@@ -20,7 +20,7 @@ pub struct StoredCall {
 }
 
 /// The order of a service that is to be sent next: its number, the service, what is ordered.
-pub(crate) type FirstOrder = (i64, String, Result<Secret<Vec<u8>>, VaultError>);
+pub type FirstOrder = (i64, String, Result<Secret<Vec<u8>>, VaultError>);
 
 impl Vault {
     /// Lets an agent's telephone register with this password.
@@ -162,7 +162,7 @@ impl Vault {
     ///
     /// # Errors
     /// When the store fails.
-    pub(crate) fn first_orders(&self) -> Result<Vec<FirstOrder>, VaultError> {
+    pub fn first_orders(&self) -> Result<Vec<FirstOrder>, VaultError> {
         let open = |(number, row): (i64, OrderRow)| {
             let opened = seal::open(&self.orders, order_label(&row.service), &row.sealed);
             (number, row.service, opened.map_err(VaultError::from))
