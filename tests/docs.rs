@@ -66,7 +66,7 @@ fn every_diagnostic_code_is_in_the_table_and_no_other() {
     sources(&root().join("src/scenario"), &mut code);
     sources(&root().join("src/diff"), &mut code);
     sources(&root().join("src/driver/speech"), &mut code);
-    sources(&root().join("src/phone"), &mut code);
+    sources(&root().join("src/rehearsal"), &mut code);
     let is_code = |text: &str| {
         text.len() == 4 && text.starts_with(['E', 'W']) && text[1..].bytes().all(|byte| byte.is_ascii_digit())
     };

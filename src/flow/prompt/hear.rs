@@ -134,22 +134,20 @@ pub fn yes_no(tag: &str, text: &str) -> Option<bool> {
     }
 }
 
-/// Which of several things was said: the one with the longest phrase that stands in the text; `None` when none
-/// does, or two do equally.
+/// Which of several things was said: the one whose phrase stands in the text, or whose phrase holds those of
+/// all others that do ("pay by card" holds "card"). `None` when none does, or two were named side by side.
 #[must_use]
 pub fn one_of(choices: &[&[Arc<str>]], text: &str) -> Option<usize> {
     let text = spelled(text);
-    let length = |phrases: &&[Arc<str>]| {
+    let longest = |phrases: &&[Arc<str>]| {
         let there = phrases.iter().map(|phrase| spelled(phrase)).filter(|phrase| contains(&text, phrase));
-        there.map(|phrase| phrase.len()).max().unwrap_or(0)
+        there.max_by_key(String::len)
     };
-    let lengths: Vec<usize> = choices.iter().map(length).collect();
-    let longest = lengths.iter().copied().max().filter(|longest| *longest > 0)?;
-    let mut best = lengths.iter().enumerate().filter(|(_, length)| **length == longest);
-    match (best.next(), best.next()) {
-        (Some((at, _)), None) => Some(at),
-        _ => None,
-    }
+    let named: Vec<(usize, String)> =
+        choices.iter().enumerate().filter_map(|(at, phrases)| Some((at, longest(phrases)?))).collect();
+    let (best, phrase) = named.iter().max_by_key(|(_, phrase)| phrase.len())?;
+    let held = |(at, other): &(usize, String)| at == best || (other != phrase && contains(phrase, other));
+    named.iter().all(held).then_some(*best)
 }
 
 /// Whether the words of a phrase stand in a text one after the other.
