@@ -257,7 +257,8 @@ fn a_call_that_begins_during_a_reload_gets_one_version_whole() {
             [&*expected[&name], record["application"]["hash"].as_str().expect("a hash")]
                 .map(|hash| versions.iter().position(|version| *version == hash).expect("a version of ours"));
         assert!(
-            (at_dialling..=at_dialling + 1).contains(&served),
+            // One reload may be under way, and one more may end before the call arrives.
+            (at_dialling..=at_dialling + 2).contains(&served),
             "{name}: dialled at {at_dialling}, got {served}"
         );
         later += usize::from(served > at_dialling);

@@ -35,8 +35,10 @@ impl Callers {
 
     pub(crate) fn dial(&mut self, deployment: &Deployment, number: usize) {
         let name = format!("caller{number}");
+        // Read before the call is on its way: a reload may be done before it arrives, never undone.
+        let version = hash(deployment);
         let session = self.phone.dial(&format!("sip:{name}@{}", deployment.sip)).expect("dialled");
-        self.open.insert(session, (name, hash(deployment)));
+        self.open.insert(session, (name, version));
     }
 
     /// Lets things happen until `done`; says whether it came to that in time.
