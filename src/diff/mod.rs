@@ -1,6 +1,6 @@
 //! What changes for callers between two versions of an application.
 //!
-//! [`compare`] tells three kinds of change: what gets weaker ([`weaker`]: a level lowered, a notice gone; somebody
+//! [`compare`] tells three kinds of change: what gets weaker (`weaker`: a level lowered, a notice gone; somebody
 //! has to accept it), what callers hear and where their calls go, and what the policy says. It looks at what
 //! applications mean, not at their text, but for the steps of a block, which are compared as they are written.
 

@@ -1,7 +1,7 @@
 //! Pictures of an application: its blocks, the jumps between them, and the level that a caller holds for certain
 //! at each.
 //!
-//! [`Picture::of`] collects what is to be seen, [`svg`] draws it with places from [`layout`], [`mermaid`] writes
+//! [`Picture::of`] collects what is to be seen, `svg` draws it with places from [`layout`], `mermaid` writes
 //! it as text that code hosts draw.
 
 pub mod layout;

@@ -1,7 +1,7 @@
 //! What a flow-test file means once it is read and checked against its application.
 //!
 //! Names of prompts, blocks, services, fixtures, factors and variables stand for things that are there:
-//! whatever was not was told as a diagnostic by [`super::read`].
+//! whatever was not was told as a diagnostic by `read`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

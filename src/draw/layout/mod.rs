@@ -1,8 +1,8 @@
 //! Where boxes and lines go: a layered drawing after Sugiyama, Tagawa and Toda (1981), "Methods for visual
 //! understanding of hierarchical system structures".
 //!
-//! Lines point down but for those that close a circle. [`rank`] gives every box a row, with a row between any
-//! two for the labels of lines; [`order`] puts the boxes of a row so that few lines cross; [`place`] gives
+//! Lines point down but for those that close a circle. `rank` gives every box a row, with a row between any
+//! two for the labels of lines; `order` puts the boxes of a row so that few lines cross; `place` gives
 //! coordinates. A label is a box of its own on its line, so nothing ever lies on anything else.
 
 mod order;

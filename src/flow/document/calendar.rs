@@ -106,7 +106,7 @@ impl Calendar {
         Timestamp::from_millisecond(at.0).map_or(Hours::Closed, |stamp| self.at(stamp))
     }
 
-    /// The first moment from `at` on when it is open; `None` when that is more than [`FAR`] days away.
+    /// The first moment from `at` on when it is open; `None` when that is more than `FAR` days away.
     #[must_use]
     pub fn next_open(&self, at: UnixTime) -> Option<UnixTime> {
         let now = Timestamp::from_millisecond(at.0).ok()?;

@@ -2,7 +2,7 @@
 //!
 //! They are small on purpose: literals, variables, fields, comparisons, `in`, `is set`, sums, two filters,
 //! `and`, `or`, `not`. There are no loops, calls or patterns, so an expression always ends, and [`check`] types
-//! all of it before a call ever runs it. [`parse`] gives what is written with its places, [`print`] writes it
+//! all of it before a call ever runs it. [`parse`] gives what is written with its places, `print` writes it
 //! again, [`check`] says what it means, and the run its value.
 
 pub mod check;

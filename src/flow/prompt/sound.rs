@@ -1,7 +1,7 @@
 //! Whether two phrases sound so alike that a recogniser, or a person on a bad line, mixes them up.
 //!
 //! The measure is a plain one, the same for all languages that are written in Latin letters: a phrase is
-//! reduced to how it roughly sounds ([`sounds`]: accents gone, letters that are spoken alike made one, double
+//! reduced to how it roughly sounds (`sounds`: accents gone, letters that are spoken alike made one, double
 //! letters single, silent *h* dropped), and two phrases are alike when these differ by one sound in every five
 //! at most. Words of three sounds or fewer must be equal to be alike: *no* and *so* are not.
 

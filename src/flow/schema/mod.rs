@@ -1,5 +1,5 @@
 //! JSON Schemas (draft 2020-12) of the files of an application, for editors that complete and check while
-//! somebody types. They are made from what the reader reads by: the [`Spec`](crate::flow::step::Spec) of every
+//! somebody types. They are made from what the reader reads by: the `Spec` of every
 //! step, and tables of the same [`FieldSpec`]s for everything around the steps.
 //!
 //! A schema knows shapes, not meanings: it refuses an unknown key or a missing field, and leaves jumps,

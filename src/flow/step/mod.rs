@@ -1,8 +1,8 @@
 //! The steps of the language, one file each: what it is for, its fields and outcomes, how it is read, what it
 //! does.
 //!
-//! To add a step: a file here with its [`Spec`], its struct, its [`Node`] and its `read`, and a line in
-//! `steps!`. The checks, the JSON Schema, the manual and the runtime ask nothing but the [`Spec`] and the [`Node`].
+//! To add a step: a file here with its [`Spec`], its struct, its `Node` and its `read`, and a line in
+//! `steps!`. The checks, the JSON Schema, the manual and the runtime ask nothing but the [`Spec`] and the `Node`.
 
 mod manual;
 mod node;
