@@ -64,8 +64,11 @@ fn changed(pieces: &[(&str, &str, &str)]) -> Changes {
 const FLOW: &str = "bank.flow.yaml";
 const POLICY: &str = "policy.yaml";
 
+/// A file, what is taken out of it and what is put there.
+type Change = (&'static str, &'static str, &'static str);
+
 /// A change by its name: pieces of files, and by what each is replaced.
-const CASES: &[(&str, &[(&str, &str, &str)])] = &[
+const CASES: &[(&str, &[Change])] = &[
     (
         "a-choice-more",
         &[

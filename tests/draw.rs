@@ -121,7 +121,7 @@ fn assert_well_formed(svg: &str) {
         }
         let end = start + rest[start..].find('>').expect("an element is closed");
         let element = &rest[start + 1..end];
-        assert!(element.matches('"').count() % 2 == 0, "{element}");
+        assert!(element.matches('"').count().is_multiple_of(2), "{element}");
         if let Some(name) = element.strip_prefix('/') {
             assert_eq!(open.pop().as_deref(), Some(name));
         } else if !element.ends_with('/') {

@@ -46,6 +46,7 @@ fn the_check_finds_nothing_in_them_not_even_a_warning() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test needs some first instant")]
 fn their_flow_tests_pass_and_walk_through_nine_blocks_of_ten_and_four_outcomes_of_five() {
     let everything = Choice { filter: None, repeat: 1 };
     for application in APPLICATIONS {

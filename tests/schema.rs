@@ -24,7 +24,7 @@ fn yaml(text: &str) -> Value {
 
 /// Why a value does not fit, with where.
 fn misfit(value: &Value, schema: &Value, whole: &Value, at: &str) -> Option<String> {
-    let Some(words) = schema.as_object() else { return None };
+    let words = schema.as_object()?;
     for (word, of) in words {
         let wrong = match word.as_str() {
             "description" | "title" | "$schema" | "$defs" | "additionalProperties" => None,

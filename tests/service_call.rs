@@ -4,7 +4,6 @@
 
 #[expect(dead_code, reason = "shared with other tests")]
 mod service_world;
-#[expect(dead_code, reason = "shared with other tests")]
 mod site;
 
 use std::fmt::{self, Write as _};

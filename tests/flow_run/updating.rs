@@ -55,7 +55,8 @@ fn moved(reply: fn() -> LookupReply, slow: u64) -> Scene {
 #[test]
 fn every_outcome_of_update_is_reached() {
     let receipt = || LookupReply::Found(vec![(String::from("receipt"), String::from("R-1"))]);
-    let cases: [(fn() -> LookupReply, u64, &str); 7] = [
+    type Case = (fn() -> LookupReply, u64, &'static str);
+    let cases: [Case; 7] = [
         (receipt, 100, "one"),
         (|| LookupReply::NotFound, 100, "two"),
         (|| LookupReply::Declined, 100, "three"),
