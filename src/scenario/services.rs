@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::auth::LevelName;
-use crate::flow::document::{Application, Does, ServiceCall, Table};
+use crate::flow::document::{Application, Does, ServiceCall};
 use crate::flow::run::{Lookup, LookupReply};
 
 use super::document::{Fixture, Reply, ReplyKind};
@@ -58,9 +57,7 @@ impl Services {
         self.asked.push(name.clone());
         let call = app.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));
         let Some(call) = call else { return (USUAL, LookupReply::Unavailable) };
-        if let Some(level) = &call.level
-            && !permits(app, call, level, lookup)
-        {
+        if !lookup.permitted(app, call) {
             return (USUAL, LookupReply::Unavailable);
         }
         let once = self.once.iter().position(|(call, _)| *call == name).map(|at| self.once.remove(at).1);
@@ -80,7 +77,7 @@ impl Services {
     /// What the application's own table says; other services say only what a test makes them say.
     fn usual(&mut self, name: &str, call: &ServiceCall, lookup: &Lookup) -> LookupReply {
         match &call.does {
-            Does::Find(table) => find(table, call, lookup),
+            Does::Find(table) => lookup.in_table(table, call),
             Does::Statement(_) | Does::Request(_) => {
                 if !self.unknown.iter().any(|known| known == name) {
                     self.unknown.push(name.to_owned());
@@ -89,41 +86,4 @@ impl Services {
             }
         }
     }
-}
-
-/// The one row whose columns are the arguments.
-fn find(table: &Table, call: &ServiceCall, lookup: &Lookup) -> LookupReply {
-    let column = |name: &str| table.columns.iter().position(|column| column == name);
-    let mut keys = Vec::with_capacity(call.arguments.len());
-    for argument in &call.arguments {
-        let given = lookup.arguments.iter().find(|(name, _)| *name == argument.name);
-        let (Some(at), Some((_, value))) = (column(&argument.name), given) else {
-            return LookupReply::Unavailable;
-        };
-        keys.push((at, value));
-    }
-    let mut rows =
-        table.rows.iter().filter(|row| keys.iter().all(|(at, value)| row.get(*at) == Some(*value)));
-    let Some(row) = rows.next() else { return LookupReply::NotFound };
-    if rows.next().is_some() {
-        return LookupReply::Many;
-    }
-    let fields = call.reply.iter().map(|field| {
-        let cell = field.path.first().and_then(|name| column(name)).and_then(|at| row.get(at))?;
-        Some((field.name.clone(), cell.clone()))
-    });
-    fields.collect::<Option<Vec<_>>>().map_or(LookupReply::Unavailable, LookupReply::Found)
-}
-
-/// Whether the grant is for the level that the call needs, or a higher one, and for the subject asked about.
-fn permits(app: &Application, call: &ServiceCall, needed: &LevelName, lookup: &Lookup) -> bool {
-    let Some(grant) = &lookup.grant else { return false };
-    let high_enough = app.policy.rank(grant.level()).zip(app.policy.rank(needed));
-    let own = match &call.subject {
-        Some(subject) => {
-            lookup.arguments.iter().any(|(name, value)| name == subject && value == grant.subject().id())
-        }
-        None => call.arguments.is_empty(),
-    };
-    own && high_enough.is_some_and(|(held, needed)| held >= needed)
 }

@@ -13,7 +13,6 @@ mod reply;
 mod request;
 pub mod spool;
 pub(super) mod sql;
-mod table;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,8 +23,7 @@ pub use real::RealServices;
 
 use self::spool::Spool;
 use super::secrets::{SecretError, Secrets};
-use crate::auth::LevelName;
-use crate::flow::document::{Application, ServiceCall};
+use crate::flow::document::Application;
 use crate::flow::run::{Lookup, LookupReply};
 
 /// Something that answers for services.
@@ -57,31 +55,11 @@ pub fn answer(
 ) -> LookupReply {
     let call = application.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));
     let Some(call) = call else { return LookupReply::Unavailable };
-    if let Some(level) = &call.level
-        && !permits(application, call, level, lookup)
-    {
+    if !lookup.permitted(application, call) {
         tracing::error!(service = %lookup.service, call = %lookup.call, "a protected call came without a grant");
         return LookupReply::Unavailable;
     }
     source.answer(application, lookup, deadline)
-}
-
-/// Whether the grant is for the level that the call needs, or a higher one, and for the subject asked about.
-fn permits(application: &Application, call: &ServiceCall, needed: &LevelName, lookup: &Lookup) -> bool {
-    let Some(grant) = &lookup.grant else { return false };
-    let rank = |name: &LevelName| application.policy.levels.iter().position(|level| level.name == *name);
-    let high_enough = match (rank(grant.level()), rank(needed)) {
-        (Some(held), Some(needed)) => held >= needed,
-        _ => false,
-    };
-    // A protected call is about the one who was proven: nobody asks about somebody else.
-    let own = match &call.subject {
-        Some(subject) => {
-            lookup.arguments.iter().any(|(name, value)| name == subject && value == grant.subject().id())
-        }
-        None => call.arguments.is_empty(),
-    };
-    high_enough && own
 }
 
 /// Who answers for the services of a deployment.

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::ServiceSource;
 use super::breaker::Fuse;
 use super::cache::{Key, Replies};
 use super::http::{self, Client};
 use super::spool::{Order, Spool};
 use super::sql::{self, Database};
-use super::{ServiceSource, table};
 use crate::driver::os;
 use crate::driver::secrets::Secrets;
 use crate::flow::document::{Application, Breaker, Does, Service, ServiceCall, ServiceKind};
@@ -201,7 +201,7 @@ impl ServiceSource for RealServices {
         };
         let Some(call) = service.call(&lookup.call) else { return LookupReply::Unavailable };
         if let Does::Find(table) = &call.does {
-            return table::answer(table, call, lookup);
+            return lookup.in_table(table, call);
         }
         let now = os::now();
         let kept = self.kept(service, now);

@@ -15,6 +15,7 @@
 //! Every wait has a bound: input steps have their timers, questions their deadline, and the whole call a
 //! budget of steps and of time (the time spent with an agent is not counted).
 
+mod asked;
 mod asking;
 mod assessing;
 mod callback;
