@@ -6,6 +6,7 @@
 
 pub mod memory;
 pub mod sqlite;
+mod tables;
 
 use std::path::PathBuf;
 
