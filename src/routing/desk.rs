@@ -1,8 +1,8 @@
 //! What a shard and the switchboard say to each other about one call.
 
 use super::agent::Contact;
+use super::io::OfferResult;
 use super::name::{AgentName, QueueName, Skill};
-use super::switchboard::OfferResult;
 use crate::units::CallId;
 
 /// From a shard to the switchboard.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod desk;
+mod io;
 mod name;
 mod queue;
 mod roster;
@@ -9,7 +10,8 @@ mod switchboard;
 
 pub use agent::{Agent, AgentState, Contact};
 pub use desk::{DeskEvent, DeskRequest};
+pub use io::{Input, OfferResult, Output, SwitchboardConfig};
 pub use name::{AgentName, QueueName, Skill};
 pub use queue::{Entry, Queue};
 pub use roster::{AgentView, QueueView, Roster};
-pub use switchboard::{Input, OfferResult, Output, Switchboard, SwitchboardConfig};
+pub use switchboard::Switchboard;
