@@ -14,10 +14,11 @@ use crate::units::Digit;
 
 use super::collect::{Collect, Expect, Heard, Miss, Next, Rules};
 use super::exit::Exit;
-use super::io::{Name, TraceEvent};
+use super::io::Name;
 use super::lines::Line;
 use super::numbers::luhn;
 use super::parts::Entry;
+use super::trace::TraceEvent;
 use super::values::Value;
 use super::{FlowRun, State};
 

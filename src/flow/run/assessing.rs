@@ -9,7 +9,8 @@ use crate::flow::expr::Expr;
 
 use super::FlowRun;
 use super::eval::Scope;
-use super::io::{Name, TraceEvent};
+use super::io::Name;
+use super::trace::TraceEvent;
 use super::values::Value;
 
 impl FlowRun {

@@ -11,7 +11,8 @@ use crate::flow::document::{Queue, StepKind};
 use crate::units::Digit;
 
 use super::exit::Exit;
-use super::io::{HandOffRequest, Name, Output, TraceEvent};
+use super::io::{HandOffRequest, Name, Output};
+use super::trace::TraceEvent;
 use super::{FlowRun, State};
 
 impl FlowRun {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::io::{HandOffRequest, HangupCause, Output, TraceEvent};
+use super::io::{HandOffRequest, HangupCause, Output};
 use super::parts::Entered;
+use super::trace::TraceEvent;
 use super::{FlowRun, Frame, Life, State};
 
 impl FlowRun {

@@ -13,7 +13,8 @@ use crate::units::PlayId;
 
 use super::eval::Scope;
 use super::exit::Exit;
-use super::io::{HandOff, HandOffRequest, Name, Output, Pass, TraceEvent};
+use super::io::{HandOff, HandOffRequest, Name, Output, Pass};
+use super::trace::TraceEvent;
 use super::{FlowRun, State};
 
 /// A hand-off under way.

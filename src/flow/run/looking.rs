@@ -9,7 +9,8 @@ use crate::flow::expr::Expr;
 use crate::units::AskId;
 
 use super::exit::Exit;
-use super::io::{Lookup, LookupReply, Name, Question, TraceEvent};
+use super::io::{Lookup, LookupReply, Name, Question};
+use super::trace::TraceEvent;
 use super::values::Value;
 use super::{FlowRun, Life, State};
 

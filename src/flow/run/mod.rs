@@ -24,6 +24,7 @@ mod ending;
 pub(crate) mod eval;
 pub(crate) mod exit;
 mod facts;
+mod frame;
 mod handing;
 mod io;
 mod keys;
@@ -40,6 +41,7 @@ mod saying;
 mod secured;
 mod spoken;
 mod steps;
+mod trace;
 pub mod values;
 
 use std::collections::VecDeque;
@@ -48,12 +50,12 @@ use std::time::{Duration, Instant};
 
 use crate::auth::{AuthSession, LevelName};
 use crate::flow::document::risk::Assessment;
-use crate::flow::document::{Application, BlockId, FlowId, LanguageId, Step};
+use crate::flow::document::{Application, FlowId, LanguageId};
 use crate::units::{AskId, Digit, Epoch, PlayId};
 
 use asking::Asking;
 use eval::Scope;
-use exit::Exit;
+use frame::Frame;
 use handing::HandedOff;
 use keys::TypeAhead;
 pub(crate) use looking::Enquiry;
@@ -65,10 +67,11 @@ use values::Value;
 
 pub use facts::{Abilities, Attestation, CallFacts, Signals};
 pub use io::{
-    Answer, CardData, Choice, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output,
-    Pass, Question, Spoken, TraceEvent,
+    Answer, CardData, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output, Pass,
+    Question, Spoken,
 };
 pub use order::{Listen, Message, MessageReply, Notify, RecordingOrder};
+pub use trace::{Choice, TraceEvent};
 
 /// One caller's way through an application.
 pub struct FlowRun {
@@ -114,15 +117,6 @@ pub struct FlowRun {
     /// The caller was asked for a language, or was remembered by it.
     language_known: bool,
     budget: Budget,
-}
-
-/// Where a flow or sub-flow stands.
-struct Frame {
-    flow: FlowId,
-    block: BlockId,
-    index: usize,
-    /// From the block's step to the one that runs: the exits whose arms are steps themselves.
-    path: Vec<Exit>,
 }
 
 /// What the run waits for.
@@ -475,40 +469,6 @@ impl FlowRun {
             self.emit(Output::Secure(secure));
             self.recorder_minds(secure);
         }
-    }
-}
-
-impl Frame {
-    const fn at(flow: FlowId, block: BlockId) -> Self {
-        Self { flow, block, index: 0, path: Vec::new() }
-    }
-
-    /// The place of the step that runs in its block: `3`, or `3.ok` for the step of an arm.
-    fn label(&self, app: &Application) -> String {
-        let mut label = (self.index + 1).to_string();
-        let mut step = app.block(self.block).and_then(|block| block.steps.get(self.index));
-        for exit in &self.path {
-            let Some(outer) = step else { break };
-            label.push('.');
-            label.push_str(&exit.arm_name(app, &outer.kind));
-            step = match outer.kind.node().arm(*exit) {
-                Some(crate::flow::document::Arm::Step(inner)) => Some(inner),
-                _ => None,
-            };
-        }
-        label
-    }
-
-    /// The step that runs.
-    fn step<'a>(&self, app: &'a Application) -> Option<&'a Step> {
-        let mut step = app.block(self.block)?.steps.get(self.index)?;
-        for exit in &self.path {
-            match step.kind.node().arm(*exit)? {
-                crate::flow::document::Arm::Step(inner) => step = inner,
-                _ => return None,
-            }
-        }
-        Some(step)
     }
 }
 

@@ -14,7 +14,8 @@ use crate::secret::Secret;
 use crate::units::{AskId, Digit};
 
 use super::exit::Exit;
-use super::io::{Answer, Lookup, LookupReply, Name, Output, Question, TraceEvent};
+use super::io::{Answer, Lookup, LookupReply, Name, Output, Question};
+use super::trace::TraceEvent;
 use super::{FlowRun, News, State, Waiting};
 
 impl FlowRun {

@@ -7,7 +7,8 @@ use crate::flow::expr::Literal;
 use crate::units::Digit;
 
 use super::asking::What;
-use super::io::{Choice, Name, TraceEvent};
+use super::io::Name;
+use super::trace::{Choice, TraceEvent};
 use super::{CONSENT_GRANTED, CONSENT_REFUSED, FlowRun, State};
 
 impl FlowRun {

@@ -4,8 +4,9 @@
 use crate::auth::AuditKind;
 use crate::flow::document::{RecordingRule, VarId};
 
-use super::io::{Name, Output, TraceEvent};
+use super::io::{Name, Output};
 use super::order::RecordingOrder;
+use super::trace::TraceEvent;
 use super::values::Value;
 use super::{CONSENT_GRANTED, FlowRun};
 

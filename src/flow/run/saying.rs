@@ -10,7 +10,8 @@ use crate::flow::step::Node;
 use crate::units::{Digit, PlayId};
 
 use super::exit::Exit;
-use super::io::{HangupCause, Name, Output, TraceEvent};
+use super::io::{HangupCause, Name, Output};
+use super::trace::TraceEvent;
 use super::{FlowRun, News, State};
 
 /// A prompt that nothing is asked with.

@@ -8,7 +8,8 @@ use crate::secret::Secret;
 
 use super::FlowRun;
 use super::facts::Abilities;
-use super::io::{CardData, Name, TraceEvent};
+use super::io::{CardData, Name};
+use super::trace::TraceEvent;
 
 impl FlowRun {
     /// What the engine around the flow can do.

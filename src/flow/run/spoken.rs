@@ -13,7 +13,8 @@ use crate::secret::Secret;
 
 use super::asking::What;
 use super::collect::Miss;
-use super::io::{Spoken, TraceEvent};
+use super::io::Spoken;
+use super::trace::TraceEvent;
 use super::{FlowRun, State};
 
 /// What words come down to.

@@ -10,8 +10,9 @@ use crate::flow::document::{
 use crate::flow::expr::Expr;
 
 use super::exit::Exit;
-use super::io::{HangupCause, Name, Output, Question, TraceEvent};
+use super::io::{HangupCause, Name, Output, Question};
 use super::parts::Entered;
+use super::trace::TraceEvent;
 use super::values::Value;
 use super::{FlowRun, Frame, Life, State};
 
