@@ -13,6 +13,7 @@ mod declare;
 pub(crate) mod fields;
 pub(crate) mod findings;
 mod handlers;
+mod imports;
 mod literal_secret;
 mod load;
 mod names;
