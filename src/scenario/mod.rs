@@ -10,6 +10,7 @@ mod booth;
 mod caller;
 mod coverage;
 pub mod document;
+mod failure;
 mod leaks;
 mod line;
 mod names;
@@ -28,8 +29,9 @@ mod world;
 
 pub use booth::{Booth, Visit};
 pub use coverage::{Coverage, Share};
+pub use failure::Failure;
 pub use leaks::Leaks;
-pub use performer::{Failure, in_words};
+pub use performer::in_words;
 pub use play::{Played, Problem, perform, play};
 pub use read::read;
 pub use report::{Choice, Report, Tested, junit};

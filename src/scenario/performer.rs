@@ -3,50 +3,28 @@
 use std::time::Duration;
 
 use crate::auth::FactorId;
-use crate::diagnostic::{Diagnostic, Place};
 
 use super::document::{Act, Expect, Keys, Verb};
+use super::failure::{Failure, Played};
 use super::read::KEY_TIME;
 use super::seen::{Asked, Seen};
 use super::stage::{Stage, keys_of};
-
-/// Why a script was not played to its end.
-pub struct Failure {
-    /// Where in the test.
-    pub place: Place,
-    /// What is not as written.
-    pub message: String,
-    /// What is, in a few words.
-    pub label: String,
-    /// What to do.
-    pub help: String,
-}
-
-impl Failure {
-    /// As a finding, so that it is shown like any other.
-    #[must_use]
-    pub fn diagnostic(&self) -> Diagnostic {
-        Diagnostic::error("E320", Some(self.place.clone()), self.message.clone())
-            .label(self.label.clone())
-            .help(self.help.clone())
-    }
-}
 
 /// Somebody who goes by a script.
 pub(super) struct Performer<'s, S> {
     pub(super) stage: &'s mut S,
     /// Prompts heard, and how many of them the script has named.
-    heard: Vec<String>,
-    named: usize,
+    pub(super) heard: Vec<String>,
+    pub(super) named: usize,
     /// The question that is the caller's to answer.
-    turn: Option<Turn>,
+    pub(super) turn: Option<Turn>,
     pub(super) state: Known,
     language: Option<String>,
 }
 
 /// A question under way.
-struct Turn {
-    asked: Asked,
+pub(super) struct Turn {
+    pub(super) asked: Asked,
     /// It was said to its end.
     said: bool,
     /// The caller has pressed something or chosen to be silent: what comes next is the flow's.
@@ -69,8 +47,6 @@ pub(super) struct Known {
     pub(super) offered: Vec<String>,
     pub(super) step: String,
 }
-
-type Played = Result<(), (String, String, String)>;
 
 impl<'s, S: Stage> Performer<'s, S> {
     pub(super) fn new(stage: &'s mut S, language: Option<String>) -> Self {
@@ -226,7 +202,7 @@ impl<'s, S: Stage> Performer<'s, S> {
     }
 
     /// Whether nothing more happens unless the caller does something.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.turn.as_ref().is_some_and(|turn| !turn.left)
     }
 
@@ -259,35 +235,6 @@ impl<'s, S: Stage> Performer<'s, S> {
                 "the transcript shows when, and what led there".to_owned(),
             )),
         }
-    }
-
-    /// What the call does in place of what a script expects.
-    fn instead(&self) -> String {
-        let last = self.heard.last().map(|prompt| format!("the last prompt was `{prompt}`"));
-        match (&self.turn, &self.state.cause) {
-            (_, Some(cause)) => format!("the call was over before ({cause})"),
-            (Some(Turn { asked: Asked { factor: Some(factor), .. }, .. }), _) => {
-                format!("the call asks for the {factor} and waits for the caller")
-            }
-            (Some(turn), _) => {
-                let asked = last.map_or_else(String::new, |last| format!("; {last}"));
-                format!("the call waits for the caller in `{}`{asked}", turn.asked.verb)
-            }
-            (None, None) => last.unwrap_or_else(|| "nothing was heard at all".to_owned()),
-        }
-    }
-
-    fn hint(&self, prompt: &str) -> String {
-        let before = self.heard.iter().take(self.named).any(|heard| heard == prompt);
-        if before {
-            return format!(
-                "`{prompt}` was heard earlier, before the step above this one; put `hears` there"
-            );
-        }
-        if self.waits() {
-            return "let the caller answer first: `presses`, `chooses`, or `silent: 7s`".to_owned();
-        }
-        "the transcript shows what was heard".to_owned()
     }
 
     /// Lets the call get to a question, and to the moment in which keys count.
@@ -345,12 +292,6 @@ impl<'s, S: Stage> Performer<'s, S> {
         self.stage.press(keys, secret);
         self.listen();
         Ok(())
-    }
-
-    fn over(&self, what: &str) -> (String, String, String) {
-        let cause = self.state.cause.clone().unwrap_or_default();
-        let message = format!("the call was over before the caller could {what}");
-        (message, format!("it ended: {cause}"), "the transcript shows why".to_owned())
     }
 
     fn says(&mut self, words: &str, confidence: u8) -> Played {

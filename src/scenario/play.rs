@@ -8,8 +8,9 @@ use crate::flow::document::Application;
 
 use super::coverage::Coverage;
 use super::document::{CallScript, Expect, Identical, Run, Test, TestFile};
+use super::failure::Failure;
 use super::leaks::Leaks;
-use super::performer::{Failure, Performer};
+use super::performer::Performer;
 use super::stage::Stage;
 use super::transcript::Transcript;
 use super::world::{House, Sounds, World};
