@@ -19,6 +19,7 @@ pub mod prompts;
 pub mod records;
 mod seal;
 pub mod secrets;
+pub mod sender;
 pub mod serve;
 pub mod services;
 pub mod shard;

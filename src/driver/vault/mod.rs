@@ -9,6 +9,7 @@ mod admin;
 mod enrol;
 mod memory;
 mod records;
+mod sending;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -20,6 +21,7 @@ use super::audit_log::{AuditError, AuditLog};
 use super::keys::{DATABASE_FILE, Keys, KeysError, NamedKey};
 use super::os::Calendar;
 use super::seal::{self, Key, Label, SealError, keyed_hash, random};
+use super::sender::Courier;
 use super::store::sqlite::SqliteStore;
 use super::store::{Change, EnrolmentRow, Identifier, Store, StoreError, SubjectRow};
 use crate::auth::factor::pin::{self, PinHash};
@@ -41,6 +43,7 @@ pub struct Vault {
     store: Box<dyn Store>,
     audit: AuditLog,
     policy: RwLock<Arc<Policy>>,
+    courier: RwLock<Option<Arc<dyn Courier>>>,
     pepper: Key,
     pepper_id: String,
     lookup: Key,
@@ -155,6 +158,7 @@ impl Vault {
             store,
             audit,
             policy: RwLock::new(policy),
+            courier: RwLock::default(),
             pepper: pepper.key.clone(),
             pepper_id: pepper.id.clone(),
             lookup: keys.derive("look-up"),
