@@ -11,6 +11,8 @@ mod site;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -64,13 +66,44 @@ fn deployment(folder: &Folder, application: &Light) -> Deployment {
     serve::start(&settings).unwrap_or_else(|error| panic!("{error}"))
 }
 
-#[test]
-fn reloads_under_running_calls_drop_none_and_none_changes_its_version() {
-    let _turn = alone();
-    let (calls, reloads) = if in_full() { (200, 100) } else { (40, 25) };
-    let folder = Folder::new("reloads");
+/// An application that is served, alone, from a folder of its own.
+fn served(name: &str) -> (MutexGuard<'static, ()>, Folder, Light, Deployment) {
+    let turn = alone();
+    let folder = Folder::new(name);
     let light = Light::in_folder(&folder.file("app"));
     let site = deployment(&folder, &light);
+    (turn, folder, light, site)
+}
+
+/// A link to one of two versions.
+struct Link {
+    path: PathBuf,
+    one: Light,
+    two: Light,
+}
+
+impl Link {
+    /// It leads to the first.
+    fn new(folder: &Folder) -> Self {
+        let [one, two] = ["one", "two"].map(|name| Light::in_folder(&folder.file(name)));
+        two.write(2);
+        let path = folder.file("current");
+        symlink(one.path(), &path).expect("a link");
+        Self { path, one, two }
+    }
+
+    /// As deployments do: a new link takes the old one's name in one step.
+    fn turn_to(&self, target: &Light) {
+        let next = self.path.with_file_name("next");
+        symlink(target.path(), &next).expect("a link");
+        fs::rename(&next, &self.path).expect("the link turns");
+    }
+}
+
+#[test]
+fn reloads_under_running_calls_drop_none_and_none_changes_its_version() {
+    let (calls, reloads) = if in_full() { (200, 100) } else { (40, 25) };
+    let (_turn, _folder, light, site) = served("reloads");
     let mut callers = Callers::new();
     for number in 0..calls {
         callers.dial(&site, number);
@@ -130,10 +163,7 @@ fn reloads_under_running_calls_drop_none_and_none_changes_its_version() {
 
 #[test]
 fn a_version_goes_from_memory_with_its_last_call() {
-    let _turn = alone();
-    let folder = Folder::new("freed");
-    let light = Light::in_folder(&folder.file("app"));
-    let site = deployment(&folder, &light);
+    let (_turn, _folder, light, site) = served("freed");
     let first = Arc::downgrade(&site.application().application);
     let clips = Arc::downgrade(&site.application().clips);
     let mut callers = Callers::new();
@@ -218,10 +248,7 @@ fn a_trial_gets_its_share_of_new_calls_and_ends_both_ways() {
 /// was served while they called.
 #[test]
 fn a_call_that_begins_during_a_reload_gets_one_version_whole() {
-    let _turn = alone();
-    let folder = Folder::new("set-up");
-    let light = Light::in_folder(&folder.file("app"));
-    let site = deployment(&folder, &light);
+    let (_turn, _folder, light, site) = served("set-up");
     let calls = if in_full() { 150 } else { 40 };
     let mut callers = Callers::new();
     let done = AtomicBool::new(false);
@@ -276,10 +303,7 @@ fn a_call_that_begins_during_a_reload_gets_one_version_whole() {
 /// An editor that empties a file before it writes it, and a copy that takes its time.
 #[test]
 fn files_that_are_being_written_are_never_served_by_halves() {
-    let _turn = alone();
-    let folder = Folder::new("writing");
-    let light = Light::in_folder(&folder.file("app"));
-    let site = deployment(&folder, &light);
+    let (_turn, _folder, light, site) = served("writing");
     let (mut good, mut bad) = (0, 0);
     for version in 2..32 {
         std::thread::scope(|scope| {
@@ -343,10 +367,7 @@ fn who_waits_and_who_talks_keeps_their_version() {
 
 #[test]
 fn settings_come_with_a_reload_and_a_missing_queue_is_refused() {
-    let _turn = alone();
-    let folder = Folder::new("settings");
-    let light = Light::in_folder(&folder.file("app"));
-    let site = deployment(&folder, &light);
+    let (_turn, folder, light, site) = served("settings");
     let before = hash(&site);
     let flow = fs::read_to_string(light.path().join("light.flow.yaml")).expect("the flow");
     light.put("light.flow.yaml", &flow.replace("queue: general", "queue: cards"));
@@ -379,23 +400,14 @@ fn settings_come_with_a_reload_and_a_missing_queue_is_refused() {
 
 #[test]
 fn a_folder_that_goes_a_link_that_turns_and_a_second_write_do_no_harm() {
-    let _turn = alone();
-    let folder = Folder::new("files");
-    let [one, two] = ["one", "two"].map(|name| Light::in_folder(&folder.file(name)));
-    two.write(2);
-    let current = folder.file("current");
-    std::os::unix::fs::symlink(one.path(), &current).expect("a link");
-    let light = Light::in_folder(&folder.file("unused"));
-    let site = deployment(&folder, &light);
-    let source = ApplicationSource::Folder(current.clone());
+    let (_turn, folder, _light, site) = served("files");
+    let link = Link::new(&folder);
+    let source = ApplicationSource::Folder(link.path.clone());
     let first = site.reload(Some(source)).expect("by the link").running.hash;
-    // As deployments do: a new link takes the old one's name in one step.
-    let next = folder.file("next");
-    std::os::unix::fs::symlink(two.path(), &next).expect("a link");
-    fs::rename(&next, &current).expect("the link turns");
+    link.turn_to(&link.two);
     let second = site.reload(None).expect("by the turned link").running;
     assert!(second.title == "Light 2" && second.hash != first, "{second:?}");
-    fs::remove_dir_all(two.path()).expect("the folder goes");
+    fs::remove_dir_all(link.two.path()).expect("the folder goes");
     let error = site.reload(None).expect_err("nothing there").to_string();
     assert!(error.contains("current"), "{error}");
     assert_eq!(hash(&site), *second.hash);
@@ -408,23 +420,15 @@ fn a_folder_that_goes_a_link_that_turns_and_a_second_write_do_no_harm() {
 
 #[test]
 fn a_reload_never_sees_half_of_a_deployment_by_link_nor_two_halves_of_two() {
-    let _turn = alone();
-    let folder = Folder::new("halves");
-    let [one, two] = ["one", "two"].map(|name| Light::in_folder(&folder.file(name)));
-    two.write(2);
-    let current = folder.file("current");
-    std::os::unix::fs::symlink(one.path(), &current).expect("a link");
-    let light = Light::in_folder(&folder.file("unused"));
-    let site = deployment(&folder, &light);
-    let source = ApplicationSource::Folder(current.clone());
+    let (_turn, folder, _light, site) = served("halves");
+    let link = Link::new(&folder);
+    let source = ApplicationSource::Folder(link.path.clone());
     let done = AtomicBool::new(false);
     let turning = || {
         let mut turns = 0_u32;
         while !done.load(Ordering::Relaxed) {
-            for target in [&two, &one] {
-                let next = folder.file("next");
-                std::os::unix::fs::symlink(target.path(), &next).expect("a link");
-                fs::rename(&next, &current).expect("the link turns");
+            for target in [&link.two, &link.one] {
+                link.turn_to(target);
                 turns += 1;
             }
         }
