@@ -17,6 +17,19 @@ impl Loader<'_> {
         node.and_then(|node| fields::text(node, "a path", self.findings)).unwrap_or_else(|| usual.to_owned())
     }
 
+    /// The file that `imports` names, or the usual one; only a file that is named has to be there.
+    fn imported(&mut self, main: &Fields<'_>, name: &str, usual: &str) -> Option<Node> {
+        let path = self.import(main, name, usual);
+        if let Some(text) = self.files.read(&path) {
+            return yaml::read(&path, &text, self.findings);
+        }
+        if let Some(node) = main.get("imports").and_then(|node| node.get(name)) {
+            let message = format!("there is no {path} in the application's folder");
+            self.findings.push(Diagnostic::error("E107", Some(node.place.clone()), message));
+        }
+        None
+    }
+
     /// The policy, and its part on risk, which can be read once everything has a name.
     pub(super) fn policy(&mut self, main: &Fields<'_>) -> (Policy, Option<Node>) {
         if let Some(imports) =
@@ -24,52 +37,22 @@ impl Loader<'_> {
         {
             imports.only(&["policy", "services", "calendars", "prompts"], "`imports`", self.findings);
         }
-        let path = self.import(main, "policy", "policy.yaml");
-        match self.files.read(&path) {
-            Some(text) => match yaml::read(&path, &text, self.findings) {
-                Some(root) => (policy_file::read(&root, self.findings), root.get("risk").cloned()),
-                None => (Policy::default(), None),
-            },
-            None => {
-                let place = main.get("imports").and_then(|node| node.get("policy"));
-                if let Some(node) = place {
-                    let message = format!("there is no {path} in the application's folder");
-                    self.findings.push(Diagnostic::error("E107", Some(node.place.clone()), message));
-                }
-                (Policy::default(), None)
-            }
-        }
+        let Some(root) = self.imported(main, "policy", "policy.yaml") else {
+            return (Policy::default(), None);
+        };
+        (policy_file::read(&root, self.findings), root.get("risk").cloned())
     }
 
     pub(super) fn services(&mut self, main: &Fields<'_>, policy: &Policy) -> Services {
-        let path = self.import(main, "services", "services.yaml");
-        let Some(text) = self.files.read(&path) else {
-            if let Some(node) = main.get("imports").and_then(|node| node.get("services")) {
-                let message = format!("there is no {path} in the application's folder");
-                self.findings.push(Diagnostic::error("E107", Some(node.place.clone()), message));
-            }
+        let Some(root) = self.imported(main, "services", "services.yaml") else {
             return Services::default();
         };
-        let files = self.files;
-        match yaml::read(&path, &text, self.findings) {
-            Some(root) => {
-                literal_secret::look_at_services(&root, self.findings);
-                services_file::read(&root, policy, files, self.findings)
-            }
-            None => Services::default(),
-        }
+        literal_secret::look_at_services(&root, self.findings);
+        services_file::read(&root, policy, self.files, self.findings)
     }
 
     pub(super) fn calendars(&mut self, main: &Fields<'_>) -> Calendars {
-        let path = self.import(main, "calendars", "calendars.yaml");
-        let Some(text) = self.files.read(&path) else {
-            if let Some(node) = main.get("imports").and_then(|node| node.get("calendars")) {
-                let message = format!("there is no {path} in the application's folder");
-                self.findings.push(Diagnostic::error("E107", Some(node.place.clone()), message));
-            }
-            return Calendars::new();
-        };
-        let root = yaml::read(&path, &text, self.findings);
+        let root = self.imported(main, "calendars", "calendars.yaml");
         root.map(|root| calendar_file::read(&root, self.findings)).unwrap_or_default()
     }
 
