@@ -216,10 +216,12 @@ pub(crate) fn menu() -> Menu {
 pub(crate) fn confirm() -> Confirm {
     Confirm {
         prompt: prompt("sure"),
-        yes_keys: vec![key('1')],
-        no_keys: vec![key('2'), key('3')],
-        yes_words: None,
-        no_words: None,
+        answers: YesNo {
+            yes_keys: vec![key('1')],
+            no_keys: vec![key('2'), key('3')],
+            yes_words: None,
+            no_words: None,
+        },
         input: input(),
         yes: arm("yes"),
         no: arm("no"),
@@ -304,7 +306,7 @@ pub(crate) fn verify(factor: FactorId) -> Verify {
     }
 }
 
-fn enrolling(factor: FactorId, after: &str, replace: bool) -> Enrolling {
+fn enrolling(factor: FactorId, after: &str, replace: bool, outcomes: [&'static str; 4]) -> Enrol {
     let said = || NewPin {
         pin: prompt("new_pin"),
         again: prompt("again"),
@@ -313,28 +315,18 @@ fn enrolling(factor: FactorId, after: &str, replace: bool) -> Enrolling {
     };
     let (after, digits) = (LevelName::from(after), (8, 8));
     let prompts = (factor == FactorId::Pin).then(said);
-    Enrolling { factor, after, replace, digits, prompts, input: input() }
+    let arms = outcomes.map(|name| (name, arm(name))).into();
+    Enrol { factor, after, replace, digits, prompts, input: input(), arms }
 }
 
 pub(crate) fn enrol(factor: FactorId, after: &str) -> StepKind {
-    StepKind::Enrol(Enrol {
-        order: enrolling(factor, after, false),
-        done: arm("done"),
-        refused: arm("refused"),
-        poor_quality: None,
-        exists: arm("exists"),
-        unavailable: arm("unavailable"),
-    })
+    let outcomes = ["done", "refused", "exists", "unavailable"];
+    StepKind::Enrol(enrolling(factor, after, false, outcomes))
 }
 
 pub(crate) fn reset(factor: FactorId, after: &str) -> StepKind {
-    StepKind::Reset(Reset {
-        order: enrolling(factor, after, true),
-        done: arm("done"),
-        refused: arm("refused"),
-        locked: arm("locked"),
-        unavailable: arm("unavailable"),
-    })
+    let outcomes = ["done", "refused", "locked", "unavailable"];
+    StepKind::Reset(enrolling(factor, after, true, outcomes))
 }
 
 /// Number, month and code, all checks, read back.
@@ -355,17 +347,32 @@ pub(crate) fn card() -> Card {
     }
 }
 
-pub(crate) fn pay() -> Pay {
-    Pay {
-        service: String::from("pay"),
-        call: String::from("charge"),
-        give: vec![(String::from("amount"), Expr::Var(TAKEN))],
-        card: String::from("card"),
-        idempotency: Some(Expr::Field(Field::CallId)),
+/// A call that is given nothing and gives nothing back.
+pub(crate) fn enquiry(service: &str, call: &str) -> Enquiry {
+    Enquiry {
+        service: service.to_owned(),
+        call: call.to_owned(),
+        give: vec![],
+        card: None,
+        idempotency: None,
         level: None,
-        timeout: Duration::from_secs(20),
+        timeout: Duration::from_secs(3),
+        cache: None,
+        spool: false,
         while_waiting: Some(prompt("one_moment")),
         reply: vec![],
+    }
+}
+
+pub(crate) fn pay() -> Pay {
+    Pay {
+        enquiry: Enquiry {
+            give: vec![(String::from("amount"), Expr::Var(TAKEN))],
+            card: Some(String::from("card")),
+            idempotency: Some(Expr::Field(Field::CallId)),
+            timeout: Duration::from_secs(20),
+            ..enquiry("pay", "charge")
+        },
         paid: arm("paid"),
         declined: arm("declined"),
         unavailable: arm("unavailable"),
@@ -388,14 +395,12 @@ pub(crate) fn require(level: &str, otherwise: Option<Arm>) -> StepKind {
 
 pub(crate) fn lookup(level: Option<&str>) -> Lookup {
     Lookup {
-        service: String::from("crm"),
-        call: String::from("balance"),
-        give: vec![(String::from("customer"), Expr::Field(Field::CustomerId))],
-        level: level.map(LevelName::from),
-        cache: None,
-        timeout: Duration::from_secs(3),
-        while_waiting: Some(prompt("one_moment")),
-        reply: vec![(String::from("balance"), BALANCE)],
+        enquiry: Enquiry {
+            give: vec![(String::from("customer"), Expr::Field(Field::CustomerId))],
+            level: level.map(LevelName::from),
+            reply: vec![(String::from("balance"), BALANCE)],
+            ..enquiry("crm", "balance")
+        },
         ok: Arm::Step(Box::new(step(StepKind::Say(Say {
             prompts: vec![prompt_with("your_balance", Expr::Var(BALANCE), Format::Money)],
             interrupt: Interrupt::Keys,

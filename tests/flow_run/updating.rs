@@ -106,17 +106,13 @@ fn a_level_that_has_gone_makes_no_protected_update() {
     // The check refuses such a flow; the machine does not rely on the check.
     let scene = moved(|| LookupReply::NotFound, 10);
     assert!(!scene.traces.iter().any(|event| matches!(event, TraceEvent::Protected { .. })));
-    let mut lookup = crate::flow::draft::lookup(None);
-    lookup.while_waiting = None;
-    let update = countersign::flow::document::Update {
-        service: lookup.service,
-        call: lookup.call,
-        give: Vec::new(),
+    let enquiry = countersign::flow::document::Enquiry {
         level: Some(countersign::auth::LevelName::from("basic")),
-        timeout: lookup.timeout,
-        spool: false,
         while_waiting: None,
-        reply: Vec::new(),
+        ..crate::flow::draft::enquiry("crm", "balance")
+    };
+    let update = countersign::flow::document::Update {
+        enquiry,
         ok: crate::flow::draft::arm("ok"),
         not_found: None,
         declined: None,

@@ -114,10 +114,10 @@ impl<'a> World<'a> {
     /// The level that a step must not be run below.
     fn needs(&self, step: &Step) -> Option<usize> {
         match &step.kind {
-            StepKind::Lookup(lookup) => lookup.level.as_ref().map(|level| self.rank(level.as_str())),
-            StepKind::Enrol(enrol) => Some(self.rank(enrol.order.after.as_str())),
-            StepKind::Reset(reset) => Some(self.rank(reset.order.after.as_str())),
-            StepKind::Update(update) => update.level.as_ref().map(|level| self.rank(level.as_str())),
+            StepKind::Lookup(lookup) => lookup.enquiry.level.as_ref().map(|level| self.rank(level.as_str())),
+            StepKind::Enrol(enrol) => Some(self.rank(enrol.after.as_str())),
+            StepKind::Reset(reset) => Some(self.rank(reset.after.as_str())),
+            StepKind::Update(update) => update.enquiry.level.as_ref().map(|level| self.rank(level.as_str())),
             _ => None,
         }
     }

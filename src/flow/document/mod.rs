@@ -42,7 +42,7 @@ pub use crate::flow::step::{Brand, Card, CardField, Pay, RiskStep};
 pub use crate::flow::step::{
     Callback, Consent, Hold, Notify, OncePer, Recording, Remember, SkillPart, Split, TakeMessage, Update, Way,
 };
-pub use crate::flow::step::{Enrol, Enrolling, NewPin, Reset, Verify};
+pub use crate::flow::step::{Enquiry, Enrol, NewPin, Reset, Verify, YesNo};
 pub use ast::RecordingRule;
 pub use ast::{
     Always, AlwaysKey, Application, Arm, Block, BlockId, Class, ClipText, Flow, FlowId, Format, Input,

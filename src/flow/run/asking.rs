@@ -152,13 +152,11 @@ impl FlowRun {
                 Asking::new(What::Digits, expect, &step.input, step.class >= Class::Secret)
             }
             StepKind::Menu(step) => self.offer(now, step),
-            StepKind::Confirm(Confirm { yes_keys, no_keys, input, .. }) => {
-                let keys = yes_keys.iter().chain(no_keys).map(|key| vec![*key]).collect();
-                Asking::new(What::YesNo { yes: yes_keys.len() }, Expect::Keys(keys), input, false)
-            }
-            StepKind::Consent(Consent { granted_keys, refused_keys, input, .. }) => {
-                let keys = granted_keys.iter().chain(refused_keys).map(|key| vec![*key]).collect();
-                Asking::new(What::YesNo { yes: granted_keys.len() }, Expect::Keys(keys), input, false)
+            StepKind::Confirm(Confirm { answers, input, .. })
+            | StepKind::Consent(Consent { answers, input, .. }) => {
+                let keys = answers.keys().map(|key| vec![key]).collect();
+                let yes = answers.yes_keys.len();
+                Asking::new(What::YesNo { yes }, Expect::Keys(keys), input, false)
             }
             _ => return self.fail(now, "a step that asks nothing"),
         };
@@ -395,7 +393,7 @@ impl FlowRun {
                 self.next_step();
             }
             (Some(StepKind::Consent(step)), None) => {
-                self.consented(step, Some(choice < step.granted_keys.len()));
+                self.consented(step, Some(choice < step.answers.yes_keys.len()));
             }
             _ => self.fail(now, "a choice that nobody asked for"),
         }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::LevelName;
-use crate::flow::document::{Application, Prompt, VarId};
-use crate::flow::expr::Expr;
+use crate::flow::document::{Application, Enquiry, VarId};
 use crate::units::AskId;
 
 use super::exit::Exit;
@@ -25,32 +24,6 @@ pub(super) struct LookingUp {
     reply: Option<LookupReply>,
 }
 
-/// What a step asks of a service.
-pub(crate) struct Enquiry<'s> {
-    /// The service.
-    pub(crate) service: &'s str,
-    /// The call.
-    pub(crate) call: &'s str,
-    /// Its arguments.
-    pub(crate) give: &'s [(String, Expr)],
-    /// The argument that takes the card, if one does.
-    pub(crate) card: Option<&'s str>,
-    /// What makes a second order harmless.
-    pub(crate) idempotency: Option<&'s Expr>,
-    /// The level it is protected by.
-    pub(crate) level: Option<&'s LevelName>,
-    /// How long it may take.
-    pub(crate) timeout: Duration,
-    /// How old a reply may be.
-    pub(crate) cache: Option<Duration>,
-    /// Whether it is kept and sent later when the service does not answer.
-    pub(crate) spool: bool,
-    /// Said when it takes longer than a moment.
-    pub(crate) while_waiting: Option<&'s Prompt>,
-    /// Fields of the reply and the slots that they go to.
-    pub(crate) reply: &'s [(String, VarId)],
-}
-
 impl LookingUp {
     pub(crate) fn timeout_at(&self) -> Option<Instant> {
         match self.reply {
@@ -65,7 +38,7 @@ impl FlowRun {
     pub(crate) fn look_up(&mut self, now: Instant) {
         let app = Arc::clone(&self.app);
         let Some(step) = self.enquiry(&app) else { return self.fail(now, "a step that asks no service") };
-        let grant = match step.level {
+        let grant = match &step.level {
             None => None,
             Some(level) => match self.auth.grant(now, level, self.max_age_of(level)) {
                 Some(grant) => Some(grant),
@@ -79,24 +52,24 @@ impl FlowRun {
         };
         let scope = self.scope(now);
         let mut arguments = Vec::with_capacity(step.give.len());
-        for (name, expr) in step.give {
+        for (name, expr) in &step.give {
             match scope.value(expr).as_text() {
                 Some(text) => arguments.push((name.clone(), text)),
                 None => return self.take(now, Exit::Outcome("unavailable")),
             }
         }
-        let idempotency = step.card.map(|_| {
+        let idempotency = step.card.as_ref().map(|_| {
             // The same order has the same name until it is answered; the next one has another.
-            let name = step.idempotency.and_then(|expr| scope.value(expr).as_text());
+            let name = step.idempotency.as_ref().and_then(|expr| scope.value(expr).as_text());
             format!("{}-{}", name.unwrap_or_else(|| self.facts.call.to_string()), self.payments + 1)
         });
-        let card = step.card.and_then(|name| Some((name.to_owned(), Box::new(self.card.take()?))));
+        let card = step.card.as_ref().and_then(|name| Some((name.clone(), Box::new(self.card.take()?))));
         if step.card.is_some() && card.is_none() {
             return self.take(now, Exit::Outcome("unavailable"));
         }
         let lookup = Lookup {
-            service: step.service.to_owned(),
-            call: step.call.to_owned(),
+            service: step.service.clone(),
+            call: step.call.clone(),
             arguments,
             card,
             idempotency,
@@ -116,7 +89,7 @@ impl FlowRun {
         }));
     }
 
-    fn enquiry<'a>(&self, app: &'a Application) -> Option<Enquiry<'a>> {
+    fn enquiry<'a>(&self, app: &'a Application) -> Option<&'a Enquiry> {
         self.current(app)?.node().enquiry()
     }
 
@@ -160,7 +133,7 @@ impl FlowRun {
             return;
         }
         looking.say_at = None;
-        if let Some(prompt) = self.enquiry(&app).and_then(|step| step.while_waiting) {
+        if let Some(prompt) = self.enquiry(&app).and_then(|step| step.while_waiting.as_ref()) {
             let clips = self.announce(now, std::slice::from_ref(prompt));
             self.start_playing(clips, false);
         }
@@ -172,7 +145,7 @@ impl FlowRun {
         if let State::LookingUp(looking) = &self.state
             && let Some(step) = self.enquiry(&app)
         {
-            let (service, call) = (Name::from(step.service), Name::from(step.call));
+            let (service, call) = (Name::from(step.service.as_str()), Name::from(step.call.as_str()));
             let took = now.saturating_duration_since(looking.since);
             self.trace(TraceEvent::Service { service, call, result, took });
         }
@@ -189,7 +162,7 @@ impl FlowRun {
             self.card_wiped();
         }
         let exit = match reply {
-            LookupReply::Found(fields) => match self.keep_reply(now, step.reply, &fields) {
+            LookupReply::Found(fields) => match self.keep_reply(now, &step.reply, &fields) {
                 Exit::Outcome("ok") if pays => Exit::Outcome("paid"),
                 exit => exit,
             },

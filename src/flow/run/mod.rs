@@ -58,7 +58,6 @@ use eval::Scope;
 use frame::Frame;
 use handing::HandedOff;
 use keys::TypeAhead;
-pub(crate) use looking::Enquiry;
 use looking::LookingUp;
 pub(crate) use numbers::luhn;
 use parts::Entered;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::flow::document::{Application, Arm, Menu, MenuOption, StepKind, digit_name};
+use crate::flow::document::{Application, Arm, Menu, MenuOption, StepKind, YesNo, digit_name};
 use crate::flow::expr::Literal;
 use crate::units::Digit;
 
@@ -45,19 +45,17 @@ fn choices(app: &Application, step: &StepKind, what: &What) -> Vec<Choice> {
             let options = offered.iter().filter_map(|at| step.options.get(*at));
             options.map(|option| choice(&typed(&option.keys), &named(app, step, option))).collect()
         }
-        (StepKind::Confirm(step), _) => {
-            let yes = step.yes_keys.iter().map(|key| choice(&typed(&[*key]), "yes"));
-            let no = step.no_keys.iter().map(|key| choice(&typed(&[*key]), "no"));
-            yes.chain(no).collect()
-        }
+        (StepKind::Confirm(step), _) => yes_no(&step.answers, ["yes", "no"]),
         (StepKind::Ask(step), _) if step.yes_no => vec![choice("1", "yes"), choice("2", "no")],
-        (StepKind::Consent(step), _) => {
-            let granted = step.granted_keys.iter().map(|key| choice(&typed(&[*key]), CONSENT_GRANTED));
-            let refused = step.refused_keys.iter().map(|key| choice(&typed(&[*key]), CONSENT_REFUSED));
-            granted.chain(refused).collect()
-        }
+        (StepKind::Consent(step), _) => yes_no(&step.answers, [CONSENT_GRANTED, CONSENT_REFUSED]),
         _ => Vec::new(),
     }
+}
+
+fn yes_no(answers: &YesNo, [yes, no]: [&str; 2]) -> Vec<Choice> {
+    let yes = answers.yes_keys.iter().map(|key| choice(&typed(&[*key]), yes));
+    let no = answers.no_keys.iter().map(|key| choice(&typed(&[*key]), no));
+    yes.chain(no).collect()
 }
 
 /// What an option is called: its value, else the block it leads to, else its keys.

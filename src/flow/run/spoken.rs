@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::flow::document::{Ask, ChooseLanguage, Interrupt, Menu, StepKind, Words};
+use crate::flow::document::{Ask, ChooseLanguage, Confirm, Consent, Interrupt, Menu, StepKind, Words, YesNo};
 use crate::flow::prompt::hear;
 use crate::secret::Secret;
 
@@ -92,12 +92,8 @@ impl FlowRun {
             (StepKind::Ask(Ask { yes_no: true, .. }), _) => yes_no(),
             (StepKind::Ask(step), _) => typed(tag, step, text).map(Meaning::Typed),
             (StepKind::Menu(step), What::Choice(offered)) => self.option(step, offered, text),
-            (StepKind::Confirm(step), _) => {
-                self.yes_or_no(tag, (&step.yes_words, &step.no_words), step.yes_keys.len(), text)
-            }
-            (StepKind::Consent(step), _) => {
-                let words = (&step.granted_words, &step.refused_words);
-                self.yes_or_no(tag, words, step.granted_keys.len(), text)
+            (StepKind::Confirm(Confirm { answers, .. }) | StepKind::Consent(Consent { answers, .. }), _) => {
+                self.yes_or_no(tag, answers, text)
             }
             (StepKind::ChooseLanguage(step), _) => language(step, text),
             _ => None,
@@ -112,21 +108,15 @@ impl FlowRun {
     }
 
     /// The step's own words first, then those that everybody uses.
-    fn yes_or_no(
-        &self,
-        tag: &str,
-        (yes, no): (&Option<Words>, &Option<Words>),
-        yes_keys: usize,
-        text: &str,
-    ) -> Option<Meaning> {
+    fn yes_or_no(&self, tag: &str, answers: &YesNo, text: &str) -> Option<Meaning> {
         let phrases = |words: &Option<Words>| match words {
             Some(words) => words.in_language(self.language).to_vec(),
             None => Vec::new(),
         };
-        let (yes, no) = (phrases(yes), phrases(no));
+        let (yes, no) = (phrases(&answers.yes_words), phrases(&answers.no_words));
         let own = hear::one_of(&[&yes, &no], text).map(|at| at == 0);
         let yes = own.or_else(|| hear::yes_no(tag, text))?;
-        Some(Meaning::Chosen(if yes { 0 } else { yes_keys }))
+        Some(Meaning::Chosen(if yes { 0 } else { answers.yes_keys.len() }))
     }
 }
 

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Arm, Input, Prompt, Words};
+use crate::flow::document::{Arm, Input, Prompt};
 use crate::flow::run::FlowRun;
 use crate::units::Digit;
+use super::yes_no::YesNo;
 use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, next};
 
 pub(super) const SPEC: Spec = Spec {
@@ -35,14 +36,8 @@ pub(super) const SPEC: Spec = Spec {
 pub struct Confirm {
     /// The question.
     pub prompt: Prompt,
-    /// Keys that mean yes.
-    pub yes_keys: Vec<Digit>,
-    /// Keys that mean no.
-    pub no_keys: Vec<Digit>,
-    /// What may be said for yes, beside the usual words.
-    pub yes_words: Option<Words>,
-    /// What may be said for no, beside the usual words.
-    pub no_words: Option<Words>,
+    /// Its keys and words.
+    pub answers: YesNo,
     /// Timers and ladders.
     pub input: Input,
     /// After yes.
@@ -75,7 +70,7 @@ impl Node for Confirm {
     }
 
     fn wants_key(&self, key: Digit) -> bool {
-        self.yes_keys.contains(&key) || self.no_keys.contains(&key)
+        self.answers.keys().any(|own| own == key)
     }
 
     fn waits(&self, _outcome: &str) -> bool {
@@ -110,7 +105,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         yes_keys.extend(Digit::from_char('1'));
         no_keys.extend(Digit::from_char('2'));
     }
-    let (yes_words, no_words) = words(step)?;
+    let answers = YesNo::read(step, ["yes", "no"], (yes_keys, no_keys), "`words` of `confirm`")?;
     let input = step.input(&[]);
     let mut arms = step.arms(&["yes", "no", "give_up"], &[])?.into_iter();
     let (yes, no, give_up) = (next(&mut arms), next(&mut arms), next(&mut arms));
@@ -120,23 +115,5 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         let place = step.place.clone();
         step.build.warn("W131", &place, "yes and no lead to the same block", "ask nothing, or let them go different ways");
     }
-    Some(StepKind::Confirm(Confirm { prompt: prompt?, yes_keys, no_keys, yes_words, no_words, input, yes, no, give_up }))
-}
-
-/// `{"yes": do_it_words, "no": leave_it_words}`
-fn words(step: &mut Reader<'_, '_, '_>) -> Option<(Option<Words>, Option<Words>)> {
-    let Some(node) = step.get("words") else { return Some((None, None)) };
-    let fields = Fields::of(node, "`words`", step.build.findings)?;
-    fields.only(&["yes", "no"], "`words` of `confirm`", step.build.findings);
-    let mut found = Vec::new();
-    for name in ["yes", "no"] {
-        let words = match fields.get(name) {
-            Some(node) => Some((node.place.clone(), step.build.words(node)?)),
-            None => None,
-        };
-        found.push(words);
-    }
-    step.build.distinct(&found.iter().flatten().cloned().collect::<Vec<_>>());
-    let mut found = found.into_iter().map(|words| words.map(|(_, words)| words));
-    Some((found.next().flatten(), found.next().flatten()))
+    Some(StepKind::Confirm(Confirm { prompt: prompt?, answers, input, yes, no, give_up }))
 }

@@ -5,10 +5,11 @@ use std::time::Instant;
 use crate::auth::AuditKind;
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Input, Prompt, VarId, Words};
+use crate::flow::document::{Input, Prompt, VarId};
 use crate::flow::run::values::Value;
 use crate::flow::run::{CONSENT_GRANTED, CONSENT_REFUSED, CONSENT_UNKNOWN, FlowRun, Name, TraceEvent};
 use crate::units::Digit;
+use super::yes_no::YesNo;
 use super::{FieldSpec, Node, Reader, Shape, Spec, StepKind};
 
 pub(super) const SPEC: Spec = Spec {
@@ -42,14 +43,8 @@ pub struct Consent {
     pub into: VarId,
     /// What is said.
     pub prompt: Prompt,
-    /// Keys that grant it.
-    pub granted_keys: Vec<Digit>,
-    /// Keys that refuse it.
-    pub refused_keys: Vec<Digit>,
-    /// What may be said to grant it.
-    pub granted_words: Option<Words>,
-    /// What may be said to refuse it.
-    pub refused_words: Option<Words>,
+    /// The keys and words that grant it, and those that refuse it.
+    pub answers: YesNo,
     /// Which version of the text.
     pub version: Option<String>,
     /// Whether silence counts as a refusal; else it is `unknown`. It never grants anything.
@@ -76,7 +71,7 @@ impl Node for Consent {
     }
 
     fn wants_key(&self, key: Digit) -> bool {
-        self.granted_keys.contains(&key) || self.refused_keys.contains(&key)
+        self.answers.keys().any(|own| own == key)
     }
 
     fn waits(&self, _outcome: &str) -> bool {
@@ -131,8 +126,8 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         Some(node) => step.build.prompt(node, &[]),
         None => step.build.prompt(step.argument, &[]),
     };
-    let (granted_keys, refused_keys) = keys(step)?;
-    let (granted_words, refused_words) = words(step)?;
+    let keys = keys(step)?;
+    let answers = YesNo::read(step, ["granted", "refused"], keys, "`words` of `consent`")?;
     let version = match step.get("version") {
         Some(node) => Some(fields::text(node, "a version", step.build.findings)?),
         None => None,
@@ -143,10 +138,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         purpose,
         into,
         prompt: prompt?,
-        granted_keys,
-        refused_keys,
-        granted_words,
-        refused_words,
+        answers,
         version,
         silence_refuses,
         input,
@@ -171,22 +163,6 @@ fn keys(step: &mut Reader<'_, '_, '_>) -> Option<(Vec<Digit>, Vec<Digit>)> {
         return None;
     }
     Some((granted, refused))
-}
-
-fn words(step: &mut Reader<'_, '_, '_>) -> Option<(Option<Words>, Option<Words>)> {
-    let Some(node) = step.get("words") else { return Some((None, None)) };
-    let fields = Fields::of(node, "`words`", step.build.findings)?;
-    fields.only(&["granted", "refused"], "`words` of `consent`", step.build.findings);
-    let mut found = Vec::new();
-    for name in ["granted", "refused"] {
-        found.push(match fields.get(name) {
-            Some(node) => Some((node.place.clone(), step.build.words(node)?)),
-            None => None,
-        });
-    }
-    step.build.distinct(&found.iter().flatten().cloned().collect::<Vec<_>>());
-    let mut found = found.into_iter().map(|words| words.map(|(_, words)| words));
-    Some((found.next().flatten(), found.next().flatten()))
 }
 
 /// Whether silence refuses; `None` when something else was written.

@@ -14,7 +14,7 @@ use crate::flow::run::proving::VAULT_TIME;
 use crate::flow::run::{Answer, FlowRun, News, Question, Waiting};
 use crate::units::{AskId, Digit};
 use super::authenticate::offered;
-use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, next};
+use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind};
 
 /// Its fields, and those of `reset`.
 pub(super) const FIELDS: [FieldSpec; 2] = [
@@ -47,31 +47,14 @@ pub(super) const SPEC: Spec = Spec {
     read,
 };
 
-/// `enrol`
+/// `enrol` and `reset`: a factor to be kept for the caller.
 #[derive(Debug)]
 pub struct Enrol {
-    /// What is enrolled, and how.
-    pub order: Enrolling,
-    /// It counts from now on.
-    pub done: Arm,
-    /// No PIN that can be one was typed twice.
-    pub refused: Arm,
-    /// A recording was not good enough; never with the factors of this version.
-    pub poor_quality: Option<Arm>,
-    /// There is one already: that is for `reset`.
-    pub exists: Arm,
-    /// It can't be done by telephone, or not now.
-    pub unavailable: Arm,
-}
-
-/// A factor to be kept for the caller.
-#[derive(Debug)]
-pub struct Enrolling {
     /// The factor.
     pub factor: FactorId,
     /// The level that has to be held.
     pub after: LevelName,
-    /// In the place of what there is.
+    /// In the place of what there is: `reset`.
     pub replace: bool,
     /// How many digits it has at least and at most.
     pub digits: (u8, u8),
@@ -79,6 +62,8 @@ pub struct Enrolling {
     pub prompts: Option<NewPin>,
     /// Timers and tries.
     pub input: Input,
+    /// Its outcomes, each with where it leads.
+    pub arms: Vec<(&'static str, Arm)>,
 }
 
 /// What is said to have somebody choose a PIN.
@@ -96,42 +81,38 @@ pub struct NewPin {
 
 impl Node for Enrol {
     fn spec(&self) -> &'static Spec {
-        &SPEC
+        if self.replace { &super::reset::SPEC } else { &SPEC }
     }
 
     fn arms(&self) -> Arms<'_> {
-        let arms = [
-            ("done".into(), &self.done),
-            ("refused".into(), &self.refused),
-            ("exists".into(), &self.exists),
-            ("unavailable".into(), &self.unavailable),
-        ];
-        arms.into_iter().chain(self.poor_quality.as_ref().map(|arm| ("poor_quality".into(), arm))).collect()
+        self.arms.iter().map(|(name, arm)| ((*name).into(), arm)).collect()
     }
 
     fn arm(&self, exit: Exit) -> Option<&Arm> {
-        match exit {
-            // A lock ends for itself; an old factor that is there tells nothing about it.
-            Exit::Outcome("locked") => Some(&self.unavailable),
-            Exit::Outcome(name) => self.arms().into_iter().find(|(own, _)| own == name).map(|(_, arm)| arm),
-            _ => None,
+        let Exit::Outcome(name) = exit else { return None };
+        let arm = |name| self.arms.iter().find(|(own, _)| *own == name).map(|(_, arm)| arm);
+        match name {
+            // `enrol` has none: a lock ends for itself; an old factor that is there tells nothing about it.
+            "locked" => arm("locked").or_else(|| arm("unavailable")),
+            name => arm(name),
         }
     }
 
     fn prompts(&self) -> Vec<&Prompt> {
-        self.order.prompts()
+        let said = self.prompts.iter();
+        said.flat_map(|said| [&said.pin, &said.again, &said.differ, &said.refused]).collect()
     }
 
     fn input(&self) -> Option<&Input> {
-        Some(&self.order.input)
+        Some(&self.input)
     }
 
     fn protected(&self) -> Option<&LevelName> {
-        Some(&self.order.after)
+        Some(&self.after)
     }
 
     fn title(&self) -> String {
-        format!("enrol: {}", self.order.factor)
+        format!("{}: {}", self.spec().verb, self.factor)
     }
 
     fn waits(&self, outcome: &str) -> bool {
@@ -142,35 +123,8 @@ impl Node for Enrol {
         Some(false)
     }
 
-    fn part(&self, _run: &FlowRun, at: usize) -> Option<Part<'_>> {
-        self.order.part(at)
-    }
-
-    fn remark(&self, name: &str) -> Option<&Prompt> {
-        self.order.remark(name)
-    }
-
-    fn entered(&self, run: &mut FlowRun, now: Instant, at: usize, entry: Entry) {
-        self.order.entered(run, now, at, entry);
-    }
-
-    fn gave_up(&self, run: &mut FlowRun, now: Instant) {
-        run.take(now, Exit::Outcome("refused"));
-    }
-
-    fn begin(&self, run: &mut FlowRun, now: Instant) {
-        self.order.begin(run, now);
-    }
-}
-
-impl Enrolling {
-    pub(super) fn prompts(&self) -> Vec<&Prompt> {
-        let said = self.prompts.iter();
-        said.flat_map(|said| [&said.pin, &said.again, &said.differ, &said.refused]).collect()
-    }
-
     /// The PIN, and the PIN again.
-    pub(super) fn part(&self, at: usize) -> Option<Part<'_>> {
+    fn part(&self, _run: &FlowRun, at: usize) -> Option<Part<'_>> {
         let said = self.prompts.as_ref()?;
         let (min, max) = (usize::from(self.digits.0), usize::from(self.digits.1));
         let expect = Expect::Digits { min, max, end: Some(Digit::HASH) };
@@ -178,19 +132,12 @@ impl Enrolling {
         Some(Part { prompt, expect, secret: true, answer: None })
     }
 
-    pub(super) fn remark(&self, name: &str) -> Option<&Prompt> {
+    fn remark(&self, name: &str) -> Option<&Prompt> {
         let said = self.prompts.as_ref()?;
         Some(if name == "differ" { &said.differ } else { &said.refused })
     }
 
-    pub(super) fn begin(&self, run: &mut FlowRun, now: Instant) {
-        if run.granted(now, &self.after).is_none() || self.prompts.is_none() {
-            return run.take(now, Exit::Outcome("unavailable"));
-        }
-        run.ask_part(now, 0, None);
-    }
-
-    pub(super) fn entered(&self, run: &mut FlowRun, now: Instant, at: usize, entry: Entry) {
+    fn entered(&self, run: &mut FlowRun, now: Instant, at: usize, entry: Entry) {
         let Entry::Typed(typed) = entry else { return run.fail(now, "a PIN is typed") };
         if at == 0 {
             run.entered().parts = vec![typed];
@@ -212,6 +159,19 @@ impl Enrolling {
         run.wait(Box::new(Kept { ask, deadline: now + VAULT_TIME }));
     }
 
+    fn gave_up(&self, run: &mut FlowRun, now: Instant) {
+        run.take(now, Exit::Outcome("refused"));
+    }
+
+    fn begin(&self, run: &mut FlowRun, now: Instant) {
+        if run.granted(now, &self.after).is_none() || self.prompts.is_none() {
+            return run.take(now, Exit::Outcome("unavailable"));
+        }
+        run.ask_part(now, 0, None);
+    }
+}
+
+impl Enrol {
     /// From the beginning, as long as there are tries.
     fn again(&self, run: &mut FlowRun, now: Instant, remark: &'static str) {
         let failures = run.entered().failures.saturating_add(1);
@@ -256,15 +216,33 @@ impl FlowRun {
     fn enrol_again(&mut self, now: Instant) {
         let app = self.application();
         match self.current(&app) {
-            Some(StepKind::Enrol(step)) => step.order.again(self, now, "refused"),
-            Some(StepKind::Reset(step)) => step.order.again(self, now, "refused"),
+            Some(StepKind::Enrol(step) | StepKind::Reset(step)) => step.again(self, now, "refused"),
             _ => self.fail(now, "a PIN that nobody asked for"),
         }
     }
 }
 
-/// What `enrol` and `reset` have in common.
-pub(super) fn order(step: &mut Reader<'_, '_, '_>, replace: bool) -> Option<Enrolling> {
+fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
+    // A recording that is not good enough: never with the factors of this version.
+    enrolment(step, false, &["done", "refused", "exists", "unavailable"], &["poor_quality"]).map(StepKind::Enrol)
+}
+
+/// Reads the step with these outcomes.
+pub(super) fn enrolment(
+    step: &mut Reader<'_, '_, '_>,
+    replace: bool,
+    required: &[&'static str],
+    optional: &[&'static str],
+) -> Option<Enrol> {
+    let order = order(step, replace);
+    let arms = step.arms(required, optional)?;
+    let named = required.iter().chain(optional).zip(arms);
+    let arms = named.filter_map(|(name, arm)| Some((*name, arm?))).collect();
+    Some(Enrol { arms, ..order? })
+}
+
+/// All but its outcomes.
+fn order(step: &mut Reader<'_, '_, '_>, replace: bool) -> Option<Enrol> {
     let factor = offered(step, step.argument);
     let after = step.need("after");
     let policy = &step.build.shared.policy;
@@ -282,7 +260,7 @@ pub(super) fn order(step: &mut Reader<'_, '_, '_>, replace: bool) -> Option<Enro
     };
     let range = step.build.shared.policy.factor(factor).map_or(0..=0, |policy| policy.digits.clone());
     let digits = (*range.start(), *range.end());
-    Some(Enrolling { factor, after: after?, replace, digits, prompts, input })
+    Some(Enrol { factor, after: after?, replace, digits, prompts, input, arms: Vec::new() })
 }
 
 fn new_pin(step: &mut Reader<'_, '_, '_>) -> Option<NewPin> {
@@ -295,17 +273,4 @@ fn new_pin(step: &mut Reader<'_, '_, '_>) -> Option<NewPin> {
     };
     let (pin, again, differ, refused) = (prompt("pin"), prompt("again"), prompt("differ"), prompt("refused"));
     Some(NewPin { pin: pin?, again: again?, differ: differ?, refused: refused? })
-}
-
-fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
-    let order = order(step, false);
-    let mut arms = step.arms(&["done", "refused", "exists", "unavailable"], &["poor_quality"])?.into_iter();
-    Some(StepKind::Enrol(Enrol {
-        order: order?,
-        done: next(&mut arms),
-        refused: next(&mut arms),
-        exists: next(&mut arms),
-        unavailable: next(&mut arms),
-        poor_quality: arms.next().flatten(),
-    }))
 }

@@ -4,20 +4,24 @@
 //! To add a step: a file here with its [`Spec`], its struct, its `Node` and its `read`, and a line in
 //! `steps!`. The checks, the JSON Schema, the manual and the runtime ask nothing but the [`Spec`] and the `Node`.
 
+mod enquiry;
 mod manual;
 mod node;
 mod reader;
 mod spec;
+mod yes_no;
 
 use std::borrow::Cow;
 
 use crate::flow::document::findings::suggestion;
 use crate::flow::document::{Arm, Prompt};
 
+pub use enquiry::Enquiry;
 pub use manual::manual;
 pub(crate) use node::{Arms, Node, Sink, Use};
 pub(crate) use reader::{Reader, next, read};
 pub use spec::{COMMON_FIELDS, FieldSpec, INPUT_FIELDS, Shape, Spec};
+pub use yes_no::YesNo;
 
 macro_rules! steps {
     ($($module:ident::$name:ident,)+) => {
@@ -84,7 +88,7 @@ pub use ask::{Check, Days, Digits, Readback, WholeMoney};
 pub(crate) use authenticate::Proving;
 pub use card::{Brand, CardField};
 pub use choose_language::Remember;
-pub use enrol::{Enrolling, NewPin};
+pub use enrol::NewPin;
 pub use hangup::Cause;
 pub use identify::{IdentifyBy, SubjectService};
 pub use notice::OncePer;

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use super::{Proving, Spec};
+use super::{Enquiry, Proving, Spec};
 use crate::auth::LevelName;
 use crate::flow::ClipKey;
 use crate::flow::document::{Arm, Input, LevelRef, Prompt, VarId};
 use crate::flow::expr::Expr;
+use crate::flow::run::FlowRun;
 use crate::flow::run::exit::Exit;
 use crate::flow::run::parts::{Entry, Part};
-use crate::flow::run::{Enquiry, FlowRun};
 use crate::units::Digit;
 
 /// The outcomes of a step, each with where it leads.
@@ -34,7 +34,7 @@ pub(crate) trait Node {
 
     /// Prompts of its own that the caller hears in the call's language; those of [`Node::input`] come on top.
     fn prompts(&self) -> Vec<&Prompt> {
-        Vec::new()
+        self.enquiry().and_then(|asked| asked.while_waiting.as_ref()).into_iter().collect()
     }
 
     /// Prompts that somebody else hears.
@@ -54,12 +54,12 @@ pub(crate) trait Node {
 
     /// The expressions that it evaluates, each with where its value goes.
     fn uses(&self) -> Vec<Use> {
-        Vec::new()
+        self.enquiry().map(Enquiry::uses).unwrap_or_default()
     }
 
     /// The level that protects it: no path may come here without it.
     fn protected(&self) -> Option<&LevelName> {
-        None
+        self.enquiry()?.level.as_ref()
     }
 
     /// How long ago the level that protects it may have been proved, where that is less than the policy says.
@@ -69,7 +69,7 @@ pub(crate) trait Node {
 
     /// What messages call it.
     fn title(&self) -> String {
-        self.spec().verb.to_owned()
+        self.enquiry().map_or_else(|| self.spec().verb.to_owned(), Enquiry::title)
     }
 
     /// The variables that are set for certain when it is left by that outcome.
@@ -79,7 +79,7 @@ pub(crate) trait Node {
 
     /// The `result.…` slots that it fills; all others of its flow are forgotten when it runs.
     fn results(&self) -> Vec<VarId> {
-        Vec::new()
+        self.enquiry().map(Enquiry::results).unwrap_or_default()
     }
 
     /// Whether keys typed ahead are for it (`true`), are forgotten by it (`false`), or neither.
@@ -127,8 +127,8 @@ pub(crate) trait Node {
         false
     }
 
-    /// What it asks of a service.
-    fn enquiry(&self) -> Option<Enquiry<'_>> {
+    /// What it asks of a service; its prompts, uses, level, title and results follow from that.
+    fn enquiry(&self) -> Option<&Enquiry> {
         None
     }
 

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::auth::LevelName;
-use crate::flow::document::fields;
 use crate::flow::document::yaml::{Data, Node as Yaml};
-use crate::flow::document::{Arm, Class, Prompt, ServiceCall, VarId};
+use crate::flow::document::{Arm, Class, ServiceCall, VarId};
 use crate::flow::expr::{Expr, Type};
+use crate::flow::run::FlowRun;
 use crate::flow::run::exit::Exit;
-use crate::flow::run::{Enquiry, FlowRun};
-use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next};
+use super::enquiry::Enquiry;
+use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "pay",
@@ -40,24 +39,8 @@ pub(super) const SPEC: Spec = Spec {
 /// `pay`
 #[derive(Debug)]
 pub struct Pay {
-    /// The service.
-    pub service: String,
-    /// The call.
-    pub call: String,
-    /// Its arguments but the card.
-    pub give: Vec<(String, Expr)>,
-    /// The argument that takes the card.
-    pub card: String,
-    /// What makes a second order harmless.
-    pub idempotency: Option<Expr>,
-    /// The level it is protected by.
-    pub level: Option<LevelName>,
-    /// How long it may take.
-    pub timeout: Duration,
-    /// Said when it takes longer than a moment.
-    pub while_waiting: Option<Prompt>,
-    /// Fields of the reply and the slots (`result.…`) that they go to.
-    pub reply: Vec<(String, VarId)>,
+    /// What is ordered, with the argument that takes the card.
+    pub enquiry: Enquiry,
     /// It is paid.
     pub paid: Arm,
     /// The card's bank says no.
@@ -88,50 +71,12 @@ impl Node for Pay {
         }
     }
 
-    fn prompts(&self) -> Vec<&Prompt> {
-        self.while_waiting.iter().collect()
-    }
-
-    fn uses(&self) -> Vec<Use> {
-        let sink = |argument: &str| Sink::Service {
-            service: self.service.clone(),
-            call: self.call.clone(),
-            argument: argument.to_owned(),
-        };
-        let given = self.give.iter().map(|(name, expr)| Use::new(expr, sink(name)));
-        given.chain(self.idempotency.iter().map(|expr| Use::new(expr, sink("idempotency")))).collect()
-    }
-
-    fn protected(&self) -> Option<&LevelName> {
-        self.level.as_ref()
-    }
-
-    fn title(&self) -> String {
-        format!("{}.{}", self.service, self.call)
-    }
-
     fn sets(&self, outcome: &str) -> Vec<VarId> {
         if outcome == "paid" { self.results() } else { Vec::new() }
     }
 
-    fn results(&self) -> Vec<VarId> {
-        self.reply.iter().map(|(_, var)| *var).collect()
-    }
-
-    fn enquiry(&self) -> Option<Enquiry<'_>> {
-        Some(Enquiry {
-            service: &self.service,
-            call: &self.call,
-            give: &self.give,
-            card: Some(&self.card),
-            idempotency: self.idempotency.as_ref(),
-            level: self.level.as_ref(),
-            timeout: self.timeout,
-            cache: None,
-            spool: false,
-            while_waiting: self.while_waiting.as_ref(),
-            reply: &self.reply,
-        })
+    fn enquiry(&self) -> Option<&Enquiry> {
+        Some(&self.enquiry)
     }
 
     fn begin(&self, run: &mut FlowRun, now: Instant) {
@@ -140,7 +85,6 @@ impl Node for Pay {
 }
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
-    let shared = step.build.shared;
     step.build.secure_only(&step.place.clone(), "pay");
     let (service, call) = step.build.service_call(step.argument)?;
     let taking = call.arguments.iter().find(|argument| argument.class == Class::Card);
@@ -159,25 +103,10 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         }
         None => None,
     };
-    let timeout = match step.get("timeout") {
-        Some(node) => fields::duration(node, "timeout", step.build.findings)?,
-        None => Duration::from_secs(20),
-    };
-    let while_waiting = step.get("while_waiting").map(|node| step.build.prompt(node, &[]));
-    step.silence(timeout, while_waiting.is_some());
-    let decl = shared.flow(step.build.flow)?;
-    let reply = call.reply.iter().filter_map(|field| Some((field.name.clone(), *decl.results.get(&field.name)?))).collect();
+    let enquiry = Enquiry::read(step, (service, call), give, Duration::from_secs(20));
     let mut arms = step.arms(&["paid", "declined", "unavailable"], &[])?.into_iter();
     Some(StepKind::Pay(Pay {
-        service: service.name.clone(),
-        call: call.name.clone(),
-        give: give?,
-        card,
-        idempotency,
-        level: call.level.clone(),
-        timeout,
-        while_waiting: while_waiting.flatten(),
-        reply,
+        enquiry: Enquiry { card: Some(card), idempotency, ..enquiry? },
         paid: next(&mut arms),
         declined: next(&mut arms),
         unavailable: next(&mut arms),
