@@ -1,15 +1,16 @@
 //! `AuthSession` beside a short, obvious model of itself, over random orders of events.
 //!
-//! The model knows the shipped policy by heart: `basic` is any one factor, `strong` is a PIN and a code,
-//! neither older than fifteen minutes. Whatever happens in whatever order, both must order the same and hold
-//! the same level.
+//! The model knows one policy by heart: `basic` is any one factor, `strong` is two of different kinds, neither of
+//! them weak nor older than fifteen minutes. Whatever happens in whatever order, both must order the same and hold
+//! the same level. `COUNTERSIGN_ROUNDS=full` tries a million orders.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::auth::{
-    Answer, AuthSession, Choose, FactorId, Identified, Input, LevelName, Outcome, Output, Policy, Question,
-    Refused, SubjectKey, SubjectRef, Verdict,
+    Answer, AuthSession, Choose, FactorId, FactorKind, Identified, Input, LevelName, Outcome, Output, Policy,
+    Prepared, Question, Refused, SubjectKey, SubjectRef, Verdict,
 };
 use countersign::secret::Secret;
 use countersign::units::{AskId, CallId};
@@ -31,6 +32,8 @@ enum Event {
     Verify(FactorId),
     Chosen(FactorId),
     Respond,
+    Again,
+    Another,
     /// The answer to the question that is open, if one is; else to one long gone.
     Answer(Reply),
     /// An answer to a question that was asked before the open one.
@@ -45,7 +48,8 @@ enum Reply {
     Fitting(Vec<FactorId>, Verdict),
     Enrolled(Vec<FactorId>),
     Refused(Refused),
-    Verdict(Verdict, bool),
+    Prepared(Prepared),
+    Verdict(Verdict, bool, bool),
     Audited,
     Unavailable,
     Identified,
@@ -55,22 +59,57 @@ enum Reply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Seen {
     AskEnrolled(u8),
+    AskPrepare(u8, FactorId, bool),
     AskVerify(u8, FactorId),
     Choose(Vec<FactorId>),
-    Challenge(FactorId, u32),
-    Rejected(u32),
+    Challenge(FactorId, u32, bool),
+    Rejected(u32, bool),
+    Resent,
+    NotResent,
+    SetAside(FactorId),
     Done(Outcome),
 }
 
 const TRIES: u32 = 3;
 const FRESH: u64 = 15 * 60;
 
+/// What the model knows of factors.
+fn is_sent(factor: FactorId) -> bool {
+    matches!(factor, FactorId::OtpSms | FactorId::OtpEmail | FactorId::Push)
+}
+
+fn is_weak(factor: FactorId) -> bool {
+    matches!(factor, FactorId::OtpEmail | FactorId::Number)
+}
+
+fn kind(factor: FactorId) -> FactorKind {
+    match factor {
+        FactorId::Pin => FactorKind::Knowledge,
+        FactorId::Voiceprint => FactorKind::Inherence,
+        _ => FactorKind::Possession,
+    }
+}
+
+const USED: [FactorId; 7] = [
+    FactorId::Pin,
+    FactorId::Totp,
+    FactorId::OtpSms,
+    FactorId::OtpEmail,
+    FactorId::Push,
+    FactorId::Number,
+    FactorId::Voiceprint,
+];
+
+fn policy() -> Policy {
+    Policy { factors: USED.iter().map(|factor| factor.defaults()).collect(), ..Policy::default() }
+}
+
 #[derive(Default)]
 struct Model {
     now: u64,
+    vouched: bool,
     subject: Option<u8>,
-    pin: Option<u64>,
-    totp: Option<u64>,
+    proved: BTreeMap<FactorId, u64>,
     failures: u32,
     mode: Mode,
 }
@@ -81,28 +120,50 @@ enum Mode {
     Idle,
     Listing(Goal, Vec<FactorId>),
     Choosing(Goal, Vec<FactorId>, Vec<FactorId>),
+    Preparing(Goal, Vec<FactorId>, FactorId, Why),
     Asking(Goal, Vec<FactorId>, FactorId),
     Judging(Goal, Vec<FactorId>, FactorId),
 }
 
-/// What is aimed at: a level, or [`ONE`] factor; and who chooses.
-type Goal = (&'static str, Choose);
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    First,
+    Again,
+    Expired,
+}
+
+/// What is aimed at: a level, or [`ONE`] factor; who chooses; how it ends when nothing is left.
+#[derive(Clone, Copy)]
+struct Goal {
+    level: &'static str,
+    choose: Choose,
+    without: Outcome,
+}
+
+impl Goal {
+    fn to(level: &'static str, choose: Choose) -> Self {
+        Self { level, choose, without: Outcome::NotEnrolled }
+    }
+}
 
 /// In the place of a level: the one factor on offer.
 const ONE: &str = "one";
 
 impl Model {
-    fn fresh(&self, at: Option<u64>) -> bool {
-        at.is_some_and(|at| self.now - at <= FRESH)
+    /// What counts for `strong`.
+    fn strong(&self) -> Vec<FactorId> {
+        let fresh = self.proved.iter().filter(|(f, at)| self.now - **at <= FRESH && !is_weak(**f));
+        fresh.map(|(f, _)| *f).collect()
     }
 
     fn level(&self) -> &'static str {
-        if self.fresh(self.pin) && self.fresh(self.totp) {
+        let strong = self.strong();
+        if strong.iter().any(|one| strong.iter().any(|other| kind(*one) != kind(*other))) {
             "strong"
-        } else if self.pin.is_some() || self.totp.is_some() {
-            "basic"
-        } else {
+        } else if self.proved.is_empty() {
             "none"
+        } else {
+            "basic"
         }
     }
 
@@ -119,38 +180,75 @@ impl Model {
         vec![Seen::Done(outcome)]
     }
 
-    fn next(&mut self, goal: Goal, available: Vec<FactorId>) -> Vec<Seen> {
-        let (level, choose) = goal;
-        let proved = |f: FactorId| self.fresh(if f == FactorId::Pin { self.pin } else { self.totp });
-        let mut needed: Vec<FactorId> =
-            available.iter().copied().filter(|f| level == ONE || !proved(*f)).collect();
-        let possible = match level {
-            ONE | "basic" => !needed.is_empty(),
-            "strong" => [FactorId::Pin, FactorId::Totp].iter().all(|f| proved(*f) || needed.contains(f)),
-            _ => false,
-        };
-        if possible && choose == Choose::Caller && needed.len() > 1 {
-            self.mode = Mode::Choosing(goal, available, needed.clone());
-            return vec![Seen::Choose(needed)];
-        }
-        if choose == Choose::StrongestFirst {
-            needed.sort_by_key(|f| *f == FactorId::Pin);
-        }
-        match needed.first() {
-            Some(factor) if possible => self.ask(goal, available, *factor),
-            _ => self.end(Outcome::NotEnrolled),
+    /// What brings the caller nearer.
+    fn helpful(&self, level: &str, left: &[FactorId]) -> Vec<FactorId> {
+        let strong = self.strong();
+        let new: Vec<FactorId> =
+            left.iter().copied().filter(|f| !is_weak(*f) && !strong.contains(f)).collect();
+        let differs = |f: &FactorId, from: &[FactorId]| from.iter().any(|other| kind(*other) != kind(*f));
+        match level {
+            ONE | "basic" => left.to_vec(),
+            "strong" if strong.is_empty() => new.iter().copied().filter(|f| differs(f, &new)).collect(),
+            "strong" => new.iter().copied().filter(|f| differs(f, &strong)).collect(),
+            _ => vec![],
         }
     }
 
-    fn ask(&mut self, goal: Goal, available: Vec<FactorId>, factor: FactorId) -> Vec<Seen> {
-        self.mode = Mode::Asking(goal, available, factor);
-        vec![Seen::Challenge(factor, TRIES - self.failures)]
+    fn next(&mut self, goal: Goal, left: Vec<FactorId>, not: Option<FactorId>) -> Vec<Seen> {
+        let mut helpful = self.helpful(goal.level, &left);
+        if helpful.iter().any(|f| Some(*f) != not) {
+            helpful.retain(|f| Some(*f) != not);
+        }
+        if goal.choose == Choose::Caller && helpful.len() > 1 {
+            if helpful.contains(&FactorId::Number) {
+                return self.turn(goal, left, FactorId::Number);
+            }
+            self.mode = Mode::Choosing(goal, left, helpful.clone());
+            return vec![Seen::Choose(helpful)];
+        }
+        if goal.choose == Choose::StrongestFirst {
+            helpful.sort_by_key(|f| (is_weak(*f), *f == FactorId::Voiceprint, *f == FactorId::Pin));
+        }
+        match helpful.first() {
+            Some(factor) => self.turn(goal, left, *factor),
+            None => self.end(goal.without),
+        }
+    }
+
+    fn turn(&mut self, goal: Goal, left: Vec<FactorId>, factor: FactorId) -> Vec<Seen> {
+        match factor {
+            FactorId::Voiceprint => self.aside(goal, left, factor, Outcome::Unavailable),
+            FactorId::Number => {
+                self.mode = Mode::Judging(goal, left, factor);
+                vec![Seen::AskVerify(self.subject.expect("claimed"), factor)]
+            }
+            _ if is_sent(factor) => self.prepare(goal, left, factor, Why::First),
+            _ => self.ask(goal, left, factor),
+        }
+    }
+
+    fn prepare(&mut self, goal: Goal, left: Vec<FactorId>, factor: FactorId, why: Why) -> Vec<Seen> {
+        self.mode = Mode::Preparing(goal, left, factor, why);
+        vec![Seen::AskPrepare(self.subject.expect("claimed"), factor, why != Why::First)]
+    }
+
+    fn aside(&mut self, goal: Goal, left: Vec<FactorId>, factor: FactorId, why: Outcome) -> Vec<Seen> {
+        let left = left.into_iter().filter(|f| *f != factor).collect();
+        let mut seen = if factor == FactorId::Number { vec![] } else { vec![Seen::SetAside(factor)] };
+        seen.extend(self.next(Goal { without: why, ..goal }, left, None));
+        seen
+    }
+
+    fn ask(&mut self, goal: Goal, left: Vec<FactorId>, factor: FactorId) -> Vec<Seen> {
+        let another = self.helpful(goal.level, &left).iter().any(|f| *f != factor);
+        self.mode = Mode::Asking(goal, left, factor);
+        vec![Seen::Challenge(factor, TRIES - self.failures, another)]
     }
 
     fn begin(&mut self, goal: Goal, offer: Vec<FactorId>) -> Vec<Seen> {
         match self.subject {
             None => self.end(Outcome::NotEnrolled),
-            Some(_) if self.holds(goal.0) => self.end(Outcome::Reached),
+            Some(_) if self.holds(goal.level) => self.end(Outcome::Reached),
             Some(_) if self.failures >= TRIES => self.end(Outcome::Insufficient),
             Some(subject) => {
                 self.mode = Mode::Listing(goal, offer);
@@ -167,63 +265,127 @@ impl Model {
             }
             Event::Claim(subject) => {
                 if self.subject != Some(*subject) {
-                    (self.pin, self.totp) = (None, None);
+                    self.proved.clear();
                 }
                 self.subject = Some(*subject);
                 if matches!(self.mode, Mode::Idle) { vec![] } else { self.end(Outcome::Insufficient) }
             }
             Event::Abandon if matches!(self.mode, Mode::Idle) => vec![],
             Event::Abandon => self.end(Outcome::Insufficient),
-            Event::Begin { level, offer, choose } => self.begin((level, *choose), offer.clone()),
-            Event::Verify(factor) => self.begin((ONE, Choose::Policy), vec![*factor]),
+            Event::Begin { level, offer, choose } => self.begin(Goal::to(level, *choose), offer.clone()),
+            Event::Verify(factor) => self.begin(Goal::to(ONE, Choose::Policy), vec![*factor]),
             Event::Chosen(factor) => match self.mode.clone() {
-                Mode::Choosing(goal, available, among) if among.contains(factor) => {
-                    self.ask(goal, available, *factor)
-                }
+                Mode::Choosing(goal, left, among) if among.contains(factor) => self.turn(goal, left, *factor),
                 _ => vec![],
             },
             Event::Respond => match (self.mode.clone(), self.subject) {
-                (Mode::Asking(level, available, factor), Some(subject)) => {
-                    self.mode = Mode::Judging(level, available, factor);
+                (Mode::Asking(goal, left, factor), Some(subject)) => {
+                    self.mode = Mode::Judging(goal, left, factor);
                     vec![Seen::AskVerify(subject, factor)]
                 }
                 _ => vec![],
             },
-            Event::Stale(_) => vec![],
+            Event::Again => match self.mode.clone() {
+                Mode::Asking(goal, left, factor) if is_sent(factor) => {
+                    self.prepare(goal, left, factor, Why::Again)
+                }
+                _ => vec![],
+            },
+            Event::Another => match self.mode.clone() {
+                Mode::Asking(goal, mut left, factor)
+                    if self.helpful(goal.level, &left).iter().any(|f| *f != factor) =>
+                {
+                    left.retain(|f| *f != factor);
+                    left.push(factor);
+                    self.next(goal, left, Some(factor))
+                }
+                _ => vec![],
+            },
             Event::Answer(reply) => self.answered(reply),
+            Event::Stale(_) => vec![],
         }
     }
 
     fn answered(&mut self, reply: &Reply) -> Vec<Seen> {
         match (self.mode.clone(), reply) {
-            (Mode::Listing(level, offer), Reply::Enrolled(enrolled)) => {
-                self.next(level, offer.into_iter().filter(|f| enrolled.contains(f)).collect())
+            (Mode::Listing(goal, offer), Reply::Enrolled(enrolled)) => {
+                let shown = |f: &FactorId| self.vouched || *f != FactorId::Number;
+                let left = offer.into_iter().filter(|f| enrolled.contains(f) && shown(f)).collect();
+                self.next(goal, left, None)
             }
             (Mode::Listing(..), Reply::Refused(Refused::Locked)) => self.end(Outcome::Locked),
             (Mode::Listing(..), _) => self.end(Outcome::Unavailable),
-            (Mode::Judging(level, available, factor), Reply::Verdict(Verdict::Accept, false)) => {
-                *(if factor == FactorId::Pin { &mut self.pin } else { &mut self.totp }) = Some(self.now);
-                if level.0 == ONE || self.holds(level.0) {
-                    self.end(Outcome::Reached)
-                } else {
-                    self.next(level, available)
-                }
+            (Mode::Preparing(goal, left, factor, why), reply) => {
+                self.prepared(goal, left, factor, why, reply)
             }
-            (Mode::Judging(..), Reply::Verdict(Verdict::Unavailable, _)) => self.end(Outcome::Unavailable),
-            (Mode::Judging(level, available, factor), Reply::Verdict(_, locked)) => {
-                self.failures += 1;
-                if *locked {
-                    return self.end(Outcome::Locked);
+            (Mode::Judging(goal, left, factor), Reply::Verdict(verdict, locked, expired)) => {
+                self.judged(goal, left, factor, (*verdict, *locked, *expired))
+            }
+            (Mode::Judging(goal, left, factor), _) => self.aside(goal, left, factor, Outcome::Unavailable),
+            _ => vec![],
+        }
+    }
+
+    fn prepared(
+        &mut self,
+        goal: Goal,
+        left: Vec<FactorId>,
+        factor: FactorId,
+        why: Why,
+        reply: &Reply,
+    ) -> Vec<Seen> {
+        match (reply, why) {
+            (Reply::Prepared(Prepared::Locked), _) => self.end(Outcome::Locked),
+            (Reply::Prepared(Prepared::Sent { .. }), _) => {
+                let mut seen = if why == Why::Again { vec![Seen::Resent] } else { vec![] };
+                seen.extend(self.ask(goal, left, factor));
+                seen
+            }
+            (_, Why::Again) => {
+                let mut seen = vec![Seen::NotResent];
+                seen.extend(self.ask(goal, left, factor));
+                seen
+            }
+            (Reply::Prepared(Prepared::Exhausted | Prepared::TooSoon), Why::Expired) => {
+                self.aside(goal, left, factor, Outcome::Expired)
+            }
+            _ => self.aside(goal, left, factor, Outcome::Unavailable),
+        }
+    }
+
+    fn judged(
+        &mut self,
+        goal: Goal,
+        left: Vec<FactorId>,
+        factor: FactorId,
+        verdict: (Verdict, bool, bool),
+    ) -> Vec<Seen> {
+        match verdict {
+            (Verdict::Accept, false, false) => {
+                self.proved.insert(factor, self.now);
+                if goal.level == ONE || self.holds(goal.level) {
+                    return self.end(Outcome::Reached);
                 }
+                self.next(goal, left, None)
+            }
+            (Verdict::Unavailable, ..) => self.aside(goal, left, factor, Outcome::Unavailable),
+            (_, true, _) => {
+                self.failures += 1;
+                self.end(Outcome::Locked)
+            }
+            _ if factor == FactorId::Number => self.aside(goal, left, factor, Outcome::Insufficient),
+            (_, _, expired) => {
+                self.failures += 1;
                 if self.failures >= TRIES {
                     return self.end(Outcome::Insufficient);
                 }
-                self.mode = Mode::Asking(level, available, factor);
-                let left = TRIES - self.failures;
-                vec![Seen::Rejected(left), Seen::Challenge(factor, left)]
+                let mut seen = vec![Seen::Rejected(TRIES - self.failures, expired)];
+                seen.extend(match expired && is_sent(factor) {
+                    true => self.prepare(goal, left, factor, Why::Expired),
+                    false => self.ask(goal, left, factor),
+                });
+                seen
             }
-            (Mode::Judging(..), _) => self.end(Outcome::Unavailable),
-            _ => vec![],
         }
     }
 }
@@ -234,17 +396,35 @@ struct Real {
     now: Instant,
     open: Option<AskId>,
     gone: Vec<AskId>,
-    listing: bool,
+    asked: Asked,
+}
+
+/// What the open question is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Enrolled,
+    Prepare,
+    Verify,
 }
 
 impl Real {
+    fn new(vouched: bool) -> Self {
+        let mut session = AuthSession::new(Arc::new(policy()), CallId(1));
+        if vouched {
+            session.vouched(Secret::new("441632960001".into()));
+        }
+        session.claimed(subject_ref(0));
+        Self { session, now: start(), open: None, gone: Vec::new(), asked: Asked::Enrolled }
+    }
+
     /// Chooses the answer that fits the open question, where the event leaves it open.
     fn fit(&self, event: &Event) -> Event {
         match event {
-            Event::Answer(Reply::Fitting(enrolled, _)) if self.listing => {
-                Event::Answer(Reply::Enrolled(enrolled.clone()))
-            }
-            Event::Answer(Reply::Fitting(_, verdict)) => Event::Answer(Reply::Verdict(*verdict, false)),
+            Event::Answer(Reply::Fitting(enrolled, verdict)) => Event::Answer(match self.asked {
+                Asked::Enrolled => Reply::Enrolled(enrolled.clone()),
+                Asked::Prepare => Reply::Prepared(Prepared::Sent { match_number: Some("42".into()) }),
+                Asked::Verify => Reply::Verdict(*verdict, false, false),
+            }),
             other => other.clone(),
         }
     }
@@ -260,6 +440,8 @@ impl Real {
             Event::Verify(factor) => self.session.handle(self.now, Input::Verify { factor: *factor }),
             Event::Chosen(factor) => self.session.handle(self.now, Input::Chosen(*factor)),
             Event::Respond => self.session.handle(self.now, Input::Response(Secret::new("1".into()))),
+            Event::Again => self.session.handle(self.now, Input::Again),
+            Event::Another => self.session.handle(self.now, Input::Another),
             Event::Abandon => self.session.handle(self.now, Input::Abandon),
             Event::Answer(reply) => {
                 let ask = self.open.take().unwrap_or(AskId(1));
@@ -286,22 +468,37 @@ impl Real {
                 Output::Idle => return seen,
                 Output::Done(outcome) => Seen::Done(outcome),
                 Output::Choose(among) => Seen::Choose(among),
-                Output::Rejected { tries_left } => Seen::Rejected(tries_left),
-                Output::Challenge(challenge) => Seen::Challenge(challenge.factor, challenge.tries_left),
+                Output::Rejected { tries_left, expired } => Seen::Rejected(tries_left, expired),
+                Output::Resent => Seen::Resent,
+                Output::NotResent => Seen::NotResent,
+                Output::SetAside(factor) => Seen::SetAside(factor),
+                Output::Challenge(challenge) => {
+                    assert_eq!(challenge.sent, is_sent(challenge.factor));
+                    Seen::Challenge(challenge.factor, challenge.tries_left, challenge.another)
+                }
                 Output::Ask(ask, question) => {
                     assert!(AuthSession::asked(ask));
                     self.gone.extend(self.open.replace(ask));
-                    self.listing = matches!(question, Question::Enrolled { .. });
-                    match question {
-                        Question::Enrolled { subject } => Seen::AskEnrolled(subject.key().0[0]),
-                        Question::Verify { subject, factor, .. } => {
-                            Seen::AskVerify(subject.key().0[0], factor)
-                        }
-                        other => panic!("an authentication does not ask {other:?}"),
-                    }
+                    self.question(question)
                 }
             });
         }
+    }
+
+    fn question(&mut self, question: Question) -> Seen {
+        let number = |subject: &SubjectRef| subject.key().0[0];
+        let (asked, seen) = match question {
+            Question::Enrolled { subject } => (Asked::Enrolled, Seen::AskEnrolled(number(&subject))),
+            Question::Prepare { subject, factor, again, .. } => {
+                (Asked::Prepare, Seen::AskPrepare(number(&subject), factor, again))
+            }
+            Question::Verify { subject, factor, .. } => {
+                (Asked::Verify, Seen::AskVerify(number(&subject), factor))
+            }
+            other => panic!("an authentication does not ask {other:?}"),
+        };
+        self.asked = asked;
+        seen
     }
 }
 
@@ -314,50 +511,73 @@ fn answer(reply: &Reply) -> Answer {
         Reply::Fitting(..) => Answer::Unavailable,
         Reply::Enrolled(factors) => Answer::Enrolled(Ok(factors.clone())),
         Reply::Refused(why) => Answer::Enrolled(Err(*why)),
-        Reply::Verdict(verdict, locked) => Answer::Verdict { verdict: *verdict, locked: *locked },
+        Reply::Prepared(prepared) => Answer::Prepared(prepared.clone()),
+        Reply::Verdict(verdict, locked, expired) => {
+            Answer::Verdict { verdict: *verdict, locked: *locked, expired: *expired }
+        }
         Reply::Audited => Answer::Audited(true),
         Reply::Unavailable => Answer::Unavailable,
         Reply::Identified => Answer::Identified(Identified::One(subject_ref(9))),
     }
 }
 
+/// Some of the factors, each once, in any order.
 fn factors() -> impl Strategy<Value = Vec<FactorId>> {
+    let some = proptest::sample::subsequence(USED.to_vec(), 0..=USED.len());
     prop_oneof![
-        4 => Just(vec![FactorId::Pin, FactorId::Totp]),
-        2 => Just(vec![FactorId::Totp, FactorId::Pin]),
-        1 => Just(vec![FactorId::Pin]),
-        1 => Just(vec![FactorId::Totp]),
-        1 => Just(vec![]),
+        3 => Just(USED.to_vec()),
+        1 => Just(vec![FactorId::Pin, FactorId::Totp]),
+        4 => some.prop_shuffle(),
     ]
 }
 
 fn factor() -> impl Strategy<Value = FactorId> {
-    prop_oneof![Just(FactorId::Pin), Just(FactorId::Totp)]
+    proptest::sample::select(USED.to_vec())
 }
 
 fn choose() -> impl Strategy<Value = Choose> {
     prop_oneof![Just(Choose::Policy), Just(Choose::Caller), Just(Choose::StrongestFirst)]
 }
 
+fn prepared() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        2 => Just(Prepared::Sent { match_number: None }),
+        2 => Just(Prepared::TooSoon),
+        2 => Just(Prepared::Exhausted),
+        2 => Just(Prepared::Unavailable),
+        1 => Just(Prepared::Locked),
+        1 => Just(Prepared::Questions(vec!["first_pet".into()])),
+        1 => Just(Prepared::Questions(vec![])),
+    ]
+    .prop_map(Reply::Prepared)
+}
+
 fn reply() -> impl Strategy<Value = Reply> {
     let verdict = prop_oneof![4 => Just(Verdict::Accept), 1 => Just(Verdict::Reject)];
+    let wrong = (
+        prop_oneof![Just(Verdict::Reject), Just(Verdict::Inconclusive)],
+        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.3),
+    );
     prop_oneof![
         40 => (factors(), verdict).prop_map(|(enrolled, verdict)| Reply::Fitting(enrolled, verdict)),
         2 => factors().prop_map(Reply::Enrolled),
         1 => prop_oneof![Just(Refused::Locked), Just(Refused::Unavailable)].prop_map(Reply::Refused),
-        2 => Just(Reply::Verdict(Verdict::Accept, false)),
-        1 => Just(Reply::Verdict(Verdict::Accept, true)),
-        3 => prop_oneof![Just(Verdict::Reject), Just(Verdict::Inconclusive)]
-            .prop_flat_map(|verdict| prop::bool::weighted(0.1).prop_map(move |l| Reply::Verdict(verdict, l))),
-        1 => Just(Reply::Verdict(Verdict::Unavailable, false)),
+        5 => prepared(),
+        2 => Just(Reply::Verdict(Verdict::Accept, false, false)),
+        1 => Just(Reply::Verdict(Verdict::Accept, true, false)),
+        1 => Just(Reply::Verdict(Verdict::Accept, false, true)),
+        4 => wrong.prop_map(|(verdict, locked, expired)| Reply::Verdict(verdict, locked, expired)),
+        1 => Just(Reply::Verdict(Verdict::Unavailable, false, false)),
         1 => prop_oneof![Just(Reply::Audited), Just(Reply::Unavailable), Just(Reply::Identified)],
     ]
 }
 
-fn verdicts() -> impl Strategy<Value = Reply> {
+fn stale() -> impl Strategy<Value = Reply> {
     prop_oneof![
-        3 => Just(Reply::Verdict(Verdict::Accept, false)),
+        3 => Just(Reply::Verdict(Verdict::Accept, false, false)),
         1 => factors().prop_map(Reply::Enrolled),
+        1 => prepared(),
         1 => Just(Reply::Unavailable),
     ]
 }
@@ -368,31 +588,34 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (prop_oneof![4 => Just("strong"), 2 => Just("basic"), 1 => Just("unheard-of")], factors(), choose())
             .prop_map(|(level, offer, choose)| Event::Begin { level, offer, choose }),
         1 => factor().prop_map(Event::Verify),
-        4 => factor().prop_map(Event::Chosen),
+        6 => factor().prop_map(Event::Chosen),
         14 => Just(Event::Respond),
-        20 => reply().prop_map(Event::Answer),
-        2 => verdicts().prop_map(Event::Stale),
+        3 => Just(Event::Again),
+        3 => Just(Event::Another),
+        26 => reply().prop_map(Event::Answer),
+        2 => stale().prop_map(Event::Stale),
         1 => Just(Event::Abandon),
         3 => prop_oneof![0_u64..30, 800_u64..1000].prop_map(Event::Wait),
     ]
 }
 
-/// Runs the session over random events and hands each step to `check`.
-fn over_random_orders(least_events: u64, mut check: impl FnMut(&mut Model, &mut Real, &Event)) {
+/// How many orders of events are tried.
+fn orders() -> u32 {
+    let full = std::env::var("COUNTERSIGN_ROUNDS").is_ok_and(|rounds| rounds == "full");
+    if full { 1_000_000 } else { 8_000 }
+}
+
+/// Runs the session over random orders of events and hands each event to `check`.
+fn over_random_orders(orders: u32, mut check: impl FnMut(&mut Model, &mut Real, &Event)) {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
-    let mut events = 0_u64;
-    let strategy = vec(event(), 1..60);
-    while events < least_events {
-        // Each value is a fresh draw; a failure prints the whole order of events.
-        let tree = strategy.new_tree(&mut runner).expect("nothing is filtered out");
-        let order = tree.current();
-        let mut model = Model::default();
-        let session = AuthSession::new(Arc::new(Policy::default()), CallId(1));
-        let mut real = Real { session, now: start(), open: None, gone: Vec::new(), listing: false };
-        real.session.claimed(subject_ref(0));
+    let strategy = (any::<bool>(), vec(event(), 1..60));
+    for _ in 0..orders {
+        // Each value is a fresh draw; a failure prints the event and what led to it.
+        let (vouched, order) = strategy.new_tree(&mut runner).expect("nothing is filtered out").current();
+        let mut real = Real::new(vouched);
+        let mut model = Model { vouched, ..Model::default() };
         model.step(&Event::Claim(0));
         for event in &order {
-            events += 1;
             let event = real.fit(event);
             check(&mut model, &mut real, &event);
         }
@@ -406,7 +629,7 @@ fn start() -> Instant {
 
 #[test]
 fn the_session_and_its_model_agree_over_every_order_of_events() {
-    over_random_orders(200_000, |model, real, event| {
+    over_random_orders(orders(), |model, real, event| {
         let expected = model.step(event);
         let seen = real.step(event);
         assert_eq!(seen, expected, "after {event:?}");
@@ -426,15 +649,20 @@ fn rank(level: &str) -> usize {
 #[test]
 fn level_rises_only_by_accept() {
     let mut rises = 0_u32;
-    over_random_orders(100_000, |_, real, event| {
+    over_random_orders(orders() / 2, |_, real, event| {
         let before = rank(&real.session.level(real.now).to_string());
         let open = real.open;
         let seen = real.step(event);
         let after = rank(&real.session.level(real.now).to_string());
         if after > before {
             rises += 1;
-            let accepted = matches!(event, Event::Answer(Reply::Verdict(Verdict::Accept, false)));
+            let accepted = matches!(event, Event::Answer(Reply::Verdict(Verdict::Accept, false, false)));
             assert!(accepted && open.is_some(), "{event:?} lifted the level; then {seen:?}");
+        }
+        if after == 2 {
+            let kinds: Vec<FactorKind> =
+                real.session.factors().iter().filter(|(f, _)| !is_weak(*f)).map(|(f, _)| kind(*f)).collect();
+            assert!(kinds.iter().any(|one| *one != kinds[0]), "one kind alone is strong after {event:?}");
         }
     });
     assert!(rises > 500, "only {rises} rises: the events do not get anywhere");
@@ -443,11 +671,13 @@ fn level_rises_only_by_accept() {
 #[test]
 fn errors_leave_the_level() {
     let mut tried = 0_u32;
-    over_random_orders(100_000, |_, real, event| {
+    over_random_orders(orders() / 2, |_, real, event| {
         let before = (real.session.level(real.now), real.session.factors());
         real.step(event);
         let error = match event {
-            Event::Answer(Reply::Verdict(verdict, locked)) => *verdict != Verdict::Accept || *locked,
+            Event::Answer(Reply::Verdict(verdict, locked, expired)) => {
+                *verdict != Verdict::Accept || *locked || *expired
+            }
             Event::Claim(_) | Event::Wait(_) => false,
             _ => true,
         };

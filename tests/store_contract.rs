@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use countersign::auth::factor::otp::Sends;
 use countersign::auth::throttle::{Admission, Throttle};
 use countersign::auth::{FactorId, Lockout, SubjectKey};
 use countersign::driver::audit_log::{AuditError, Head};
 use countersign::driver::store::memory::MemoryStore;
 use countersign::driver::store::sqlite::SqliteStore;
 use countersign::driver::store::{
-    CallRow, Change, EnrolmentRow, Identifier, OrderRow, Store, StoreError, SubjectRow,
+    CallRow, Change, EnrolmentRow, Identifier, OrderRow, RequestRow, Store, StoreError, SubjectRow,
 };
-use countersign::units::UnixTime;
+use countersign::units::{CallId, UnixTime};
 use vault_world::{Folder, NOON};
 
 /// Runs every promise over every store.
@@ -46,6 +47,9 @@ contract! {
     the_head_moves_with_each_record,
     calls_come_back_newest_first,
     what_is_remembered_is_kept_for_its_time_and_by_its_owner,
+    the_newest_code_that_was_sent_counts_once_and_in_its_time,
+    a_sent_code_used_64_times_at_once_is_right_once,
+    a_page_approves_once_and_in_its_time,
 }
 
 fn row(number: u8, account: u8) -> SubjectRow {
@@ -331,4 +335,94 @@ fn orders_of_a_service_come_in_their_turn(store: &dyn Store) {
         store.drop_order(first(store)[0].0).expect("drops");
     }
     assert!(first(store).is_empty());
+}
+
+fn sent(number: u8, expires: u64) -> RequestRow {
+    let mut sends = Sends::default();
+    sends.sent(NOON);
+    RequestRow {
+        subject: SubjectKey([1; 16]),
+        factor: FactorId::OtpSms,
+        request: [number; 16],
+        tag: [number; 32],
+        call: CallId(u64::MAX),
+        expires: NOON.plus(Duration::from_secs(expires)),
+        generation: 1,
+        used: false,
+        sends,
+        link: None,
+        approved: false,
+    }
+}
+
+fn spend(store: &dyn Store, number: u8, at: u64) -> bool {
+    let (subject, factor) = (SubjectKey([1; 16]), FactorId::OtpSms);
+    let (request, now) = ([number; 16], NOON.plus(Duration::from_secs(at)));
+    change(store, Change::Spend { subject, factor, request, now, before: &Throttle::default() })
+}
+
+/// Nobody has to be enrolled: a ghost's codes are kept like a subject's.
+fn the_newest_code_that_was_sent_counts_once_and_in_its_time(store: &dyn Store) {
+    let (subject, factor) = (SubjectKey([1; 16]), FactorId::OtpSms);
+    assert_eq!(store.request(subject, factor).expect("reads"), None);
+    assert!(!spend(store, 1, 0), "nothing was sent");
+    store.keep_request(&sent(1, 300), NOON).expect("keeps");
+    assert_eq!(store.request(subject, factor).expect("reads"), Some(sent(1, 300)));
+    assert_eq!(store.request(subject, FactorId::OtpEmail).expect("reads"), None);
+    store.reserve(subject, NOON, factor, &Lockout::default()).expect("reserve");
+    store.keep_request(&sent(2, 300), NOON).expect("keeps");
+    assert!(!spend(store, 1, 1), "a newer one was sent");
+    assert!(!spend(store, 2, 300), "too old");
+    assert_eq!(store.throttle(subject).expect("reads").failures(), 1);
+    assert!(spend(store, 2, 299));
+    assert_eq!(store.throttle(subject).expect("reads").failures(), 0, "the reservation is given back");
+    assert!(!spend(store, 2, 299), "a second time");
+    let used = store.request(subject, factor).expect("reads").expect("is kept");
+    assert!(used.used && used.sends == Sends::default());
+    store.keep_request(&sent(3, 300), NOON).expect("keeps");
+    let burn = Change::Burn { subject, factor, request: [3; 16], now: NOON };
+    assert!(change(store, burn));
+    assert!(!spend(store, 3, 1), "burnt");
+    assert_ne!(store.request(subject, factor).expect("reads").expect("is kept").sends, Sends::default());
+    let other = RequestRow { subject: SubjectKey([2; 16]), ..sent(4, 300) };
+    store.keep_request(&other, NOON.plus(Duration::from_secs(2 * 3600))).expect("keeps");
+    assert_eq!(store.request(subject, factor).expect("reads"), None, "older than anybody asks about");
+    let spent = Change::Spend {
+        subject: other.subject,
+        factor,
+        request: [4; 16],
+        now: NOON,
+        before: &Throttle::default(),
+    };
+    assert!(matches!(store.audited(spent, &mut broken), Err(StoreError::Audit(_))));
+    assert_eq!(store.request(other.subject, factor).expect("reads"), Some(other), "not used: not on record");
+}
+
+fn a_sent_code_used_64_times_at_once_is_right_once(store: &dyn Store) {
+    for round in 1..=15 {
+        store.keep_request(&sent(round, 300), NOON).expect("keeps");
+        let right = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| right.fetch_add(u32::from(spend(store, round, 1)), Ordering::Relaxed));
+            }
+        });
+        assert_eq!(right.into_inner(), 1, "round {round}");
+    }
+}
+
+fn a_page_approves_once_and_in_its_time(store: &dyn Store) {
+    let push = RequestRow { factor: FactorId::Push, link: Some([9; 32]), ..sent(5, 120) };
+    let approve = |request: [u8; 16], at: u64| {
+        change(store, Change::Approve { request, now: NOON.plus(Duration::from_secs(at)) })
+    };
+    store.keep_request(&sent(6, 120), NOON).expect("keeps");
+    store.keep_request(&push, NOON).expect("keeps");
+    assert_eq!(store.linked(&[8; 32]).expect("reads"), None);
+    assert_eq!(store.linked(&[9; 32]).expect("reads"), Some(push));
+    assert!(!approve([6; 16], 1), "a code has no page");
+    assert!(!approve([5; 16], 120), "too old");
+    assert!(approve([5; 16], 119));
+    assert!(!approve([5; 16], 119), "a second time");
+    assert!(store.linked(&[9; 32]).expect("reads").is_some_and(|row| row.approved && !row.used));
 }

@@ -20,13 +20,24 @@ pub enum Question {
         /// The claimed subject.
         subject: SubjectRef,
     },
+    /// Have what a factor needs before it can be asked for: a code sent, questions chosen.
+    Prepare {
+        /// The claimed subject.
+        subject: SubjectRef,
+        /// The factor.
+        factor: FactorId,
+        /// The call.
+        call: CallId,
+        /// The caller did not get it, or it is too old.
+        again: bool,
+    },
     /// Is this response right? A failure is counted and committed before the answer.
     Verify {
         /// The claimed subject.
         subject: SubjectRef,
         /// The factor that was asked for.
         factor: FactorId,
-        /// What the caller keyed.
+        /// What the caller keyed; a line for each question, or what the call itself shows.
         response: Secret<String>,
         /// The call, for the audit log.
         call: CallId,
@@ -67,6 +78,9 @@ impl fmt::Debug for Question {
         match self {
             Self::Identify { claim } => write!(f, "Identify({claim:?})"),
             Self::Enrolled { subject } => write!(f, "Enrolled({subject:?})"),
+            Self::Prepare { subject, factor, again, .. } => {
+                write!(f, "Prepare({subject:?}, {factor}{})", if *again { ", again" } else { "" })
+            }
             Self::Verify { subject, factor, .. } => write!(f, "Verify({subject:?}, {factor})"),
             Self::Enrol { grant, factor, replace, .. } => {
                 let what = if *replace { "Reset" } else { "Enrol" };
@@ -105,12 +119,16 @@ pub enum Answer {
     Identified(Identified),
     /// To [`Question::Enrolled`].
     Enrolled(Result<Vec<FactorId>, Refused>),
+    /// To [`Question::Prepare`].
+    Prepared(Prepared),
     /// To [`Question::Verify`].
     Verdict {
         /// The verdict.
         verdict: Verdict,
         /// The subject is locked now.
         locked: bool,
+        /// What had been sent was too old for any response to be right.
+        expired: bool,
     },
     /// To [`Question::Enrol`].
     Enrolment(Enrolment),
@@ -135,6 +153,56 @@ pub enum Identified {
     Many,
     /// The store can't say.
     Unavailable,
+}
+
+/// What was prepared. The same for somebody who does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// It is on its way, or was a moment ago to this call.
+    Sent {
+        /// The number that is spoken, to be matched on the page that was sent.
+        match_number: Option<String>,
+    },
+    /// It was sent a moment ago, and is not sent again yet; that one still counts.
+    TooSoon,
+    /// These are asked.
+    Questions(Vec<QuestionId>),
+    /// As much as may be was sent, or there is nothing more to ask.
+    Exhausted,
+    /// The subject is locked.
+    Locked,
+    /// It can't be done.
+    Unavailable,
+}
+
+/// The name of a question that only the subject can answer. Public: it says what is asked, never the answer.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QuestionId(Arc<str>);
+
+impl QuestionId {
+    /// The name as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for QuestionId {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for QuestionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for QuestionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// What became of an enrolment.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FactorId, FactorKind, LevelPolicy, Policy};
+use super::{FactorId, FactorKind, LevelPolicy, Meeting, Policy};
 
 /// The name of a level, as the policy spells it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,10 +87,20 @@ impl Policy {
         known && distinct && not_only && !factors.is_empty() && factors.len() == usize::from(level.factors)
     }
 
-    /// Whether the level can be reached with some of `offer`.
+    /// Whether the level can be reached with some of `offer`. What nothing can judge yet reaches none.
     #[must_use]
     pub fn reachable(&self, level: &LevelName, offer: &[FactorId]) -> bool {
-        self.level(level).is_some_and(|l| subsets(&distinct(offer)).any(|set| self.proves(l, &set)))
+        let judged = |factor: &FactorId| factor.meeting() != Meeting::Spoken;
+        let offer: Vec<FactorId> = offer.iter().copied().filter(judged).collect();
+        self.level(level).is_some_and(|l| sets(&distinct(&offer), l).iter().any(|set| self.proves(l, set)))
+    }
+
+    /// Every set of the policy's factors that proves the level.
+    pub(crate) fn proofs_of(&self, level: &LevelPolicy) -> Vec<Vec<FactorId>> {
+        let factors: Vec<FactorId> = self.factors.iter().map(|factor| factor.factor).collect();
+        let mut proofs = sets(&distinct(&factors), level);
+        proofs.retain(|set| self.proves(level, set));
+        proofs
     }
 
     /// The age of the proof of `level`, or of a higher one, by the freshest sufficient set of `proofs`;
@@ -113,7 +123,8 @@ impl Policy {
     fn age_of(&self, level: &LevelPolicy, proofs: &[Proof], max_age: Option<Duration>) -> Option<Duration> {
         let fresh = |age: Duration| [level.max_age, max_age].into_iter().flatten().all(|limit| age <= limit);
         let proofs: Vec<Proof> = proofs.iter().copied().filter(|(_, age)| fresh(*age)).collect();
-        subsets(&proofs)
+        sets(&proofs, level)
+            .into_iter()
             .filter(|set| self.proves(level, &set.iter().map(|(f, _)| *f).collect::<Vec<_>>()))
             .filter_map(|set| set.iter().map(|(_, age)| *age).max())
             .min()
@@ -131,7 +142,8 @@ impl Policy {
         let mut new = distinct(available);
         new.retain(|factor| !proved.contains(factor));
         let all: Vec<FactorId> = proved.iter().chain(&new).copied().collect();
-        let additions: Vec<Vec<FactorId>> = subsets(&all)
+        let additions: Vec<Vec<FactorId>> = sets(&all, level)
+            .into_iter()
             .filter(|set| self.proves(level, set))
             .map(|set| set.into_iter().filter(|f| new.contains(f)).collect())
             .collect();
@@ -163,13 +175,22 @@ fn distinct(factors: &[FactorId]) -> Vec<FactorId> {
     seen
 }
 
-/// All subsets. There are as many factors as `FactorId` has variants, so this stays small; trying them
-/// all is what makes the rules above obviously right.
-fn subsets<T: Copy>(of: &[T]) -> impl Iterator<Item = Vec<T>> + '_ {
-    let count = 1_u32.checked_shl(u32::try_from(of.len()).unwrap_or(u32::MAX)).unwrap_or(0);
-    (0..count).map(|mask| {
-        of.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0).map(|(_, item)| *item).collect()
-    })
+/// All sets of as many as the level needs, which are the only ones that can prove it. There are a dozen
+/// factors and a level needs two or three, so this stays small; trying them all is what makes the rules above
+/// obviously right.
+fn sets<T: Copy>(of: &[T], level: &LevelPolicy) -> Vec<Vec<T>> {
+    let mut sets = vec![Vec::new()];
+    for _ in 0..level.factors {
+        sets = sets
+            .into_iter()
+            .flat_map(|set: Vec<(usize, T)>| {
+                let from = set.last().map_or(0, |(at, _)| at + 1);
+                let next = of.iter().copied().enumerate().skip(from);
+                next.map(move |item| set.iter().copied().chain([item]).collect()).collect::<Vec<_>>()
+            })
+            .collect();
+    }
+    sets.into_iter().map(|set| set.into_iter().map(|(_, item)| item).collect()).collect()
 }
 
 #[cfg(test)]

@@ -17,11 +17,11 @@ pub mod throttle;
 pub mod token;
 pub mod verdict;
 
-pub use ask::{Answer, Enrolment, Identified, Question, Refused, Whose};
+pub use ask::{Answer, Enrolment, Identified, Prepared, Question, QuestionId, Refused, Whose};
 pub use assurance::{AssuranceLevel, LevelName};
 pub use audit::{AuditEvent, AuditKind};
 pub use claim::{Claim, SubjectKey, SubjectRef};
-pub use factor::{FactorId, FactorKind};
+pub use factor::{FactorId, FactorKind, Meeting};
 pub use policy::{FactorPolicy, LevelPolicy, Lockout, Policy, SubjectLimit};
 pub use session::{AuthSession, Challenge, Choose, Grant, Input, Outcome, Output};
 pub use verdict::Verdict;

@@ -3,7 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::factor::otp::{self, Resend};
 use super::factor::totp::Algorithm;
+use super::factor::{Meeting, push};
 use super::{FactorId, LevelName};
 
 /// What counts as proof, and how often one may be wrong.
@@ -34,6 +36,12 @@ pub struct FactorPolicy {
     pub drift: u8,
     /// The hash of a TOTP at enrolment.
     pub algorithm: Algorithm,
+    /// How long what was sent is good for.
+    pub life: Duration,
+    /// How often and how soon it may be sent again.
+    pub resend: Resend,
+    /// What is sent, by language; the engine's own words where there is none.
+    pub text: Vec<(String, String)>,
 }
 
 /// What one level needs.
@@ -102,7 +110,7 @@ impl Default for Policy {
             max_age,
         };
         Self {
-            factors: FactorId::ALL.iter().map(|f| f.defaults()).collect(),
+            factors: [FactorId::Pin, FactorId::Totp].iter().map(|f| f.defaults()).collect(),
             levels: vec![level("basic", 1, None), level("strong", 2, Some(Duration::from_secs(15 * 60)))],
             lockout: Lockout::default(),
         }
@@ -127,6 +135,12 @@ pub enum PolicyError {
         min: u8,
         /// The upper end.
         max: u8,
+    },
+    /// A code that is good for too long, or for no time.
+    #[error("what is sent for `{factor}` is good for 30 seconds to {} minutes", otp::LONGEST_LIFE.as_secs() / 60)]
+    Life {
+        /// Which factor.
+        factor: FactorId,
     },
     /// A TOTP that accepts codes of too long a time.
     #[error("a one-time code may drift by 2 steps of 15 to 60 seconds at most")]
@@ -174,20 +188,46 @@ impl Policy {
 }
 
 impl FactorPolicy {
-    fn problem(&self) -> Option<PolicyError> {
-        let (min, max) = (*self.digits.start(), *self.digits.end());
-        let longest = match self.factor {
-            FactorId::Pin => super::factor::pin::LONGEST,
-            FactorId::Totp => 8,
-        };
-        if min > max || max > longest || (self.factor == FactorId::Totp && (min < 6 || min != max)) {
-            return Some(PolicyError::Digits { factor: self.factor, min, max });
+    /// A factor whose fields all have the values of a factor that they do not concern.
+    #[must_use]
+    pub fn plain(factor: FactorId) -> Self {
+        Self {
+            factor,
+            digits: 1..=16,
+            short_because: None,
+            weak: false,
+            step: Duration::from_secs(30),
+            drift: 1,
+            algorithm: Algorithm::Sha1,
+            life: Duration::from_secs(300),
+            resend: Resend::default(),
+            text: Vec::new(),
         }
-        if self.factor == FactorId::Pin && (min < 4 || (min < 8 && self.short_because.is_none())) {
+    }
+
+    fn problem(&self) -> Option<PolicyError> {
+        let (factor, min, max) = (self.factor, *self.digits.start(), *self.digits.end());
+        // A code that is sent or computed has one length: half of one is no response.
+        let fits = match factor {
+            FactorId::Pin => max <= super::factor::pin::LONGEST,
+            FactorId::Totp | FactorId::OtpSms | FactorId::OtpEmail | FactorId::OtpCall => {
+                min == max && (otp::SHORTEST..=otp::LONGEST).contains(&max)
+            }
+            FactorId::Push => min == push::DIGITS && max == push::DIGITS,
+            FactorId::Number | FactorId::Voiceprint => true,
+        };
+        if min > max || !fits {
+            return Some(PolicyError::Digits { factor, min, max });
+        }
+        if factor == FactorId::Pin && (min < 4 || (min < 8 && self.short_because.is_none())) {
             return Some(PolicyError::ShortPin { min });
         }
+        let lives = (Duration::from_secs(30)..=otp::LONGEST_LIFE).contains(&self.life);
+        if factor.meeting() == Meeting::Sent && !lives {
+            return Some(PolicyError::Life { factor });
+        }
         let step_fits = (15..=60).contains(&self.step.as_secs());
-        (self.factor == FactorId::Totp && (self.drift > 2 || !step_fits)).then_some(PolicyError::Drift)
+        (factor == FactorId::Totp && (self.drift > 2 || !step_fits)).then_some(PolicyError::Drift)
     }
 }
 

@@ -218,6 +218,7 @@ impl<'s> LiveCall<'s> {
                 }
                 None
             }
+            _ => None,
         }
     }
 }
@@ -340,7 +341,7 @@ impl Stage for LiveCall<'_> {
             self.site.deployment()?.vault.policy().factor(factor).map_or(6, |p| usize::from(*p.digits.end()));
         let right = match factor {
             FactorId::Pin => self.right(factor).unwrap_or_else(|| "5".repeat(length)),
-            FactorId::Totp => "5".repeat(length),
+            _ => "5".repeat(length),
         };
         let moved = right
             .chars()

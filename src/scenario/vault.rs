@@ -15,8 +15,8 @@ use crate::auth::factor::pin;
 use crate::auth::factor::totp::Parameters;
 use crate::auth::throttle::{Admission, Throttle};
 use crate::auth::{
-    Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Policy, Question, Refused, SubjectKey,
-    SubjectRef, Verdict,
+    Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Policy, Prepared, Question, Refused,
+    SubjectKey, SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::UnixTime;
@@ -62,6 +62,7 @@ impl Vault {
         match question {
             Question::Identify { claim } => (LOOK_UP, Answer::Identified(self.identify(&claim))),
             Question::Enrolled { subject } => (LOOK_UP, Answer::Enrolled(self.usable(now, subject.key()))),
+            Question::Prepare { .. } => (LOOK_UP, Answer::Prepared(Prepared::Unavailable)),
             Question::Verify { subject, factor, response, .. } => {
                 (JUDGEMENT, self.verify(now, subject.key(), factor, &response))
             }
@@ -144,7 +145,7 @@ impl Vault {
         }
         self.throttles.insert(subject, throttle);
         self.audited.push(AuditKind::Verified { factor, verdict, locked });
-        Answer::Verdict { verdict, locked }
+        Answer::Verdict { verdict, locked, expired: false }
     }
 
     /// Keeps a factor, if the policy's rules let it be one.
@@ -194,6 +195,7 @@ impl Vault {
                 let step = Parameters::of(policy).judge(&seed(proof), now, policy.drift, last, response)?;
                 Some(Some(step))
             }
+            _ => None,
         }
     }
 
@@ -211,6 +213,7 @@ impl Vault {
                 let parameters = Parameters::of(self.policy.factor(factor)?);
                 Some(parameters.code(&seed(proof), parameters.step_at(now)))
             }
+            _ => None,
         }
     }
 

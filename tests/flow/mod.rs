@@ -13,7 +13,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign::auth::{self, Enrolment, FactorId, Identified, Refused, SubjectKey, SubjectRef, Verdict};
+use countersign::auth::{
+    self, Enrolment, FactorId, Identified, Prepared, Refused, SubjectKey, SubjectRef, Verdict,
+};
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
 use countersign::flow::run::{
@@ -35,6 +37,8 @@ pub(crate) struct World {
     pub(crate) enrolled: Result<Vec<FactorId>, Refused>,
     pub(crate) pin: &'static str,
     pub(crate) totp: &'static str,
+    /// What becomes of a code that is to be sent; the one of `totp` is.
+    pub(crate) prepared: Prepared,
     /// What a right response gets; wrong ones are rejected.
     pub(crate) verdict: Verdict,
     pub(crate) locked: bool,
@@ -58,6 +62,7 @@ impl Default for World {
             enrolled: Ok(vec![FactorId::Pin, FactorId::Totp]),
             pin: "80421537",
             totp: "287082",
+            prepared: Prepared::Sent { match_number: None },
             verdict: Verdict::Accept,
             locked: false,
             enrolment: Enrolment::Done,
@@ -340,14 +345,15 @@ impl Scene {
                         auth::Answer::Identified((world.identified)(subject))
                     }
                     auth::Question::Enrolled { .. } => auth::Answer::Enrolled(world.enrolled.clone()),
+                    auth::Question::Prepare { .. } => auth::Answer::Prepared(world.prepared.clone()),
                     auth::Question::Verify { factor, response, .. } => {
                         let right = match factor {
                             FactorId::Pin => world.pin,
-                            FactorId::Totp => world.totp,
+                            _ => world.totp,
                         };
                         let right = response.matches(right.as_bytes());
                         let verdict = if right { world.verdict } else { Verdict::Reject };
-                        auth::Answer::Verdict { verdict, locked: world.locked }
+                        auth::Answer::Verdict { verdict, locked: world.locked, expired: false }
                     }
                     auth::Question::Enrol { .. } => auth::Answer::Enrolment(world.enrolment),
                     auth::Question::Remember { whose, name, value } => {

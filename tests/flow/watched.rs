@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use countersign::auth::{
-    self, FactorId, Identified, LevelName, Policy, Refused, SubjectKey, SubjectRef, Verdict,
+    self, FactorId, Identified, LevelName, Policy, Prepared, Refused, SubjectKey, SubjectRef, Verdict,
 };
 use countersign::flow::document::Application;
 use countersign::flow::run::{
@@ -59,6 +59,7 @@ pub(crate) fn acts() -> impl Strategy<Value = Vec<Act>> {
 pub(crate) enum Sort {
     Identify,
     Enrolled,
+    Prepare,
     Verify,
     Enrol,
     Audit,
@@ -117,7 +118,11 @@ impl Watched {
         let accepts = match &input {
             Input::Answer(
                 ask,
-                Answer::Auth(auth::Answer::Verdict { verdict: Verdict::Accept, locked: false }),
+                Answer::Auth(auth::Answer::Verdict {
+                    verdict: Verdict::Accept,
+                    locked: false,
+                    expired: false,
+                }),
             ) => self.pending.iter().any(|(pending, sort)| pending == ask && *sort == Sort::Verify),
             _ => false,
         };
@@ -164,6 +169,7 @@ impl Watched {
                 let sort = match question {
                     auth::Question::Identify { .. } => Sort::Identify,
                     auth::Question::Enrolled { .. } => Sort::Enrolled,
+                    auth::Question::Prepare { .. } => Sort::Prepare,
                     auth::Question::Verify { .. } => Sort::Verify,
                     auth::Question::Enrol { .. } => Sort::Enrol,
                     auth::Question::Remember { .. } | auth::Question::Recall { .. } => Sort::Memory,
@@ -261,7 +267,7 @@ impl Watched {
 
 fn reply(sort: Sort, how: u8) -> Answer {
     let subject = SubjectRef::new(SubjectKey([how; 16]), "C77");
-    let verdict = |verdict, locked| auth::Answer::Verdict { verdict, locked };
+    let verdict = |verdict, locked| auth::Answer::Verdict { verdict, locked, expired: false };
     let found = |text: &str| {
         let fields = ["balance", "due", "name"].map(|name| (String::from(name), String::from(text)));
         Answer::Lookup(LookupReply::Found(fields.to_vec()))
@@ -281,6 +287,12 @@ fn reply(sort: Sort, how: u8) -> Answer {
         (Sort::Enrolled, 4) => Answer::Auth(auth::Answer::Enrolled(Ok(vec![FactorId::Pin]))),
         (Sort::Enrolled, 5) => Answer::Auth(auth::Answer::Enrolled(Ok(vec![]))),
         (Sort::Enrolled, _) => Answer::Auth(auth::Answer::Enrolled(Err(Refused::Locked))),
+        (Sort::Prepare, 0..6) => {
+            Answer::Auth(auth::Answer::Prepared(Prepared::Sent { match_number: Some("42".into()) }))
+        }
+        (Sort::Prepare, 6) => Answer::Auth(auth::Answer::Prepared(Prepared::Exhausted)),
+        (Sort::Prepare, 7) => Answer::Auth(auth::Answer::Prepared(Prepared::Locked)),
+        (Sort::Prepare, _) => Answer::Auth(auth::Answer::Prepared(Prepared::TooSoon)),
         (Sort::Verify, 0..4) => Answer::Auth(verdict(Verdict::Accept, false)),
         (Sort::Verify, 4) => Answer::Auth(verdict(Verdict::Accept, true)),
         (Sort::Verify, 5) => Answer::Auth(verdict(Verdict::Inconclusive, false)),

@@ -105,7 +105,7 @@ pub(crate) fn verify(
     let question =
         Question::Verify { subject: subject.clone(), factor, response: secret(response), call: CallId(7) };
     match vault.answer(now, question) {
-        Answer::Verdict { verdict, locked } => (verdict, locked),
+        Answer::Verdict { verdict, locked, .. } => (verdict, locked),
         other => panic!("{other:?}"),
     }
 }

@@ -423,10 +423,13 @@ fn answer(question: Question) -> Answer {
         Question::Auth(auth::Question::Enrolled { .. }) => {
             Answer::Auth(auth::Answer::Enrolled(Ok(vec![auth::FactorId::Pin, auth::FactorId::Totp])))
         }
+        Question::Auth(auth::Question::Prepare { .. }) => {
+            Answer::Auth(auth::Answer::Prepared(auth::Prepared::Unavailable))
+        }
         Question::Auth(auth::Question::Verify { response, .. }) => {
             let right = response.expose() == PIN;
             let verdict = if right { auth::Verdict::Accept } else { auth::Verdict::Reject };
-            Answer::Auth(auth::Answer::Verdict { verdict, locked: false })
+            Answer::Auth(auth::Answer::Verdict { verdict, locked: false, expired: false })
         }
         Question::Auth(auth::Question::Enrol { .. }) => {
             Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Done))

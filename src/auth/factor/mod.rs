@@ -1,7 +1,14 @@
 //! Factors: what may prove a claim. A factor is a file here and a line in `factors!`.
 
+pub mod number;
+pub mod otp;
+pub mod otp_call;
+pub mod otp_email;
+pub mod otp_sms;
 pub mod pin;
+pub mod push;
 pub mod totp;
+pub mod voiceprint;
 
 use std::fmt;
 
@@ -20,6 +27,21 @@ pub enum FactorKind {
     Possession,
     /// Something the caller is.
     Inherence,
+}
+
+/// How a caller meets a factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Meeting {
+    /// They are asked for it and key it.
+    Keyed,
+    /// Something is sent to them first; they key what it says.
+    Sent,
+    /// Questions are chosen first; each is asked, and the answers are judged together.
+    Asked,
+    /// Nothing is asked: the call itself is judged.
+    Silent,
+    /// They are heard.
+    Spoken,
 }
 
 /// All that a factor judges a response by.
@@ -59,7 +81,8 @@ pub struct Judged {
 #[error("an enrolment can't be read or computed with")]
 pub struct JudgeError;
 
-/// Makes [`FactorId`] from the list of factors. Each module has `NAME`, `KIND`, `defaults()` and `judge()`.
+/// Makes [`FactorId`] from the list of factors. Each module has `NAME`, `KIND`, `MEETING`,
+/// `defaults()` and `judge()`.
 macro_rules! factors {
     ($($(#[$doc:meta])* $factor:ident = $module:ident,)+) => {
         /// A factor, by name.
@@ -83,6 +106,12 @@ macro_rules! factors {
                 match self { $(Self::$factor => $module::KIND,)+ }
             }
 
+            /// How a caller meets it.
+            #[must_use]
+            pub const fn meeting(self) -> Meeting {
+                match self { $(Self::$factor => $module::MEETING,)+ }
+            }
+
             /// How it is used when a policy says nothing else.
             #[must_use]
             pub fn defaults(self) -> FactorPolicy {
@@ -103,8 +132,20 @@ macro_rules! factors {
 factors! {
     /// A secret number, known.
     Pin = pin,
+    /// A code sent as a short message, had.
+    OtpSms = otp_sms,
+    /// A code sent by mail, had.
+    OtpEmail = otp_email,
+    /// A code told in a call to the number on file, had.
+    OtpCall = otp_call,
+    /// An approval on the caller's own device, had.
+    Push = push,
     /// An authenticator app's code, had.
     Totp = totp,
+    /// The number that the call comes from, had.
+    Number = number,
+    /// The voice, which the caller is.
+    Voiceprint = voiceprint,
 }
 
 impl FactorId {
@@ -138,6 +179,6 @@ mod tests {
             assert_eq!(factor.defaults().factor, *factor);
             assert_eq!(serde_json::to_value(factor).ok(), Some(factor.name().into()));
         }
-        assert_eq!(FactorId::from_name("voiceprint"), None);
+        assert_eq!(FactorId::from_name("caller_id"), None);
     }
 }

@@ -4,13 +4,11 @@
 //! PIN): without the pepper, which is not in the database, a stolen database gives nothing to guess
 //! against; with it, each guess costs 19 MiB and two passes.
 
-use std::time::Duration;
-
 use argon2::{Algorithm, Argon2, Params, Version};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{FactorKind, JudgeError, Judged, Judging, totp};
+use super::{FactorKind, JudgeError, Judged, Judging, Meeting};
 use crate::auth::{FactorId, FactorPolicy, SubjectKey};
 use crate::secret::Secret;
 
@@ -18,6 +16,8 @@ use crate::secret::Secret;
 pub const NAME: &str = "pin";
 /// It is known.
 pub const KIND: FactorKind = FactorKind::Knowledge;
+/// It is keyed when it is asked for.
+pub const MEETING: Meeting = Meeting::Keyed;
 /// No policy may ask for more digits than callers can key without a slip.
 pub const LONGEST: u8 = 12;
 /// Bytes of salt: RFC 9106 §3.1 recommends 16.
@@ -26,15 +26,7 @@ pub const SALT_BYTES: usize = 16;
 /// Eight digits.
 #[must_use]
 pub fn defaults() -> FactorPolicy {
-    FactorPolicy {
-        factor: FactorId::Pin,
-        digits: 8..=8,
-        short_because: None,
-        weak: false,
-        step: Duration::from_secs(30),
-        drift: 1,
-        algorithm: totp::Algorithm::Sha1,
-    }
+    FactorPolicy { digits: 8..=8, ..FactorPolicy::plain(FactorId::Pin) }
 }
 
 /// Why a PIN is refused at enrolment. Names the rule, never the digits.

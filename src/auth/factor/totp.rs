@@ -3,15 +3,13 @@
 //! What is single use about them is the store's: it keeps the last accepted step of each enrolment and
 //! moves it forward by compare-and-set. A code of that step or an earlier one is never right again.
 
-use std::time::Duration;
-
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-use super::{FactorKind, JudgeError, Judged, Judging};
+use super::{FactorKind, JudgeError, Judged, Judging, Meeting};
 use crate::auth::{FactorId, FactorPolicy};
 use crate::secret::Secret;
 use crate::units::UnixTime;
@@ -20,21 +18,15 @@ use crate::units::UnixTime;
 pub const NAME: &str = "totp";
 /// The seed is had: in a phone or a fob.
 pub const KIND: FactorKind = FactorKind::Possession;
+/// It is keyed when it is asked for.
+pub const MEETING: Meeting = Meeting::Keyed;
 /// Bytes of a new seed: RFC 4226 §4 R6 recommends 160 bits.
 pub const SEED_BYTES: usize = 20;
 
 /// What every authenticator app reads: six digits, 30 seconds, SHA-1, one step of drift.
 #[must_use]
 pub fn defaults() -> FactorPolicy {
-    FactorPolicy {
-        factor: FactorId::Totp,
-        digits: 6..=6,
-        short_because: None,
-        weak: false,
-        step: Duration::from_secs(30),
-        drift: 1,
-        algorithm: Algorithm::Sha1,
-    }
+    FactorPolicy { digits: 6..=6, ..FactorPolicy::plain(FactorId::Totp) }
 }
 
 /// The hash under the HMAC (RFC 6238 §1.2).

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::requests::{RequestId, RequestRow, forgotten};
 use super::{
     Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
 };
+use crate::auth::factor::otp::Sends;
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, Lockout, SubjectKey};
 use crate::driver::audit_log::{AuditError, Head};
@@ -24,6 +26,7 @@ struct Tables {
     subjects: BTreeMap<SubjectKey, SubjectRow>,
     enrolments: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
     throttles: BTreeMap<SubjectKey, Throttle>,
+    requests: BTreeMap<(SubjectKey, FactorId), RequestRow>,
     agents: BTreeMap<String, Vec<u8>>,
     calls: Vec<CallRow>,
     memories: BTreeMap<([u8; 32], [u8; 32]), Kept>,
@@ -54,6 +57,27 @@ impl Tables {
                 }
                 self.throttles.entry(subject).or_default().succeeded(before, factor);
             }
+            Change::Spend { subject, factor, request, now, before } => {
+                let Some(row) = self.good_request((subject, factor), &request, now) else { return Ok(false) };
+                row.used = true;
+                row.sends = Sends::default();
+                self.throttles.entry(subject).or_default().succeeded(before, factor);
+            }
+            Change::Burn { subject, factor, request, now } => {
+                let Some(row) = self.good_request((subject, factor), &request, now) else { return Ok(false) };
+                row.used = true;
+            }
+            Change::Approve { request, now } => {
+                let waits = |row: &&mut RequestRow| {
+                    row.request == request
+                        && !row.used
+                        && !row.approved
+                        && row.link.is_some()
+                        && row.expires > now
+                };
+                let Some(row) = self.requests.values_mut().find(waits) else { return Ok(false) };
+                row.approved = true;
+            }
             Change::AddSubjects { subjects, enrolments } => {
                 subjects.iter().try_for_each(|row| self.add(row))?;
                 for row in enrolments {
@@ -63,6 +87,7 @@ impl Tables {
             Change::Erase(key) => {
                 self.enrolments.retain(|(subject, _), _| *subject != key);
                 self.throttles.remove(&key);
+                self.requests.retain(|(subject, _), _| *subject != key);
                 return Ok(self.subjects.remove(&key).is_some());
             }
             Change::Unlock(key) => {
@@ -77,6 +102,17 @@ impl Tables {
             }
         }
         Ok(true)
+    }
+
+    /// The newest of a subject and factor, if it is this one and can still be right.
+    fn good_request(
+        &mut self,
+        whose: (SubjectKey, FactorId),
+        request: &RequestId,
+        now: UnixTime,
+    ) -> Option<&mut RequestRow> {
+        let row = self.requests.get_mut(&whose)?;
+        (row.request == *request && !row.used && row.expires > now).then_some(row)
     }
 
     fn add(&mut self, row: &SubjectRow) -> Result<(), StoreError> {
@@ -143,6 +179,21 @@ impl Store for MemoryStore {
         let before = throttle.clone();
         let admission = throttle.reserve(now, factor, limits);
         Ok(Reservation { admission, before, locked: throttle.locked(now) })
+    }
+
+    fn request(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<RequestRow>, StoreError> {
+        Ok(self.tables().requests.get(&(subject, factor)).cloned())
+    }
+
+    fn linked(&self, link: &[u8; 32]) -> Result<Option<RequestRow>, StoreError> {
+        Ok(self.tables().requests.values().find(|row| row.link.as_ref() == Some(link)).cloned())
+    }
+
+    fn keep_request(&self, row: &RequestRow, now: UnixTime) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        tables.requests.retain(|_, row| row.expires.0 >= forgotten(now));
+        tables.requests.insert((row.subject, row.factor), row.clone());
+        Ok(())
     }
 
     fn audited(&self, change: Change<'_>, append: &mut Append<'_>) -> Result<bool, StoreError> {

@@ -5,12 +5,15 @@
 //! through [`Store::audited`], which commits the change and the log's new head together.
 
 pub mod memory;
+pub mod requests;
 pub mod sqlite;
 mod tables;
 
 use std::path::PathBuf;
 
 use thiserror::Error;
+
+pub use self::requests::{RequestId, RequestRow};
 
 use super::audit_log::{AuditError, Head};
 use crate::auth::throttle::{Admission, Throttle};
@@ -122,6 +125,38 @@ pub enum Change<'a> {
         /// New data for the enrolment, made with today's cost.
         renewed: Option<Vec<u8>>,
     },
+    /// A code that was sent was right: it never is again, and the reservation is given back. Takes no effect
+    /// when it was right before, is too old, or is not the newest of its subject and factor.
+    Spend {
+        /// Whose attempt.
+        subject: SubjectKey,
+        /// With which factor.
+        factor: FactorId,
+        /// The code's request.
+        request: RequestId,
+        /// Now.
+        now: UnixTime,
+        /// The counters before the reservation.
+        before: &'a Throttle,
+    },
+    /// A code that was sent is never right any more.
+    Burn {
+        /// Whose.
+        subject: SubjectKey,
+        /// Of which factor.
+        factor: FactorId,
+        /// The code's request.
+        request: RequestId,
+        /// Now.
+        now: UnixTime,
+    },
+    /// A request was approved on its page. Takes no effect a second time, or when it is too old.
+    Approve {
+        /// Which.
+        request: RequestId,
+        /// Now.
+        now: UnixTime,
+    },
     /// New subjects with what they have enrolled, all or none.
     AddSubjects {
         /// The subjects.
@@ -222,6 +257,13 @@ pub trait Store: Send + Sync {
         factor: FactorId,
         limits: &Lockout,
     ) -> Result<Reservation, StoreError>;
+
+    /// The newest code that was sent to a subject for a factor.
+    fn request(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<RequestRow>, StoreError>;
+    /// The request whose page has this address, as a keyed hash.
+    fn linked(&self, link: &[u8; 32]) -> Result<Option<RequestRow>, StoreError>;
+    /// Keeps a code that was sent in the place of the one before; what nobody asks about any more goes.
+    fn keep_request(&self, row: &RequestRow, now: UnixTime) -> Result<(), StoreError>;
 
     /// Makes a change and writes its audit record; both or neither. Returns whether the change took effect.
     fn audited(&self, change: Change<'_>, append: &mut Append<'_>) -> Result<bool, StoreError>;

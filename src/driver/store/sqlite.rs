@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::requests::{self, RequestRow};
 use super::tables::migrate;
 use super::{
     Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
@@ -191,12 +192,25 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
         Change::Succeed { subject, factor, before, step, renewed } => {
             return succeed(connection, subject, factor, before, step, renewed.as_deref());
         }
+        Change::Spend { subject, factor, request, now, before } => {
+            if !requests::spend(connection, (subject, factor), &request, now, true)? {
+                return Ok(false);
+            }
+            let mut throttle = throttle_of(connection, subject)?;
+            throttle.succeeded(before, factor);
+            set_throttle(connection, subject, &throttle, None)?;
+        }
+        Change::Burn { subject, factor, request, now } => {
+            return requests::spend(connection, (subject, factor), &request, now, false);
+        }
+        Change::Approve { request, now } => return requests::approve(connection, &request, now),
         Change::AddSubjects { subjects, enrolments } => {
             subjects.iter().try_for_each(|row| add_subject(connection, row))?;
             enrolments.iter().try_for_each(|row| enrol(connection, row))?;
         }
         Change::Erase(key) => {
             connection.execute("DELETE FROM throttles WHERE subject = ?1", [key.0])?;
+            requests::erase(connection, key)?;
             return Ok(connection.execute("DELETE FROM subjects WHERE key = ?1", [key.0])? == 1);
         }
         Change::Unlock(key) => {
@@ -315,6 +329,18 @@ impl Store for SqliteStore {
             set_throttle(transaction, subject, &throttle, Some(now))?;
             Ok(Reservation { admission, before, locked: throttle.locked(now) })
         })
+    }
+
+    fn request(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<RequestRow>, StoreError> {
+        requests::newest(&self.connection(), subject, factor)
+    }
+
+    fn linked(&self, link: &[u8; 32]) -> Result<Option<RequestRow>, StoreError> {
+        requests::linked(&self.connection(), link)
+    }
+
+    fn keep_request(&self, row: &RequestRow, now: UnixTime) -> Result<(), StoreError> {
+        self.write(|transaction| requests::keep(transaction, row, now))
     }
 
     fn audited(&self, change: Change<'_>, append: &mut Append<'_>) -> Result<bool, StoreError> {

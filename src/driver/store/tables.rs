@@ -13,8 +13,9 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     if version > SCHEMA {
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA });
     }
-    for (schema, tables) in
-        (1..).zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS]).filter(|(schema, _)| *schema > version)
+    for (schema, tables) in (1..)
+        .zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS, super::requests::TABLE])
+        .filter(|(schema, _)| *schema > version)
     {
         transaction.execute_batch(tables)?;
         transaction.pragma_update(None, "user_version", schema)?;
@@ -22,7 +23,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     Ok(transaction.commit()?)
 }
 
-const SCHEMA: i64 = 4;
+const SCHEMA: i64 = 5;
 
 /// What schema 1 has.
 pub(super) const TABLES: &str = "

@@ -29,8 +29,8 @@ use crate::auth::factor::totp::{self, Parameters};
 use crate::auth::factor::{JudgeError, Judged, Judging};
 use crate::auth::throttle::Admission;
 use crate::auth::{
-    Answer, AuditEvent, AuditKind, Claim, FactorId, Identified, Policy, Question, Refused, SubjectKey,
-    SubjectRef, Verdict,
+    Answer, AuditEvent, AuditKind, Claim, FactorId, Identified, Policy, Prepared, Question, Refused,
+    SubjectKey, SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::{CallId, UnixTime};
@@ -211,6 +211,8 @@ impl Vault {
         match question {
             Question::Identify { claim } => Answer::Identified(self.identify(&claim)),
             Question::Enrolled { subject } => Answer::Enrolled(self.usable(now, policy, subject.key())),
+            // Nothing is sent yet.
+            Question::Prepare { .. } => Answer::Prepared(Prepared::Unavailable),
             Question::Verify { subject, factor, response, call } => {
                 self.verify(now, policy, subject.key(), factor, &response, call)
             }
@@ -292,7 +294,7 @@ impl Vault {
         let _turn = self.turn(subject);
         let judged = self.counted(now, policy, subject, factor, response, call);
         let (verdict, locked) = logged("verify", judged).unwrap_or((Verdict::Unavailable, false));
-        Answer::Verdict { verdict, locked }
+        Answer::Verdict { verdict, locked, expired: false }
     }
 
     /// Work on one subject takes turns.

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::auth::{FactorId, LevelName, LevelPolicy, Policy};
+use crate::auth::{LevelName, LevelPolicy, Policy};
 use crate::flow::document::{LevelRef, VarId, Variable};
 use crate::flow::expr::{CompareOp, Expr, Field, Literal, Order, Type};
 
@@ -185,26 +185,13 @@ impl<'a> Levels<'a> {
 fn lasting(policy: &Policy, rank: Rank) -> Rank {
     let level = |rank: Rank| policy.levels.get(rank.checked_sub(1)?);
     let Some(held) = level(rank) else { return 0 };
-    let factors: Vec<FactorId> = policy.factors.iter().map(|factor| factor.factor).collect();
-    let sets = subsets(&factors);
-    let proofs: Vec<&Vec<FactorId>> = sets.iter().filter(|set| policy.proves(held, set)).collect();
+    let proofs = policy.proofs_of(held);
     let implied = |lower: &LevelPolicy| {
-        proofs.iter().all(|proof| {
-            sets.iter().any(|part| part.iter().all(|f| proof.contains(f)) && policy.proves(lower, part))
-        })
+        let parts = policy.proofs_of(lower);
+        proofs.iter().all(|proof| parts.iter().any(|part| part.iter().all(|f| proof.contains(f))))
     };
     let lasts = |rank: &Rank| level(*rank).is_some_and(|level| level.max_age.is_none() && implied(level));
     (1..=rank).rev().find(lasts).unwrap_or(0)
-}
-
-/// There are as many factors as the policy can name, so this stays small.
-fn subsets(of: &[FactorId]) -> Vec<Vec<FactorId>> {
-    let mut sets = vec![Vec::new()];
-    for factor in of.iter().take(12) {
-        let with = |set: &Vec<FactorId>| set.iter().chain([factor]).copied().collect();
-        sets.extend(sets.iter().map(with).collect::<Vec<_>>());
-    }
-    sets
 }
 
 #[cfg(test)]

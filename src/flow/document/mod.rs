@@ -19,6 +19,7 @@ mod load;
 mod names;
 mod pieces;
 pub(crate) mod policy_file;
+mod policy_sent;
 mod recording;
 pub mod risk;
 pub(crate) mod scalar;

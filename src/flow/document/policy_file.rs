@@ -2,6 +2,7 @@
 
 use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
+use super::policy_sent as sent;
 use super::yaml::Node;
 use crate::auth::policy::PolicyError;
 use crate::auth::{FactorId, FactorPolicy, LevelName, LevelPolicy, Lockout, Policy};
@@ -66,6 +67,11 @@ impl Places {
                 factor(*id),
                 "`digits: 8` or `digits: {min: 6, max: 8}`; a one-time code has 6 to 8, always as many",
             ),
+            PolicyError::Life { factor: id } => (
+                "E282",
+                factor(*id),
+                "`life: 5m` for a short message, `life: 10m` for a mail, `life: 2m` for a push",
+            ),
             PolicyError::Drift => {
                 ("E282", factor(FactorId::Totp), "`step: 30s, drift: 1` is what authenticator apps expect")
             }
@@ -93,19 +99,7 @@ fn factors(node: &Node, places: &mut Places, findings: &mut Findings) -> Vec<Fac
 }
 
 /// Factors of the language that this version can't check.
-const LATER: [&str; 11] = [
-    "password",
-    "questions",
-    "otp_sms",
-    "otp_email",
-    "otp_call",
-    "push",
-    "hotp",
-    "recovery",
-    "number",
-    "voiceprint",
-    "passkey",
-];
+const LATER: [&str; 5] = ["password", "questions", "hotp", "recovery", "passkey"];
 
 /// A factor by its name, or a finding.
 pub(crate) fn factor_id(node: &Node, findings: &mut Findings) -> Option<FactorId> {
@@ -133,6 +127,10 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
     let known: &[&str] = match id {
         FactorId::Pin => &["kind", "digits", "short_because", "weak", "store", "refuse"],
         FactorId::Totp => &["kind", "digits", "step", "drift", "weak", "algorithm", "single_use"],
+        FactorId::OtpSms | FactorId::OtpEmail | FactorId::OtpCall => &sent::CODE,
+        FactorId::Push => &sent::PUSH,
+        FactorId::Number => &sent::NUMBER,
+        FactorId::Voiceprint => &sent::VOICEPRINT,
     };
     factor.only(known, &format!("the factor `{id}`"), findings);
     if let Some(node) = factor.get("kind") {
@@ -166,6 +164,7 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
     if let Some(node) = factor.get("store") {
         fields::choice(node, "store", &[("argon2id", ())], findings);
     }
+    sent::read(&factor, &mut policy, findings);
     if let Some(node) = factor.get("single_use")
         && fields::flag(node, "single_use", findings) == Some(false)
     {

@@ -134,7 +134,8 @@ impl FlowRun {
                     self.auth_asks.push((ask, now + VAULT_TIME));
                     self.emit(Output::Ask(ask, Question::Auth(question)));
                 }
-                auth::Output::Rejected { tries_left } => rejected = Some(tries_left),
+                auth::Output::Rejected { tries_left, .. } => rejected = Some(tries_left),
+                auth::Output::Resent | auth::Output::NotResent | auth::Output::SetAside(_) => {}
                 auth::Output::Choose(among) => choice = Some(among),
                 auth::Output::Challenge(next) => challenge = Some(next),
                 auth::Output::Done(outcome) => done = Some(outcome),
@@ -273,7 +274,7 @@ impl Waiting for AskingWho {
 const fn verified(outcome: Outcome) -> Exit {
     match outcome {
         Outcome::Reached => Exit::Outcome("passed"),
-        Outcome::Insufficient => Exit::Outcome("failed"),
+        Outcome::Insufficient | Outcome::Expired => Exit::Outcome("failed"),
         other => exit_of(other),
     }
 }
@@ -281,7 +282,7 @@ const fn verified(outcome: Outcome) -> Exit {
 const fn exit_of(outcome: Outcome) -> Exit {
     match outcome {
         Outcome::Reached => Exit::Outcome("reached"),
-        Outcome::Insufficient => Exit::Outcome("insufficient"),
+        Outcome::Insufficient | Outcome::Expired => Exit::Outcome("insufficient"),
         Outcome::NotEnrolled => Exit::Outcome("not_enrolled"),
         Outcome::Locked => Exit::Outcome("locked"),
         Outcome::Unavailable => Exit::Outcome("unavailable"),

@@ -175,6 +175,31 @@ const FACTOR: Shape = Shape::Object(&[
     may("drift", Shape::Count { min: 0, max: 255 }, "steps before and after that are accepted"),
     may("algorithm", Shape::Choice(&["sha1", "sha256", "sha512"]), "of the authenticator app"),
     may("single_use", Shape::Flag, "always true"),
+    may("send", Shape::Choice(&["sms", "email", "call", "push"]), "how a code or an approval is sent"),
+    may("life", Shape::Duration, "how long what is sent is good for, ten minutes at most"),
+    may(
+        "resend",
+        Shape::Object(&[
+            may("max", Shape::Count { min: 0, max: 9 }, "how often after the first time, within an hour"),
+            may("gap", Shape::Duration, "not sooner after the time before"),
+        ]),
+        "sending it again",
+    ),
+    may("to", Shape::Choice(&["on_file"]), "where it goes; always so"),
+    may(
+        "text",
+        Shape::OneOf(&[Shape::Text, Shape::Map("a language", &Shape::Text)]),
+        "what is sent, with `${code}` or, of an approval, `${link}` in it; by language",
+    ),
+    may("number_match", Shape::Flag, "always true"),
+    may("attestation", Shape::Choice(&["A"]), "how far the network vouches for a calling number; always so"),
+    may("engine", Shape::Text, "of a voiceprint: what compares voices"),
+    may("mode", Shape::Choice(&["passive", "phrase", "random_digits"]), "of a voiceprint: what is said"),
+    may("speech_needed", Shape::Duration, "of a voiceprint: how much speech it takes"),
+    may("accept", Shape::Any, "of a voiceprint: the score from which it counts"),
+    may("liveness", Shape::Any, "of a voiceprint: what else has to hold"),
+    may("counts_alone", Shape::Flag, "of a voiceprint: whether it counts without a factor that is had"),
+    may("needs_consent", Shape::Text, "of a voiceprint: the purpose that was consented to"),
 ]);
 
 const LEVEL: Shape = Shape::Object(&[
@@ -196,7 +221,7 @@ const SUBJECT: Shape = Shape::Object(&[
 /// The fields of a policy.
 pub const POLICY: [FieldSpec; 5] = [
     must("authpolicy", ONE, "the version of the language"),
-    must("factors", Shape::Map("a factor", &FACTOR), "the factors: `pin`, `totp`"),
+    must("factors", Shape::Map("a factor", &FACTOR), "the factors, by name"),
     must("levels", Shape::Map("a level", &LEVEL), "the levels, lowest first"),
     may(
         "lockout",

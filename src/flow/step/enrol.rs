@@ -251,12 +251,12 @@ fn order(step: &mut Reader<'_, '_, '_>, replace: bool) -> Option<Enrol> {
     let factor = factor?;
     let prompts = match (factor, step.get("prompts")) {
         (FactorId::Pin, _) => Some(new_pin(step)?),
-        (FactorId::Totp, Some(node)) => {
-            let help = "leave `prompts` out: an operator enrols it, with `countersign enrol totp`";
+        (_, Some(node)) => {
+            let help = "leave `prompts` out: an operator enrols it";
             step.error("E115", &node.place, "nothing is said: this factor is not enrolled by telephone", help);
             return None;
         }
-        (FactorId::Totp, None) => None,
+        (_, None) => None,
     };
     let range = step.build.shared.policy.factor(factor).map_or(0..=0, |policy| policy.digits.clone());
     let digits = (*range.start(), *range.end());

@@ -41,7 +41,7 @@ impl Desk {
     fn judged(&mut self, verdict: Verdict) -> Output {
         let response = self.give(Input::Response(Secret::new("1".into())));
         let Output::Ask(ask, _) = response else { panic!("a response is judged") };
-        self.give(Input::Answer(ask, Answer::Verdict { verdict, locked: false }))
+        self.give(Input::Answer(ask, Answer::Verdict { verdict, locked: false, expired: false }))
     }
 }
 
@@ -75,8 +75,8 @@ fn three_wrong_responses_end_every_attempt_of_the_call() {
     let mut desk = Desk::new();
     let ask = desk.begin(STRONG);
     desk.enrolled(ask, FactorId::ALL);
-    assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 2 }));
-    assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 1 }));
+    assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 2, .. }));
+    assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 1, .. }));
     assert!(is_done(&desk.judged(Verdict::Reject), Outcome::Insufficient));
     assert!(is_done(&desk.begin("basic"), Outcome::Insufficient));
     desk.session.claimed(SubjectRef::new(SubjectKey([2; 16]), "C1002"));
@@ -103,7 +103,7 @@ fn an_accept_that_comes_after_the_end_lifts_nothing() {
     let response = desk.give(Input::Response(Secret::new("1".into())));
     let Output::Ask(ask, _) = response else { panic!("a response is judged") };
     assert!(is_done(&desk.give(Input::Abandon), Outcome::Insufficient));
-    let late = Answer::Verdict { verdict: Verdict::Accept, locked: false };
+    let late = Answer::Verdict { verdict: Verdict::Accept, locked: false, expired: false };
     assert!(matches!(desk.give(Input::Answer(ask, late)), Output::Idle));
     assert_eq!(desk.session.level(desk.now), AssuranceLevel::None);
 }
@@ -163,7 +163,7 @@ fn one_factor_is_verified_whatever_is_held_and_counts_like_any_attempt() {
     assert!(is_done(&desk.enrolled(ask, &[FactorId::Pin]), Outcome::NotEnrolled));
     let ask = desk.give(Input::Verify { factor: FactorId::Totp });
     desk.enrolled(ask, FactorId::ALL);
-    assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 2 }));
+    assert!(matches!(desk.judged(Verdict::Reject), Output::Rejected { tries_left: 2, .. }));
     desk.judged(Verdict::Reject);
     assert!(is_done(&desk.judged(Verdict::Reject), Outcome::Insufficient));
     assert!(is_done(&desk.give(Input::Verify { factor: FactorId::Totp }), Outcome::Insufficient));
