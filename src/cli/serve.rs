@@ -205,6 +205,9 @@ fn greet(settings: &ServeSettings, deployment: &Deployment, agent: Option<Socket
         deployment.sip,
         settings.shards,
     );
+    if let Some(web) = deployment.web() {
+        println!("HTTP on {web}");
+    }
     println!("settings, keys and database are in {}", settings.data.display());
     if agent.is_some() {
         let sip = deployment.sip;

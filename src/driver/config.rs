@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::secrets::SecretConfig;
 use super::speech::SpeechConfig;
+use super::web::WebConfig;
 
 /// Why the settings can't be used.
 #[derive(Debug, Error)]
@@ -71,6 +72,9 @@ pub struct Config {
     /// Where the secrets are that applications name.
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretConfig>,
+    /// Where other programs and browsers reach the engine.
+    #[serde(default)]
+    pub web: WebConfig,
     /// Bounds.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -204,6 +208,7 @@ impl Config {
             }
         }
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
+        config.web.check().map_err(|error| invalid(error.to_string()))?;
         let mut names: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()) {
@@ -261,6 +266,12 @@ transfers: {}
 secrets: {}
 #  crm/token: {file: /etc/countersign/crm-token}
 #  pay/client: {credential: pay-client}
+
+# Where other programs and browsers reach the engine: plain HTTP on 127.0.0.1 only; elsewhere with a certificate.
+# web:
+#   listen: 127.0.0.1:8080
+#   certificate: /etc/countersign/site.pem      # read again when it changes
+#   key: /etc/countersign/site.key
 
 limits:
   calls: 2000           # at once; more are told to come back later

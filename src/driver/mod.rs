@@ -35,3 +35,4 @@ pub mod typed;
 pub mod vault;
 pub mod vault_pool;
 pub mod versions;
+pub mod web;

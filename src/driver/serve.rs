@@ -34,6 +34,7 @@ use super::speech::Speech;
 use super::vault::{Vault, VaultError};
 use super::vault_pool::{self, VaultPool};
 use super::versions::{Applied, Change, Links, ReloadError, Versions};
+use super::web::{self, Door, Web, WebError};
 use crate::engine::{Engine, EngineConfig, Limits, Lineup};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::digest::Algorithm;
@@ -95,6 +96,9 @@ pub enum StartError {
     /// The SIP address.
     #[error(transparent)]
     Edge(#[from] EdgeError),
+    /// The listener for HTTP.
+    #[error(transparent)]
+    Web(#[from] WebError),
     /// The application hands callers to something that the settings do not have.
     #[error(transparent)]
     Unknown(#[from] UnknownName),
@@ -122,6 +126,7 @@ pub struct Deployment {
     /// The store, for those who serve beside calls.
     pub vault: Arc<Vault>,
     control: Control,
+    web: Option<Web>,
     edge: Edge,
     mailboxes: Vec<Mailbox>,
     shards: Vec<JoinHandle<()>>,
@@ -156,6 +161,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let claim = Claim::of(&settings.data)?;
     // The address before the keys: a port in use must leave nothing half made.
     let listeners = Listeners::bind(settings.sip)?;
+    let door = Door::bind(&settings.data, &config.web)?;
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
     let messages = Arc::new(Messages::open(&settings.data, &keys)?);
@@ -174,7 +180,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     // Fewer descriptors than calls need would show as refused calls, later.
     os::raise_descriptor_limit();
     let parts = Parts { settings, config, access, loaded, vault, site, messages };
-    parts.start_threads(listeners, claim)
+    parts.start_threads(listeners, door, claim)
 }
 
 /// Who may send what, as the settings say it.
@@ -206,7 +212,12 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn start_threads(self, listeners: Listeners, claim: Claim) -> Result<Deployment, StartError> {
+    fn start_threads(
+        self,
+        listeners: Listeners,
+        door: Option<Door>,
+        claim: Claim,
+    ) -> Result<Deployment, StartError> {
         let local = listeners.local;
         let shards = self.settings.shards.max(1);
         let mut entropy = os::entropy().map_err(|source| system("randomness", source))?;
@@ -276,11 +287,7 @@ impl Parts<'_> {
             edge: edge.clone(),
         };
         let house_thread = house::start(house, house_mail).map_err(|source| system("threads", source))?;
-        for (name, uri) in self.site.fixed_agents(&self.config) {
-            // The mailbox is empty: there is room for every agent of a settings file.
-            let up = house::Mail::AgentUp(AgentName::from(name.as_str()), Contact::new(uri, None));
-            let _ = house_sender.try_send(up);
-        }
+        self.announce_fixed_agents(&house_sender);
         let links = Links {
             mailboxes: mailboxes.clone(),
             house: house_sender.clone(),
@@ -288,6 +295,8 @@ impl Parts<'_> {
         };
         let versions = Arc::new(Versions::new(self.site, links, self.config, self.loaded, &lineup));
         let control = control::start(claim, Arc::clone(&versions))?;
+        let web = door.map(|door| door.open(web::mounts(&versions, &self.vault))).transpose();
+        let web = web.map_err(|source| system("threads", source))?;
         let current = {
             let versions = Arc::clone(&versions);
             Box::new(move || versions.running().loaded.application)
@@ -299,6 +308,7 @@ impl Parts<'_> {
             versions,
             vault: self.vault,
             control,
+            web,
             edge,
             mailboxes,
             shards: threads,
@@ -308,6 +318,14 @@ impl Parts<'_> {
             messages_thread,
             _spooler: spooler,
         })
+    }
+
+    fn announce_fixed_agents(&self, house_sender: &SyncSender<house::Mail>) {
+        for (name, uri) in self.site.fixed_agents(&self.config) {
+            // The mailbox is empty: there is room for every agent of a settings file.
+            let up = house::Mail::AgentUp(AgentName::from(name.as_str()), Contact::new(uri, None));
+            let _ = house_sender.try_send(up);
+        }
     }
 
     fn gate(&self, token: &str, shards: usize) -> Gate {
@@ -368,11 +386,19 @@ impl Deployment {
             Some("the switchboard")
         } else if self.records_thread.is_finished() {
             Some("the keeper of call records")
+        } else if self.web.as_ref().is_some_and(Web::is_over) {
+            Some("the listener for HTTP")
         } else if !self.edge.is_running() {
             Some("the SIP edge")
         } else {
             None
         }
+    }
+
+    /// Where HTTP is listened for.
+    #[must_use]
+    pub fn web(&self) -> Option<SocketAddr> {
+        self.web.as_ref().map(|web| web.address)
     }
 
     /// The application that new calls get.
@@ -397,6 +423,9 @@ impl Deployment {
     /// Ends every call and every thread.
     pub fn stop(self) {
         self.control.stop();
+        if let Some(web) = self.web {
+            web.stop();
+        }
         for (mailbox, thread) in self.mailboxes.iter().zip(&self.shards) {
             let mut mail = Mail::Stop;
             while let Err(back) = mailbox.send(mail)

@@ -434,6 +434,7 @@ fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = St
     let changed = [
         ("trunks", config.trunks != before.trunks),
         ("phones", config.phones != before.phones),
+        ("web", config.web != before.web),
         ("limits.calls", config.limits.calls != before.limits.calls),
     ];
     let told = |(what, _): (&str, bool)| format!("`{what}` of {} changed: restart to apply it", Config::FILE);

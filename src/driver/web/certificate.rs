@@ -1,0 +1,148 @@
+//! The certificate of the listener: read from its files, and again when they change.
+//!
+//! A changed pair of files that does not fit together is told once, and the pair that was read before goes on.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::driver::tls;
+
+/// Why a certificate can't be used.
+#[derive(Debug, Error)]
+pub enum CertificateError {
+    /// A file can't be read.
+    #[error(
+        "cannot read {path}: {source}\n  help: check `certificate` and `key` under `web:`, and that this user may read both files"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Everybody may read the key.
+    #[error("the private key lies open: others on this machine may read {0}\n  help: chmod 600 {0}")]
+    Open(PathBuf),
+    /// There is no certificate in it.
+    #[error("{0} holds no certificate in PEM\n  help: it begins with -----BEGIN CERTIFICATE-----")]
+    NoCertificate(PathBuf),
+    /// There is no key in it.
+    #[error("{0} holds no private key in PEM\n  help: it begins with -----BEGIN PRIVATE KEY-----")]
+    NoKey(PathBuf),
+    /// They do not fit.
+    #[error(
+        "{certificate} and {key} do not belong together: {source}\n  help: name the key that this certificate was made for"
+    )]
+    Unfit {
+        /// The certificate.
+        certificate: PathBuf,
+        /// The key.
+        key: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+/// The certificate in use, and where it comes from.
+#[derive(Debug)]
+pub(super) struct Certificate {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<CertifiedKey>>,
+    /// What the files were like when they were last read.
+    stamp: Mutex<Stamp>,
+}
+
+/// What tells one version of the two files from another.
+type Stamp = [Option<(u64, u64, i64, i64)>; 2];
+
+/// Chains of some length fit.
+const LONGEST: u64 = 256 * 1024;
+
+impl Certificate {
+    /// Reads it.
+    pub(super) fn read(certificate: PathBuf, key: PathBuf) -> Result<Arc<Self>, CertificateError> {
+        let stamp = stamp(&certificate, &key);
+        let current = load(&certificate, &key)?;
+        Ok(Arc::new(Self { certificate, key, current: RwLock::new(current), stamp: Mutex::new(stamp) }))
+    }
+
+    /// TLS with it, whatever it is at the time of a handshake.
+    pub(super) fn server(self: &Arc<Self>) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let mut config = ServerConfig::builder_with_provider(tls::provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(self) as _);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    /// Reads the files again if they are not as they were.
+    pub(super) fn look(&self) {
+        let found = stamp(&self.certificate, &self.key);
+        let mut known = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == found {
+            return;
+        }
+        *known = found;
+        match load(&self.certificate, &self.key) {
+            Ok(loaded) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+                tracing::info!(certificate = %self.certificate.display(), "new connections get the changed certificate");
+            }
+            Err(error) => {
+                tracing::error!("a changed certificate is not used; the one before goes on\n{error}")
+            }
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn stamp(certificate: &Path, key: &Path) -> Stamp {
+    [certificate, key].map(|path| {
+        fs::metadata(path).ok().map(|about| (about.ino(), about.size(), about.mtime(), about.mtime_nsec()))
+    })
+}
+
+fn load(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, CertificateError> {
+    let (text, _) = read(certificate)?;
+    let text = std::str::from_utf8(&text).ok();
+    let chain = text
+        .and_then(tls::certificates)
+        .ok_or_else(|| CertificateError::NoCertificate(certificate.to_owned()))?;
+    let (pem, mode) = read(key)?;
+    if mode & 0o007 != 0 {
+        return Err(CertificateError::Open(key.to_owned()));
+    }
+    let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| CertificateError::NoKey(key.to_owned()))?;
+    let unfit =
+        |source| CertificateError::Unfit { certificate: certificate.to_owned(), key: key.to_owned(), source };
+    Ok(Arc::new(CertifiedKey::from_der(chain, private, &tls::provider()).map_err(unfit)?))
+}
+
+/// What is in a file, and its mode.
+fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), CertificateError> {
+    let failed = |source| CertificateError::Unreadable { path: path.to_owned(), source };
+    let mut file = fs::File::open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    let size = usize::try_from(about.len().min(LONGEST)).unwrap_or(0);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+    (&mut file).take(LONGEST).read_to_end(&mut bytes).map_err(failed)?;
+    Ok((bytes, about.mode()))
+}
