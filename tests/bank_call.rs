@@ -80,6 +80,8 @@ impl Customer {
             phone: text("+442079460001"),
             name: text("Ann Example"),
             language: text("en-GB"),
+            email: String::new(),
+            declined: Vec::new(),
         };
         let new = NewSubject { profile, pin: Some(Secret::new(text(PIN))) };
         vault.add_subjects(now, &[new]).expect("a customer");

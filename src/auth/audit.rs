@@ -29,6 +29,21 @@ pub enum AuditKind {
         /// The subject is locked after it.
         locked: bool,
     },
+    /// A code, or a link to approve by, was handed over to be sent.
+    Sent {
+        /// For which factor.
+        factor: FactorId,
+    },
+    /// A request was approved on its page, with the number of the call and a passkey.
+    Approved {
+        /// Of which factor.
+        factor: FactorId,
+    },
+    /// Somebody with the link did not match the number, or had no passkey.
+    ApprovalRefused {
+        /// Of which factor.
+        factor: FactorId,
+    },
     /// A call was handed to an agent with this proof.
     HandedOff {
         /// The level, `none` when nothing was proved.

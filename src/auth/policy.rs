@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::factor::otp::{self, Resend};
+use super::factor::otp::{self, Resend, Way};
 use super::factor::totp::Algorithm;
 use super::factor::{Meeting, push};
 use super::{FactorId, LevelName};
@@ -36,6 +36,8 @@ pub struct FactorPolicy {
     pub drift: u8,
     /// The hash of a TOTP at enrolment.
     pub algorithm: Algorithm,
+    /// The way that something is sent.
+    pub send: Way,
     /// How long what was sent is good for.
     pub life: Duration,
     /// How often and how soon it may be sent again.
@@ -199,6 +201,7 @@ impl FactorPolicy {
             step: Duration::from_secs(30),
             drift: 1,
             algorithm: Algorithm::Sha1,
+            send: Way::of(factor),
             life: Duration::from_secs(300),
             resend: Resend::default(),
             text: Vec::new(),

@@ -32,6 +32,9 @@ enum Command {
         /// The name.
         #[arg(long, default_value = "")]
         name: String,
+        /// The mail address on file.
+        #[arg(long, default_value = "")]
+        email: String,
         /// The language, such as en-GB.
         #[arg(long, default_value = "")]
         language: String,
@@ -79,8 +82,9 @@ enum Command {
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
-        Command::Add { subject, account, phone, name, language, data } => {
-            add(&data, Profile { id: subject, account, phone, name, language })
+        Command::Add { subject, account, phone, name, email, language, data } => {
+            let declined = Vec::new();
+            add(&data, Profile { id: subject, account, phone, name, language, email, declined })
         }
         Command::Import { file, application, data } => import(&data, &file, application.as_deref()),
         Command::Show { subject, data } => show(&data, subject.as_deref()),

@@ -71,6 +71,8 @@ pub fn create_customers(vault: &Vault, data: &Path, now: UnixTime) -> Result<Cre
         phone: phone.into(),
         name: name.into(),
         language: language.into(),
+        email: String::new(),
+        declined: Vec::new(),
     };
     let mut new = Vec::new();
     for row in CUSTOMERS {

@@ -21,11 +21,13 @@ pub struct LineError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LineProblem {
     /// The header lacks a column.
-    #[error("the header has no column `{0}`; it needs subject,account,phone,name,language and may have pin")]
+    #[error(
+        "the header has no column `{0}`; it needs subject,account,phone,name,language and may have email and pin"
+    )]
     NoColumn(&'static str),
     /// The header has one that nobody knows.
     #[error(
-        "the header has a column `{0}` that is not known; it needs subject,account,phone,name,language and may have pin"
+        "the header has a column `{0}` that is not known; it needs subject,account,phone,name,language and may have email and pin"
     )]
     UnknownColumn(String),
     /// Too many or too few fields.
@@ -43,6 +45,7 @@ pub enum LineProblem {
 
 const COLUMNS: [&str; 5] = ["subject", "account", "phone", "name", "language"];
 const PIN: &str = "pin";
+const EMAIL: &str = "email";
 
 /// Reads the subjects of a file with the line of each, or everything that is wrong with its form.
 ///
@@ -58,7 +61,9 @@ pub fn parse(text: &str) -> Result<Vec<(usize, NewSubject)>, Vec<LineError>> {
     let header: Vec<String> = header.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
     let missing = COLUMNS.iter().filter(|name| !header.iter().any(|column| column == *name));
     let mut errors: Vec<LineError> = missing.map(|name| at(line)(LineProblem::NoColumn(name))).collect();
-    let unknown = header.iter().filter(|column| !COLUMNS.contains(&column.as_str()) && *column != PIN);
+    let unknown = header
+        .iter()
+        .filter(|column| !COLUMNS.contains(&column.as_str()) && ![PIN, EMAIL].contains(&column.as_str()));
     errors.extend(unknown.map(|column| at(line)(LineProblem::UnknownColumn(column.clone()))));
     if !errors.is_empty() {
         return Err(errors);
@@ -87,6 +92,8 @@ fn subject(header: &[String], line: &str) -> Result<NewSubject, LineProblem> {
         phone: take("phone"),
         name: take("name"),
         language: take("language"),
+        email: take(EMAIL),
+        declined: Vec::new(),
     };
     let pin = Some(take(PIN)).filter(|pin| !pin.is_empty()).map(Secret::new);
     Ok(NewSubject { profile, pin })

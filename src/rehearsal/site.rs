@@ -214,6 +214,8 @@ fn enrol(deployment: &Deployment, people: &[Person]) -> Result<Vec<Enrolled>, St
                 phone: person.phones.first().cloned().unwrap_or_else(|| format!("+449{spare}")),
                 name: String::new(),
                 language: person.language.clone().unwrap_or_default(),
+                email: String::new(),
+                declined: Vec::new(),
             },
             pin: pin.map(|(_, pin)| pin.clone()),
         });

@@ -111,6 +111,8 @@ pub(crate) fn add_customer(vault: &Vault) -> Authenticator {
         phone: text(PHONE_ON_FILE),
         name: text("Amelia Archer"),
         language: text("en-GB"),
+        email: String::new(),
+        declined: Vec::new(),
     };
     let now = os::unix_now();
     let added = vault.add_subjects(now, &[NewSubject { profile, pin: Some(secret(PIN)) }]);

@@ -50,6 +50,7 @@ impl Drop for Folder {
 }
 
 pub(crate) const ACCOUNT: &str = "55230188";
+pub(crate) const EMAIL: &str = "ana.c1@example.com";
 pub(crate) const PHONE: &str = "+441632960199";
 pub(crate) const PIN: &str = "80429517";
 pub(crate) const NAME: &str = "Philippa Quartermaine";
@@ -62,6 +63,8 @@ pub(crate) fn customer(id: &str, account: &str) -> NewSubject {
             phone: PHONE.into(),
             name: NAME.into(),
             language: "en-GB".into(),
+            email: EMAIL.into(),
+            declined: Vec::new(),
         },
         pin: None,
     }

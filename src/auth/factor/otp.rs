@@ -27,6 +27,31 @@ pub const LONGEST: u8 = 8;
 /// Within this time a code is sent `1 + resend.max` times, unless one of them was right.
 pub const WINDOW: Duration = Duration::from_secs(3600);
 
+/// The way that something is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// As a short message to the number on file.
+    Sms,
+    /// As a mail to the address on file.
+    Email,
+    /// Told in a call to the number on file.
+    Call,
+    /// To an application on the subject's device.
+    Push,
+}
+
+impl Way {
+    /// How a factor's code is sent when a policy says nothing else.
+    #[must_use]
+    pub const fn of(factor: FactorId) -> Self {
+        match factor {
+            FactorId::OtpEmail => Self::Email,
+            FactorId::OtpCall => Self::Call,
+            _ => Self::Sms,
+        }
+    }
+}
+
 /// How often and how soon a code may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resend {
@@ -113,6 +138,42 @@ pub fn judge(judging: &Judging<'_>) -> Result<Judged, JudgeError> {
     let request = request.try_into().map_err(|_| JudgeError)?;
     let right = tag(judging.pepper, request, judging.response).ct_eq(kept).into();
     Ok(Judged { right, step: None, renewed: None })
+}
+
+/// What is written to somebody of this language: the policy's text with the code or the link in it, or words of
+/// the engine's own.
+#[must_use]
+pub fn written(policy: &FactorPolicy, language: &str, said: &Secret<String>) -> Secret<String> {
+    let own = policy.text.iter().find(|(of, _)| of == language);
+    let similar = || policy.text.iter().find(|(of, _)| primary(of) == primary(language));
+    let text = own.or_else(similar).or(policy.text.first()).map(|(_, text)| text.as_str());
+    let text = text.unwrap_or(match (primary(language), policy.factor) {
+        ("es", FactorId::Push) => "Nos esta llamando ahora? Confirmelo aqui: ${link} Si no, no lo abra.",
+        ("es", _) => "Su codigo es ${code}. Nadie le llamara para pedirselo.",
+        (_, FactorId::Push) => "Are you calling us now? Confirm it here: ${link} If not, do not open it.",
+        _ => "Your code is ${code}. Nobody will call you to ask for it.",
+    });
+    let mut out = String::with_capacity(text.len() + said.expose().len());
+    let name = if policy.factor == FactorId::Push { "${link}" } else { "${code}" };
+    let mut parts = text.split(name);
+    out.extend(parts.next());
+    parts.for_each(|part| out.extend([said.expose().as_str(), part]));
+    Secret::new(out)
+}
+
+/// The line above it, for mails. It never has the code in it.
+#[must_use]
+pub fn title(policy: &FactorPolicy, language: &str) -> &'static str {
+    match (primary(language), policy.factor) {
+        ("es", FactorId::Push) => "Su llamada",
+        ("es", _) => "Su codigo",
+        (_, FactorId::Push) => "Your call",
+        _ => "Your code",
+    }
+}
+
+fn primary(language: &str) -> &str {
+    language.split('-').next().unwrap_or_default()
 }
 
 /// A number of `digits` digits made of random bytes; `None` for the few bytes that would make some numbers more

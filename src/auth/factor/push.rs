@@ -15,8 +15,8 @@ pub const KIND: FactorKind = FactorKind::Possession;
 pub const MEETING: Meeting = Meeting::Sent;
 /// Digits that the page shows after the approval.
 pub const DIGITS: u8 = 3;
-/// How many numbers the call can speak: two digits.
-pub const NUMBERS: u32 = 100;
+/// Digits of the number that the call speaks.
+pub const NUMBER_DIGITS: u8 = 2;
 
 /// Three digits, within two minutes.
 #[must_use]

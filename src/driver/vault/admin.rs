@@ -26,6 +26,13 @@ pub struct Profile {
     pub name: String,
     /// The language, such as `en-GB`; may be empty.
     pub language: String,
+    /// The mail address on file; may be empty.
+    #[serde(default)]
+    pub email: String,
+    /// What the subject does not want to be asked for.
+    #[serde(default)]
+    #[zeroize(skip)]
+    pub declined: Vec<FactorId>,
 }
 
 /// A subject to be added.
@@ -80,6 +87,8 @@ impl Profile {
             phone: text("+440000000000"),
             name: text("Nobody"),
             language: text("en-GB"),
+            email: text("nobody@example.com"),
+            declined: Vec::new(),
         }
     }
 
@@ -98,6 +107,15 @@ impl Profile {
         });
         if !phone_fits {
             return Some("a telephone number begins with + and its country code, and has 7 to 15 digits");
+        }
+        let mailbox = |(name, host): (&str, &str)| {
+            let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>\"(),:;[]\\".contains(c);
+            let printable = !name.is_empty() && name.chars().chain(host.chars()).all(plain);
+            printable && host.contains('.') && !host.contains('@') && !host.starts_with('.')
+        };
+        let email_fits = self.email.len() <= 254 && self.email.rsplit_once('@').is_some_and(mailbox);
+        if !self.email.is_empty() && !email_fits {
+            return Some("a mail address looks like `ana@example.com`");
         }
         None
     }

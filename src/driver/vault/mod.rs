@@ -6,8 +6,11 @@
 //! the disk.
 
 mod admin;
+mod approvals;
+mod codes;
 mod enrol;
 mod memory;
+mod offer;
 mod records;
 mod sending;
 
@@ -26,16 +29,17 @@ use super::store::sqlite::SqliteStore;
 use super::store::{Change, EnrolmentRow, Identifier, Store, StoreError, SubjectRow};
 use crate::auth::factor::pin::{self, PinHash};
 use crate::auth::factor::totp::{self, Parameters};
-use crate::auth::factor::{JudgeError, Judged, Judging};
+use crate::auth::factor::{JudgeError, Judged, Judging, Meeting};
 use crate::auth::throttle::Admission;
 use crate::auth::{
-    Answer, AuditEvent, AuditKind, Claim, FactorId, Identified, Policy, Prepared, Question, Refused,
-    SubjectKey, SubjectRef, Verdict,
+    Answer, AuditEvent, AuditKind, Claim, FactorId, Identified, Policy, Question, SubjectKey, SubjectRef,
+    Verdict,
 };
 use crate::secret::Secret;
 use crate::units::{CallId, UnixTime};
 
 pub use admin::{ImportError, NewSubject, Profile, Shown};
+pub use approvals::{Approval, Approved};
 pub use records::{FirstOrder, StoredCall};
 
 /// The vault of a deployment.
@@ -52,6 +56,10 @@ pub struct Vault {
     agents: Key,
     memory: Key,
     orders: Key,
+    /// What codes that are sent are kept under.
+    codes: Key,
+    /// How links to the approval page begin.
+    page: RwLock<Option<String>>,
     /// Opened in the place of an agent's credentials that are not there.
     no_agent: Vec<u8>,
     tenant: Key,
@@ -167,6 +175,8 @@ impl Vault {
             agents,
             memory: keys.derive("memory"),
             orders: keys.derive("orders"),
+            codes: keys.derive("codes"),
+            page: RwLock::new(None),
             no_agent,
             tenant,
             token: keys.token().clone(),
@@ -211,8 +221,9 @@ impl Vault {
         match question {
             Question::Identify { claim } => Answer::Identified(self.identify(&claim)),
             Question::Enrolled { subject } => Answer::Enrolled(self.usable(now, policy, subject.key())),
-            // Nothing is sent yet.
-            Question::Prepare { .. } => Answer::Prepared(Prepared::Unavailable),
+            Question::Prepare { subject, factor, call, again } => {
+                self.prepare(now, policy, (subject.key(), factor), call, again)
+            }
             Question::Verify { subject, factor, response, call } => {
                 self.verify(now, policy, subject.key(), factor, &response, call)
             }
@@ -262,26 +273,6 @@ impl Vault {
         SubjectKey(key)
     }
 
-    /// The factors that a subject can use now. A ghost has what the subject next to it has: the same
-    /// every time, and as frequent among ghosts as among subjects.
-    fn usable(&self, now: UnixTime, policy: &Policy, subject: SubjectKey) -> Result<Vec<FactorId>, Refused> {
-        let read = || {
-            let throttle = self.store.throttle(subject)?;
-            let nearest = self.store.nearest(subject)?;
-            let enrolled = match nearest {
-                Some(key) => self.store.enrolled(key)?,
-                None => FactorId::ALL.to_vec(),
-            };
-            Ok::<_, StoreError>((throttle, enrolled))
-        };
-        let (throttle, enrolled) = logged("enrolled", read()).map_err(|_| Refused::Unavailable)?;
-        if throttle.locked(now) {
-            return Err(Refused::Locked);
-        }
-        let usable = |f: &FactorId| policy.factor(*f).is_some() && !throttle.stopped(*f, &policy.lockout);
-        Ok(enrolled.into_iter().filter(usable).collect())
-    }
-
     fn verify(
         &self,
         now: UnixTime,
@@ -292,9 +283,14 @@ impl Vault {
         call: CallId,
     ) -> Answer {
         let _turn = self.turn(subject);
-        let judged = self.counted(now, policy, subject, factor, response, call);
-        let (verdict, locked) = logged("verify", judged).unwrap_or((Verdict::Unavailable, false));
-        Answer::Verdict { verdict, locked, expired: false }
+        let judged = match factor.meeting() {
+            Meeting::Sent => self.counted_code(now, policy, (subject, factor), response, call),
+            Meeting::Silent => self.judged_number(now, policy, subject, response, call),
+            _ => self.counted(now, policy, subject, factor, response, call),
+        };
+        let nobody = (Verdict::Unavailable, false, false);
+        let (verdict, locked, expired) = logged("verify", judged).unwrap_or(nobody);
+        Answer::Verdict { verdict, locked, expired }
     }
 
     /// Work on one subject takes turns.
@@ -312,7 +308,7 @@ impl Vault {
         factor: FactorId,
         response: &Secret<String>,
         call: CallId,
-    ) -> Result<(Verdict, bool), VaultError> {
+    ) -> Result<(Verdict, bool, bool), VaultError> {
         let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
         let judged = self.judge(now, subject, factor, response, policy)?;
         let may = reserved.admission == Admission::Reserved;
@@ -329,9 +325,10 @@ impl Vault {
         };
         let claimed = matches!(change, Change::Succeed { .. });
         let locked = reserved.locked || !may;
-        let mut result = (Verdict::Reject, locked);
+        let mut result = (Verdict::Reject, locked, false);
         self.store.audited(change, &mut |head, effect| {
-            result = if claimed && effect { (Verdict::Accept, false) } else { (Verdict::Reject, locked) };
+            result.0 = if claimed && effect { Verdict::Accept } else { Verdict::Reject };
+            result.1 = locked && result.0 != Verdict::Accept;
             let kind = AuditKind::Verified { factor, verdict: result.0, locked: result.1 };
             let event = AuditEvent { call: Some(call), subject: Some(subject), kind };
             self.audit.append(head, now, &[event])

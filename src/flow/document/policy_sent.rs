@@ -3,6 +3,7 @@
 use super::fields::{self, Fields};
 use super::findings::Findings;
 use super::yaml::Node;
+use crate::auth::factor::otp::Way;
 use crate::auth::{FactorId, FactorPolicy};
 use crate::diagnostic::Diagnostic;
 
@@ -29,13 +30,13 @@ pub(super) const VOICEPRINT: [&str; 9] = [
 /// Reads what stands in the entry of such a factor beside what every factor has.
 pub(super) fn read(factor: &Fields<'_>, policy: &mut FactorPolicy, findings: &mut Findings) {
     if let Some(node) = factor.get("send") {
-        let ways: &[(&str, ())] = match policy.factor {
-            FactorId::OtpSms => &[("sms", ())],
-            FactorId::OtpEmail => &[("email", ())],
-            FactorId::OtpCall => &[("call", ())],
-            _ => &[("sms", ()), ("push", ())],
+        let ways: &[(&str, Way)] = match policy.factor {
+            FactorId::OtpSms => &[("sms", Way::Sms)],
+            FactorId::OtpEmail => &[("email", Way::Email)],
+            FactorId::OtpCall => &[("call", Way::Call)],
+            _ => &[("sms", Way::Sms), ("email", Way::Email), ("push", Way::Push)],
         };
-        fields::choice(node, "send", ways, findings);
+        policy.send = fields::choice(node, "send", ways, findings).unwrap_or(policy.send);
     }
     if let Some(node) = factor.get("life") {
         policy.life = fields::duration(node, "life", findings).unwrap_or(policy.life);

@@ -1,0 +1,278 @@
+//! Codes that are sent: made, handed to the courier, judged.
+//!
+//! The order is the vault's own: a failure is committed before the response is judged, nothing is right whose
+//! record is not on the disk, and somebody who does not exist costs the same work, gets the same answers, and has
+//! the same budgets. A code goes to the address on file and nowhere else.
+
+use std::sync::PoisonError;
+
+use super::{TENANT, Vault, VaultError, admin, logged};
+use crate::auth::factor::otp::{self, May, REQUEST_BYTES, Way};
+use crate::auth::factor::{Judging, Meeting};
+use crate::auth::throttle::Admission;
+use crate::auth::{
+    Answer, AuditEvent, AuditKind, FactorId, FactorPolicy, Policy, Prepared, SubjectKey, Verdict,
+};
+use crate::driver::seal::random;
+use crate::driver::sender::{Channel, Letter, Purpose};
+use crate::driver::store::{Change, Identifier, RequestRow};
+use crate::secret::Secret;
+use crate::units::{CallId, UnixTime};
+
+/// What is asked to be sent.
+pub(super) struct Order<'a> {
+    pub(super) now: UnixTime,
+    pub(super) policy: &'a FactorPolicy,
+    pub(super) subject: SubjectKey,
+    pub(super) call: CallId,
+    pub(super) again: bool,
+}
+
+/// A verdict, whether the subject is locked, whether what was sent is too old.
+type Judgement = (Verdict, bool, bool);
+
+impl Vault {
+    /// Has links to the approval page begin like this: `https://calls.example.com/approve/`.
+    pub fn set_page(&self, address: String) {
+        *self.page.write().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    }
+
+    pub(super) fn prepare(
+        &self,
+        now: UnixTime,
+        policy: &Policy,
+        (subject, factor): (SubjectKey, FactorId),
+        call: CallId,
+        again: bool,
+    ) -> Answer {
+        let _turn = self.turn(subject);
+        let prepared = match (policy.factor(factor), factor.meeting()) {
+            (Some(used), Meeting::Sent) => {
+                let order = Order { now, policy: used, subject, call, again };
+                logged("prepare", self.send_code(&order, policy)).unwrap_or(Prepared::Unavailable)
+            }
+            _ => Prepared::Unavailable,
+        };
+        Answer::Prepared(prepared)
+    }
+
+    fn send_code(&self, order: &Order<'_>, policy: &Policy) -> Result<Prepared, VaultError> {
+        let (now, factor) = (order.now, order.policy.factor);
+        let throttle = self.store.throttle(order.subject)?;
+        if throttle.locked(now) {
+            return Ok(Prepared::Locked);
+        }
+        if throttle.stopped(factor, &policy.lockout) {
+            return Ok(Prepared::Exhausted);
+        }
+        let before = self.store.request(order.subject, factor)?;
+        let sends = before.as_ref().map(|row| row.sends.clone()).unwrap_or_default();
+        match sends.may(now, order.policy.resend) {
+            May::Exhausted => return Ok(Prepared::Exhausted),
+            May::TooSoon => return Ok(self.sent_before(order, before.as_ref())),
+            May::Send => {}
+        }
+        let request: [u8; REQUEST_BYTES] = random()?;
+        let push = factor == FactorId::Push;
+        let code = if push { self.page_digits(&request) } else { random_code(*order.policy.digits.end())? };
+        let expires = now.plus(order.policy.life);
+        if !self.hand_over(order, &request, &code, expires)? {
+            return Ok(Prepared::Unavailable);
+        }
+        let generation = before.map_or(1, |row| row.generation.saturating_add(1));
+        let mut row = RequestRow {
+            subject: order.subject,
+            factor,
+            request,
+            tag: otp::tag(&self.codes, &request, &code),
+            call: order.call,
+            expires,
+            generation,
+            used: false,
+            sends,
+            link: push.then(|| self.link_hash(&self.token(&request))),
+            approved: false,
+        };
+        row.sends.sent(now);
+        self.store.keep_request(&row, now)?;
+        let kind = AuditKind::Sent { factor };
+        let event = AuditEvent { call: Some(order.call), subject: Some(order.subject), kind };
+        self.audited(now, Change::Nothing, &[event])?;
+        Ok(Prepared::Sent { match_number: push.then(|| self.match_number(&request)) })
+    }
+
+    /// The one before was sent a moment ago: whoever calls again at once has it on its way. An approval belongs to
+    /// its call.
+    fn sent_before(&self, order: &Order<'_>, before: Option<&RequestRow>) -> Prepared {
+        let push = order.policy.factor == FactorId::Push;
+        let counts = |row: &&RequestRow| {
+            !order.again && !row.used && row.expires > order.now && (!push || row.call == order.call)
+        };
+        match before.filter(counts) {
+            Some(row) => {
+                let match_number = push.then(|| self.match_number(&row.request));
+                Prepared::Sent { match_number }
+            }
+            None => Prepared::TooSoon,
+        }
+    }
+
+    /// Gives the letter to the courier; for somebody who does not exist it is written and pretended.
+    fn hand_over(
+        &self,
+        order: &Order<'_>,
+        request: &[u8; REQUEST_BYTES],
+        code: &Secret<String>,
+        until: UnixTime,
+    ) -> Result<bool, VaultError> {
+        let row = self.store.subject(order.subject)?;
+        let real = row.is_some();
+        let profile = self.profile(row.as_ref().unwrap_or(&self.stand_in.row))?;
+        let (Some(courier), Some(said)) = (self.courier(), self.said(order.policy.factor, request, code))
+        else {
+            return Ok(false);
+        };
+        let (channel, to) = match order.policy.send {
+            Way::Sms => (Channel::Sms, profile.phone.clone()),
+            Way::Email => (Channel::Email, profile.email.clone()),
+            Way::Call => (Channel::Call, profile.phone.clone()),
+            Way::Push => (Channel::Push, profile.id.clone()),
+        };
+        if real && to.is_empty() {
+            return Ok(false);
+        }
+        let push = order.policy.factor == FactorId::Push;
+        let letter = Letter {
+            channel,
+            to: Secret::new(to),
+            subject: order.subject,
+            language: profile.language.clone(),
+            text: otp::written(order.policy, &profile.language, &said),
+            title: Some(otp::title(order.policy, &profile.language).to_owned()),
+            purpose: if push { Purpose::Link } else { Purpose::Code },
+            until,
+        };
+        let taken = match real {
+            true => courier.send(order.now, letter),
+            false => courier.pretend(order.now, channel, order.subject),
+        };
+        if let Err(why) = taken {
+            tracing::warn!(%channel, %why, "a code was not sent");
+        }
+        Ok(taken.is_ok())
+    }
+
+    /// What stands in the letter: the code, or the address of the page.
+    fn said(
+        &self,
+        factor: FactorId,
+        request: &[u8; REQUEST_BYTES],
+        code: &Secret<String>,
+    ) -> Option<Secret<String>> {
+        if factor != FactorId::Push {
+            return Some(code.clone());
+        }
+        let page = self.page.read().unwrap_or_else(PoisonError::into_inner);
+        page.as_ref()
+            .filter(|page| !page.is_empty())
+            .map(|page| Secret::new(format!("{page}{}", self.token(request).expose())))
+    }
+
+    /// Counts, judges, settles a code that was sent.
+    pub(super) fn counted_code(
+        &self,
+        now: UnixTime,
+        policy: &Policy,
+        (subject, factor): (SubjectKey, FactorId),
+        response: &Secret<String>,
+        call: CallId,
+    ) -> Result<Judgement, VaultError> {
+        let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
+        let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
+        let may = reserved.admission == Admission::Reserved;
+        let real = self.store.subject(subject)?.is_some();
+        let kept = self.store.request(subject, factor)?;
+        let current = kept.as_ref().filter(|row| !row.used && row.expires > now);
+        let (request, tag) = current.map_or(([0; REQUEST_BYTES], [0; 32]), |row| (row.request, row.tag));
+        let data = otp::encode(&request, &tag);
+        let judging = Judging {
+            data: &data,
+            response,
+            subject,
+            tenant: TENANT,
+            pepper: &self.codes,
+            salt: random()?,
+            now,
+            policy: used,
+            last_step: None,
+        };
+        let judged = factor.judge(&judging)?;
+        // What the page shows counts once it was shown, in the call that it was shown for.
+        let shown = current.filter(|row| factor != FactorId::Push || (row.approved && row.call == call));
+        let right = judged.right && shown.is_some() && may && real;
+        let burnt = factor == FactorId::Push && shown.is_some() && !right;
+        let change = match () {
+            () if right => Change::Spend { subject, factor, request, now, before: &reserved.before },
+            // Three digits are few: one guess for each approval.
+            () if burnt => Change::Burn { subject, factor, request, now },
+            () => Change::Nothing,
+        };
+        let expired = current.is_none() || burnt;
+        let locked = reserved.locked || !may;
+        let mut result = (Verdict::Reject, locked, expired);
+        self.store.audited(change, &mut |head, effect| {
+            if right {
+                result =
+                    if effect { (Verdict::Accept, false, false) } else { (Verdict::Reject, locked, expired) };
+            }
+            let kind = AuditKind::Verified { factor, verdict: result.0, locked: result.1 };
+            let event = AuditEvent { call: Some(call), subject: Some(subject), kind };
+            self.audit.append(head, now, &[event])
+        })?;
+        Ok(result)
+    }
+
+    /// Judges the number that a call comes from. Nobody guesses with it, so nothing is counted.
+    pub(super) fn judged_number(
+        &self,
+        now: UnixTime,
+        policy: &Policy,
+        subject: SubjectKey,
+        number: &Secret<String>,
+        call: CallId,
+    ) -> Result<Judgement, VaultError> {
+        let factor = FactorId::Number;
+        let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
+        let locked = self.store.throttle(subject)?.locked(now);
+        let row = self.store.subject(subject)?;
+        let profile = self.profile(row.as_ref().unwrap_or(&self.stand_in.row))?;
+        let on_file = Secret::new(admin::normalised(Identifier::Phone, &profile.phone).into_bytes());
+        let calling = Secret::new(admin::normalised(Identifier::Phone, number.expose()));
+        let judging = Judging {
+            data: &on_file,
+            response: &calling,
+            subject,
+            tenant: TENANT,
+            pepper: &self.codes,
+            salt: random()?,
+            now,
+            policy: used,
+            last_step: None,
+        };
+        let judged = factor.judge(&judging)?;
+        let right = judged.right && row.is_some() && !locked && !profile.declined.contains(&factor);
+        let verdict = if right { Verdict::Accept } else { Verdict::Reject };
+        let kind = AuditKind::Verified { factor, verdict, locked };
+        let event = AuditEvent { call: Some(call), subject: Some(subject), kind };
+        self.audited(now, Change::Nothing, &[event])?;
+        Ok((verdict, locked, false))
+    }
+}
+
+fn random_code(digits: u8) -> Result<Secret<String>, VaultError> {
+    loop {
+        if let Some(code) = otp::number(random()?, digits) {
+            return Ok(code);
+        }
+    }
+}
