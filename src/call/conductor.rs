@@ -14,7 +14,7 @@ use super::message::Taking;
 use super::press::{Presses, Way};
 use super::record::{Draft, EndCause, Version};
 use super::stream::Stream;
-use crate::flow::run::{self, CallFacts, FlowRun};
+use crate::flow::run::{self, CallFacts, FlowRun, Signals};
 use crate::media;
 use crate::secret::Secret;
 use crate::sip::SessionId;
@@ -91,11 +91,12 @@ impl Call {
     /// A caller at the door: asks for media ports first.
     #[must_use]
     pub fn new(now: Instant, new: NewCall, settings: Arc<CallSettings>, mut entropy: Entropy) -> Self {
-        let NewCall { call, session, path, trunk, from, to, watched, canary, offer } = new;
+        let NewCall { call, session, path, trunk, from, attestation, to, watched, canary, offer } = new;
         let version = Version::of(&settings, canary);
         let draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
         let number = from.as_ref().map(|number| number.expose().clone());
-        let facts = CallFacts { seed: entropy.next_u64(), ..CallFacts::new(call, number, to) };
+        let signals = Signals { attestation, ..Signals::default() };
+        let facts = CallFacts { seed: entropy.next_u64(), signals, ..CallFacts::new(call, number, to) };
         let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
         Self {
             id: call,

@@ -12,7 +12,7 @@ use super::record::{CallRecord, EndCause};
 use crate::audio::Clip;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
-use crate::flow::run::{Answer, Question};
+use crate::flow::run::{Answer, Attestation, Question};
 use crate::media::Packet;
 use crate::routing::{Contact, DeskEvent, DeskRequest};
 use crate::secret::Secret;
@@ -91,6 +91,8 @@ pub struct NewCall {
     pub trunk: Arc<str>,
     /// The caller's number (class personal).
     pub from: Option<Secret<String>>,
+    /// How far the network vouches for that number; `None` when it says nothing that counts.
+    pub attestation: Option<Attestation>,
     /// The number that was dialled.
     pub to: String,
     /// Whether the caller is told what happens in the call.

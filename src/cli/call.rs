@@ -54,6 +54,10 @@ pub(crate) struct Arguments {
     /// Speak this codec only: `pcmu` or `pcma`.
     #[arg(long, value_name = "CODEC")]
     codec: Option<String>,
+    /// Say, as a carrier does that verified the number: this level of attestation, `A`, `B` or `C`. It counts on
+    /// trunks with `verstat: true` only.
+    #[arg(long, value_name = "LEVEL", value_parser = ["A", "B", "C"])]
+    attestation: Option<String>,
     /// Send no RTCP.
     #[arg(long)]
     no_rtcp: bool,
@@ -115,7 +119,9 @@ fn call(arguments: Arguments) -> Result<Outcome, String> {
         rtp_ports: arguments.rtp_ports,
         rtcp: !arguments.no_rtcp,
         wants_trace: true,
+        headers: Vec::new(),
     };
+    let config = arguments.attestation.as_deref().into_iter().fold(config, PhoneConfig::vouched);
     let mut phone = Phone::new(config).map_err(|error| error.to_string())?;
     let quiet = arguments.json;
     let plan = Plan {

@@ -91,6 +91,10 @@ pub struct TrunkConfig {
     /// Whether a test caller may be told what happens in its call: prompts, outcomes, levels; never a value.
     #[serde(default)]
     pub trace: bool,
+    /// Whether its word counts on how a caller's number was verified (STIR/SHAKEN): `verstat` beside the asserted
+    /// identity, and the level in `Attestation-Info` or `P-Attestation-Indicator`.
+    #[serde(default)]
+    pub verstat: bool,
 }
 
 /// Where agents' phones may be.

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use thiserror::Error;
 
 use super::application::{self, ApplicationError, ApplicationSource, Loaded};
-use super::config::{Config, ConfigError};
+use super::config::{Config, ConfigError, TrunkConfig};
 use super::control::{self, Claim, Control, ControlError};
 use super::edge::{self, Edge, EdgeError, Listeners, Readers};
 use super::gate::Gate;
@@ -254,7 +254,8 @@ impl Parts<'_> {
                 },
                 lineup: lineup.clone(),
                 trunks: self.access.trunks.clone(),
-                traced: self.traced(),
+                traced: self.trunks_that(|trunk| trunk.trace),
+                attesting: self.trunks_that(|trunk| trunk.verstat),
                 limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
             };
             let outside = ShardOutside {
@@ -341,9 +342,9 @@ impl Parts<'_> {
         config
     }
 
-    fn traced(&self) -> HashSet<Arc<str>> {
-        let traced = self.config.trunks.iter().filter(|trunk| trunk.trace);
-        traced.map(|trunk| Arc::from(trunk.name.as_str())).collect()
+    fn trunks_that(&self, are: impl Fn(&TrunkConfig) -> bool) -> HashSet<Arc<str>> {
+        let trunks = self.config.trunks.iter().filter(|trunk| are(trunk));
+        trunks.map(|trunk| Arc::from(trunk.name.as_str())).collect()
     }
 }
 

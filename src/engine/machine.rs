@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::counters::Counters;
+use super::invite::{TRACE_PACKAGE, attestation, caller_number, dialled, wants_trace};
 use super::io::{Input, Output};
 use super::limits::Limits;
 use super::lineup::{Lineup, Served};
@@ -28,6 +29,8 @@ pub struct EngineConfig {
     pub trunks: AccessList,
     /// The trunks whose callers may ask to be told what happens in their call.
     pub traced: HashSet<Arc<str>>,
+    /// The trunks whose word on how a caller's number was verified counts.
+    pub attesting: HashSet<Arc<str>>,
     /// How many.
     pub limits: Limits,
 }
@@ -39,6 +42,7 @@ pub struct Engine {
     begun: [u64; 2],
     trunks: AccessList,
     traced: HashSet<Arc<str>>,
+    attesting: HashSet<Arc<str>>,
     limits: Limits,
     entropy: Entropy,
     now: Option<Instant>,
@@ -82,6 +86,7 @@ impl Engine {
             begun: [0; 2],
             trunks: config.trunks,
             traced: config.traced,
+            attesting: config.attesting,
             limits: config.limits,
             entropy,
             now: None,
@@ -383,6 +388,7 @@ impl Engine {
             trunk: Arc::clone(&trunk),
             from: caller_number(&invite).map(Secret::new),
             to: dialled(&invite),
+            attestation: attestation(&invite).filter(|_| self.attesting.contains(&trunk)),
             watched: self.traced.contains(&trunk) && wants_trace(&invite),
             canary,
             offer: invite.offer,
@@ -404,32 +410,3 @@ impl Engine {
         }
     }
 }
-
-/// The INFO package (RFC 6086) that tells a test caller what happens in its call.
-pub const TRACE_PACKAGE: &str = "countersign-trace";
-
-fn wants_trace(invite: &Incoming) -> bool {
-    invite
-        .headers
-        .text("Recv-Info")
-        .is_some_and(|packages| packages.split(',').any(|package| package.trim() == TRACE_PACKAGE))
-}
-
-/// The caller's number. The trunk is one of ours, so its asserted identity counts before the From that the
-/// caller's phone wrote (RFC 3325 §9); an anonymous caller has none (RFC 3323 §4.1).
-fn caller_number(invite: &Incoming) -> Option<String> {
-    let asserted = invite.headers.asserted_identities().unwrap_or_default();
-    let identity = asserted.first().unwrap_or(&invite.from);
-    let user = identity.uri.user_without_params()?;
-    let hidden = user.is_empty() || user.eq_ignore_ascii_case("anonymous");
-    (!hidden && user.chars().nth(MAX_USER).is_none()).then_some(user)
-}
-
-/// The number that was dialled, as the record keeps it.
-fn dialled(invite: &Incoming) -> String {
-    let user = invite.request_uri.user_without_params().unwrap_or_default();
-    user.chars().filter(|c| !c.is_control()).take(MAX_USER).collect()
-}
-
-/// Characters of a number or name at most: a header may have 64 kB, and each call keeps a record.
-const MAX_USER: usize = 128;

@@ -5,6 +5,7 @@
 //! themselves: a packet touches its own call and no other.
 
 mod counters;
+mod invite;
 mod io;
 mod limits;
 mod lineup;
@@ -12,8 +13,9 @@ mod machine;
 mod timers;
 
 pub use counters::Counters;
+pub use invite::TRACE_PACKAGE;
 pub use io::{Input, Output};
 pub use limits::{Limits, Refusal};
 pub use lineup::{Canary, Lineup, Served};
-pub use machine::{Active, Engine, EngineConfig, TRACE_PACKAGE};
+pub use machine::{Active, Engine, EngineConfig};
 pub use timers::Timers;

@@ -127,7 +127,7 @@ impl Phone {
     pub fn dial(&mut self, uri: &str) -> Result<SessionId, PhoneError> {
         let (target, remote) = dialable(uri).ok_or_else(|| PhoneError::NotDialable(uri.to_owned()))?;
         let local = self.local_media()?;
-        let mut headers = Vec::new();
+        let mut headers = self.config.headers.clone();
         if self.config.wants_trace {
             headers.push(("Recv-Info".to_owned(), TRACE_PACKAGE.to_owned()));
         }

@@ -90,8 +90,6 @@ impl Rehearsal {
             "a state of the world is given that no deployment can be put into"
         } else if acts().any(|act| matches!(act.verb, Verb::Says { .. })) {
             "nothing listens to words in a real call of this version"
-        } else if test.calls.iter().any(|call| call.attestation.is_some()) {
-            "what the network says of a number is given"
         } else if calendars && test.calls.iter().any(|call| call.after >= LONG) {
             "opening hours of a running deployment do not follow `advance`"
         } else if let Some(unreal) = tested.unreal {

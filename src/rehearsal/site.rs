@@ -20,7 +20,7 @@ use crate::driver::serve::{self, Deployment, ServeSettings};
 use crate::driver::services::{ServiceSource, ServicesFrom};
 use crate::driver::vault::{NewSubject, Profile};
 use crate::flow::document::Application;
-use crate::flow::run::{Lookup, LookupReply};
+use crate::flow::run::{Attestation, Lookup, LookupReply};
 use crate::phone::PhoneConfig;
 use crate::scenario::document::{CallScript, Expect, Fixture, Person, Seer, Test, TestFile};
 use crate::scenario::{Leaks, Problem, Services};
@@ -142,6 +142,7 @@ impl Site {
     pub(super) fn play(&self, call: &CallScript, after: &[Expect]) -> Result<Played, String> {
         let user = call.from.as_deref().unwrap_or("anonymous");
         let config = PhoneConfig::loopback(user, self.rtp.clone());
+        let config = call.attestation.map(Attestation::name).into_iter().fold(config, PhoneConfig::vouched);
         LiveCall::make(self, config, call)?.play(call, after)
     }
 
@@ -188,7 +189,7 @@ fn settings_file(data: &Path, app: &Application, fixture: &Fixture, agent: &str)
     let transfers: serde_json::Map<String, serde_json::Value> =
         targets.map(|name| (name, agent.into())).collect();
     let settings = serde_json::json!({
-        "trunks": [{"name": "rehearsal", "addresses": ["127.0.0.1"], "trace": true}],
+        "trunks": [{"name": "rehearsal", "addresses": ["127.0.0.1"], "trace": true, "verstat": true}],
         "queues": queues,
         "agents": [],
         "transfers": transfers,

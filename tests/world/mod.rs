@@ -117,6 +117,7 @@ impl World {
             lineup: Arc::new(settings).into(),
             trunks: trunks(),
             traced: std::collections::HashSet::new(),
+            attesting: std::collections::HashSet::new(),
             limits,
         };
         let engine = Engine::new(config, seed.fork());

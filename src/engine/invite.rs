@@ -1,0 +1,128 @@
+//! What an INVITE says of the call it begins: the caller's number, what was dialled, how far the network
+//! vouches for the number.
+
+use crate::flow::run::Attestation;
+use crate::sip::{Incoming, Uri};
+
+/// The INFO package (RFC 6086) that tells a test caller what happens in its call.
+pub const TRACE_PACKAGE: &str = "countersign-trace";
+
+/// Characters of a number or name at most: a header may have 64 kB, and each call keeps a record.
+const MAX_USER: usize = 128;
+
+/// Where a carrier that verified a PASSporT writes the level it found: 3GPP TS 24.229 §7.2.18, and what
+/// ATIS-1000074 networks wrote before it.
+const ATTESTATION_HEADERS: [&str; 2] = ["Attestation-Info", "P-Attestation-Indicator"];
+
+pub(super) fn wants_trace(invite: &Incoming) -> bool {
+    invite
+        .headers
+        .text("Recv-Info")
+        .is_some_and(|packages| packages.split(',').any(|package| package.trim() == TRACE_PACKAGE))
+}
+
+/// The caller's number; an anonymous caller has none (RFC 3323 §4.1).
+pub(super) fn caller_number(invite: &Incoming) -> Option<String> {
+    let user = identity(invite).user_without_params()?;
+    let hidden = user.is_empty() || user.eq_ignore_ascii_case("anonymous");
+    (!hidden && user.chars().nth(MAX_USER).is_none()).then_some(user)
+}
+
+/// How far the network vouches for the number: what a carrier says that verified it for us. The trunk must be
+/// one whose word on this counts. `verstat` stands beside the number it speaks of (3GPP TS 24.229 §7.2A.20);
+/// without a passed one, the level says nothing.
+pub(super) fn attestation(invite: &Incoming) -> Option<Attestation> {
+    let passed =
+        verstat(identity(invite)).is_some_and(|found| found.eq_ignore_ascii_case("TN-Validation-Passed"));
+    let said =
+        ATTESTATION_HEADERS.into_iter().find_map(|name| invite.headers.text(name)).filter(|_| passed)?;
+    match said.trim() {
+        "A" => Some(Attestation::A),
+        "B" => Some(Attestation::B),
+        "C" => Some(Attestation::C),
+        _ => None,
+    }
+}
+
+/// The number that was dialled, as the record keeps it.
+pub(super) fn dialled(invite: &Incoming) -> String {
+    let user = invite.request_uri.user_without_params().unwrap_or_default();
+    user.chars().filter(|c| !c.is_control()).take(MAX_USER).collect()
+}
+
+/// The trunk is one of ours, so its asserted identity counts before the From that the caller's phone wrote
+/// (RFC 3325 §9).
+fn identity(invite: &Incoming) -> Uri {
+    let asserted = invite.headers.asserted_identities().unwrap_or_default();
+    asserted.into_iter().next().map_or_else(|| invite.from.uri.clone(), |first| first.uri)
+}
+
+/// A parameter of the number: behind the user of a SIP URI, as in a `tel:` one (RFC 3261 §19.1.6).
+fn verstat(identity: Uri) -> Option<String> {
+    let number = match identity {
+        Uri::Sip(_) => identity.user()?,
+        Uri::Other { rest, .. } => rest,
+    };
+    let mut params = number.split(';').skip(1);
+    params.find_map(|param| {
+        param
+            .split_once('=')
+            .filter(|(name, _)| name.eq_ignore_ascii_case("verstat"))
+            .map(|(_, value)| value.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::{HeaderName, Headers, NameAddr};
+
+    fn invite(from: &str, headers: &[(&str, &str)]) -> Incoming {
+        let addr = |uri: &str| NameAddr::new(Uri::parse(uri.as_bytes()).expect("a URI"));
+        let mut all = Headers::new();
+        for (name, value) in headers {
+            all.push(HeaderName::new(name), value.as_bytes().to_vec());
+        }
+        Incoming {
+            request_uri: addr("sip:bank@192.0.2.1").uri,
+            from: addr(from),
+            to: addr("sip:bank@192.0.2.1"),
+            call_id: "a".into(),
+            headers: all,
+            offer: None,
+        }
+    }
+
+    #[test]
+    fn a_level_counts_beside_a_number_that_passed_only() {
+        let passed = "<sip:+441632960001;verstat=TN-Validation-Passed@carrier.example;user=phone>";
+        let failed = "<sip:+441632960001;verstat=TN-Validation-Failed@carrier.example;user=phone>";
+        let tel = "<tel:+441632960001;verstat=TN-Validation-Passed>";
+        let bare = "<sip:+441632960001@carrier.example>";
+        let level = "Attestation-Info";
+        for (identity, header, value, expected) in [
+            (passed, level, "A", Some(Attestation::A)),
+            (passed, "P-Attestation-Indicator", "B", Some(Attestation::B)),
+            (tel, level, "C", Some(Attestation::C)),
+            (failed, level, "A", None),
+            (bare, level, "A", None),
+            (passed, level, "AA", None),
+            (passed, level, "", None),
+            (passed, "X-Attestation", "A", None),
+        ] {
+            let invite =
+                invite("sip:someone@caller.example", &[("P-Asserted-Identity", identity), (header, value)]);
+            assert_eq!(attestation(&invite), expected, "{identity} {header}: {value}");
+            assert_eq!(caller_number(&invite).as_deref(), Some("+441632960001"));
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_from_says_nothing_of_another_identity() {
+        let verified = "sip:+441632960001;verstat=TN-Validation-Passed@carrier.example";
+        let level = ("Attestation-Info", "A");
+        assert_eq!(attestation(&invite(verified, &[level])), Some(Attestation::A));
+        let other = ("P-Asserted-Identity", "<sip:+441632960002@carrier.example>");
+        assert_eq!(attestation(&invite(verified, &[level, other])), None);
+    }
+}
