@@ -74,19 +74,21 @@ pub enum MessageError {
 
 /// The first bytes of a file.
 const MAGIC: &[u8; 8] = b"CSMSG\x00\x01\n";
-const FOLDER: &str = "messages";
 const WHOLE: &str = "message";
 const PART: &str = "part";
 /// A head is shorter, whatever it says.
 const LONGEST_HEAD: usize = 8 * 1024;
 
 impl Messages {
+    /// The folder's name in the data folder.
+    pub const FOLDER: &str = "messages";
+
     /// The messages of a data folder, which is made when there is none.
     ///
     /// # Errors
     /// When the folder can't be made or read.
     pub fn open(data: &Path, keys: &Keys) -> Result<Self, MessageError> {
-        let folder = data.join(FOLDER);
+        let folder = data.join(Self::FOLDER);
         let failed = |source| MessageError::Io { path: folder.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
         Ok(Self { key: keys.derive("messages"), folder })

@@ -47,14 +47,13 @@ impl Rehearsal {
             Report::of(&name, &suite.application, &suite.sounds, &suite.files, choice, os::now());
         let tests = suite.files.iter().flat_map(|file| file.tests.iter().map(move |test| (file, test)));
         let chosen = tests.filter(|(file, test)| choice.takes(&file.path, &test.name));
-        let calendars = !suite.application.calendars.is_empty();
         let mut waiting = VecDeque::new();
         for (at, (file, test)) in chosen.enumerate() {
             let Some(tested) = report.tests.get_mut(at) else { continue };
             if !tested.problems.is_empty() {
                 continue;
             }
-            tested.skipped = self.cannot(test, tested, calendars);
+            tested.skipped = self.cannot(test, tested);
             if tested.skipped.is_none() {
                 waiting.push_back((at, file, test));
             }
@@ -79,7 +78,7 @@ impl Rehearsal {
     }
 
     /// Why a test can't be played as real calls.
-    fn cannot(&self, test: &Test, tested: &Tested, calendars: bool) -> Option<String> {
+    fn cannot(&self, test: &Test, tested: &Tested) -> Option<String> {
         let acts = || test.calls.iter().flat_map(|call| &call.script);
         let fixtures = || test.runs.iter().map(|run| &run.fixture);
         let why = if test.calls.iter().any(|call| call.line.is_some()) {
@@ -90,8 +89,6 @@ impl Rehearsal {
             "a state of the world is given that no deployment can be put into"
         } else if acts().any(|act| matches!(act.verb, Verb::Says { .. })) {
             "nothing listens to words in a real call of this version"
-        } else if calendars && test.calls.iter().any(|call| call.after >= LONG) {
-            "opening hours of a running deployment do not follow `advance`"
         } else if let Some(unreal) = tested.unreal {
             unreal
         } else if tested.longest > self.longest {
@@ -106,12 +103,9 @@ impl Rehearsal {
     }
 }
 
-/// A jump of the calendar that may open or close something.
-const LONG: Duration = Duration::from_secs(10 * 60);
-
 /// Whether a deployment can be put into a state of the world.
 fn possible(fact: &str, state: &str) -> bool {
-    matches!((fact, state), ("queue", _) | ("message", "saved" | "empty") | ("notify", "failed"))
+    matches!((fact, state), ("queue", _) | ("message", _) | ("notify", "failed"))
 }
 
 /// What went otherwise than written, how many calls were made, how long they took.
@@ -121,14 +115,14 @@ fn rehearse(folder: &Path, app: &Application, file: &TestFile, test: &Test, work
     let (mut calls, mut time) = (0, Duration::ZERO);
     let mut heard = Vec::new();
     for run in &test.runs {
-        let site = match Site::open(folder, app, file, &run.fixture, worker) {
+        let mut site = match Site::open(folder, app, file, &run.fixture, worker) {
             Ok(site) => site,
             Err(why) => return (vec![could_not(test, &why)], calls, time),
         };
         let mut prompts = Vec::new();
         for (at, call) in test.calls.iter().enumerate() {
-            if at > 0 {
-                site.advance(call.after);
+            if let Err(why) = site.advance(call.after) {
+                return (vec![could_not(test, &why)], calls, time);
             }
             let after = if at + 1 == test.calls.len() { test.after.as_slice() } else { &[] };
             let begun = os::now();

@@ -15,6 +15,7 @@ use crate::auth::FactorId;
 use crate::auth::factor::totp::Parameters;
 use crate::driver::application::ApplicationSource;
 use crate::driver::config::Config;
+use crate::driver::messages::Messages;
 use crate::driver::os;
 use crate::driver::serve::{self, Deployment, ServeSettings};
 use crate::driver::services::{ServiceSource, ServicesFrom};
@@ -30,6 +31,7 @@ use crate::sip::timers::TimerConfig;
 /// A deployment to be called.
 pub(super) struct Site {
     deployment: Option<Deployment>,
+    settings: ServeSettings,
     folder: Scratch,
     pub(super) people: Vec<Enrolled>,
     pub(super) services: Arc<Answering>,
@@ -81,6 +83,9 @@ const PORTS_EACH: u16 = 120;
 /// People whose fixture gives them no account or number get one that nobody else has.
 const SPARE_ACCOUNT: u32 = 90_000_000;
 
+/// A jump of the calendar that may open or close something.
+const ANOTHER_HOUR: Duration = Duration::from_secs(10 * 60);
+
 static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
 impl Site {
@@ -114,14 +119,19 @@ impl Site {
         };
         let deployment = serve::start_at(&settings, Some(file.clock)).map_err(|why| why.to_string())?;
         let people = enrol(&deployment, &fixture.people)?;
+        let message = fixture.facts.get("message").map_or("saved", String::as_str);
+        if message == "failed" {
+            no_messages(&settings.data).map_err(|why| why.to_string())?;
+        }
         Ok(Self {
             deployment: Some(deployment),
+            settings,
             folder: scratch,
             people,
             services,
             agent,
             leaks: RefCell::new(Leaks::new(&file.never_leaks)),
-            speaks: fixture.facts.get("message").is_none_or(|state| state == "saved"),
+            speaks: message != "empty",
             used: RefCell::default(),
             rtp: phones,
         })
@@ -131,11 +141,20 @@ impl Site {
         self.deployment.as_ref()
     }
 
-    /// The calendar between two calls.
-    pub(super) fn advance(&self, by: Duration) {
-        if let Some(deployment) = &self.deployment {
+    /// The calendar between two calls. Opening hours belong to a deployment's start, so one that is to see
+    /// another hour begins anew, over the same data.
+    pub(super) fn advance(&mut self, by: Duration) -> Result<(), String> {
+        let Some(deployment) = self.deployment.take() else { return Ok(()) };
+        if by < ANOTHER_HOUR {
             deployment.vault.calendar().advance(by);
+            self.deployment = Some(deployment);
+            return Ok(());
         }
+        let then = deployment.vault.calendar().now().plus(by);
+        deployment.stop();
+        let again = serve::start_at(&self.settings, Some(then)).map_err(|why| why.to_string())?;
+        self.deployment = Some(again);
+        Ok(())
     }
 
     /// Makes a call.
@@ -177,6 +196,13 @@ impl Drop for Site {
             deployment.stop();
         }
     }
+}
+
+/// No message can be kept: where their folder was there is a file.
+fn no_messages(data: &Path) -> std::io::Result<()> {
+    let folder = data.join(Messages::FOLDER);
+    fs::remove_dir_all(&folder)?;
+    fs::write(folder, "")
 }
 
 /// Calls come from this machine and are traced; queues are those of the application; targets are the agent.
