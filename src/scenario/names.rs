@@ -1,10 +1,12 @@
 //! The names of an application that a flow test may use.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::auth::FactorId;
 use crate::flow::document::{Application, Arm, Class, FlowId, Prompt, Step, StepKind};
 use crate::flow::expr::Type;
+use crate::flow::run::exit::UNTOLD;
 
 /// Everything in an application that has a name.
 pub(super) struct Names {
@@ -131,7 +133,12 @@ fn with_arms<'a>(app: &Application, block: &str, label: String, step: &'a Step, 
 pub(super) fn ways_on<'a>(app: &Application, step: &'a StepKind) -> Vec<(String, &'a Arm)> {
     let arms = step.arms();
     let StepKind::Run(run) = step else {
-        return arms.into_iter().map(|(name, arm)| (name.into_owned(), arm)).collect();
+        let untold = matches!(step, StepKind::Menu(menu) if menu.personal);
+        let told = |name: Cow<'_, str>| match untold && name.starts_with("key ") {
+            true => UNTOLD.to_owned(),
+            false => name.into_owned(),
+        };
+        return arms.into_iter().map(|(name, arm)| (told(name), arm)).collect();
     };
     let outcomes = app.flow(run.flow).map(|flow| flow.outcomes.clone()).unwrap_or_default();
     outcomes.iter().map(ToString::to_string).zip(arms.into_iter().map(|(_, arm)| arm)).collect()

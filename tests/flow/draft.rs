@@ -206,6 +206,7 @@ pub(crate) fn menu() -> Menu {
     Menu {
         prompt: prompt("main_menu"),
         into: Some(TOPIC),
+        personal: false,
         options: vec![option('1', "balance"), option('2', "card")],
         input: input(),
         chosen: arm("chosen"),

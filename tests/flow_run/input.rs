@@ -3,6 +3,7 @@
 use countersign::flow::document::Goto;
 use countersign::flow::document::*;
 use countersign::flow::expr::{Expr, Field};
+use countersign::flow::run::TraceEvent;
 
 use crate::flow::draft::*;
 use crate::flow::{Scene, World};
@@ -162,6 +163,20 @@ fn every_outcome_of_menu_and_confirm_is_reached() {
         }
         assert_eq!(scene.settle().prompts(), heard, "{name}\n{}", scene.script());
     }
+}
+
+#[test]
+fn what_is_chosen_into_a_personal_variable_is_told_to_nobody() {
+    let told = |personal: bool, key: &str| {
+        let mut scene = scene(vec![StepKind::Menu(Menu { personal, ..menu() })]);
+        scene.wait(1_500).press(key).settle();
+        let told = |event: &&TraceEvent| matches!(event, TraceEvent::Asks { .. } | TraceEvent::Outcome { .. });
+        scene.traces.iter().filter(told).map(|event| format!("{event:?}\n")).collect::<String>()
+    };
+    let (first, second) = (told(true, "1"), told(true, "2"));
+    assert_eq!(first, second);
+    assert!(first.contains("a key") && !first.contains("balance"), "{first}");
+    assert_ne!(told(false, "1"), told(false, "2"), "of another menu it is told");
 }
 
 #[test]

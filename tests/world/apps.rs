@@ -142,6 +142,7 @@ fn menu(options: &[(char, u32)]) -> StepKind {
     StepKind::Menu(Menu {
         prompt: prompt("menu"),
         into: None,
+        personal: false,
         options,
         input: input(),
         chosen: Arm::Continue,

@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use self::course::{Asked, Course};
 use super::assurance::Proof;
 use super::{
-    Answer, AssuranceLevel, FactorId, LevelName, Meeting, Policy, Prepared, Question, Refused, SubjectRef,
-    Verdict,
+    Answer, AssuranceLevel, FactorId, LevelName, Meeting, Policy, Prepared, Question, Refused, SubjectKey,
+    SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::{AskId, CallId};
@@ -39,6 +39,8 @@ pub struct AuthSession {
     /// The calling number, where the network vouches for it in full.
     vouched: Option<Secret<String>>,
     proved: Vec<(FactorId, Instant)>,
+    /// What callers set themselves in this call.
+    changed: Vec<(SubjectKey, FactorId)>,
     failures: u32,
     state: State,
     asked: u64,
@@ -99,6 +101,7 @@ impl AuthSession {
             subject: None,
             vouched: None,
             proved: Vec::new(),
+            changed: Vec::new(),
             failures: 0,
             state: State::Idle,
             asked: 0,
@@ -126,6 +129,19 @@ impl AuthSession {
         }
         self.subject = Some(subject);
         self.abandon();
+    }
+
+    /// The caller has set this factor of theirs in this call. It shows no more than what allowed them to: until the
+    /// next call it proves nothing, or one factor would make itself a second one.
+    pub fn changed(&mut self, factor: FactorId) {
+        if let Some(subject) = &self.subject {
+            self.changed.push((subject.key(), factor));
+        }
+    }
+
+    fn was_changed(&self, factor: FactorId) -> bool {
+        let subject = self.subject.as_ref().map(SubjectRef::key);
+        self.changed.iter().any(|(whose, changed)| Some(*whose) == subject && *changed == factor)
     }
 
     /// Takes one input. Inputs that do not fit the state (late keys, stale answers) change nothing.
@@ -258,7 +274,8 @@ impl AuthSession {
     fn answered(&mut self, now: Instant, ask: AskId, answer: Answer) {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Enrolled { ask: expected, course } if expected == ask => match answer {
-                Answer::Enrolled(Ok(enrolled)) => {
+                Answer::Enrolled(Ok(mut enrolled)) => {
+                    enrolled.retain(|factor| course.one_factor() || !self.was_changed(*factor));
                     let course = course.among(&enrolled, &self.policy, self.vouched.is_some());
                     self.go_on(now, course, None);
                 }
@@ -331,7 +348,9 @@ impl AuthSession {
             // A vault that accepts a locked subject, or what is too old, contradicts itself: do not lift.
             Verdict::Accept if !locked && !expired => {
                 self.proved.retain(|(proved, _)| *proved != factor);
-                self.proved.push((factor, now));
+                if !self.was_changed(factor) {
+                    self.proved.push((factor, now));
+                }
                 if course.one_factor() || course.reached(&self.policy, &self.proofs(now)) {
                     self.finish(Outcome::Reached);
                 } else {

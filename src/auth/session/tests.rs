@@ -71,6 +71,32 @@ fn a_strong_level_takes_both_kinds_and_ages() {
 }
 
 #[test]
+fn a_factor_that_the_caller_set_in_this_call_proves_nothing_in_it() {
+    let mut desk = Desk::new();
+    let ask = desk.begin_by("basic", Choose::StrongestFirst);
+    desk.enrolled(ask, FactorId::ALL);
+    assert!(is_done(&desk.judged(Verdict::Accept), Outcome::Reached));
+    desk.session.changed(FactorId::Pin);
+    let ask = desk.begin(STRONG);
+    let ends = desk.enrolled(ask, &[FactorId::Pin, FactorId::Totp]);
+    assert!(is_done(&ends, Outcome::NotEnrolled), "{ends:?}");
+    // Asked for by itself it is right, and still no proof.
+    let ask = desk.give(Input::Verify { factor: FactorId::Pin });
+    desk.enrolled(ask, FactorId::ALL);
+    assert!(is_done(&desk.judged(Verdict::Accept), Outcome::Reached));
+    assert_eq!(desk.session.level(desk.now).to_string(), "basic");
+    // Claiming somebody else meanwhile does not make it one.
+    desk.session.claimed(SubjectRef::new(SubjectKey([2; 16]), "C1002"));
+    desk.session.claimed(SubjectRef::new(SubjectKey([1; 16]), "C1001"));
+    let ask = desk.begin(STRONG);
+    let ends = desk.enrolled(ask, &[FactorId::Pin]);
+    assert!(is_done(&ends, Outcome::NotEnrolled), "{ends:?}");
+    desk.session.claimed(SubjectRef::new(SubjectKey([2; 16]), "C1002"));
+    let ask = desk.begin("basic");
+    assert!(matches!(desk.enrolled(ask, &[FactorId::Pin]), Output::Challenge(_)), "it is another one's");
+}
+
+#[test]
 fn three_wrong_responses_end_every_attempt_of_the_call() {
     let mut desk = Desk::new();
     let ask = desk.begin(STRONG);

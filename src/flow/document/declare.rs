@@ -145,7 +145,7 @@ impl<'n> Shared<'n> {
                 );
                 continue;
             }
-            let (ty, class) = variable(about, findings).unwrap_or((Type::Text, Class::Public));
+            let (ty, class) = variable(about, findings).unwrap_or((Type::Text, Class::Personal));
             out.push((name.clone(), self.slot(&format!("{prefix}{name}"), ty, class)));
         }
         out
@@ -288,8 +288,8 @@ fn variable(node: &Node, findings: &mut Findings) -> Option<(Type, Class)> {
         ("card", Class::Card),
     ];
     let class = match about.get("class") {
-        Some(node) => fields::choice(node, "class", &classes, findings)?,
-        None => Class::Public,
+        Some(node) => Some(fields::choice(node, "class", &classes, findings)?),
+        None => None,
     };
     let ty = about.need("type", "a variable", findings)?;
     let of = about.get("of");
@@ -316,5 +316,15 @@ fn variable(node: &Node, findings: &mut Findings) -> Option<(Type, Class)> {
         }
         _ => Type::Text,
     };
+    let class = class.unwrap_or_else(|| unsaid(&ty));
     Some((ty, class))
+}
+
+/// The class of a variable of which none is said: what has few values is a fact of the flow, what may be
+/// anything may be a caller's own.
+const fn unsaid(ty: &Type) -> Class {
+    match ty {
+        Type::Flag | Type::Enum(_) | Type::Level | Type::Language => Class::Public,
+        _ => Class::Personal,
+    }
 }

@@ -21,6 +21,9 @@ pub(crate) enum Exit {
     Lacking,
 }
 
+/// The arm of a menu whose choice is the caller's own, whichever it is.
+pub(crate) const UNTOLD: &str = "a key";
+
 impl Exit {
     /// Its name in a trace; `None` for what is no outcome there.
     pub(crate) const fn name(self) -> Option<&'static str> {
@@ -37,6 +40,7 @@ impl Exit {
         let at = |at: usize| step.arms().into_iter().nth(at).map(|(name, _)| name);
         match (self, step) {
             (Self::Outcome(name), _) => name.into(),
+            (Self::Chosen(_), StepKind::Menu(menu)) if menu.personal => UNTOLD.into(),
             (Self::Chosen(option), _) => at(option).unwrap_or_default(),
             (Self::Case(case), _) => at(case).unwrap_or_default(),
             (Self::Otherwise, _) => "otherwise".into(),

@@ -111,6 +111,11 @@ impl FlowRun {
         self.follow_auth(now);
     }
 
+    /// The caller has set a factor of theirs.
+    pub(crate) fn factor_changed(&mut self, factor: FactorId) {
+        self.auth.changed(factor);
+    }
+
     /// Permission for what a level protects, by what the last `require` said of its age; `None` when it is
     /// not held. The checks before a call let no path come here without the level; but it may have grown too
     /// old since, and the machine does not rely on the checks.

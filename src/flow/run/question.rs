@@ -60,7 +60,8 @@ fn yes_no(answers: &YesNo, [yes, no]: [&str; 2]) -> Vec<Choice> {
 
 /// What an option is called: its value, else the block it leads to, else its keys.
 fn named(app: &Application, step: &Menu, option: &MenuOption) -> String {
-    match (&option.value, option.arm.as_ref().unwrap_or(&step.chosen)) {
+    let value = option.value.as_ref().filter(|_| !step.personal);
+    match (value, option.arm.as_ref().unwrap_or(&step.chosen)) {
         (Some(Literal::Text(text)), _) => text.to_string(),
         (Some(Literal::Number(number)), _) => number.to_string(),
         (Some(Literal::Flag(flag)), _) => flag.to_string(),

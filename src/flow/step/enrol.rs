@@ -156,7 +156,7 @@ impl Node for Enrol {
         let question = auth::Question::Enrol { grant, factor, secret: typed, replace };
         run.set_secure(false);
         let ask = run.ask(Question::Auth(question));
-        run.wait(Box::new(Kept { ask, deadline: now + VAULT_TIME }));
+        run.wait(Box::new(Kept { ask, factor: self.factor, deadline: now + VAULT_TIME }));
     }
 
     fn gave_up(&self, run: &mut FlowRun, now: Instant) {
@@ -187,6 +187,7 @@ impl Enrol {
 /// The vault was asked to keep it.
 struct Kept {
     ask: AskId,
+    factor: FactorId,
     deadline: Instant,
 }
 
@@ -202,7 +203,10 @@ impl Waiting for Kept {
             _ => return run.wait(self),
         };
         match answer {
-            auth::Answer::Enrolment(Enrolment::Done) => run.take(now, Exit::Outcome("done")),
+            auth::Answer::Enrolment(Enrolment::Done) => {
+                run.factor_changed(self.factor);
+                run.take(now, Exit::Outcome("done"));
+            }
             auth::Answer::Enrolment(Enrolment::Refused) => run.enrol_again(now),
             auth::Answer::Enrolment(Enrolment::Exists) => run.take(now, Exit::Outcome("exists")),
             auth::Answer::Enrolment(Enrolment::Locked) => run.take(now, Exit::Outcome("locked")),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::document::fields::{self, Fields};
-use crate::flow::document::{Arm, Input, MenuOption, Prompt, VarId, Words, scalar};
+use crate::flow::document::{Arm, Class, Input, MenuOption, Prompt, VarId, Words, scalar};
 use crate::flow::run::FlowRun;
 use crate::flow::run::exit::Exit;
 use crate::units::Digit;
@@ -42,6 +42,8 @@ pub struct Menu {
     pub prompt: Prompt,
     /// Where the value of the choice goes.
     pub into: Option<VarId>,
+    /// What is chosen is the caller's own: no record says it.
+    pub personal: bool,
     /// The choices.
     pub options: Vec<MenuOption>,
     /// Timers and ladders.
@@ -135,7 +137,9 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     if matches!(into, Some(None)) || !complete || options.is_empty() {
         return None;
     }
-    Some(StepKind::Menu(Menu { prompt: prompt?, into: var, options, input, chosen, give_up }))
+    let class = var.and_then(|var| step.build.shared.var(var)).map_or(Class::Public, |var| var.class);
+    let personal = class > Class::Public;
+    Some(StepKind::Menu(Menu { prompt: prompt?, into: var, personal, options, input, chosen, give_up }))
 }
 
 fn option<'n>(
