@@ -55,6 +55,10 @@ enum Command {
     Callbacks(cli::callbacks::Arguments),
     /// List, play and delete the messages that callers left.
     Messages(cli::messages::Arguments),
+    /// Show who sends codes and notices, try one out, tell what became of letters.
+    Senders(cli::senders::Arguments),
+    /// Show the letters of a development sender.
+    Codes(cli::codes::Arguments),
     /// Give an agent's phone its password.
     Agent(cli::agent::Arguments),
     /// Print the public key that agents' tokens are signed with.
@@ -95,6 +99,8 @@ fn main() -> ExitCode {
         Some(Command::Audit(arguments)) => cli::audit::run(arguments),
         Some(Command::Callbacks(arguments)) => cli::callbacks::run(&arguments),
         Some(Command::Messages(arguments)) => cli::messages::run(arguments),
+        Some(Command::Senders(arguments)) => cli::senders::run(arguments),
+        Some(Command::Codes(arguments)) => cli::codes::run(&arguments),
         Some(Command::Agent(arguments)) => cli::agent::run(arguments),
         Some(Command::Keys(arguments)) => cli::keys::run(arguments),
     }

@@ -10,6 +10,8 @@ use countersign::auth::factor::otp::Sends;
 use countersign::auth::throttle::{Admission, Throttle};
 use countersign::auth::{FactorId, Lockout, SubjectKey};
 use countersign::driver::audit_log::{AuditError, Head};
+use countersign::driver::sender::{Channel, LetterId, LettersConfig, PerHourAndDay, Purpose, Scope, Status};
+use countersign::driver::store::letters::{LetterRow, Move, Taken};
 use countersign::driver::store::memory::MemoryStore;
 use countersign::driver::store::sqlite::SqliteStore;
 use countersign::driver::store::{
@@ -50,6 +52,71 @@ contract! {
     the_newest_code_that_was_sent_counts_once_and_in_its_time,
     a_sent_code_used_64_times_at_once_is_right_once,
     a_page_approves_once_and_in_its_time,
+    letters_are_counted_and_what_became_of_them_is_kept,
+    a_letter_at_the_end_of_a_budgets_time_makes_room,
+}
+
+fn letter(number: u8, at: i64) -> LetterRow {
+    LetterRow {
+        id: LetterId([number; 16]),
+        at: UnixTime(at),
+        channel: Channel::Sms,
+        purpose: Purpose::Notice,
+        subject: SubjectKey([1; 16]),
+        address: [2; 32],
+        same: None,
+        status: Status::Queued,
+        changed: UnixTime(at),
+        sender: None,
+        reference: None,
+        reason: None,
+    }
+}
+
+fn letters_are_counted_and_what_became_of_them_is_kept(store: &dyn Store) {
+    let budgets =
+        LettersConfig { address: PerHourAndDay { hour: 3, day: 9 }, ..LettersConfig::default() }.budgets();
+    let now = NOON.0;
+    let same = |number, at| LetterRow { same: Some([9; 32]), ..letter(number, at) };
+    let take = |row: &LetterRow| store.take_letter(row, &budgets).expect("counts");
+    assert_eq!(take(&same(1, now)), Taken::New);
+    assert_eq!(take(&same(2, now + 59_999)), Taken::Again(LetterId([1; 16])));
+    assert_eq!(take(&same(2, now + 60_000)), Taken::New);
+    let ghost = LetterRow { status: Status::Pretended, ..letter(3, now + 60_000) };
+    assert_eq!(take(&ghost), Taken::New);
+    assert_eq!(take(&letter(4, now + 60_000)), Taken::Spent(Scope::Address));
+    let by = |status, reference| Move {
+        at: UnixTime(now + 70_000),
+        status,
+        sender: Some("one"),
+        reference,
+        reason: None,
+    };
+    let [one, two] = [LetterId([1; 16]), LetterId([2; 16])];
+    assert!(store.move_letter(one, &by(Status::Accepted, Some("m-1"))).expect("moves"));
+    assert_eq!(store.letter_called("one", "m-1").expect("finds"), Some(one));
+    assert_eq!(store.letter_called("two", "m-1").expect("finds"), None);
+    assert!(store.move_letter(one, &by(Status::Delivered, None)).expect("moves"));
+    assert!(!store.move_letter(one, &by(Status::Failed, None)).expect("stays"));
+    assert_eq!(store.abandon_letters(UnixTime(now + 80_000)).expect("tells"), 1);
+    let rows = store.letters(9).expect("rows");
+    let kept: Vec<_> = rows.iter().map(|row| (row.id, row.status, row.reference.as_deref())).collect();
+    assert_eq!(kept, [(two, Status::Failed, None), (one, Status::Delivered, Some("m-1"))]);
+    store.forget_letters(SubjectKey([1; 16])).expect("forgets");
+    assert!(store.letters(9).expect("rows").is_empty());
+}
+
+fn a_letter_at_the_end_of_a_budgets_time_makes_room(store: &dyn Store) {
+    let config = LettersConfig { address: PerHourAndDay { hour: 1, day: 2 }, ..LettersConfig::default() };
+    let (budgets, now, hour) = (config.budgets(), NOON.0, 3_600_000);
+    let take = |number, at| store.take_letter(&letter(number, at), &budgets).expect("counts");
+    assert_eq!(take(1, now), Taken::New);
+    assert_eq!(take(2, now + hour - 1), Taken::Spent(Scope::Address));
+    assert_eq!(take(2, now + hour), Taken::New);
+    assert_eq!(take(3, now + 2 * hour), Taken::Spent(Scope::Address));
+    // A clock that was put back gives no budget back.
+    assert_eq!(take(3, now - 5 * hour), Taken::Spent(Scope::Address));
+    assert_eq!(take(3, now + 24 * hour), Taken::New);
 }
 
 fn row(number: u8, account: u8) -> SubjectRow {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::secrets::SecretConfig;
+use super::sender::{self, LettersConfig, SenderConfig};
 use super::speech::SpeechConfig;
 use super::web::WebConfig;
 
@@ -69,6 +70,12 @@ pub struct Config {
     /// Who speaks what nobody recorded, in the order in which they are asked.
     #[serde(default)]
     pub speech: Vec<SpeechConfig>,
+    /// Who sends codes, notices and links; of each channel, in the order in which they are tried.
+    #[serde(default)]
+    pub senders: Vec<SenderConfig>,
+    /// How many letters may be sent, and to where.
+    #[serde(default)]
+    pub letters: LettersConfig,
     /// Where the secrets are that applications name.
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretConfig>,
@@ -213,6 +220,7 @@ impl Config {
         }
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
         config.web.check().map_err(|error| invalid(error.to_string()))?;
+        sender::check(&config.senders, &config.letters).map_err(|error| invalid(error.to_string()))?;
         let mut names: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()) {
@@ -265,7 +273,20 @@ transfers: {}
 #   - command: [espeak-ng, -v, "{voice}", --stdout]     # text by standard input, or as the argument "{text}"
 #     voices: {en-GB: en-gb, es-ES: es}
 
-# Where the secrets are that services.yaml names (`secret:crm/token`): a file that only this user may read, an
+# Who sends codes and notices to the addresses on file: see docs/senders.md. `development` prints them here in
+# place of sending them, and is refused when anything listens beyond this machine.
+senders: []
+#  - {name: mail, smtp: {server: mail.example.com, from: no-reply@example.com, user: ivr, password: mail/password}}
+#  - {name: printed, development: {}}
+
+# How many letters may be sent, and the beginnings of the telephone numbers that they may go to.
+letters:
+  countries: []         # such as ["+44"]; every other number is refused
+  address: {hour: 5, day: 10}
+  subject: {day: 15}
+  engine: {hour: 500, day: 5000}
+
+# Where the secrets are that services.yaml and senders name (`secret:crm/token`): a file that only this user may read, an
 # environment variable, or a credential of systemd.
 secrets: {}
 #  crm/token: {file: /etc/countersign/crm-token}

@@ -12,6 +12,7 @@ pub mod house;
 pub mod import;
 pub mod keys;
 pub mod messages;
+pub mod notices;
 pub mod os;
 pub mod outside;
 pub mod ports;

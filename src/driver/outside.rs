@@ -1,5 +1,5 @@
-//! What a shard can't do itself: sends SIP through the edge, asks the vault's pool and the services, talks
-//! to the house, keeps records.
+//! What a shard can't do itself: sends SIP through the edge, asks the vault's pool and the services, has
+//! messages sent, talks to the house, keeps records.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::edge::Edge;
 use super::house;
 use super::messages::Keeper;
+use super::notices::Notices;
 use super::records::Record;
 use super::services::ServicePool;
 use super::shard::{Mail, Mailbox, Outside};
@@ -35,6 +36,8 @@ pub struct ShardOutside {
     pub services: Arc<ServicePool>,
     /// Messages that callers leave.
     pub messages: Keeper,
+    /// What `notify` steps send.
+    pub notices: Notices,
     /// The switchboard.
     pub house: SyncSender<house::Mail>,
     /// Where answers go.
@@ -67,8 +70,10 @@ impl Outside for ShardOutside {
                 let reply = Box::new(move |kept| reply(Answer::Message(kept)));
                 self.messages.submit(call, message, reply);
             }
-            // There are no senders yet.
-            Question::Notify(_) => reply(Answer::Notified(false)),
+            Question::Notify(notice) => {
+                let reply = Box::new(move |sent| reply(Answer::Notified(sent)));
+                self.notices.submit(call, notice, reply);
+            }
             Question::Lookup(lookup) => {
                 let reply = Box::new(move |answer| reply(Answer::Lookup(answer)));
                 self.services.submit(Arc::clone(&version.application), lookup, reply);

@@ -22,10 +22,12 @@ use super::gate::Gate;
 use super::house::{self, House};
 use super::keys::{Keys, KeysError};
 use super::messages::{Keeper, MessageError, Messages};
+use super::notices::Notices;
 use super::os;
 use super::outside::ShardOutside;
 use super::records;
 use super::secrets::{SecretError, Secrets};
+use super::sender::{PostError, PostOffice};
 use super::services::spool::{Patience, Spool, Spooler};
 use super::services::{PoolSize, ServicePool, ServicesFrom};
 use super::shard::{self, Mail, Mailbox, ShardSettings};
@@ -93,6 +95,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The senders.
+    #[error("senders: {0}")]
+    Post(#[from] PostError),
     /// The SIP address.
     #[error(transparent)]
     Edge(#[from] EdgeError),
@@ -134,6 +139,8 @@ pub struct Deployment {
     house_thread: JoinHandle<()>,
     records_thread: JoinHandle<()>,
     messages_thread: JoinHandle<()>,
+    notices_thread: JoinHandle<()>,
+    post: Option<Arc<PostOffice>>,
     /// Sends orders that services did not take, until the end.
     _spooler: Option<Spooler>,
 }
@@ -164,6 +171,8 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let door = Door::bind(&settings.data, &config.web)?;
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
+    let listening = door.as_ref().map(|door| door.address).into_iter().chain([listeners.local]);
+    let post = PostOffice::of(&vault, &config, &secrets, listening)?;
     let messages = Arc::new(Messages::open(&settings.data, &keys)?);
     vault.set_policy(Arc::clone(&loaded.application.policy));
     if let Some(clock) = clock {
@@ -179,7 +188,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     };
     // Fewer descriptors than calls need would show as refused calls, later.
     os::raise_descriptor_limit();
-    let parts = Parts { settings, config, access, loaded, vault, site, messages };
+    let parts = Parts { settings, config, access, loaded, vault, site, messages, post };
     parts.start_threads(listeners, door, claim)
 }
 
@@ -209,6 +218,7 @@ struct Parts<'a> {
     vault: Arc<Vault>,
     site: Site,
     messages: Arc<Messages>,
+    post: Option<Arc<PostOffice>>,
 }
 
 impl Parts<'_> {
@@ -235,6 +245,8 @@ impl Parts<'_> {
             records::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
         let (messages, messages_thread) =
             Keeper::start(Arc::clone(&self.messages)).map_err(|source| system("threads", source))?;
+        let (notices, notices_thread) =
+            Notices::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
         let (house_sender, house_mail) = house::mailbox();
         let prepared: Vec<_> = (0..shards)
             .map(|_| shard::prepare())
@@ -264,6 +276,7 @@ impl Parts<'_> {
                 pool: Arc::clone(&pool),
                 records: records.clone(),
                 messages: messages.clone(),
+                notices: notices.clone(),
                 services: Arc::clone(&services),
                 house: house_sender.clone(),
                 mailbox: mailboxes.get(number).cloned(),
@@ -317,6 +330,8 @@ impl Parts<'_> {
             house_thread,
             records_thread,
             messages_thread,
+            notices_thread,
+            post: self.post,
             _spooler: spooler,
         })
     }
@@ -416,6 +431,12 @@ impl Deployment {
         self.versions.apply(Change::Reload(from))
     }
 
+    /// Who sends letters, when the settings have senders.
+    #[must_use]
+    pub const fn post_office(&self) -> Option<&Arc<PostOffice>> {
+        self.post.as_ref()
+    }
+
     /// Takes no new calls from now on; those that run go on.
     pub fn drain(&self) {
         self.versions.drain(None);
@@ -446,5 +467,9 @@ impl Deployment {
         // The shards held the senders: what they recorded last is being written now.
         let _ = self.records_thread.join();
         let _ = self.messages_thread.join();
+        let _ = self.notices_thread.join();
+        if let Some(post) = self.post {
+            post.close();
+        }
     }
 }

@@ -17,6 +17,7 @@ use super::config::{Config, ConfigError};
 use super::house;
 use super::os;
 use super::secrets::{SecretError, Secrets};
+use super::sender::Shown;
 use super::shard::{Mail, Mailbox};
 use super::site::{Site, UnknownName, check_names};
 use super::speech::Speech;
@@ -375,6 +376,12 @@ impl Versions {
         told.recv_timeout(ANSWER).ok()
     }
 
+    /// The letters that a development sender was given; `None` where letters are really sent.
+    #[must_use]
+    pub fn shown_letters(&self) -> Option<Vec<Shown>> {
+        self.links.vault.courier()?.shown()
+    }
+
     /// The data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {
@@ -435,6 +442,8 @@ fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = St
         ("trunks", config.trunks != before.trunks),
         ("phones", config.phones != before.phones),
         ("web", config.web != before.web),
+        ("senders", config.senders != before.senders),
+        ("letters", config.letters != before.letters),
         ("limits.calls", config.limits.calls != before.limits.calls),
     ];
     let told = |(what, _): (&str, bool)| format!("`{what}` of {} changed: restart to apply it", Config::FILE);

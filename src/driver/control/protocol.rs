@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::driver::sender::Shown;
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -23,6 +25,8 @@ pub enum Request {
     Promote,
     /// End the trial.
     Back,
+    /// The letters that a development sender was given.
+    Codes,
     /// Take no new calls, and end when those that run have ended or the time is over.
     Drain {
         /// The time, in seconds.
@@ -39,6 +43,11 @@ pub enum Reply {
     Status(Box<Status>),
     /// The change is made: every shard serves it.
     Applied(Box<AppliedChange>),
+    /// To [`Request::Codes`].
+    Codes {
+        /// The letters, the newest last.
+        letters: Vec<Shown>,
+    },
     /// No new calls are taken from now on.
     Draining {
         /// Calls that run.

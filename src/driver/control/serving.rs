@@ -140,6 +140,15 @@ fn reply(mut stream: UnixStream, reply: &Reply) -> io::Result<()> {
 fn answer(versions: &Versions, request: Request) -> Reply {
     let change = match request {
         Request::Status => return Reply::Status(Box::new(status(versions))),
+        Request::Codes => {
+            return match versions.shown_letters() {
+                Some(letters) => Reply::Codes { letters },
+                None => refused(
+                    versions,
+                    "codes are really sent here, and shown to nobody\n  help: only the sender `development` shows them",
+                ),
+            };
+        }
         Request::Drain { within_s } => {
             versions.drain(within_s.map(Duration::from_secs));
             return Reply::Draining { calls: versions.calls() };

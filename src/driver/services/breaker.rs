@@ -8,7 +8,7 @@ use crate::flow::document::Breaker;
 
 /// The state of one service.
 #[derive(Debug, Default)]
-pub(super) struct Fuse(Mutex<State>);
+pub(in crate::driver) struct Fuse(Mutex<State>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
@@ -28,7 +28,7 @@ impl Fuse {
     }
 
     /// Whether it may be asked now. After the pause one call may try; the others wait for how it goes.
-    pub(super) fn admits(&self, settings: Breaker, now: Instant) -> bool {
+    pub(in crate::driver) fn admits(&self, settings: Breaker, now: Instant) -> bool {
         let mut state = self.state();
         let Some(open) = state.open else { return true };
         let pause_over = now.saturating_duration_since(open) >= settings.open_for;
@@ -46,7 +46,7 @@ impl Fuse {
     }
 
     /// Notes how a call went; says whether the service is left alone from now on.
-    pub(super) fn note(&self, settings: Breaker, now: Instant, healthy: bool) -> bool {
+    pub(in crate::driver) fn note(&self, settings: Breaker, now: Instant, healthy: bool) -> bool {
         let mut state = self.state();
         if healthy {
             *state = State::default();

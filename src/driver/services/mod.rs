@@ -18,6 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub(super) use breaker::Fuse;
 pub use pool::{PoolSize, Reply, ServicePool};
 pub use real::RealServices;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::requests::{RequestId, RequestRow, forgotten};
+use super::letters::LetterRow;
 use super::{
     Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
 };
@@ -15,7 +16,10 @@ use crate::units::UnixTime;
 
 /// The store.
 #[derive(Default)]
-pub struct MemoryStore(Mutex<Tables>);
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+    pub(super) letters: Mutex<Vec<LetterRow>>,
+}
 
 /// Something remembered, sealed, and until when.
 type Kept = (Vec<u8>, UnixTime);
@@ -38,7 +42,7 @@ struct Tables {
 impl MemoryStore {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // Tables are replaced as a whole, so a panic elsewhere leaves none half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,6 +4,7 @@
 //! A store sees sealed values and keyed hashes only. Every change that the audit log must tell of goes
 //! through [`Store::audited`], which commits the change and the log's new head together.
 
+pub mod letters;
 pub mod memory;
 pub mod requests;
 pub mod sqlite;
@@ -13,8 +14,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use self::letters::LetterStore;
 pub use self::requests::{RequestId, RequestRow};
-
 use super::audit_log::{AuditError, Head};
 use crate::auth::throttle::{Admission, Throttle};
 use crate::auth::{FactorId, Lockout, SubjectKey};
@@ -224,7 +225,7 @@ pub enum StoreError {
 }
 
 /// The trait. Every method is one transaction.
-pub trait Store: Send + Sync {
+pub trait Store: LetterStore + Send + Sync {
     /// A small value by name.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
+use super::letters::LETTERS;
 
 /// Makes the tables that lack.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
@@ -14,7 +15,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA });
     }
     for (schema, tables) in (1..)
-        .zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS, super::requests::TABLE])
+        .zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS, super::requests::TABLE, LETTERS])
         .filter(|(schema, _)| *schema > version)
     {
         transaction.execute_batch(tables)?;
@@ -23,7 +24,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     Ok(transaction.commit()?)
 }
 
-const SCHEMA: i64 = 5;
+const SCHEMA: i64 = 6;
 
 /// What schema 1 has.
 pub(super) const TABLES: &str = "

@@ -187,6 +187,7 @@ impl Vault {
         let row = self.required(id)?;
         let number = Secret::new(self.profile(&row)?.phone.clone());
         self.forget(&Whose::Subject(row.key), &number)?;
+        self.store.forget_letters(row.key)?;
         let event = AuditEvent { call: None, subject: Some(row.key), kind: AuditKind::SubjectErased };
         self.audited(now, Change::Erase(row.key), &[event])?;
         Ok(self.store.scrub()?)

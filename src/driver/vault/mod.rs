@@ -41,6 +41,7 @@ use crate::units::{CallId, UnixTime};
 pub use admin::{ImportError, NewSubject, Profile, Shown};
 pub use approvals::{Approval, Approved};
 pub use records::{FirstOrder, StoredCall};
+pub use sending::{OnFile, Writing};
 
 /// The vault of a deployment.
 pub struct Vault {

@@ -7,6 +7,7 @@ pub mod speak;
 pub mod template;
 mod text;
 mod vocabulary;
+mod written;
 
 use crate::flow::ClipKey;
 use crate::flow::document::{Format, LanguageId, Piece, Prompt};
@@ -15,6 +16,7 @@ use crate::flow::run::values::Value;
 
 pub use plural::{Category, categories, category};
 pub use vocabulary::vocabulary;
+pub use written::written;
 
 use speak::Speaker;
 

@@ -33,26 +33,31 @@ impl Application {
     /// Recordings that are played one after the other, as one text.
     #[must_use]
     pub fn read(&self, clips: &[ClipKey]) -> String {
-        let mut out = String::new();
-        for clip in clips {
-            let text = match self.texts.get(clip) {
-                Some(known) => known.text.clone(),
-                None if clip.as_str().starts_with("pause/") => ",".to_owned(),
-                None => self.clip_text(clip),
-            };
-            let joined = text.starts_with([',', '.', ';', ':', '!', '?']);
-            if joined && out.is_empty() {
-                continue;
-            }
-            if !out.is_empty() && !joined {
-                out.push(' ');
-            }
-            if text != "," || !out.ends_with([',', '.', ';', ':', '!', '?']) {
-                out.push_str(&text);
-            }
-        }
-        out.trim_end_matches(',').trim().to_owned()
+        let text = |clip: &ClipKey| match self.texts.get(clip) {
+            Some(known) => known.text.clone(),
+            None if clip.as_str().starts_with("pause/") => ",".to_owned(),
+            None => self.clip_text(clip),
+        };
+        join(clips.iter().map(text))
     }
+}
+
+/// Puts texts behind each other: a space between them, none before punctuation, and no punctuation twice.
+pub(super) fn join(texts: impl IntoIterator<Item = String>) -> String {
+    let mut out = String::new();
+    for text in texts {
+        let joined = text.starts_with([',', '.', ';', ':', '!', '?']);
+        if joined && out.is_empty() {
+            continue;
+        }
+        if !out.is_empty() && !joined {
+            out.push(' ');
+        }
+        if text != "," || !out.ends_with([',', '.', ';', ':', '!', '?']) {
+            out.push_str(&text);
+        }
+    }
+    out.trim_end_matches(',').trim().to_owned()
 }
 
 /// A recording that is no speech, or whose words nobody wrote down.

@@ -6,9 +6,9 @@ use std::time::Instant;
 use crate::auth::{AuthSession, LevelName};
 use crate::flow::ClipKey;
 use crate::flow::document::risk::Assessment;
-use crate::flow::document::{Application, LanguageId, LevelRef, Passed, Prompt};
+use crate::flow::document::{Application, Language, LanguageId, LevelRef, Passed, Prompt};
 use crate::flow::expr::{CompareOp, Expr, Field, Order};
-use crate::flow::prompt::render;
+use crate::flow::prompt::{render, written};
 
 use super::facts::CallFacts;
 use super::io::Pass;
@@ -60,6 +60,15 @@ impl Scope<'_> {
     pub(crate) fn render(&self, prompt: &Prompt) -> Vec<ClipKey> {
         let tag = self.app.language(self.language).unwrap_or_default();
         render(prompt, self.language, tag, |expr| self.value(expr))
+    }
+
+    /// A prompt as text to be read, in every language of the application.
+    pub(crate) fn written(&self, prompt: &Prompt) -> Vec<(String, String)> {
+        let in_language = |(at, language): (u8, &Language)| {
+            let text = written(self.app, prompt, LanguageId(at), &language.tag, |expr| self.value(expr));
+            (language.tag.clone(), text)
+        };
+        (0_u8..).zip(&self.app.languages).map(in_language).collect()
     }
 
     /// The level that a step names; `None` when an expression gives none.

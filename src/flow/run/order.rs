@@ -1,5 +1,6 @@
 //! Orders and questions of single steps: what `recording`, `notify` and `take_message` ask of the world.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -37,8 +38,8 @@ impl RecordingOrder {
     }
 }
 
-/// A message to the address on file of a subject.
-#[derive(Clone, Debug)]
+/// A message to the address on file of a subject. Its text may be personal: `Debug` leaves it out.
+#[derive(Clone)]
 pub struct Notify {
     /// To whom.
     pub subject: SubjectRef,
@@ -48,6 +49,30 @@ pub struct Notify {
     pub template: String,
     /// The language that the call is in.
     pub language: String,
+    /// Its text in each language of the application.
+    pub texts: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, by, template, language, texts: _ } = self;
+        let mut shown = f.debug_struct("Notify");
+        shown.field("subject", subject).field("by", by).field("template", template);
+        shown.field("language", language).finish_non_exhaustive()
+    }
+}
+
+impl Notify {
+    /// Its text for whom the language on file is `wanted`: in that language, in another of the same tongue, or in
+    /// the language of the call.
+    #[must_use]
+    pub fn text(&self, wanted: &str) -> Option<(&str, &str)> {
+        let tongue = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+        let exact = self.texts.iter().find(|(tag, _)| tag.eq_ignore_ascii_case(wanted));
+        let near = || self.texts.iter().find(|(tag, _)| !wanted.is_empty() && tongue(tag) == tongue(wanted));
+        let call = || self.texts.iter().find(|(tag, _)| *tag == self.language);
+        exact.or_else(near).or_else(call).map(|(tag, text)| (tag.as_str(), text.as_str()))
+    }
 }
 
 /// An order to listen to the caller and to keep what they say.

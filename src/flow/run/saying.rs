@@ -94,6 +94,11 @@ impl FlowRun {
         clips
     }
 
+    /// A prompt as text to be read, in every language.
+    pub(crate) fn written(&self, now: Instant, prompt: &Prompt) -> Vec<(String, String)> {
+        self.scope(now).written(prompt)
+    }
+
     pub(crate) fn start_playing(&mut self, clips: Vec<ClipKey>, repeat: bool) -> PlayId {
         let id = PlayId(self.next());
         self.playing = Some(id);

@@ -11,10 +11,10 @@ use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "notify",
-    summary: "Sends a message to whom the caller claims to be, at the address on file and never at one that the caller gave. Its text is a prompt of the catalogues. This version has no senders: in a call it ends with `failed`.",
+    summary: "Sends a message to whom the caller claims to be, at the address on file and never at one that the caller gave. Its text is a prompt of the catalogues, in the language on file. `sent` is as soon as a sender of countersign.yaml has it in hand; without a sender for that way, or when its budgets are spent, it ends with `failed`.",
     argument: Shape::Choice(&["customer"]),
     fields: &[
-        FieldSpec::optional("by", Shape::Choice(&["sms", "email", "push"]), "which way; what is on file when left out"),
+        FieldSpec::optional("by", Shape::Choice(&["sms", "email", "push"]), "which way; the first that has a sender and an address on file when left out"),
         FieldSpec::required("template", Shape::Prompt, "the prompt that is its text"),
     ],
     outcomes: &["sent", "failed"],
@@ -56,7 +56,8 @@ impl Node for Notify {
         };
         let template = self.template.key.to_string();
         let language = run.language().to_owned();
-        let ask = run.ask(Question::Notify(Message { subject, by: self.by, template, language }));
+        let texts = run.written(now, &self.template);
+        let ask = run.ask(Question::Notify(Message { subject, by: self.by, template, language, texts }));
         run.wait(Box::new(Notifying { ask, until: now + PATIENCE }));
     }
 }
