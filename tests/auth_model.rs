@@ -513,7 +513,7 @@ fn answer(reply: &Reply) -> Answer {
         Reply::Refused(why) => Answer::Enrolled(Err(*why)),
         Reply::Prepared(prepared) => Answer::Prepared(prepared.clone()),
         Reply::Verdict(verdict, locked, expired) => {
-            Answer::Verdict { verdict: *verdict, locked: *locked, expired: *expired }
+            Answer::Verdict { verdict: *verdict, locked: *locked, expired: *expired, left: None }
         }
         Reply::Audited => Answer::Audited(true),
         Reply::Unavailable => Answer::Unavailable,

@@ -83,7 +83,7 @@ impl Customer {
             email: String::new(),
             declined: Vec::new(),
         };
-        let new = NewSubject { profile, pin: Some(Secret::new(text(PIN))) };
+        let new = NewSubject { profile, pin: Some(Secret::new(text(PIN))), pin_hash: None };
         vault.add_subjects(now, &[new]).expect("a customer");
         let (parameters, seed) = vault.enrol_totp(now, "C1001").expect("an authenticator app");
         let code = move |at| parameters.code(&seed, parameters.step_at(at)).expose().clone();

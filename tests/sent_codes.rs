@@ -111,7 +111,7 @@ impl Office {
     ) -> (Verdict, bool, bool) {
         let question = Question::Verify { subject: self.who(account), factor, response: secret(code), call };
         match self.vault.answer(time(at), question) {
-            Answer::Verdict { verdict, locked, expired } => (verdict, locked, expired),
+            Answer::Verdict { verdict, locked, expired, .. } => (verdict, locked, expired),
             other => panic!("{other:?}"),
         }
     }

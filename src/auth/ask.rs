@@ -129,6 +129,8 @@ pub enum Answer {
         locked: bool,
         /// What had been sent was too old for any response to be right.
         expired: bool,
+        /// A recovery code was right: so many are left.
+        left: Option<u8>,
     },
     /// To [`Question::Enrol`].
     Enrolment(Enrolment),

@@ -60,12 +60,22 @@ pub enum AuditKind {
     },
     /// A subject was added or changed.
     SubjectStored,
+    /// What is on file of a subject was changed.
+    ContactChanged {
+        /// What, by name; never the value.
+        what: Vec<String>,
+    },
     /// A subject's key and rows were destroyed.
     SubjectErased,
     /// An admin lifted a subject's lock.
     SubjectUnlocked,
     /// A factor was enrolled, replacing an earlier one of its kind.
     Enrolled {
+        /// Which factor.
+        factor: FactorId,
+    },
+    /// A factor was handed out; it counts from its first right code on.
+    Offered {
         /// Which factor.
         factor: FactorId,
     },

@@ -4,8 +4,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::factor::otp::{self, Resend, Way};
+use super::factor::questions::{self, Questions};
 use super::factor::totp::Algorithm;
-use super::factor::{Meeting, push};
+use super::factor::{Meeting, password, push, recovery};
 use super::{FactorId, LevelName};
 
 /// What counts as proof, and how often one may be wrong.
@@ -44,6 +45,12 @@ pub struct FactorPolicy {
     pub resend: Resend,
     /// What is sent, by language; the engine's own words where there is none.
     pub text: Vec<(String, String)>,
+    /// How many codes of a key fob may have been made and not used before the one that is right.
+    pub look_ahead: u16,
+    /// How far a key fob's counter may have run ahead and be caught up with by two codes in a row.
+    pub resync: u16,
+    /// Which questions there are, and how many are asked.
+    pub questions: Questions,
 }
 
 /// What one level needs.
@@ -112,7 +119,7 @@ impl Default for Policy {
             max_age,
         };
         Self {
-            factors: [FactorId::Pin, FactorId::Totp].iter().map(|f| f.defaults()).collect(),
+            factors: [FactorId::Pin, FactorId::Totp].map(FactorId::defaults).into(),
             levels: vec![level("basic", 1, None), level("strong", 2, Some(Duration::from_secs(15 * 60)))],
             lockout: Lockout::default(),
         }
@@ -147,6 +154,17 @@ pub enum PolicyError {
     /// A TOTP that accepts codes of too long a time.
     #[error("a one-time code may drift by 2 steps of 15 to 60 seconds at most")]
     Drift,
+    /// More questions are asked than there are, or none.
+    #[error("{ask} questions are asked at a time, and there are {all}; at least 1 is asked, and there are {most} at most", most = questions::MOST)]
+    Questions {
+        /// How many are asked.
+        ask: u8,
+        /// How many there are.
+        all: usize,
+    },
+    /// A key fob whose window is too wide, or ends before it begins.
+    #[error("a key fob looks ahead by 50 codes at most, and `resync` is at least that and 1000 at most")]
+    Window,
     /// A level that nothing reaches.
     #[error("no set of the policy's factors reaches level `{level}`")]
     Unreachable {
@@ -205,6 +223,10 @@ impl FactorPolicy {
             life: Duration::from_secs(300),
             resend: Resend::default(),
             text: Vec::new(),
+            // RFC 4226 §7.4 leaves both to the server.
+            look_ahead: 10,
+            resync: 100,
+            questions: Questions::default(),
         }
     }
 
@@ -213,10 +235,13 @@ impl FactorPolicy {
         // A code that is sent or computed has one length: half of one is no response.
         let fits = match factor {
             FactorId::Pin => max <= super::factor::pin::LONGEST,
-            FactorId::Totp | FactorId::OtpSms | FactorId::OtpEmail | FactorId::OtpCall => {
+            FactorId::Password => min >= password::SHORTEST && max <= password::LONGEST,
+            FactorId::Recovery => min == max && (recovery::SHORTEST..=recovery::LONGEST).contains(&max),
+            FactorId::Totp | FactorId::Hotp | FactorId::OtpSms | FactorId::OtpEmail | FactorId::OtpCall => {
                 min == max && (otp::SHORTEST..=otp::LONGEST).contains(&max)
             }
             FactorId::Push => min == push::DIGITS && max == push::DIGITS,
+            FactorId::Questions => max <= questions::LONGEST,
             FactorId::Number | FactorId::Voiceprint => true,
         };
         if min > max || !fits {
@@ -228,6 +253,13 @@ impl FactorPolicy {
         let lives = (Duration::from_secs(30)..=otp::LONGEST_LIFE).contains(&self.life);
         if factor.meeting() == Meeting::Sent && !lives {
             return Some(PolicyError::Life { factor });
+        }
+        let (ask, all) = (self.questions.ask, self.questions.list.len());
+        if factor == FactorId::Questions && (ask == 0 || all < ask.into() || all > questions::MOST) {
+            return Some(PolicyError::Questions { ask, all });
+        }
+        if self.look_ahead > 50 || !(self.look_ahead..=1000).contains(&self.resync) {
+            return Some(PolicyError::Window);
         }
         let step_fits = (15..=60).contains(&self.step.as_secs());
         (factor == FactorId::Totp && (self.drift > 2 || !step_fits)).then_some(PolicyError::Drift)

@@ -86,7 +86,9 @@ impl Throttle {
         self.set_run(factor, 0);
     }
 
-    fn run(&self, factor: FactorId) -> u32 {
+    /// How often the factor failed in a row.
+    #[must_use]
+    pub fn run(&self, factor: FactorId) -> u32 {
         self.consecutive.iter().find(|(f, _)| *f == factor).map_or(0, |(_, run)| *run)
     }
 

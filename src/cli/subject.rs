@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use countersign::auth::FactorId;
 use countersign::driver::import;
 use countersign::driver::os;
-use countersign::driver::vault::{NewSubject, Profile, Shown, Vault};
+use countersign::driver::vault::{ContactChange, NewSubject, OrderedBy, Profile, Shown, Vault};
 use countersign::secret::Secret;
 
 /// Adds, imports, shows and removes the customers that callers may claim to be.
@@ -42,13 +43,39 @@ enum Command {
         #[arg(long, default_value = "data")]
         data: PathBuf,
     },
-    /// Adds all customers of a CSV file (subject,account,phone,name,language and, if you like, pin), or none.
+    /// Adds all customers of a CSV file (subject,account,phone,name,language and, if you like, pin or pin_hash), or none.
     Import {
         /// The file.
         file: PathBuf,
         /// The application whose policy says how long a PIN is; without it, 8 digits.
         #[arg(long)]
         application: Option<PathBuf>,
+        /// The data folder.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+    /// Changes what is on file of a customer. The old number and address are told of a new one. Make sure first that it is the customer who asks.
+    Set {
+        /// The identifier.
+        subject: String,
+        /// The telephone number, with + and the country code.
+        #[arg(long)]
+        phone: Option<String>,
+        /// The mail address; "" for none.
+        #[arg(long)]
+        email: Option<String>,
+        /// The name.
+        #[arg(long)]
+        name: Option<String>,
+        /// The language, such as en-GB.
+        #[arg(long)]
+        language: Option<String>,
+        /// A factor that the customer does not want to be asked for, such as otp_sms; may be repeated.
+        #[arg(long, value_name = "FACTOR")]
+        without: Vec<String>,
+        /// A factor that they may be asked for again.
+        #[arg(long, value_name = "FACTOR")]
+        with: Vec<String>,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -87,6 +114,16 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             add(&data, Profile { id: subject, account, phone, name, language, email, declined })
         }
         Command::Import { file, application, data } => import(&data, &file, application.as_deref()),
+        Command::Set { subject, phone, email, name, language, without, with, data } => {
+            let change = ContactChange {
+                phone: phone.map(Secret::new),
+                email: email.map(Secret::new),
+                name: name.map(Secret::new),
+                language,
+                ..ContactChange::default()
+            };
+            set(&data, &subject, change, &without, &with)
+        }
         Command::Show { subject, data } => show(&data, subject.as_deref()),
         Command::Unlock { subject, data } => unlock(&data, &subject),
         Command::Remove { subject, data } => remove(&data, &subject),
@@ -98,19 +135,14 @@ fn add(data: &Path, profile: Profile) -> Result<(), String> {
     let vault = Vault::open_data(data).map_err(super::text)?;
     let id = profile.id.clone();
     vault
-        .add_subjects(os::unix_now(), &[NewSubject { profile, pin: None }])
+        .add_subjects(os::unix_now(), &[NewSubject { profile, pin: None, pin_hash: None }])
         .map_err(|errors| lines(errors.iter().map(|error| error.error.to_string())))?;
     println!("{id} is added. Give them a factor: countersign enrol pin {id}");
     Ok(())
 }
 
 fn import(data: &Path, file: &Path, application: Option<&Path>) -> Result<(), String> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        format!(
-            "cannot read {}: {error}\n  help: give a CSV file in UTF-8 that this user may read",
-            file.display()
-        )
-    })?;
+    let text = read_list(file)?;
     let named = |line: usize, why: String| format!("{}:{line}: {why}", file.display());
     let rows = import::parse(Secret::new(text).expose())
         .map_err(|errors| lines(errors.iter().map(|error| named(error.line, error.problem.to_string()))))?;
@@ -126,6 +158,16 @@ fn import(data: &Path, file: &Path, application: Option<&Path>) -> Result<(), St
     Ok(())
 }
 
+/// The text of a CSV file.
+pub(super) fn read_list(file: &Path) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|error| {
+        format!(
+            "cannot read {}: {error}\n  help: give a CSV file in UTF-8 that this user may read",
+            file.display()
+        )
+    })
+}
+
 fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
     let vault = super::existing(data)?;
     let now = os::unix_now();
@@ -138,13 +180,60 @@ fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
         }
         None => vault.all_shown(now).map_err(super::text)?,
     };
-    for Shown { id, pseudonym, account, phone, name, language, factors, failures, locked } in found {
-        let factors: Vec<&str> = factors.iter().map(|factor| factor.name()).collect();
+    for Shown {
+        id,
+        pseudonym,
+        account,
+        phone,
+        name,
+        language,
+        factors,
+        declined,
+        offered,
+        recovery_left,
+        failures,
+        locked,
+    } in found
+    {
+        let told = |factor: &FactorId| match recovery_left.filter(|_| *factor == FactorId::Recovery) {
+            Some(left) => format!("{factor} ({left} left)"),
+            None => factor.to_string(),
+        };
+        let refused = declined.iter().map(|factor| format!("not {factor}"));
+        let handed_out = offered.iter().map(|factor| format!("{factor} (waits for its first code)"));
+        let factors: Vec<String> = factors.iter().map(told).chain(handed_out).chain(refused).collect();
         let factors = if factors.is_empty() { "nothing enrolled".into() } else { factors.join(", ") };
         let lock = if locked { ", LOCKED" } else { "" };
         println!(
             "{id}  account {account}  phone {phone}  {name}  {language}  {factors}  {failures} failed{lock}  [{pseudonym}]"
         );
+    }
+    Ok(())
+}
+
+fn set(
+    data: &Path,
+    id: &str,
+    change: ContactChange,
+    without: &[String],
+    with: &[String],
+) -> Result<(), String> {
+    let factors = |names: &[String]| {
+        let known =
+            |name: &String| FactorId::from_name(name).ok_or_else(|| format!("there is no factor `{name}`"));
+        names.iter().map(known).collect::<Result<Vec<_>, _>>()
+    };
+    let change = ContactChange { without: factors(without)?, with: factors(with)?, ..change };
+    let vault = super::existing(data)?;
+    let done =
+        vault.change_contact(os::unix_now(), id, &change, &OrderedBy::Operator).map_err(super::text)?;
+    if done.what.is_empty() {
+        println!("{id}: nothing is another than before");
+    } else {
+        println!("{id} is changed: {}", done.what.join(", "));
+    }
+    if done.told.is_empty() && (done.what.contains(&"phone") || done.what.contains(&"email")) {
+        println!("nobody was told at the old address: write to the customer");
     }
     Ok(())
 }

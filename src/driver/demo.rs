@@ -78,7 +78,7 @@ pub fn create_customers(vault: &Vault, data: &Path, now: UnixTime) -> Result<Cre
     for row in CUSTOMERS {
         let profile = profile(row);
         let pin = Some(vault.random_pin(&profile)?);
-        new.push(NewSubject { profile, pin });
+        new.push(NewSubject { profile, pin, pin_hash: None });
     }
     vault.add_subjects(now, &new).map_err(|errors| {
         let first = errors.into_iter().next().map(|first| first.error);

@@ -11,6 +11,8 @@ use super::site::{Enrolled, Site};
 use crate::audio::Clip;
 use crate::audio::tone::{Tone, render};
 use crate::auth::FactorId;
+use crate::auth::factor::hotp::Fob;
+use crate::auth::factor::password;
 use crate::driver::os;
 use crate::phone::{Phone, PhoneConfig, PhoneEvent};
 use crate::scenario::document::{AgentAct, CallScript, Expect, Keys, Reply, Want};
@@ -200,6 +202,18 @@ impl<'s> LiveCall<'s> {
             FactorId::Pin => {
                 let pin = one.person.factors.iter().find(|(own, _)| *own == factor);
                 pin.map(|(_, pin)| pin.expose().clone())
+            }
+            FactorId::Password => {
+                let password = one.person.factors.iter().find(|(own, _)| *own == factor);
+                password.and_then(|(_, text)| Some(password::keys(text).ok()?.expose().clone()))
+            }
+            FactorId::Recovery => one.codes.borrow_mut().pop().map(|code| code.expose().clone()),
+            FactorId::Hotp => {
+                let (seed, next) = one.fob.as_ref()?;
+                let policy = self.site.deployment()?.vault.policy();
+                let code = Fob::of(policy.factor(factor)?).code(seed, next.get());
+                next.set(next.get().saturating_add(1));
+                Some(code.expose().clone())
             }
             FactorId::Totp => {
                 let (parameters, seed) = one.generator.as_ref()?;

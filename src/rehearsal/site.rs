@@ -1,7 +1,7 @@
 //! One deployment of a rehearsal: a data folder of its own, people enrolled, services that answer from the
 //! fixture, an agent.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,17 +9,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
 use super::agent::Agent;
 use super::call::{LiveCall, Played};
-use crate::auth::FactorId;
 use crate::auth::factor::totp::Parameters;
+use crate::auth::{FactorId, QuestionId};
 use crate::driver::application::ApplicationSource;
 use crate::driver::config::Config;
 use crate::driver::messages::Messages;
 use crate::driver::os;
 use crate::driver::serve::{self, Deployment, ServeSettings};
 use crate::driver::services::{ServiceSource, ServicesFrom};
-use crate::driver::vault::{NewSubject, Profile};
+use crate::driver::vault::{Counts, NewFob, NewSubject, Profile, VaultError};
 use crate::flow::document::Application;
 use crate::flow::run::{Attestation, Lookup, LookupReply};
 use crate::phone::PhoneConfig;
@@ -27,6 +29,7 @@ use crate::scenario::document::{CallScript, Expect, Fixture, Person, Seer, Test,
 use crate::scenario::{Leaks, Problem, Services};
 use crate::secret::Secret;
 use crate::sip::timers::TimerConfig;
+use crate::units::UnixTime;
 
 /// A deployment to be called.
 pub(super) struct Site {
@@ -48,6 +51,10 @@ pub(super) struct Site {
 pub(super) struct Enrolled {
     pub(super) person: Person,
     pub(super) generator: Option<(Parameters, Secret<Vec<u8>>)>,
+    /// A key fob, and the counter of its next code.
+    pub(super) fob: Option<(Secret<Vec<u8>>, Cell<u64>)>,
+    /// Recovery codes that are left.
+    pub(super) codes: RefCell<Vec<Secret<String>>>,
 }
 
 /// The fixture's services, as a deployment asks them.
@@ -245,6 +252,7 @@ fn enrol(deployment: &Deployment, people: &[Person]) -> Result<Vec<Enrolled>, St
                 declined: Vec::new(),
             },
             pin: pin.map(|(_, pin)| pin.clone()),
+            pin_hash: None,
         });
     }
     deployment.vault.add_subjects(now, &subjects).map_err(|errors| {
@@ -253,12 +261,54 @@ fn enrol(deployment: &Deployment, people: &[Person]) -> Result<Vec<Enrolled>, St
     })?;
     let mut out = Vec::new();
     for person in people {
-        let has = person.factors.iter().any(|(factor, _)| *factor == FactorId::Totp);
-        let generator = match has {
-            true => Some(deployment.vault.enrol_totp(now, &person.id).map_err(|why| why.to_string())?),
-            false => None,
-        };
-        out.push(Enrolled { person: person.clone(), generator });
+        let refused = |why: VaultError| why.to_string();
+        let mut one =
+            Enrolled { person: person.clone(), generator: None, fob: None, codes: RefCell::default() };
+        for (factor, proof) in &person.factors {
+            match factor {
+                FactorId::Password => {
+                    deployment.vault.enrol_password(now, &person.id, proof).map_err(refused)?;
+                }
+                FactorId::Totp => {
+                    one.generator = Some(deployment.vault.enrol_totp(now, &person.id).map_err(refused)?);
+                }
+                FactorId::Hotp => one.fob = Some((fob(deployment, now, person, proof)?, Cell::new(0))),
+                FactorId::Questions => {
+                    let answers: Vec<(QuestionId, Secret<String>)> = proof
+                        .expose()
+                        .split(';')
+                        .filter_map(|part| part.split_once('='))
+                        .map(|(id, answer)| {
+                            (QuestionId::from(id.trim()), Secret::new(answer.trim().to_owned()))
+                        })
+                        .collect();
+                    deployment.vault.enrol_questions(now, &person.id, &answers).map_err(refused)?;
+                }
+                FactorId::Recovery => {
+                    let codes = deployment.vault.enrol_recovery(now, &person.id).map_err(refused)?;
+                    one.codes = RefCell::new(codes);
+                }
+                // A PIN came with the subject; the others need nothing that is theirs.
+                _ => {}
+            }
+        }
+        out.push(one);
     }
     Ok(out)
+}
+
+/// Gives somebody a fob with a seed made of what the fixture writes.
+fn fob(
+    deployment: &Deployment,
+    now: UnixTime,
+    person: &Person,
+    written: &Secret<String>,
+) -> Result<Secret<Vec<u8>>, String> {
+    let seed = Secret::new(Sha256::digest(written.expose().as_bytes()).to_vec());
+    let new = NewFob { id: person.id.clone(), seed: seed.clone(), counter: 0 };
+    deployment
+        .vault
+        .enrol_hotp(now, &[new], Counts::AtOnce)
+        .map_err(|errors| format!("no fob: {errors:?}"))?;
+    Ok(seed)
 }

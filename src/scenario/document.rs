@@ -122,6 +122,8 @@ pub struct Person {
     pub language: Option<String>,
     /// What proves that it is them: a PIN, the seed of a generator.
     pub factors: Vec<(FactorId, Secret<String>)>,
+    /// What was handed out to them and counts from its first right code on.
+    pub offered: Vec<(FactorId, Secret<String>)>,
 }
 
 /// What a service says.

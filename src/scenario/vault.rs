@@ -11,12 +11,13 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::auth::ask::Whose;
-use crate::auth::factor::pin;
+use crate::auth::factor::hotp::{Counted, Fob};
 use crate::auth::factor::totp::Parameters;
+use crate::auth::factor::{password, pin, questions};
 use crate::auth::throttle::{Admission, Throttle};
 use crate::auth::{
-    Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Policy, Prepared, Question, Refused,
-    SubjectKey, SubjectRef, Verdict,
+    Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Policy, Prepared, Question, QuestionId,
+    Refused, SubjectKey, SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::UnixTime;
@@ -30,6 +31,8 @@ pub(super) struct Vault {
     throttles: HashMap<SubjectKey, Throttle>,
     /// The last accepted step of each generator.
     used: HashMap<(SubjectKey, FactorId), u64>,
+    /// The counters of fobs whose last code was too far ahead.
+    ahead: HashMap<SubjectKey, u64>,
     /// Small values kept from call to call, by whose they are and their name.
     kept: HashMap<(String, String), String>,
     open: bool,
@@ -48,6 +51,7 @@ impl Vault {
             people: fixture.people.clone(),
             throttles: HashMap::new(),
             used: HashMap::new(),
+            ahead: HashMap::new(),
             kept: HashMap::new(),
             open: fixture.facts.get("vault").is_none_or(|state| state != "unavailable"),
             audited: Vec::new(),
@@ -62,6 +66,9 @@ impl Vault {
         match question {
             Question::Identify { claim } => (LOOK_UP, Answer::Identified(self.identify(&claim))),
             Question::Enrolled { subject } => (LOOK_UP, Answer::Enrolled(self.usable(now, subject.key()))),
+            Question::Prepare { subject, factor: FactorId::Questions, .. } => {
+                (LOOK_UP, Answer::Prepared(self.questions(now, subject.key())))
+            }
             Question::Prepare { .. } => (LOOK_UP, Answer::Prepared(Prepared::Unavailable)),
             Question::Verify { subject, factor, response, .. } => {
                 (JUDGEMENT, self.verify(now, subject.key(), factor, &response))
@@ -115,7 +122,10 @@ impl Vault {
         let limits = &self.policy.lockout;
         let known = self.person(subject).or_else(|| self.people.first());
         let enrolled: Vec<FactorId> = match known {
-            Some(person) => person.factors.iter().map(|(factor, _)| *factor).collect(),
+            Some(person) => {
+                let left = |(_, proof): &&(FactorId, Secret<String>)| codes(proof).next().is_some();
+                person.factors.iter().filter(left).map(|(factor, _)| *factor).collect()
+            }
             None => FactorId::ALL.to_vec(),
         };
         let usable = |f: &FactorId| self.policy.factor(*f).is_some() && !throttle.stopped(*f, limits);
@@ -140,12 +150,61 @@ impl Vault {
         if let (Some(step), true) = (step, may) {
             throttle.succeeded(&before, factor);
             self.used.extend(step.map(|step| ((subject, factor), step)));
+            if factor == FactorId::Recovery {
+                self.strike(subject, response);
+            }
             verdict = Verdict::Accept;
             locked = false;
         }
         self.throttles.insert(subject, throttle);
         self.audited.push(AuditKind::Verified { factor, verdict, locked });
-        Answer::Verdict { verdict, locked, expired: false }
+        let list = self.person(subject).and_then(|person| self.proof(person, FactorId::Recovery));
+        let used = factor == FactorId::Recovery && verdict == Verdict::Accept;
+        let left = list.filter(|_| used).and_then(|list| u8::try_from(codes(list).count()).ok());
+        Answer::Verdict { verdict, locked, expired: false, left }
+    }
+
+    /// The first right code of what was handed out: it counts from now on.
+    fn confirm(
+        &mut self,
+        now: UnixTime,
+        subject: SubjectKey,
+        factor: FactorId,
+        code: &Secret<String>,
+        replace: bool,
+    ) -> Option<Enrolment> {
+        let limits = self.policy.lockout;
+        let person = self.person(subject)?;
+        if !replace && person.factors.iter().any(|(own, _)| *own == factor) {
+            return Some(Enrolment::Exists);
+        }
+        let seed = person.offered.iter().find(|(own, _)| *own == factor).map(|(_, seed)| seed.clone())?;
+        let before = self.throttles.get(&subject).cloned().unwrap_or_default();
+        let mut throttle = before.clone();
+        let may = throttle.reserve(now, factor, &limits) == Admission::Reserved;
+        let locked = throttle.locked(now) || !may;
+        let last = self.used.remove(&(subject, factor));
+        let step = self.judge_by(now, subject, factor, &seed, code).flatten().filter(|_| may);
+        let kept = match step {
+            Some(step) => {
+                throttle.succeeded(&before, factor);
+                self.used.insert((subject, factor), step);
+                let people = self.people.iter_mut();
+                for person in people.filter(|person| key_of("person", &person.id) == subject) {
+                    person.offered.retain(|(own, _)| *own != factor);
+                    person.factors.retain(|(own, _)| *own != factor);
+                    person.factors.push((factor, seed.clone()));
+                }
+                self.audited.push(AuditKind::Enrolled { factor });
+                Enrolment::Done
+            }
+            None => {
+                self.used.extend(last.map(|last| ((subject, factor), last)));
+                if locked { Enrolment::Locked } else { Enrolment::Refused }
+            }
+        };
+        self.throttles.insert(subject, throttle);
+        Some(kept)
     }
 
     /// Keeps a factor, if the policy's rules let it be one.
@@ -157,7 +216,11 @@ impl Vault {
         secret: Secret<String>,
         replace: bool,
     ) -> Option<Enrolment> {
-        let policy = self.policy.factor(factor).filter(|_| factor == FactorId::Pin)?.clone();
+        if matches!(factor, FactorId::Totp | FactorId::Hotp) {
+            return self.confirm(now, subject, factor, &secret, replace);
+        }
+        let chosen = matches!(factor, FactorId::Pin | FactorId::Password);
+        let policy = self.policy.factor(factor).filter(|_| chosen)?.clone();
         let throttle = self.throttles.entry(subject).or_default();
         if throttle.locked(now) {
             return Some(Enrolment::Locked);
@@ -168,7 +231,12 @@ impl Vault {
         }
         let own: Vec<Secret<String>> =
             person.account.iter().chain(&person.phones).map(|number| Secret::new(number.clone())).collect();
-        if pin::check(&secret, &policy, &own.iter().collect::<Vec<_>>()).is_err() {
+        let own: Vec<&Secret<String>> = own.iter().collect();
+        let fits = match factor {
+            FactorId::Password => password::check(&secret, &policy, &own).is_ok(),
+            _ => pin::check(&secret, &policy, &own).is_ok(),
+        };
+        if !fits {
             return Some(Enrolment::Refused);
         }
         person.factors.retain(|(own, _)| *own != factor);
@@ -180,22 +248,101 @@ impl Vault {
 
     /// `Some` when it is right; the step that a code uses up inside.
     fn judge(
-        &self,
+        &mut self,
         now: UnixTime,
         subject: SubjectKey,
         factor: FactorId,
         response: &Secret<String>,
     ) -> Option<Option<u64>> {
-        let proof = self.proof(self.person(subject)?, factor)?;
+        let proof = &self.proof(self.person(subject)?, factor)?.clone();
+        self.judge_by(now, subject, factor, proof, response)
+    }
+
+    /// The same by what is or was handed out to them.
+    fn judge_by(
+        &mut self,
+        now: UnixTime,
+        subject: SubjectKey,
+        factor: FactorId,
+        proof: &Secret<String>,
+        response: &Secret<String>,
+    ) -> Option<Option<u64>> {
+        let policy = &self.policy.factor(factor)?.clone();
+        let last = self.used.get(&(subject, factor)).copied();
         match factor {
             FactorId::Pin => response.matches(proof.expose().as_bytes()).then_some(None),
+            FactorId::Password => response.matches(keys(proof).expose().as_bytes()).then_some(None),
+            FactorId::Questions => {
+                let asked = &policy.questions;
+                let right = |line: &str| {
+                    let (question, keyed) = line.split_once('=').unwrap_or_default();
+                    let own = answers(proof).find(|(id, _)| id.as_str() == question);
+                    let kind =
+                        asked.list.iter().find(|(id, _)| id.as_str() == question).map(|(_, kind)| *kind);
+                    let keys = own.zip(kind).and_then(|((_, answer), kind)| kind.keys(&answer));
+                    keys.is_some_and(|keys| keys.matches(keyed.as_bytes()))
+                };
+                let lines = response.expose().lines();
+                (lines.clone().count() == usize::from(asked.ask) && lines.into_iter().all(right))
+                    .then_some(None)
+            }
+            FactorId::Recovery => codes(proof).any(|code| response.matches(code.as_bytes())).then_some(None),
             FactorId::Totp => {
-                let policy = self.policy.factor(factor)?;
-                let last = self.used.get(&(subject, factor)).copied();
-                let step = Parameters::of(policy).judge(&seed(proof), now, policy.drift, last, response)?;
-                Some(Some(step))
+                Some(Some(Parameters::of(policy).judge(&seed(proof), now, policy.drift, last, response)?))
+            }
+            FactorId::Hotp => {
+                let fob = Fob { ahead: self.ahead.get(&subject).copied(), ..Fob::of(policy) };
+                let counted = fob.judge(&seed(proof), policy, last, response);
+                self.ahead.remove(&subject);
+                match counted {
+                    Counted::Right(counter) => Some(Some(counter)),
+                    Counted::Ahead(counter) => {
+                        self.ahead.insert(subject, counter);
+                        None
+                    }
+                    Counted::Wrong => None,
+                }
             }
             _ => None,
+        }
+    }
+
+    /// Which questions are asked, in the order of the policy.
+    fn questions(&self, now: UnixTime, subject: SubjectKey) -> Prepared {
+        let throttle = self.throttles.get(&subject).cloned().unwrap_or_default();
+        if throttle.locked(now) {
+            return Prepared::Locked;
+        }
+        match self.asked_now(subject, &throttle) {
+            Some(asked) if !asked.is_empty() => Prepared::Questions(asked),
+            _ => Prepared::Exhausted,
+        }
+    }
+
+    fn asked_now(&self, subject: SubjectKey, throttle: &Throttle) -> Option<Vec<QuestionId>> {
+        let policy = &self.policy.factor(FactorId::Questions)?.questions;
+        let known = self.person(subject).or_else(|| self.people.first());
+        let kept = known.and_then(|person| self.proof(person, FactorId::Questions));
+        let answered: Vec<QuestionId> = match kept {
+            Some(kept) => answers(kept).map(|(question, _)| question).collect(),
+            None => policy.list.iter().map(|(question, _)| question.clone()).collect(),
+        };
+        let place = |question: &QuestionId| {
+            let at = policy.list.iter().position(|(id, _)| id == question);
+            let mut draw = [0; 32];
+            draw[0] = at.and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX);
+            draw
+        };
+        Some(questions::chosen(policy, &answered, throttle.run(FactorId::Questions), place))
+    }
+
+    /// A recovery code works once.
+    fn strike(&mut self, subject: SubjectKey, used: &Secret<String>) {
+        let person = self.people.iter_mut().find(|person| key_of("person", &person.id) == subject);
+        let lists = person.into_iter().flat_map(|person| &mut person.factors);
+        for (_, list) in lists.filter(|(factor, _)| *factor == FactorId::Recovery) {
+            let left: Vec<&str> = codes(list).filter(|code| !used.matches(code.as_bytes())).collect();
+            *list = Secret::new(left.join(" "));
         }
     }
 
@@ -206,9 +353,17 @@ impl Vault {
         subject: Option<SubjectKey>,
         factor: FactorId,
     ) -> Option<Secret<String>> {
-        let proof = self.proof(self.person(subject?)?, factor)?;
+        let person = self.person(subject?)?;
+        let proof = person.offered.iter().find(|(own, _)| *own == factor).map(|(_, seed)| seed);
+        let proof = proof.or_else(|| self.proof(person, factor))?;
         match factor {
             FactorId::Pin => Some(proof.clone()),
+            FactorId::Password => Some(keys(proof)),
+            FactorId::Recovery => codes(proof).next().map(|code| Secret::new(code.to_owned())),
+            FactorId::Hotp => {
+                let next = self.used.get(&(subject?, factor)).map_or(0, |last| last.saturating_add(1));
+                Some(Fob::of(self.policy.factor(factor)?).code(&seed(proof), next))
+            }
             FactorId::Totp => {
                 let parameters = Parameters::of(self.policy.factor(factor)?);
                 Some(parameters.code(&seed(proof), parameters.step_at(now)))
@@ -247,6 +402,25 @@ const DIGITS: [char; 10] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
 /// A seed as a test writes it: any text stands for its own bytes.
 fn seed(proof: &Secret<String>) -> Secret<Vec<u8>> {
     Secret::new(proof.expose().clone().into_bytes())
+}
+
+/// A password as a test writes it, as keys.
+fn keys(proof: &Secret<String>) -> Secret<String> {
+    password::keys(proof).unwrap_or_else(|_| proof.clone())
+}
+
+/// Answers as a test writes them: `pet=Rex; birth=1980-03-21`.
+fn answers(proof: &Secret<String>) -> impl Iterator<Item = (QuestionId, Secret<String>)> {
+    let answer = |part: &str| {
+        let (question, answer) = part.split_once('=')?;
+        Some((QuestionId::from(question.trim()), Secret::new(answer.trim().to_owned())))
+    };
+    proof.expose().split(';').filter_map(answer)
+}
+
+/// Recovery codes as a test writes them: with spaces between.
+fn codes(proof: &Secret<String>) -> impl Iterator<Item = &str> {
+    proof.expose().split_whitespace()
 }
 
 fn kept_by(whose: &Whose) -> String {

@@ -268,6 +268,7 @@ pub(crate) fn authenticate(level: &str) -> Authenticate {
         choose: countersign::auth::Choose::Policy,
         choices: vec![],
         challenge: vec![(FactorId::Pin, prompt("pin")), (FactorId::Totp, prompt("code"))],
+        questions: vec![],
         failed: prompt_with("failed", Expr::Field(Field::TriesLeft), Format::Number),
         failed_last: Some(prompt("failed_last")),
         silent: vec![(FactorId::Pin, prompt("pin_silent")), (FactorId::Totp, prompt("pin_silent"))],
@@ -294,6 +295,7 @@ pub(crate) fn verify(factor: FactorId) -> Verify {
     Verify {
         factor,
         challenge: vec![(factor, prompt("factor"))],
+        questions: vec![],
         failed: prompt("failed"),
         failed_last: None,
         silent: vec![],
@@ -308,10 +310,10 @@ pub(crate) fn verify(factor: FactorId) -> Verify {
 }
 
 fn enrolling(factor: FactorId, after: &str, replace: bool, outcomes: [&'static str; 4]) -> Enrol {
-    let said = || NewPin {
-        pin: prompt("new_pin"),
-        again: prompt("again"),
-        differ: prompt("differ"),
+    let said = || Enrolling {
+        why: None,
+        first: prompt("new_pin"),
+        twice: Some(Twice { again: prompt("again"), differ: prompt("differ") }),
         refused: prompt("no_good"),
     };
     let (after, digits) = (LevelName::from(after), (8, 8));

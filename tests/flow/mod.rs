@@ -353,7 +353,7 @@ impl Scene {
                         };
                         let right = response.matches(right.as_bytes());
                         let verdict = if right { world.verdict } else { Verdict::Reject };
-                        auth::Answer::Verdict { verdict, locked: world.locked, expired: false }
+                        auth::Answer::Verdict { verdict, locked: world.locked, expired: false, left: None }
                     }
                     auth::Question::Enrol { .. } => auth::Answer::Enrolment(world.enrolment),
                     auth::Question::Remember { whose, name, value } => {

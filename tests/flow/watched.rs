@@ -122,6 +122,7 @@ impl Watched {
                     verdict: Verdict::Accept,
                     locked: false,
                     expired: false,
+                    left: None,
                 }),
             ) => self.pending.iter().any(|(pending, sort)| pending == ask && *sort == Sort::Verify),
             _ => false,
@@ -267,7 +268,7 @@ impl Watched {
 
 fn reply(sort: Sort, how: u8) -> Answer {
     let subject = SubjectRef::new(SubjectKey([how; 16]), "C77");
-    let verdict = |verdict, locked| auth::Answer::Verdict { verdict, locked, expired: false };
+    let verdict = |verdict, locked| auth::Answer::Verdict { verdict, locked, expired: false, left: None };
     let found = |text: &str| {
         let fields = ["balance", "due", "name"].map(|name| (String::from(name), String::from(text)));
         Answer::Lookup(LookupReply::Found(fields.to_vec()))
@@ -283,7 +284,9 @@ fn reply(sort: Sort, how: u8) -> Answer {
         (Sort::Identify, 4) => Answer::Auth(auth::Answer::Identified(Identified::One(subject))),
         (Sort::Identify, 5) => Answer::Auth(auth::Answer::Identified(Identified::None(subject))),
         (Sort::Identify, _) => Answer::Auth(auth::Answer::Identified(Identified::Many)),
-        (Sort::Enrolled, 0..4) => Answer::Auth(auth::Answer::Enrolled(Ok(FactorId::ALL.to_vec()))),
+        (Sort::Enrolled, 0..4) => {
+            Answer::Auth(auth::Answer::Enrolled(Ok(vec![FactorId::Pin, FactorId::Totp])))
+        }
         (Sort::Enrolled, 4) => Answer::Auth(auth::Answer::Enrolled(Ok(vec![FactorId::Pin]))),
         (Sort::Enrolled, 5) => Answer::Auth(auth::Answer::Enrolled(Ok(vec![]))),
         (Sort::Enrolled, _) => Answer::Auth(auth::Answer::Enrolled(Err(Refused::Locked))),

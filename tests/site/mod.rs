@@ -115,7 +115,7 @@ pub(crate) fn add_customer(vault: &Vault) -> Authenticator {
         declined: Vec::new(),
     };
     let now = os::unix_now();
-    let added = vault.add_subjects(now, &[NewSubject { profile, pin: Some(secret(PIN)) }]);
+    let added = vault.add_subjects(now, &[NewSubject { profile, pin: Some(secret(PIN)), pin_hash: None }]);
     assert!(added.is_ok(), "the customer is added");
     let (parameters, seed) = vault.enrol_totp(now, "C1001").expect("an authenticator app");
     Authenticator { parameters, seed }

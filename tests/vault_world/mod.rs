@@ -67,6 +67,7 @@ pub(crate) fn customer(id: &str, account: &str) -> NewSubject {
             declined: Vec::new(),
         },
         pin: None,
+        pin_hash: None,
     }
 }
 

@@ -223,6 +223,7 @@ fn authenticate() -> StepKind {
         choose: countersign::auth::Choose::Policy,
         choices: vec![],
         challenge: vec![(FactorId::Pin, prompt("pin"))],
+        questions: vec![],
         failed: prompt("not_quite"),
         failed_last: None,
         silent: Vec::new(),

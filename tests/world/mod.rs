@@ -430,7 +430,7 @@ fn answer(question: Question) -> Answer {
         Question::Auth(auth::Question::Verify { response, .. }) => {
             let right = response.expose() == PIN;
             let verdict = if right { auth::Verdict::Accept } else { auth::Verdict::Reject };
-            Answer::Auth(auth::Answer::Verdict { verdict, locked: false, expired: false })
+            Answer::Auth(auth::Answer::Verdict { verdict, locked: false, expired: false, left: None })
         }
         Question::Auth(auth::Question::Enrol { .. }) => {
             Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Done))

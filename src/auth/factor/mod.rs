@@ -1,12 +1,17 @@
 //! Factors: what may prove a claim. A factor is a file here and a line in `factors!`.
 
+pub mod foreign;
+pub mod hotp;
 pub mod number;
 pub mod otp;
 pub mod otp_call;
 pub mod otp_email;
 pub mod otp_sms;
+pub mod password;
 pub mod pin;
 pub mod push;
+pub mod questions;
+pub mod recovery;
 pub mod totp;
 pub mod voiceprint;
 
@@ -62,7 +67,7 @@ pub struct Judging<'a> {
     pub now: UnixTime,
     /// How the factor is used.
     pub policy: &'a FactorPolicy,
-    /// The last accepted step of a one-time code.
+    /// The last accepted step of a one-time code; of recovery codes, how many are used up.
     pub last_step: Option<u64>,
 }
 
@@ -72,7 +77,7 @@ pub struct Judged {
     pub right: bool,
     /// The step it used up; it counts only if the store can move to it.
     pub step: Option<u64>,
-    /// The data as it should be kept from now on, when that changed.
+    /// The data as it should be kept from now on, when that changed; also of a wrong response.
     pub renewed: Option<Secret<Vec<u8>>>,
 }
 
@@ -132,6 +137,10 @@ macro_rules! factors {
 factors! {
     /// A secret number, known.
     Pin = pin,
+    /// A secret word, keyed, known.
+    Password = password,
+    /// Questions that only the subject can answer, known.
+    Questions = questions,
     /// A code sent as a short message, had.
     OtpSms = otp_sms,
     /// A code sent by mail, had.
@@ -142,6 +151,10 @@ factors! {
     Push = push,
     /// An authenticator app's code, had.
     Totp = totp,
+    /// A key fob's code, had.
+    Hotp = hotp,
+    /// A code of a printed list, had.
+    Recovery = recovery,
     /// The number that the call comes from, had.
     Number = number,
     /// The voice, which the caller is.

@@ -8,6 +8,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::foreign::{ForeignHash, Scheme};
 use super::{FactorKind, JudgeError, Judged, Judging, Meeting};
 use crate::auth::{FactorId, FactorPolicy, SubjectKey};
 use crate::secret::Secret;
@@ -93,7 +94,7 @@ pub fn check(pin: &Secret<String>, policy: &FactorPolicy, own: &[&Secret<String>
 }
 
 /// Equal steps between neighbours (also 9 to 0), after doubled digits are taken as one.
-fn in_sequence(pin: &str) -> bool {
+pub(super) fn in_sequence(pin: &str) -> bool {
     let mut digits: Vec<u8> = pin.bytes().map(|b| b - b'0').collect();
     digits.dedup();
     let mut steps: Vec<u8> = digits.windows(2).map(|pair| (pair[1] + 10 - pair[0]) % 10).collect();
@@ -102,7 +103,7 @@ fn in_sequence(pin: &str) -> bool {
 }
 
 /// A block that is said twice or more, or too few different digits.
-fn repeats(pin: &str) -> bool {
+pub(super) fn repeats(pin: &str) -> bool {
     let blocks = (1..=pin.len() / 2).filter(|size| pin.len().is_multiple_of(*size));
     let repeated = blocks.map(|size| pin[..size].repeat(pin.len() / size)).any(|built| built == pin);
     let mut digits: Vec<u8> = pin.bytes().collect();
@@ -135,7 +136,7 @@ fn is_date(pin: &str) -> bool {
 
 /// Patterns on the keypad and in culture that the other rules let through, in the order of published
 /// counts of leaked PINs; shorter ones also count as the halves of longer ones.
-fn is_common(pin: &str) -> bool {
+pub(super) fn is_common(pin: &str) -> bool {
     const COMMON: &[&str] = &[
         "2580", "0852", "1397", "7913", "1793", "3971", "1470", "0741", "3690", "0963", "1590", "0951",
         "3570", "0753", "4711", "0815", "1337", "6969", "4200", "5683", "7410", "8520", "9630", "2468",
@@ -153,21 +154,53 @@ fn is_common(pin: &str) -> bool {
     palindrome || COMMON.contains(&pin) || (weak_half(&pin[..half]) && weak_half(&pin[half..]))
 }
 
-/// Judges a PIN: one argon2id, whatever the PIN.
+/// Judges a PIN: one argon2id, whatever the PIN, behind the scheme of the system that it came from, if it came
+/// from one.
 ///
 /// # Errors
 /// When the stored hash can't be read, or argon2 gets no memory.
 pub fn judge(judging: &Judging<'_>) -> Result<Judged, JudgeError> {
     let text = std::str::from_utf8(judging.data.expose()).map_err(|_| JudgeError)?;
-    let stored = PinHash::decode(text)?;
-    let peppered = peppered(judging.pepper, judging.tenant, judging.subject, judging.response);
-    let right = stored.verify(&peppered)?;
-    let renewed = if right && stored.outdated() {
-        Some(Secret::new(PinHash::make(&peppered, judging.salt)?.encode().into_bytes()))
-    } else {
-        None
+    let (pepper, tenant, subject) = (judging.pepper, judging.tenant, judging.subject);
+    let peppered = peppered(pepper, tenant, subject, judging.response);
+    let Some((scheme, hash)) = text.split_once(FOREIGN) else {
+        return PinHash::judge(text, &peppered, judging.salt);
+    };
+    let output = Scheme::decode(scheme)?.compute(judging.response);
+    let right = PinHash::decode(hash)?.verify(&peppered_foreign(pepper, tenant, subject, &output))?;
+    let renewed = match right {
+        // From now on it is kept as if it had been chosen here.
+        true => Some(Secret::new(PinHash::make(&peppered, judging.salt)?.encode().into_bytes())),
+        false => None,
     };
     Ok(Judged { right, step: None, renewed })
+}
+
+/// What is kept of a hash from another system: argon2id over it, and how to make it of a PIN.
+///
+/// # Errors
+/// When argon2 can't get its memory.
+pub fn taken_over(
+    pepper: &Secret<[u8; 32]>,
+    tenant: &str,
+    subject: SubjectKey,
+    foreign: &ForeignHash,
+    salt: [u8; SALT_BYTES],
+) -> Result<Secret<Vec<u8>>, JudgeError> {
+    let hash = PinHash::make(&peppered_foreign(pepper, tenant, subject, &foreign.output), salt)?;
+    Ok(Secret::new(format!("{}{FOREIGN}{}", foreign.scheme.encode(), hash.encode()).into_bytes()))
+}
+
+/// Between a foreign scheme and the hash over its output.
+const FOREIGN: char = '|';
+
+fn peppered_foreign(
+    pepper: &Secret<[u8; 32]>,
+    tenant: &str,
+    subject: SubjectKey,
+    output: &Secret<Vec<u8>>,
+) -> Secret<[u8; 32]> {
+    keyed(pepper, &[tenant.as_bytes(), &subject.0, b"foreign", output.expose()])
 }
 
 /// What argon2id is run over: 32 bytes that say nothing without the pepper.
@@ -178,10 +211,26 @@ pub fn peppered(
     subject: SubjectKey,
     pin: &Secret<String>,
 ) -> Secret<[u8; 32]> {
+    keyed(pepper, &[tenant.as_bytes(), &subject.0, pin.expose().as_bytes()])
+}
+
+/// As [`peppered`], for another secret than a PIN: `kind` keeps one kind's hashes from being another's.
+#[must_use]
+pub fn peppered_as(
+    kind: &str,
+    pepper: &Secret<[u8; 32]>,
+    tenant: &str,
+    subject: SubjectKey,
+    secret: &Secret<String>,
+) -> Secret<[u8; 32]> {
+    keyed(pepper, &[tenant.as_bytes(), &subject.0, kind.as_bytes(), secret.expose().as_bytes()])
+}
+
+fn keyed(pepper: &Secret<[u8; 32]>, parts: &[&[u8]]) -> Secret<[u8; 32]> {
     let mut out = [0_u8; 32];
     // HMAC takes a key of any length.
     if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(pepper.expose()) {
-        for part in [tenant.as_bytes(), &subject.0, pin.expose().as_bytes()] {
+        for part in parts {
             mac.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             mac.update(part);
         }
@@ -214,6 +263,25 @@ impl PinHash {
     pub fn make(peppered: &Secret<[u8; 32]>, salt: [u8; SALT_BYTES]) -> Result<Self, JudgeError> {
         let empty = Self { memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES, salt, hash: [0; 32] };
         Ok(Self { hash: *empty.compute(peppered)?.expose(), ..empty })
+    }
+
+    /// Judges by the text of a stored hash: one argon2id, and another when it is right and outdated.
+    ///
+    /// # Errors
+    /// When the text is no hash, or argon2 can't get its memory.
+    pub(super) fn judge(
+        text: &str,
+        peppered: &Secret<[u8; 32]>,
+        salt: [u8; SALT_BYTES],
+    ) -> Result<Judged, JudgeError> {
+        let stored = Self::decode(text)?;
+        let right = stored.verify(peppered)?;
+        let renewed = if right && stored.outdated() {
+            Some(Secret::new(Self::make(peppered, salt)?.encode().into_bytes()))
+        } else {
+            None
+        };
+        Ok(Judged { right, step: None, renewed })
     }
 
     /// Whether the peppered PIN is the stored one. Always the whole work.

@@ -82,12 +82,7 @@ impl Parameters {
     /// The code of a step, as digits.
     #[must_use]
     pub fn code(&self, seed: &Secret<Vec<u8>>, step: u64) -> Secret<String> {
-        let digest = match self.algorithm {
-            Algorithm::Sha1 => mac_of::<Hmac<Sha1>>(seed, step),
-            Algorithm::Sha256 => mac_of::<Hmac<Sha256>>(seed, step),
-            Algorithm::Sha512 => mac_of::<Hmac<Sha512>>(seed, step),
-        };
-        Secret::new(truncate(digest.expose(), self.digits))
+        one_time_code(self.algorithm, self.digits, seed, step)
     }
 
     /// The step that `response` is the code of: within `drift` steps of `now` and after `last`. All steps
@@ -156,6 +151,21 @@ pub fn judge(judging: &Judging<'_>) -> Result<Judged, JudgeError> {
 #[must_use]
 pub fn base32(seed: &Secret<Vec<u8>>) -> Secret<String> {
     Secret::new(data_encoding::BASE32_NOPAD.encode(seed.expose()))
+}
+
+/// RFC 4226 §5.3 over the hashes of RFC 6238 §1.2: the code of a counter or time step.
+pub(super) fn one_time_code(
+    algorithm: Algorithm,
+    digits: u8,
+    seed: &Secret<Vec<u8>>,
+    counter: u64,
+) -> Secret<String> {
+    let digest = match algorithm {
+        Algorithm::Sha1 => mac_of::<Hmac<Sha1>>(seed, counter),
+        Algorithm::Sha256 => mac_of::<Hmac<Sha256>>(seed, counter),
+        Algorithm::Sha512 => mac_of::<Hmac<Sha512>>(seed, counter),
+    };
+    Secret::new(truncate(digest.expose(), digits))
 }
 
 fn mac_of<M: Mac + KeyInit>(seed: &Secret<Vec<u8>>, step: u64) -> Secret<Vec<u8>> {

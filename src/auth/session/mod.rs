@@ -42,6 +42,7 @@ pub struct AuthSession {
     /// What callers set themselves in this call.
     changed: Vec<(SubjectKey, FactorId)>,
     failures: u32,
+    codes_left: Option<u8>,
     state: State,
     asked: u64,
     outputs: VecDeque<Output>,
@@ -103,6 +104,7 @@ impl AuthSession {
             proved: Vec::new(),
             changed: Vec::new(),
             failures: 0,
+            codes_left: None,
             state: State::Idle,
             asked: 0,
             outputs: VecDeque::new(),
@@ -126,6 +128,7 @@ impl AuthSession {
     pub fn claimed(&mut self, subject: SubjectRef) {
         if self.subject.as_ref().is_none_or(|held| held.key() != subject.key()) {
             self.proved.clear();
+            self.codes_left = None;
         }
         self.subject = Some(subject);
         self.abandon();
@@ -182,6 +185,12 @@ impl AuthSession {
     #[must_use]
     pub fn age(&self, now: Instant) -> Option<Duration> {
         self.policy.highest(&self.proofs(now)).map(|(_, age)| age)
+    }
+
+    /// How many recovery codes the subject has left, once one was accepted in this call.
+    #[must_use]
+    pub const fn codes_left(&self) -> Option<u8> {
+        self.codes_left
     }
 
     /// The claimed subject.
@@ -289,9 +298,12 @@ impl AuthSession {
                 self.prepared(now, course, factor, why, prepared);
             }
             State::Verifying { ask: expected, course, asked } if expected == ask => {
-                let Answer::Verdict { verdict, locked, expired } = answer else {
+                let Answer::Verdict { verdict, locked, expired, left } = answer else {
                     return self.set_aside(now, course, asked.factor);
                 };
+                if verdict == Verdict::Accept {
+                    self.codes_left = left.or(self.codes_left);
+                }
                 self.judged(now, course, asked, (verdict, locked, expired));
             }
             other => self.state = other,

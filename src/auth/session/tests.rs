@@ -41,7 +41,7 @@ impl Desk {
     fn judged(&mut self, verdict: Verdict) -> Output {
         let response = self.give(Input::Response(Secret::new("1".into())));
         let Output::Ask(ask, _) = response else { panic!("a response is judged") };
-        self.give(Input::Answer(ask, Answer::Verdict { verdict, locked: false, expired: false }))
+        self.give(Input::Answer(ask, Answer::Verdict { verdict, locked: false, expired: false, left: None }))
     }
 }
 
@@ -129,7 +129,7 @@ fn an_accept_that_comes_after_the_end_lifts_nothing() {
     let response = desk.give(Input::Response(Secret::new("1".into())));
     let Output::Ask(ask, _) = response else { panic!("a response is judged") };
     assert!(is_done(&desk.give(Input::Abandon), Outcome::Insufficient));
-    let late = Answer::Verdict { verdict: Verdict::Accept, locked: false, expired: false };
+    let late = Answer::Verdict { verdict: Verdict::Accept, locked: false, expired: false, left: None };
     assert!(matches!(desk.give(Input::Answer(ask, late)), Output::Idle));
     assert_eq!(desk.session.level(desk.now), AssuranceLevel::None);
 }

@@ -29,6 +29,7 @@ struct Tables {
     meta: BTreeMap<String, Vec<u8>>,
     subjects: BTreeMap<SubjectKey, SubjectRow>,
     enrolments: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
+    offers: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
     throttles: BTreeMap<SubjectKey, Throttle>,
     requests: BTreeMap<(SubjectKey, FactorId), RequestRow>,
     agents: BTreeMap<String, Vec<u8>>,
@@ -82,14 +83,27 @@ impl Tables {
                 let Some(row) = self.requests.values_mut().find(waits) else { return Ok(false) };
                 row.approved = true;
             }
+            Change::Renew { subject, factor, data } => {
+                let Some(row) = self.enrolments.get_mut(&(subject, factor)) else { return Ok(false) };
+                row.data = data;
+            }
             Change::AddSubjects { subjects, enrolments } => {
                 subjects.iter().try_for_each(|row| self.add(row))?;
                 for row in enrolments {
+                    self.throttles.entry(row.subject).or_default().enrolled(row.factor);
                     self.enrolments.insert((row.subject, row.factor), row.clone());
                 }
             }
+            Change::Update(row) => {
+                let Some(kept) = self.subjects.get_mut(&row.key) else { return Ok(false) };
+                kept.profile.clone_from(&row.profile);
+                kept.identifiers.clone_from(&row.identifiers);
+                let sent = self.requests.values_mut().filter(|request| request.subject == row.key);
+                sent.for_each(|request| request.used = true);
+            }
             Change::Erase(key) => {
                 self.enrolments.retain(|(subject, _), _| *subject != key);
+                self.offers.retain(|(subject, _), _| *subject != key);
                 self.throttles.remove(&key);
                 self.requests.retain(|(subject, _), _| *subject != key);
                 return Ok(self.subjects.remove(&key).is_some());
@@ -100,6 +114,18 @@ impl Tables {
             Change::Enrol(row) => {
                 self.throttles.entry(row.subject).or_default().enrolled(row.factor);
                 self.enrolments.insert((row.subject, row.factor), row.clone());
+            }
+            Change::Offer(row) => {
+                self.offers.insert((row.subject, row.factor), row.clone());
+            }
+            Change::Confirm { row, before } => {
+                let key = (row.subject, row.factor);
+                if self.offers.get(&key).is_none_or(|offered| offered.data != row.data) {
+                    return Ok(false);
+                }
+                self.offers.remove(&key);
+                self.throttles.entry(row.subject).or_default().succeeded(before, row.factor);
+                self.enrolments.insert(key, row.clone());
             }
             Change::SetAgent { name, sealed } => {
                 self.agents.insert(name.to_owned(), sealed.to_vec());
@@ -165,6 +191,10 @@ impl Store for MemoryStore {
 
     fn enrolment(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<EnrolmentRow>, StoreError> {
         Ok(self.tables().enrolments.get(&(subject, factor)).cloned())
+    }
+
+    fn offered(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<EnrolmentRow>, StoreError> {
+        Ok(self.tables().offers.get(&(subject, factor)).cloned())
     }
 
     fn throttle(&self, subject: SubjectKey) -> Result<Throttle, StoreError> {

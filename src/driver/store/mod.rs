@@ -4,6 +4,7 @@
 //! A store sees sealed values and keyed hashes only. Every change that the audit log must tell of goes
 //! through [`Store::audited`], which commits the change and the log's new head together.
 
+mod enrolments;
 pub mod letters;
 pub mod memory;
 pub mod requests;
@@ -158,6 +159,15 @@ pub enum Change<'a> {
         /// Now.
         now: UnixTime,
     },
+    /// The attempt was wrong, but what is kept of the enrolment changes. Takes no effect when there is none.
+    Renew {
+        /// Whose enrolment.
+        subject: SubjectKey,
+        /// Of which factor.
+        factor: FactorId,
+        /// The new data.
+        data: Vec<u8>,
+    },
     /// New subjects with what they have enrolled, all or none.
     AddSubjects {
         /// The subjects.
@@ -165,12 +175,25 @@ pub enum Change<'a> {
         /// Their enrolments.
         enrolments: &'a [EnrolmentRow],
     },
+    /// What is on file of a subject is another: its profile and what it is found by. Codes that were sent to it
+    /// are not good any more. Takes no effect when there is none.
+    Update(&'a SubjectRow),
     /// A subject's key and rows go. Takes no effect when there is none.
     Erase(SubjectKey),
     /// A subject's lock is lifted and its failures are forgotten.
     Unlock(SubjectKey),
     /// A factor is enrolled, replacing what was.
     Enrol(&'a EnrolmentRow),
+    /// A factor was handed out: it counts from its first right code on.
+    Offer(&'a EnrolmentRow),
+    /// The first right code of a factor that was handed out: it is enrolled, and the attempt is given back.
+    /// Takes no effect when it is not the one that was handed out.
+    Confirm {
+        /// The enrolment as it was handed out, apart from its last step.
+        row: &'a EnrolmentRow,
+        /// The counters before the reservation.
+        before: &'a Throttle,
+    },
     /// An agent's sealed credentials.
     SetAgent {
         /// The agent.
@@ -247,6 +270,9 @@ pub trait Store: LetterStore + Send + Sync {
     fn enrolled(&self, subject: SubjectKey) -> Result<Vec<FactorId>, StoreError>;
     /// One enrolment.
     fn enrolment(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<EnrolmentRow>, StoreError>;
+
+    /// What was handed out and has not been proved to have arrived.
+    fn offered(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<EnrolmentRow>, StoreError>;
 
     /// A subject's counters.
     fn throttle(&self, subject: SubjectKey) -> Result<Throttle, StoreError>;

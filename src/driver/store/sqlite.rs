@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::enrolments;
 use super::requests::{self, RequestRow};
 use super::tables::migrate;
 use super::{
@@ -113,7 +114,7 @@ fn meta_of(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, Store
     Ok(statement.query_row([name], |row| row.get(0)).optional()?)
 }
 
-fn throttle_of(connection: &Connection, subject: SubjectKey) -> Result<Throttle, StoreError> {
+pub(super) fn throttle_of(connection: &Connection, subject: SubjectKey) -> Result<Throttle, StoreError> {
     let mut statement = connection.prepare_cached("SELECT state FROM throttles WHERE subject = ?1")?;
     let state: Option<String> = statement.query_row([subject.0], |row| row.get(0)).optional()?;
     // A counter that can't be read must not count as none.
@@ -123,7 +124,7 @@ fn throttle_of(connection: &Connection, subject: SubjectKey) -> Result<Throttle,
     )
 }
 
-fn set_throttle(
+pub(super) fn set_throttle(
     connection: &Connection,
     subject: SubjectKey,
     throttle: &Throttle,
@@ -154,43 +155,11 @@ fn add_subject(connection: &Connection, row: &SubjectRow) -> Result<(), StoreErr
     Ok(())
 }
 
-fn succeed(
-    connection: &Connection,
-    subject: SubjectKey,
-    factor: FactorId,
-    before: &Throttle,
-    step: Option<u64>,
-    renewed: Option<&[u8]>,
-) -> Result<bool, StoreError> {
-    let step = step.map(i64::try_from).transpose().map_err(|_| StoreError::Row)?;
-    // The compare-and-set that makes a one-time code single use.
-    let sql = "UPDATE enrolments SET last_step = coalesce(?3, last_step), data = coalesce(?4, data) \
-               WHERE subject = ?1 AND factor = ?2 AND (?3 IS NULL OR last_step IS NULL OR last_step < ?3)";
-    let values = params![subject.0, factor.name(), step, renewed];
-    if connection.prepare_cached(sql)?.execute(values)? != 1 {
-        return Ok(false);
-    }
-    let mut throttle = throttle_of(connection, subject)?;
-    throttle.succeeded(before, factor);
-    set_throttle(connection, subject, &throttle, None)?;
-    Ok(true)
-}
-
-fn enrol(connection: &Connection, row: &EnrolmentRow) -> Result<(), StoreError> {
-    let step = row.last_step.map(i64::try_from).transpose().map_err(|_| StoreError::Row)?;
-    let sql = "INSERT OR REPLACE INTO enrolments VALUES (?1, ?2, ?3, ?4, ?5)";
-    let values = params![row.subject.0, row.factor.name(), row.data, row.key_id, step];
-    connection.prepare_cached(sql)?.execute(values)?;
-    let mut throttle = throttle_of(connection, row.subject)?;
-    throttle.enrolled(row.factor);
-    set_throttle(connection, row.subject, &throttle, None)
-}
-
 fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError> {
     match change {
         Change::Nothing => {}
         Change::Succeed { subject, factor, before, step, renewed } => {
-            return succeed(connection, subject, factor, before, step, renewed.as_deref());
+            return enrolments::succeed(connection, subject, factor, before, step, renewed.as_deref());
         }
         Change::Spend { subject, factor, request, now, before } => {
             if !requests::spend(connection, (subject, factor), &request, now, true)? {
@@ -204,10 +173,14 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
             return requests::spend(connection, (subject, factor), &request, now, false);
         }
         Change::Approve { request, now } => return requests::approve(connection, &request, now),
+        Change::Renew { subject, factor, data } => {
+            return enrolments::renew(connection, subject, factor, &data);
+        }
         Change::AddSubjects { subjects, enrolments } => {
             subjects.iter().try_for_each(|row| add_subject(connection, row))?;
-            enrolments.iter().try_for_each(|row| enrol(connection, row))?;
+            enrolments.iter().try_for_each(|row| enrolments::enrol(connection, row))?;
         }
+        Change::Update(row) => return enrolments::update(connection, row),
         Change::Erase(key) => {
             connection.execute("DELETE FROM throttles WHERE subject = ?1", [key.0])?;
             requests::erase(connection, key)?;
@@ -216,7 +189,9 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
         Change::Unlock(key) => {
             connection.execute("DELETE FROM throttles WHERE subject = ?1", [key.0])?;
         }
-        Change::Enrol(row) => enrol(connection, row)?,
+        Change::Enrol(row) => enrolments::enrol(connection, row)?,
+        Change::Offer(row) => enrolments::keep(connection, "offers", row)?,
+        Change::Confirm { row, before } => return enrolments::confirm(connection, row, before),
         Change::SetAgent { name, sealed } => {
             connection.execute("INSERT OR REPLACE INTO agents VALUES (?1, ?2)", params![name, sealed])?;
         }
@@ -296,15 +271,11 @@ impl Store for SqliteStore {
     }
 
     fn enrolment(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<EnrolmentRow>, StoreError> {
-        let connection = self.connection();
-        let sql = "SELECT data, key_id, last_step FROM enrolments WHERE subject = ?1 AND factor = ?2";
-        let mut statement = connection.prepare_cached(sql)?;
-        let row = statement.query_row(params![subject.0, factor.name()], |row| {
-            let last_step: Option<i64> = row.get(2)?;
-            let last_step = last_step.and_then(|step| u64::try_from(step).ok());
-            Ok(EnrolmentRow { subject, factor, data: row.get(0)?, key_id: row.get(1)?, last_step })
-        });
-        Ok(row.optional()?)
+        enrolments::read(&self.connection(), "enrolments", subject, factor)
+    }
+
+    fn offered(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<EnrolmentRow>, StoreError> {
+        enrolments::read(&self.connection(), "offers", subject, factor)
     }
 
     fn throttle(&self, subject: SubjectKey) -> Result<Throttle, StoreError> {

@@ -15,7 +15,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA });
     }
     for (schema, tables) in (1..)
-        .zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS, super::requests::TABLE, LETTERS])
+        .zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS, super::requests::TABLE, LETTERS, OFFERS])
         .filter(|(schema, _)| *schema > version)
     {
         transaction.execute_batch(tables)?;
@@ -24,7 +24,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     Ok(transaction.commit()?)
 }
 
-const SCHEMA: i64 = 6;
+const SCHEMA: i64 = 7;
 
 /// What schema 1 has.
 pub(super) const TABLES: &str = "
@@ -61,4 +61,12 @@ const CALLS_BY_NAME: &str = "CREATE INDEX calls_by_name ON calls (json_extract(r
 const ORDERS: &str = "
 CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, at INTEGER NOT NULL, sealed BLOB NOT NULL);
 CREATE INDEX orders_by_service ON orders (service, id);
+";
+
+/// What came with schema 7.
+const OFFERS: &str = "
+CREATE TABLE offers (
+  subject BLOB NOT NULL REFERENCES subjects(key) ON DELETE CASCADE, factor TEXT NOT NULL, data BLOB NOT NULL,
+  key_id TEXT NOT NULL, last_step INTEGER, PRIMARY KEY (subject, factor)
+) WITHOUT ROWID;
 ";

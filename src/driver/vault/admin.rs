@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::handing_out::{check_secret, push_digits};
 use super::{TENANT, Vault, VaultError, enrolment_label, subject_label};
-use crate::auth::factor::pin::{self, PinHash};
 use crate::auth::factor::totp::{self, Parameters};
+use crate::auth::factor::{foreign, pin};
 use crate::auth::{AuditEvent, AuditKind, FactorId, FactorPolicy, SubjectKey, Whose};
 use crate::driver::seal::{self, Key, SealError, random};
 use crate::driver::store::{Change, EnrolmentRow, Identifier, StoreError, SubjectRow};
@@ -42,6 +43,8 @@ pub struct NewSubject {
     pub profile: Profile,
     /// A first PIN.
     pub pin: Option<Secret<String>>,
+    /// The PIN as another system hashed it, when it is not known in clear.
+    pub pin_hash: Option<Secret<String>>,
 }
 
 /// Why one subject of several was refused.
@@ -71,6 +74,12 @@ pub struct Shown {
     pub language: String,
     /// What is enrolled.
     pub factors: Vec<FactorId>,
+    /// What the subject does not want to be asked for.
+    pub declined: Vec<FactorId>,
+    /// What was handed out and counts from its first right code on.
+    pub offered: Vec<FactorId>,
+    /// How many recovery codes are left, when there were any.
+    pub recovery_left: Option<u8>,
     /// How many attempts failed lately.
     pub failures: usize,
     /// Too many of them: locked now.
@@ -92,7 +101,7 @@ impl Profile {
         }
     }
 
-    fn problem(&self) -> Option<&'static str> {
+    pub(super) fn problem(&self) -> Option<&'static str> {
         let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
         let printable = |text: &str| !text.is_empty() && text.len() <= 64 && !text.contains(char::is_control);
         if !printable(&self.id) || self.id.contains(char::is_whitespace) {
@@ -229,14 +238,8 @@ impl Vault {
         let policy = self.factor_policy(FactorId::Pin)?;
         loop {
             let mut pin = Secret::new(String::new());
-            while pin.expose().len() < usize::from(*policy.digits.end()) {
-                let [byte] = random::<1>()?;
-                // 250 is the largest multiple of ten that a byte reaches: every digit is as likely.
-                if byte < 250 {
-                    pin.expose_mut().push(char::from(b'0' + byte % 10));
-                }
-            }
-            if check_pin(&pin, &policy, profile).is_ok() {
+            push_digits(&mut pin, (*policy.digits.end()).into())?;
+            if check_secret(FactorId::Pin, &pin, &policy, profile).is_ok() {
                 return Ok(pin);
             }
         }
@@ -247,6 +250,16 @@ impl Vault {
     /// # Errors
     /// When there is no such subject, or the store or the audit log fails.
     pub fn enrol_totp(&self, now: UnixTime, id: &str) -> Result<(Parameters, Secret<Vec<u8>>), VaultError> {
+        let (row, parameters, seed) = self.new_generator(id)?;
+        self.enrol(now, &row)?;
+        Ok((parameters, seed))
+    }
+
+    /// A new seed for a subject, as it is kept and as its app needs it.
+    pub(super) fn new_generator(
+        &self,
+        id: &str,
+    ) -> Result<(EnrolmentRow, Parameters, Secret<Vec<u8>>), VaultError> {
         let policy = self.factor_policy(FactorId::Totp)?;
         let row = self.required(id)?;
         let parameters = Parameters::of(&policy);
@@ -255,8 +268,8 @@ impl Vault {
         let data =
             seal::seal(&self.own_key(&row)?, enrolment_label(&row.key, FactorId::Totp), data.expose())?;
         let (subject, key_id) = (row.key, self.pepper_id.clone());
-        self.enrol(now, &EnrolmentRow { subject, factor: FactorId::Totp, data, key_id, last_step: None })?;
-        Ok((parameters, seed))
+        let row = EnrolmentRow { subject, factor: FactorId::Totp, data, key_id, last_step: None };
+        Ok((row, parameters, seed))
     }
 
     pub(super) fn profile(&self, row: &SubjectRow) -> Result<Profile, VaultError> {
@@ -264,7 +277,7 @@ impl Vault {
         Ok(serde_json::from_slice(opened.expose()).map_err(|_| StoreError::Row)?)
     }
 
-    fn enrol(&self, now: UnixTime, row: &EnrolmentRow) -> Result<(), VaultError> {
+    pub(super) fn enrol(&self, now: UnixTime, row: &EnrolmentRow) -> Result<(), VaultError> {
         let kind = AuditKind::Enrolled { factor: row.factor };
         let event = AuditEvent { call: None, subject: Some(row.subject), kind };
         self.audited(now, Change::Enrol(row), &[event])?;
@@ -279,11 +292,11 @@ impl Vault {
         }
     }
 
-    fn required(&self, id: &str) -> Result<SubjectRow, VaultError> {
+    pub(super) fn required(&self, id: &str) -> Result<SubjectRow, VaultError> {
         self.by_id(id)?.ok_or_else(|| VaultError::NoSubject { id: id.to_owned() })
     }
 
-    fn factor_policy(&self, factor: FactorId) -> Result<FactorPolicy, VaultError> {
+    pub(super) fn factor_policy(&self, factor: FactorId) -> Result<FactorPolicy, VaultError> {
         self.policy().factor(factor).cloned().ok_or(VaultError::NoFactor(factor))
     }
 
@@ -321,9 +334,11 @@ impl Vault {
             (Identifier::Phone, self.lookup_hash(Identifier::Phone, &profile.phone)),
         ];
         let (row, own) = new_row(&self.tenant, profile, identifiers)?;
-        let enrolment = match &subject.pin {
-            Some(pin) => self.pin_row(row.key, &own, profile, pin, hashing)?,
-            None => None,
+        let enrolment = match (&subject.pin, &subject.pin_hash) {
+            (Some(_), Some(_)) => return Err(VaultError::Field("give a PIN or its hash, not both")),
+            (Some(pin), None) => self.pin_row(row.key, &own, profile, pin, hashing)?,
+            (None, Some(hash)) => self.foreign_row(row.key, &own, hash, hashing)?,
+            (None, None) => None,
         };
         Ok((row, enrolment))
     }
@@ -337,25 +352,40 @@ impl Vault {
         pin: &Secret<String>,
         hashing: bool,
     ) -> Result<Option<EnrolmentRow>, VaultError> {
-        check_pin(pin, &self.factor_policy(FactorId::Pin)?, profile)?;
+        check_secret(FactorId::Pin, pin, &self.factor_policy(FactorId::Pin)?, profile)?;
         if !hashing {
             return Ok(None);
         }
-        Ok(Some(self.hashed_pin(subject, own, pin)?))
+        Ok(Some(self.hashed_secret(FactorId::Pin, subject, own, pin)?))
     }
 
-    /// The enrolment of a PIN that was checked.
-    pub(super) fn hashed_pin(
+    fn offers(&self, subject: SubjectKey) -> Result<Vec<FactorId>, StoreError> {
+        let mut offers = Vec::new();
+        for factor in [FactorId::Totp, FactorId::Hotp] {
+            if self.store.offered(subject, factor)?.is_some() {
+                offers.push(factor);
+            }
+        }
+        Ok(offers)
+    }
+
+    /// The enrolment of a PIN that another system hashed; `None` when it was only to be checked.
+    fn foreign_row(
         &self,
         subject: SubjectKey,
         own: &Key,
-        pin: &Secret<String>,
-    ) -> Result<EnrolmentRow, VaultError> {
-        let peppered = pin::peppered(&self.pepper, TENANT, subject, pin);
-        let hash = PinHash::make(&peppered, random()?)?.encode();
-        let data = seal::seal(own, enrolment_label(&subject, FactorId::Pin), hash.as_bytes())?;
+        hash: &Secret<String>,
+        hashing: bool,
+    ) -> Result<Option<EnrolmentRow>, VaultError> {
+        self.factor_policy(FactorId::Pin)?;
+        let foreign = foreign::read(hash)?;
+        if !hashing {
+            return Ok(None);
+        }
+        let data = pin::taken_over(&self.pepper, TENANT, subject, &foreign, random()?)?;
+        let data = seal::seal(own, enrolment_label(&subject, FactorId::Pin), data.expose())?;
         let key_id = self.pepper_id.clone();
-        Ok(EnrolmentRow { subject, factor: FactorId::Pin, data, key_id, last_step: None })
+        Ok(Some(EnrolmentRow { subject, factor: FactorId::Pin, data, key_id, last_step: None }))
     }
 
     fn shown_row(&self, now: UnixTime, row: &SubjectRow) -> Result<Shown, VaultError> {
@@ -369,6 +399,9 @@ impl Vault {
             name: profile.name.chars().take(1).collect(),
             language: profile.language.clone(),
             factors: self.store.enrolled(row.key)?,
+            declined: profile.declined.clone(),
+            offered: self.offers(row.key)?,
+            recovery_left: self.recovery_left(row.key)?,
             failures: throttle.failures(),
             locked: throttle.locked(now),
         })
@@ -401,16 +434,6 @@ pub(super) fn normalised(kind: Identifier, value: &str) -> String {
             if international { digits.get(2..).unwrap_or_default().to_owned() } else { digits }
         }
     }
-}
-
-pub(super) fn check_pin(
-    pin: &Secret<String>,
-    policy: &FactorPolicy,
-    profile: &Profile,
-) -> Result<(), pin::Refusal> {
-    let account = Secret::new(profile.account.clone());
-    let phone = Secret::new(profile.phone.clone());
-    pin::check(pin, policy, &[&account, &phone])
 }
 
 /// The last three digits behind as many dots as there are others.

@@ -3,9 +3,11 @@
 //! It takes a [`Grant`], so only somebody who has proved to be the subject can order it; a subject that is
 //! gone meanwhile costs the same work as one that is there.
 
+use super::handing_out::check_secret;
 use super::{Vault, VaultError, logged};
+use crate::auth::throttle::Admission;
 use crate::auth::{Answer, AuditEvent, AuditKind, Enrolment, FactorId, Grant, Policy};
-use crate::driver::store::Change;
+use crate::driver::store::{Change, EnrolmentRow};
 use crate::secret::Secret;
 use crate::units::UnixTime;
 
@@ -20,10 +22,67 @@ impl Vault {
         replace: bool,
     ) -> Answer {
         let _turn = self.turn(grant.subject().key());
-        match logged("enrol", self.keep_own(now, policy, grant, factor, secret, replace)) {
+        let kept = match factor {
+            FactorId::Totp | FactorId::Hotp => self.confirm(now, policy, grant, factor, secret, replace),
+            _ => self.keep_own(now, policy, grant, factor, secret, replace),
+        };
+        match logged("enrol", kept) {
             Ok(Some(kept)) => Answer::Enrolment(kept),
             Ok(None) | Err(_) => Answer::Unavailable,
         }
+    }
+
+    /// The first code of what was handed out: it counts as an attempt, and the factor from then on. `None`:
+    /// nothing was.
+    fn confirm(
+        &self,
+        now: UnixTime,
+        policy: &Policy,
+        grant: &Grant,
+        factor: FactorId,
+        code: &Secret<String>,
+        replace: bool,
+    ) -> Result<Option<Enrolment>, VaultError> {
+        let subject = grant.subject().key();
+        let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
+        let exists = self.store.enrolled(subject)?.contains(&factor);
+        if exists && !replace {
+            return Ok(Some(Enrolment::Exists));
+        }
+        let found = self.store.subject(subject)?.zip(self.store.offered(subject, factor)?);
+        let Some((row, offered)) = found else { return Ok(None) };
+        let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
+        let judged = self.judge_row(now, &row, &offered, code, used)?;
+        let may = reserved.admission == Admission::Reserved;
+        let enrolled = EnrolmentRow { last_step: judged.step, ..offered.clone() };
+        let ahead = match &judged.renewed {
+            // A fob that is far ahead: the next code behind this one will be right.
+            Some(data) if may && !judged.right => {
+                Some(EnrolmentRow { data: self.seal_enrolment(subject, factor, data)?, ..offered })
+            }
+            _ => None,
+        };
+        let change = match &ahead {
+            Some(offered) => Change::Offer(offered),
+            None if may && judged.right => Change::Confirm { row: &enrolled, before: &reserved.before },
+            None => Change::Nothing,
+        };
+        let confirms = matches!(change, Change::Confirm { .. });
+        let mut result = Enrolment::Refused;
+        self.store.audited(change, &mut |head, effect| {
+            result = match () {
+                () if confirms && effect => Enrolment::Done,
+                () if reserved.locked || !may => Enrolment::Locked,
+                () => Enrolment::Refused,
+            };
+            let kind = match result {
+                Enrolment::Done => AuditKind::Enrolled { factor },
+                _ => AuditKind::EnrolmentRefused { factor },
+            };
+            let event = AuditEvent { call: Some(grant.call()), subject: Some(subject), kind };
+            self.audit.append(head, now, &[event])
+        })?;
+        Ok(Some(result))
     }
 
     /// `None`: there is no such subject any more.
@@ -37,7 +96,7 @@ impl Vault {
         replace: bool,
     ) -> Result<Option<Enrolment>, VaultError> {
         let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
-        if factor != FactorId::Pin {
+        if !matches!(factor, FactorId::Pin | FactorId::Password) {
             // A seed is shown as a picture, not spoken: an operator enrols it.
             return Err(VaultError::NoFactor(factor));
         }
@@ -45,10 +104,10 @@ impl Vault {
         let found = self.store.subject(key)?;
         let row = found.as_ref().unwrap_or(&self.stand_in.row);
         let profile = self.profile(row)?;
-        let enrolment = self.hashed_pin(row.key, &self.own_key(row)?, secret)?;
+        let enrolment = self.hashed_secret(factor, row.key, &self.own_key(row)?, secret)?;
         let locked = self.store.throttle(key)?.locked(now);
         let exists = self.store.enrolled(key)?.contains(&factor);
-        let fits = super::admin::check_pin(secret, used, &profile).is_ok();
+        let fits = check_secret(factor, secret, used, &profile).is_ok();
         if found.is_none() {
             return Ok(None);
         }

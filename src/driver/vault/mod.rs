@@ -8,11 +8,16 @@
 mod admin;
 mod approvals;
 mod codes;
+mod contact;
 mod enrol;
+mod handing_out;
+mod judging;
 mod memory;
 mod offer;
+mod questions;
 mod records;
 mod sending;
+mod stand_in;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -26,10 +31,8 @@ use super::os::Calendar;
 use super::seal::{self, Key, Label, SealError, keyed_hash, random};
 use super::sender::Courier;
 use super::store::sqlite::SqliteStore;
-use super::store::{Change, EnrolmentRow, Identifier, Store, StoreError, SubjectRow};
-use crate::auth::factor::pin::{self, PinHash};
-use crate::auth::factor::totp::{self, Parameters};
-use crate::auth::factor::{JudgeError, Judged, Judging, Meeting};
+use super::store::{Change, Identifier, Store, StoreError, SubjectRow};
+use crate::auth::factor::{JudgeError, Meeting, foreign, password, pin};
 use crate::auth::throttle::Admission;
 use crate::auth::{
     Answer, AuditEvent, AuditKind, Claim, FactorId, Identified, Policy, Question, SubjectKey, SubjectRef,
@@ -38,8 +41,12 @@ use crate::auth::{
 use crate::secret::Secret;
 use crate::units::{CallId, UnixTime};
 
+use stand_in::StandIn;
+
 pub use admin::{ImportError, NewSubject, Profile, Shown};
 pub use approvals::{Approval, Approved};
+pub use contact::{Changed, ContactChange, OrderedBy};
+pub use handing_out::{Counts, NewFob};
 pub use records::{FirstOrder, StoredCall};
 pub use sending::{OnFile, Writing};
 
@@ -68,12 +75,6 @@ pub struct Vault {
     calendar: Calendar,
     turns: Vec<Mutex<()>>,
     stand_in: StandIn,
-}
-
-/// Whom the vault works on in the place of somebody who is not there.
-struct StandIn {
-    row: SubjectRow,
-    enrolments: Vec<EnrolmentRow>,
 }
 
 /// Why the vault does not open, or refuses an admin's order.
@@ -112,12 +113,24 @@ pub enum VaultError {
         /// As asked for.
         id: String,
     },
+    /// The caller has not proved enough for it.
+    #[error("a new telephone number or mail address needs the policy's highest level")]
+    NotProved,
     /// The policy does not use the factor.
     #[error("the policy has no factor `{0}`")]
     NoFactor(FactorId),
     /// The PIN is not a good one.
     #[error(transparent)]
     Pin(#[from] pin::Refusal),
+    /// An answer can't be kept.
+    #[error(transparent)]
+    Answer(#[from] crate::auth::factor::questions::Refusal),
+    /// A hash of another system can't be taken over.
+    #[error(transparent)]
+    Foreign(#[from] foreign::ForeignError),
+    /// The password is not a good one.
+    #[error(transparent)]
+    Password(#[from] password::Refusal),
     /// A field of a subject can't be used.
     #[error("{0}")]
     Field(&'static str),
@@ -160,7 +173,7 @@ impl Vault {
         store.correct_head(&mut |head| audit.reconcile(head))?;
         let pepper = keys.pepper();
         let policy = Arc::new(Policy::default());
-        let stand_in = StandIn::make(&tenant, pepper, &policy)?;
+        let stand_in = StandIn::make(&tenant, pepper)?;
         let agents = keys.derive("agents");
         let no_agent = records::no_agent(&agents)?;
         Ok(Self {
@@ -222,6 +235,9 @@ impl Vault {
         match question {
             Question::Identify { claim } => Answer::Identified(self.identify(&claim)),
             Question::Enrolled { subject } => Answer::Enrolled(self.usable(now, policy, subject.key())),
+            Question::Prepare { subject, factor: FactorId::Questions, .. } => {
+                Answer::Prepared(self.prepare_questions(now, policy, subject.key()))
+            }
             Question::Prepare { subject, factor, call, again } => {
                 self.prepare(now, policy, (subject.key(), factor), call, again)
             }
@@ -291,7 +307,9 @@ impl Vault {
         };
         let nobody = (Verdict::Unavailable, false, false);
         let (verdict, locked, expired) = logged("verify", judged).unwrap_or(nobody);
-        Answer::Verdict { verdict, locked, expired }
+        let used = factor == FactorId::Recovery && verdict == Verdict::Accept;
+        let left = used.then(|| logged("verify", self.recovery_left(subject)).ok().flatten()).flatten();
+        Answer::Verdict { verdict, locked, expired, left }
     }
 
     /// Work on one subject takes turns.
@@ -313,15 +331,23 @@ impl Vault {
         let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
         let judged = self.judge(now, subject, factor, response, policy)?;
         let may = reserved.admission == Admission::Reserved;
-        let change = match &judged {
-            Some(judged) if judged.right && may => {
+        let asked = match policy.factor(factor) {
+            Some(used) if factor == FactorId::Questions => {
+                self.answers_those_asked(used, subject, &reserved.before, response)?
+            }
+            _ => true,
+        };
+        let judged = judged.filter(|_| may && asked);
+        let renewed = match judged.as_ref().and_then(|judged| judged.renewed.as_ref()) {
+            Some(data) => Some(self.seal_enrolment(subject, factor, data)?),
+            None => None,
+        };
+        let change = match (&judged, renewed) {
+            (Some(judged), renewed) if judged.right => {
                 let before = &reserved.before;
-                let renewed = match &judged.renewed {
-                    Some(data) => Some(self.seal_enrolment(subject, factor, data)?),
-                    None => None,
-                };
                 Change::Succeed { subject, factor, before, step: judged.step, renewed }
             }
+            (_, Some(data)) => Change::Renew { subject, factor, data },
             _ => Change::Nothing,
         };
         let claimed = matches!(change, Change::Succeed { .. });
@@ -335,43 +361,6 @@ impl Vault {
             self.audit.append(head, now, &[event])
         })?;
         Ok(result)
-    }
-
-    /// What the factor says; `None` when the subject has no such enrolment, after the same work.
-    fn judge(
-        &self,
-        now: UnixTime,
-        subject: SubjectKey,
-        factor: FactorId,
-        response: &Secret<String>,
-        policy: &Policy,
-    ) -> Result<Option<Judged>, VaultError> {
-        let policy = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
-        let row = self.store.subject(subject)?;
-        let enrolment = self.store.enrolment(subject, factor)?;
-        let real = row.is_some() && enrolment.is_some();
-        let own = row.as_ref().zip(enrolment.as_ref());
-        let stand_in = || self.stand_in.enrolments.iter().find(|e| e.factor == factor);
-        let (row, enrolment) =
-            own.or_else(|| Some((&self.stand_in.row, stand_in()?))).ok_or(VaultError::NoFactor(factor))?;
-        if enrolment.key_id != self.pepper_id {
-            // A row of another pepper can't be judged with this one, and must not count as wrong.
-            return Err(VaultError::Judge(JudgeError));
-        }
-        let data = seal::open(&self.own_key(row)?, enrolment_label(&row.key, factor), &enrolment.data)?;
-        let judging = Judging {
-            data: &data,
-            response,
-            subject: row.key,
-            tenant: TENANT,
-            pepper: &self.pepper,
-            salt: random()?,
-            now,
-            policy,
-            last_step: enrolment.last_step,
-        };
-        let judged = factor.judge(&judging)?;
-        Ok(real.then_some(judged))
     }
 
     fn own_key(&self, row: &SubjectRow) -> Result<Key, SealError> {
@@ -409,34 +398,6 @@ pub fn verify_audit(data: &Path, keys: &Keys) -> Result<u64, VaultError> {
     // The head first: records that arrive meanwhile lie behind it and are checked too.
     let head = store.audit_head()?;
     Ok(AuditLog::new(data, keys.derive(AUDIT_KEY)).verify(&head)?)
-}
-
-impl StandIn {
-    fn make(tenant: &Key, pepper: &NamedKey, policy: &Policy) -> Result<Self, VaultError> {
-        let (row, own) = admin::new_row(tenant, &Profile::stand_in(), Vec::new())?;
-        let key = row.key;
-        let secret: [u8; 16] = random()?;
-        let pin = Secret::new(data_encoding::HEXLOWER.encode(&secret));
-        let hash = PinHash::make(&pin::peppered(&pepper.key, TENANT, key, &pin), random()?)?;
-        let seed: [u8; totp::SEED_BYTES] = random()?;
-        let totp_policy = policy.factor(FactorId::Totp).cloned().unwrap_or_else(totp::defaults);
-        let totp = totp::encode(Parameters::of(&totp_policy), &Secret::new(seed.to_vec()))?;
-        let enrolment = |factor: FactorId, data: &[u8]| {
-            let data = seal::seal(&own, enrolment_label(&key, factor), data)?;
-            Ok::<_, SealError>(EnrolmentRow {
-                subject: key,
-                factor,
-                data,
-                key_id: pepper.id.clone(),
-                last_step: None,
-            })
-        };
-        let enrolments = vec![
-            enrolment(FactorId::Pin, hash.encode().as_bytes())?,
-            enrolment(FactorId::Totp, totp.expose())?,
-        ];
-        Ok(Self { row, enrolments })
-    }
 }
 
 pub(crate) const fn subject_label<'a>(key: &'a SubjectKey, kind: &'static str) -> Label<'a> {

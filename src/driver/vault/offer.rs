@@ -1,7 +1,9 @@
 //! What a subject can be asked for.
 
 use super::{Vault, VaultError, logged};
+use crate::auth::factor::recovery;
 use crate::auth::{FactorId, Meeting, Policy, Refused, SubjectKey};
+use crate::driver::store::StoreError;
 use crate::units::UnixTime;
 
 impl Vault {
@@ -17,7 +19,7 @@ impl Vault {
             let throttle = self.store.throttle(subject)?;
             let nearest = self.store.nearest(subject)?;
             let enrolled = match nearest {
-                Some(key) => [self.store.enrolled(key)?, self.addressed(key)?].concat(),
+                Some(key) => [self.in_force(key)?, self.addressed(key)?].concat(),
                 None => FactorId::ALL.iter().copied().filter(|f| *f != FactorId::Push).collect(),
             };
             Ok::<_, VaultError>((throttle, enrolled))
@@ -32,6 +34,22 @@ impl Vault {
                 && !throttle.stopped(*f, &policy.lockout)
         };
         Ok(enrolled.into_iter().filter(usable).collect())
+    }
+
+    /// What a subject has enrolled and can still use: a list of recovery codes can be used up.
+    pub(super) fn in_force(&self, subject: SubjectKey) -> Result<Vec<FactorId>, StoreError> {
+        let mut enrolled = self.store.enrolled(subject)?;
+        if enrolled.contains(&FactorId::Recovery) && self.recovery_left(subject)?.is_none_or(|left| left == 0)
+        {
+            enrolled.retain(|factor| *factor != FactorId::Recovery);
+        }
+        Ok(enrolled)
+    }
+
+    /// How many recovery codes a subject has left; `None` when it never had any.
+    pub(super) fn recovery_left(&self, subject: SubjectKey) -> Result<Option<u8>, StoreError> {
+        let row = self.store.enrolment(subject, FactorId::Recovery)?;
+        Ok(row.map(|row| recovery::left(row.last_step)))
     }
 
     /// What a subject has because its address is on file.

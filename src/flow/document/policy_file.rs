@@ -4,8 +4,9 @@ use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
 use super::policy_sent as sent;
 use super::yaml::Node;
+use crate::auth::factor::questions::AnswerKind;
 use crate::auth::policy::PolicyError;
-use crate::auth::{FactorId, FactorPolicy, LevelName, LevelPolicy, Lockout, Policy};
+use crate::auth::{FactorId, FactorPolicy, LevelName, LevelPolicy, Lockout, Policy, QuestionId};
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Reads the policy. With a finding anywhere the rest is filled from the defaults, so that a flow's own
@@ -62,16 +63,20 @@ impl Places {
             PolicyError::ShortPin { .. } => {
                 ("E283", factor(FactorId::Pin), "write 8 digits, or say why not: `short_because: \"…\"`")
             }
-            PolicyError::Digits { factor: id, .. } => (
-                "E283",
-                factor(*id),
-                "`digits: 8` or `digits: {min: 6, max: 8}`; a one-time code has 6 to 8, always as many",
-            ),
+            PolicyError::Digits { factor: id, .. } => ("E283", factor(*id), digits_help(*id)),
             PolicyError::Life { factor: id } => (
                 "E282",
                 factor(*id),
                 "`life: 5m` for a short message, `life: 10m` for a mail, `life: 2m` for a push",
             ),
+            PolicyError::Questions { .. } => (
+                "E288",
+                factor(FactorId::Questions),
+                "`questions: {ask: 2, spare: 1, list: {birth_date: date, postcode: letters, last_four: digits}}`",
+            ),
+            PolicyError::Window => {
+                ("E282", factor(FactorId::Hotp), "`look_ahead: 10, resync: 100` is what suits most key fobs")
+            }
             PolicyError::Drift => {
                 ("E282", factor(FactorId::Totp), "`step: 30s, drift: 1` is what authenticator apps expect")
             }
@@ -99,7 +104,7 @@ fn factors(node: &Node, places: &mut Places, findings: &mut Findings) -> Vec<Fac
 }
 
 /// Factors of the language that this version can't check.
-const LATER: [&str; 5] = ["password", "questions", "hotp", "recovery", "passkey"];
+const LATER: [&str; 1] = ["passkey"];
 
 /// A factor by its name, or a finding.
 pub(crate) fn factor_id(node: &Node, findings: &mut Findings) -> Option<FactorId> {
@@ -126,11 +131,15 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
     let Some(factor) = Fields::of(node, "a factor", findings) else { return policy };
     let known: &[&str] = match id {
         FactorId::Pin => &["kind", "digits", "short_because", "weak", "store", "refuse"],
+        FactorId::Password => &["kind", "digits", "weak", "store"],
+        FactorId::Questions => &["kind", "ask", "spare", "list", "weak", "store"],
         FactorId::Totp => &["kind", "digits", "step", "drift", "weak", "algorithm", "single_use"],
         FactorId::OtpSms | FactorId::OtpEmail | FactorId::OtpCall => &sent::CODE,
         FactorId::Push => &sent::PUSH,
         FactorId::Number => &sent::NUMBER,
         FactorId::Voiceprint => &sent::VOICEPRINT,
+        FactorId::Hotp => &["kind", "digits", "look_ahead", "resync", "weak", "algorithm", "single_use"],
+        FactorId::Recovery => &["kind", "digits", "weak", "store", "single_use"],
     };
     factor.only(known, &format!("the factor `{id}`"), findings);
     if let Some(node) = factor.get("kind") {
@@ -156,6 +165,13 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
     if let Some(node) = factor.get("drift") {
         policy.drift = fields::count(node, "drift", 0..=255, findings).unwrap_or(policy.drift);
     }
+    if let Some(node) = factor.get("look_ahead") {
+        policy.look_ahead =
+            fields::count(node, "look_ahead", 0..=1000, findings).unwrap_or(policy.look_ahead);
+    }
+    if let Some(node) = factor.get("resync") {
+        policy.resync = fields::count(node, "resync", 0..=1000, findings).unwrap_or(policy.resync);
+    }
     if let Some(node) = factor.get("algorithm") {
         use crate::auth::factor::totp::Algorithm;
         let names = [("sha1", Algorithm::Sha1), ("sha256", Algorithm::Sha256), ("sha512", Algorithm::Sha512)];
@@ -165,6 +181,7 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
         fields::choice(node, "store", &[("argon2id", ())], findings);
     }
     sent::read(&factor, &mut policy, findings);
+    questions(&factor, &mut policy, findings);
     if let Some(node) = factor.get("single_use")
         && fields::flag(node, "single_use", findings) == Some(false)
     {
@@ -177,6 +194,35 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
         fields::choice(node, "refuse", &names, findings);
     }
     policy
+}
+
+/// What is asked, how many at a time, and what each answer is.
+fn questions(factor: &Fields<'_>, policy: &mut FactorPolicy, findings: &mut Findings) {
+    let asked = &mut policy.questions;
+    if let Some(node) = factor.get("ask") {
+        asked.ask = fields::count(node, "ask", 1..=9, findings).unwrap_or(asked.ask);
+    }
+    if let Some(node) = factor.get("spare") {
+        asked.spare = fields::count(node, "spare", 0..=9, findings).unwrap_or(asked.spare);
+    }
+    let list = factor.get("list").and_then(|node| Fields::of(node, "`list`", findings));
+    for (key, value) in list.map(|fields| fields.pairs).unwrap_or_default() {
+        let Some(name) = fields::name(key, "a question", findings) else { continue };
+        let kinds =
+            [("digits", AnswerKind::Digits), ("date", AnswerKind::Date), ("letters", AnswerKind::Letters)];
+        let kind = fields::choice(value, "a question", &kinds, findings);
+        asked.list.extend(kind.map(|kind| (QuestionId::from(name.as_str()), kind)));
+    }
+}
+
+const fn digits_help(factor: FactorId) -> &'static str {
+    match factor {
+        FactorId::Pin => "`digits: 8` or `digits: {min: 6, max: 8}`; 12 at most",
+        FactorId::Password => "`digits: {min: 8, max: 24}`: the keys of a password, 8 to 32",
+        FactorId::Push => "leave `digits` out: an approval is answered by three digits",
+        FactorId::Recovery => "`digits: 9`: the number of the code and 8 to 11 secret digits, always as many",
+        _ => "`digits: 6`: a one-time code has 6 to 8, always as many",
+    }
 }
 
 fn digits(node: &Node, policy: &mut FactorPolicy, findings: &mut Findings) {

@@ -129,6 +129,8 @@ fields! {
     AuthFactors = "auth.factors", Public, List;
     /// Seconds since the level was reached; unset without a level.
     AuthAge = "auth.age", Public, Number;
+    /// How many recovery codes are left, once one was accepted in this call; unset before.
+    AuthRecoveryLeft = "auth.recovery_left", Public, Number;
     /// How far the network vouches for the caller's number: `A`, `B`, `C`, or `none` when it says nothing.
     CallAttestation = "call.attestation", Public, Text;
     /// The points that the last `risk` step added up; unset before.

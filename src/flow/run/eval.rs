@@ -103,6 +103,7 @@ impl Scope<'_> {
                 .age(self.now)
                 .and_then(|age| i64::try_from(age.as_secs()).ok())
                 .map_or(Value::Nothing, Value::Number),
+            Field::AuthRecoveryLeft => number(self.auth.codes_left().map(u32::from)),
             Field::CustomerId => text(self.auth.subject().map(crate::auth::SubjectRef::id)),
             Field::TriesLeft => number(self.tries_left),
             Field::Answer => text(self.answer),

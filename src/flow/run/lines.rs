@@ -114,7 +114,10 @@ fn challenge<'a>(step: &Proving<'a>, what: &What, line: Line) -> Vec<Said<'a>> {
                 return vec![(None, silent)];
             }
             let failed = rejected.map(|left| step.failed_last.filter(|_| left == 1).unwrap_or(step.failed));
-            failed.into_iter().chain(own(step.challenge, challenge.factor))
+            let question = challenge.question.as_ref().and_then(|wanted| {
+                step.questions.iter().find(|(question, _)| question == wanted).map(|(_, prompt)| prompt)
+            });
+            failed.into_iter().chain(question.or_else(|| own(step.challenge, challenge.factor)))
         }
         _ => return Vec::new(),
     };

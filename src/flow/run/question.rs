@@ -19,6 +19,8 @@ impl FlowRun {
         let State::Asking(asking) = &self.state else { return };
         let factor = match asking.what() {
             What::Factor { challenge, .. } => Some(Name::from(challenge.factor.name())),
+            // The first code of an app or a fob is that factor's code too.
+            What::Part { .. } => step.node().first_code().map(|factor| Name::from(factor.name())),
             _ => None,
         };
         let choices = if asking.reads_back() {

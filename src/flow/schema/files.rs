@@ -200,6 +200,23 @@ const FACTOR: Shape = Shape::Object(&[
     may("liveness", Shape::Any, "of a voiceprint: what else has to hold"),
     may("counts_alone", Shape::Flag, "of a voiceprint: whether it counts without a factor that is had"),
     may("needs_consent", Shape::Text, "of a voiceprint: the purpose that was consented to"),
+    may(
+        "look_ahead",
+        Shape::Count { min: 0, max: 50 },
+        "codes of a key fob that may have been made and not used",
+    ),
+    may(
+        "resync",
+        Shape::Count { min: 0, max: 1000 },
+        "how far a key fob is caught up with by two codes in a row",
+    ),
+    may("ask", Shape::Count { min: 1, max: 9 }, "how many questions at a time"),
+    may("spare", Shape::Count { min: 0, max: 9 }, "how many others there may be after failures"),
+    may(
+        "list",
+        Shape::Map("a question", &Shape::Choice(&["digits", "date", "letters"])),
+        "the questions, each with what its answer is",
+    ),
 ]);
 
 const LEVEL: Shape = Shape::Object(&[

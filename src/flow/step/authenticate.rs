@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::auth::{Choose, FactorId};
+use crate::auth::{Choose, FactorId, QuestionId};
 use crate::flow::document::build::local;
 use crate::flow::document::fields::{self, Fields};
 use crate::flow::document::policy_file::factor_id;
@@ -19,7 +19,7 @@ pub(super) const SPEC: Spec = Spec {
         FieldSpec::required("level", Shape::Level, "the level to reach: a name, or `\"${variable}\"`"),
         FieldSpec::required("offer", Shape::Factors, "the factors, in the order they are asked for"),
         FieldSpec::optional("choose", Shape::Choice(&["policy", "caller", "strongest_first"]), "who chooses among the factors that bring the caller nearer to the level: `policy`, the order of `offer`; `caller`, by a menu of those that are enrolled; `strongest_first`, what the caller has before what they know"),
-        FieldSpec::required("prompts", Shape::Prompting, "one prompt for each factor; `failed` (may say `${tries_left, count}`); if wanted `failed_last` (one try is left) and `silent` (one prompt, or `{pin: …, totp: …}`); with `choose: caller`, `choose`: one prompt that names all, or `{intro: …, pin: …, totp: …}` of which those that are enrolled are said. The key of a factor is its place in `offer`"),
+        FieldSpec::required("prompts", Shape::Prompting, "one prompt for each factor, for `questions` one for each question: `questions: {pet: prompt, …}`; `failed` (may say `${tries_left, count}`); if wanted `failed_last` (one try is left) and `silent` (one prompt, or `{pin: …, totp: …}`); with `choose: caller`, `choose`: one prompt that names all, or `{intro: …, pin: …, totp: …}` of which those that are enrolled are said. The key of a factor is its place in `offer`"),
     ],
     outcomes: &["reached", "insufficient", "not_enrolled", "locked", "unavailable"],
     needs_caller: true,
@@ -59,6 +59,8 @@ pub struct Authenticate {
     pub choices: Vec<(Option<FactorId>, Prompt)>,
     /// What is said for each factor offered.
     pub challenge: Vec<(FactorId, Prompt)>,
+    /// What is said for each question, where questions are offered.
+    pub questions: Vec<(QuestionId, Prompt)>,
     /// Said after a failure; may name `${tries_left, number}`.
     pub failed: Prompt,
     /// Said after a failure when one try is left; `failed` when `None`.
@@ -82,6 +84,7 @@ pub struct Authenticate {
 /// What a step says to have somebody proved.
 pub(crate) struct Proving<'s> {
     pub(crate) challenge: &'s [(FactorId, Prompt)],
+    pub(crate) questions: &'s [(QuestionId, Prompt)],
     pub(crate) failed: &'s Prompt,
     pub(crate) failed_last: Option<&'s Prompt>,
     pub(crate) silent: &'s [(FactorId, Prompt)],
@@ -101,12 +104,14 @@ impl Node for Authenticate {
     fn prompts(&self) -> Vec<&Prompt> {
         let factors = self.challenge.iter().chain(&self.silent).map(|(_, prompt)| prompt);
         let choices = self.choices.iter().map(|(_, prompt)| prompt);
-        choices.chain(factors).chain([&self.failed]).chain(&self.failed_last).collect()
+        let questions = self.questions.iter().map(|(_, prompt)| prompt);
+        choices.chain(factors).chain(questions).chain([&self.failed]).chain(&self.failed_last).collect()
     }
 
     fn proving(&self) -> Option<Proving<'_>> {
         Some(Proving {
             challenge: &self.challenge,
+            questions: &self.questions,
             failed: &self.failed,
             failed_last: self.failed_last.as_ref(),
             silent: &self.silent,
@@ -170,7 +175,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         let place = step.place.clone();
         step.build.warn("W131", &place, "success and failure lead to the same block", "let `insufficient` go somewhere else, such as an agent");
     }
-    let (challenge, failed, failed_last, silent) = prompts?;
+    let (challenge, questions, failed, failed_last, silent) = prompts?;
     Some(StepKind::Authenticate(Authenticate {
         subject: subject?,
         level: level?,
@@ -178,6 +183,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         choose: choose?,
         choices: choices?,
         challenge,
+        questions,
         failed,
         failed_last,
         silent,
@@ -217,7 +223,7 @@ fn reachable(step: &mut Reader<'_, '_, '_>, node: &fields::Node, level: &LevelRe
     step.error("E204", &node.place, message, format!("`{level}` needs {needs} factors{kinds}: offer more of them"));
 }
 
-pub(super) type Prompts = (Vec<(FactorId, Prompt)>, Prompt, Option<Prompt>, Vec<(FactorId, Prompt)>);
+pub(super) type Prompts = (Vec<(FactorId, Prompt)>, Vec<(QuestionId, Prompt)>, Prompt, Option<Prompt>, Vec<(FactorId, Prompt)>);
 
 pub(super) fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Option<Prompts> {
     let node = step.need("prompts")?;
@@ -227,8 +233,10 @@ pub(super) fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Opti
     fields.only(&known, "`prompts` of this step", step.build.findings);
     let locals = [local("tries_left", Field::TriesLeft)];
     let mut challenge = Vec::new();
+    let mut questions = Vec::new();
     for factor in offer {
         match fields.get(factor.name()) {
+            Some(node) if *factor == FactorId::Questions => questions = questions_of(step, node)?,
             Some(node) => challenge.extend(step.build.prompt(node, &[]).map(|prompt| (*factor, prompt))),
             None => {
                 let message = format!("nothing is said to ask for `{factor}`");
@@ -246,7 +254,22 @@ pub(super) fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Opti
         Some(node) => silent(step, node, offer)?,
         None => Vec::new(),
     };
-    Some((challenge, failed, failed_last, silent))
+    Some((challenge, questions, failed, failed_last, silent))
+}
+
+/// A prompt for each question of the policy.
+fn questions_of(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<Vec<(QuestionId, Prompt)>> {
+    let list = step.build.shared.policy.factor(FactorId::Questions).map(|used| used.questions.list.clone());
+    let list = list.unwrap_or_default();
+    let fields = Fields::of(node, "`questions`", step.build.findings)?;
+    let known: Vec<&str> = list.iter().map(|(question, _)| question.as_str()).collect();
+    fields.only(&known, "`questions`", step.build.findings);
+    let mut out = Vec::new();
+    for (question, _) in &list {
+        let node = fields.need(question.as_str(), "`questions`", step.build.findings)?;
+        out.push((question.clone(), step.build.prompt(node, &[])?));
+    }
+    Some(out)
 }
 
 /// What is said to have the caller choose a factor.

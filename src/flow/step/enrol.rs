@@ -20,16 +20,20 @@ use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind};
 pub(super) const FIELDS: [FieldSpec; 2] = [
     FieldSpec::required("after", Shape::Level, "the level that has to be held: no path may come here without it"),
     FieldSpec::optional("prompts", Shape::Object(&[
-        FieldSpec::required("pin", Shape::Prompt, "asks for the new PIN"),
-        FieldSpec::required("again", Shape::Prompt, "asks for it once more"),
-        FieldSpec::required("differ", Shape::Prompt, "the two were not the same"),
-        FieldSpec::required("refused", Shape::Prompt, "it can't be one: choose another that is no date, no pattern and none of your numbers"),
-    ]), "what is said; a PIN needs it"),
+        FieldSpec::optional("pin", Shape::Prompt, "asks for the new PIN"),
+        FieldSpec::optional("password", Shape::Prompt, "asks for the new password, keyed letter by letter"),
+        FieldSpec::optional("totp", Shape::Prompt, "asks for the first code of the authenticator app"),
+        FieldSpec::optional("hotp", Shape::Prompt, "asks for the first code of the key fob"),
+        FieldSpec::optional("why", Shape::Prompt, "said first: what this is and what it is good for"),
+        FieldSpec::optional("again", Shape::Prompt, "asks for a PIN or password once more"),
+        FieldSpec::optional("differ", Shape::Prompt, "the two were not the same"),
+        FieldSpec::required("refused", Shape::Prompt, "it can't be one: choose another that is no date, no pattern and none of your numbers; or: that was not the code"),
+    ]), "what is said"),
 ];
 
 pub(super) const SPEC: Spec = Spec {
     verb: "enrol",
-    summary: "Lets a caller who holds a level choose a PIN, typed twice. The rules of the policy for PINs hold; which of them refused one is not said. Nothing else can be enrolled by telephone: for `totp` the outcome is `unavailable`, and an operator does it (`countersign enrol totp`). Keys typed here are secret.",
+    summary: "Lets a caller who holds a level choose a PIN or a password, typed twice, by the rules of the policy; which of them refused one is not said. An authenticator app or key fob that an operator handed out (`countersign enrol hotp --pending`) counts from its first right code on, which is asked for here; when none was, the outcome is `unavailable`, as it is for everything else: an operator enrols it. Keys typed here are secret. The level must be one that weak factors alone do not prove.",
     argument: Shape::Factors,
     fields: &FIELDS,
     outcomes: &["done", "refused", "poor_quality", "exists", "unavailable"],
@@ -58,25 +62,34 @@ pub struct Enrol {
     pub replace: bool,
     /// How many digits it has at least and at most.
     pub digits: (u8, u8),
-    /// What is said; only a PIN is asked for.
-    pub prompts: Option<NewPin>,
+    /// What is said; `None`: nothing is asked for.
+    pub prompts: Option<Enrolling>,
     /// Timers and tries.
     pub input: Input,
     /// Its outcomes, each with where it leads.
     pub arms: Vec<(&'static str, Arm)>,
 }
 
-/// What is said to have somebody choose a PIN.
+/// What is said to have somebody choose a PIN, or key a first code.
 #[derive(Debug)]
-pub struct NewPin {
+pub struct Enrolling {
+    /// What it is and what it is good for; said first.
+    pub why: Option<Prompt>,
     /// Asks for it.
-    pub pin: Prompt,
+    pub first: Prompt,
+    /// Asks for it once more; not for a code.
+    pub twice: Option<Twice>,
+    /// It can't be one.
+    pub refused: Prompt,
+}
+
+/// What is said to have something typed twice.
+#[derive(Debug)]
+pub struct Twice {
     /// Asks for it once more.
     pub again: Prompt,
     /// The two were not the same.
     pub differ: Prompt,
-    /// It can't be one.
-    pub refused: Prompt,
 }
 
 impl Node for Enrol {
@@ -99,8 +112,9 @@ impl Node for Enrol {
     }
 
     fn prompts(&self) -> Vec<&Prompt> {
-        let said = self.prompts.iter();
-        said.flat_map(|said| [&said.pin, &said.again, &said.differ, &said.refused]).collect()
+        let Some(said) = &self.prompts else { return Vec::new() };
+        let twice = said.twice.iter().flat_map(|twice| [&twice.again, &twice.differ]);
+        said.why.iter().chain([&said.first]).chain(twice).chain([&said.refused]).collect()
     }
 
     fn input(&self) -> Option<&Input> {
@@ -123,29 +137,39 @@ impl Node for Enrol {
         Some(false)
     }
 
-    /// The PIN, and the PIN again.
+    /// The PIN, and the PIN again; or a code.
     fn part(&self, _run: &FlowRun, at: usize) -> Option<Part<'_>> {
         let said = self.prompts.as_ref()?;
         let (min, max) = (usize::from(self.digits.0), usize::from(self.digits.1));
         let expect = Expect::Digits { min, max, end: Some(Digit::HASH) };
-        let prompt = if at == 0 { &said.pin } else { &said.again };
+        let prompt = if at == 0 { &said.first } else { &said.twice.as_ref()?.again };
         Some(Part { prompt, expect, secret: true, answer: None })
+    }
+
+    fn first_code(&self) -> Option<FactorId> {
+        self.prompts.as_ref().filter(|said| said.twice.is_none()).map(|_| self.factor)
     }
 
     fn remark(&self, name: &str) -> Option<&Prompt> {
         let said = self.prompts.as_ref()?;
-        Some(if name == "differ" { &said.differ } else { &said.refused })
+        match name {
+            "differ" => said.twice.as_ref().map(|twice| &twice.differ),
+            "why" => said.why.as_ref(),
+            _ => Some(&said.refused),
+        }
     }
 
     fn entered(&self, run: &mut FlowRun, now: Instant, at: usize, entry: Entry) {
         let Entry::Typed(typed) = entry else { return run.fail(now, "a PIN is typed") };
-        if at == 0 {
-            run.entered().parts = vec![typed];
-            return run.ask_part(now, 1, None);
-        }
-        let first = run.entered().parts.pop();
-        if !first.is_some_and(|first| first.matches(typed.expose().as_bytes())) {
-            return self.again(run, now, "differ");
+        if self.prompts.as_ref().is_some_and(|said| said.twice.is_some()) {
+            if at == 0 {
+                run.entered().parts = vec![typed];
+                return run.ask_part(now, 1, None);
+            }
+            let first = run.entered().parts.pop();
+            if !first.is_some_and(|first| first.matches(typed.expose().as_bytes())) {
+                return self.again(run, now, "differ");
+            }
         }
         // The level may have grown too old while the caller was typing.
         let Some(grant) = run.granted(now, &self.after) else {
@@ -164,10 +188,10 @@ impl Node for Enrol {
     }
 
     fn begin(&self, run: &mut FlowRun, now: Instant) {
-        if run.granted(now, &self.after).is_none() || self.prompts.is_none() {
+        let Some(said) = self.prompts.as_ref().filter(|_| run.granted(now, &self.after).is_some()) else {
             return run.take(now, Exit::Outcome("unavailable"));
-        }
-        run.ask_part(now, 0, None);
+        };
+        run.ask_part(now, 0, said.why.as_ref().map(|_| "why"));
     }
 }
 
@@ -254,7 +278,8 @@ fn order(step: &mut Reader<'_, '_, '_>, replace: bool) -> Option<Enrol> {
     let input = step.input(&[]);
     let factor = factor?;
     let prompts = match (factor, step.get("prompts")) {
-        (FactorId::Pin, _) => Some(new_pin(step)?),
+        (FactorId::Pin | FactorId::Password, _) => Some(enrolling(step, factor, true)?),
+        (FactorId::Totp | FactorId::Hotp, Some(_)) => Some(enrolling(step, factor, false)?),
         (_, Some(node)) => {
             let help = "leave `prompts` out: an operator enrols it";
             step.error("E115", &node.place, "nothing is said: this factor is not enrolled by telephone", help);
@@ -262,19 +287,55 @@ fn order(step: &mut Reader<'_, '_, '_>, replace: bool) -> Option<Enrol> {
         }
         (_, None) => None,
     };
+    let after = after?;
+    strong_enough(step, &after, replace);
     let range = step.build.shared.policy.factor(factor).map_or(0..=0, |policy| policy.digits.clone());
     let digits = (*range.start(), *range.end());
-    Some(Enrol { factor, after: after?, replace, digits, prompts, input, arms: Vec::new() })
+    Some(Enrol { factor, after, replace, digits, prompts, input, arms: Vec::new() })
 }
 
-fn new_pin(step: &mut Reader<'_, '_, '_>) -> Option<NewPin> {
+fn enrolling(step: &mut Reader<'_, '_, '_>, factor: FactorId, twice: bool) -> Option<Enrolling> {
     let node = step.need("prompts")?;
     let fields = Fields::of(node, "`prompts`", step.build.findings)?;
-    fields.only(&["pin", "again", "differ", "refused"], "`prompts` of a new PIN", step.build.findings);
+    let own = factor.name();
+    let what = match factor {
+        FactorId::Pin => "PIN",
+        FactorId::Totp => "authenticator",
+        FactorId::Hotp => "key fob",
+        _ => own,
+    };
+    let known: &[&str] = if twice { &[own, "why", "again", "differ", "refused"] } else { &[own, "why", "refused"] };
+    fields.only(known, &format!("`prompts` of a new {what}"), step.build.findings);
     let mut prompt = |name: &str| {
-        let node = fields.need(name, "`prompts` of a new PIN", step.build.findings)?;
+        let node = fields.need(name, &format!("`prompts` of a new {what}"), step.build.findings)?;
         step.build.prompt(node, &[])
     };
-    let (pin, again, differ, refused) = (prompt("pin"), prompt("again"), prompt("differ"), prompt("refused"));
-    Some(NewPin { pin: pin?, again: again?, differ: differ?, refused: refused? })
+    let (first, refused) = (prompt(own), prompt("refused"));
+    let twice = match twice {
+        true => {
+            let (again, differ) = (prompt("again"), prompt("differ"));
+            Some(Twice { again: again?, differ: differ? })
+        }
+        false => None,
+    };
+    let why = match fields.get("why") {
+        Some(node) => Some(step.build.prompt(node, &[])?),
+        None => None,
+    };
+    Some(Enrolling { why, first: first?, twice, refused: refused? })
+}
+
+/// Whoever proves a level by weak factors alone must not get a factor that counts for more.
+fn strong_enough(step: &mut Reader<'_, '_, '_>, after: &LevelName, replace: bool) {
+    let policy = &step.build.shared.policy;
+    let weak: Vec<FactorId> = policy.factors.iter().filter(|used| used.weak).map(|used| used.factor).collect();
+    if !policy.reachable(after, &weak) {
+        return;
+    }
+    let names: Vec<String> = weak.iter().map(|factor| format!("`{factor}`")).collect();
+    let what = if replace { "replace" } else { "get" };
+    let message = format!("`{after}` can be proved by weak factors alone ({}), which must not {what} another", names.join(", "));
+    let place = step.get("after").map_or_else(|| step.place.clone(), |node| node.place.clone());
+    let help = format!("ask for a higher level, or keep weak factors from proving this one alone: `not_only: [{}]` in policy.yaml", weak.iter().map(|factor| factor.name()).collect::<Vec<_>>().join(", "));
+    step.error("E206", &place, message, help);
 }

@@ -88,7 +88,7 @@ pub use ask::{Check, Days, Digits, Readback, WholeMoney};
 pub(crate) use authenticate::Proving;
 pub use card::{Brand, CardField};
 pub use choose_language::Remember;
-pub use enrol::NewPin;
+pub use enrol::{Enrolling, Twice};
 pub use hangup::Cause;
 pub use identify::{IdentifyBy, SubjectService};
 pub use notice::OncePer;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::{Enquiry, Proving, Spec};
-use crate::auth::LevelName;
+use crate::auth::{FactorId, LevelName};
 use crate::flow::ClipKey;
 use crate::flow::document::{Arm, Input, LevelRef, Prompt, VarId};
 use crate::flow::expr::Expr;
@@ -94,6 +94,11 @@ pub(crate) trait Node {
 
     /// A part of what it asks for, one after the other.
     fn part(&self, _run: &FlowRun, _at: usize) -> Option<Part<'_>> {
+        None
+    }
+
+    /// The factor whose first code its part is.
+    fn first_code(&self) -> Option<FactorId> {
         None
     }
 

@@ -5,7 +5,7 @@ use super::{Reader, Shape, Spec, StepKind};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "reset",
-    summary: "Lets a caller who holds a level choose another PIN in the place of the old one, typed twice, by the rules of `enrol`. The old one stops working, and its failures are forgotten. For `totp` the outcome is `unavailable`: an operator does it.",
+    summary: "Lets a caller who holds a level choose another PIN or password in the place of the old one, typed twice, or key the first code of a new app or fob, by the rules of `enrol`. The old one stops working then, and its failures are forgotten. For other factors the outcome is `unavailable`: an operator does it.",
     argument: Shape::Factors,
     fields: &FIELDS,
     outcomes: &["done", "refused", "locked", "unavailable"],

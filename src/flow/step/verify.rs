@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::auth::{self, FactorId};
+use crate::auth::{self, FactorId, QuestionId};
 use crate::flow::document::fields;
 use crate::flow::document::{Arm, Input, Prompt};
 use crate::flow::run::FlowRun;
@@ -40,6 +40,8 @@ pub struct Verify {
     pub factor: FactorId,
     /// What is said to ask for it; the factor's own name in front.
     pub challenge: Vec<(FactorId, Prompt)>,
+    /// What is said for each question, where it is questions.
+    pub questions: Vec<(QuestionId, Prompt)>,
     /// Said after a failure.
     pub failed: Prompt,
     /// Said after a failure when one try is left; `failed` when `None`.
@@ -80,7 +82,8 @@ impl Node for Verify {
 
     fn prompts(&self) -> Vec<&Prompt> {
         let factors = self.challenge.iter().chain(&self.silent).map(|(_, prompt)| prompt);
-        factors.chain([&self.failed]).chain(&self.failed_last).collect()
+        let questions = self.questions.iter().map(|(_, prompt)| prompt);
+        factors.chain(questions).chain([&self.failed]).chain(&self.failed_last).collect()
     }
 
     fn input(&self) -> Option<&Input> {
@@ -90,6 +93,7 @@ impl Node for Verify {
     fn proving(&self) -> Option<Proving<'_>> {
         Some(Proving {
             challenge: &self.challenge,
+            questions: &self.questions,
             failed: &self.failed,
             failed_last: self.failed_last.as_ref(),
             silent: &self.silent,
@@ -124,10 +128,11 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let input = step.input(&[]);
     let required = ["passed", "failed", "locked", "not_enrolled", "unavailable"];
     let mut arms = step.arms(&required, &["expired"])?.into_iter();
-    let (challenge, failed, failed_last, silent) = prompts?;
+    let (challenge, questions, failed, failed_last, silent) = prompts?;
     Some(StepKind::Verify(Verify {
         factor: factor?,
         challenge,
+        questions,
         failed,
         failed_last,
         silent,

@@ -104,7 +104,7 @@ impl Reader<'_> {
         for (key, value) in fields.pairs {
             let id = key.text().to_owned();
             let Some(about) = Fields::of(value, "a person", self.findings) else { continue };
-            let mut known: Vec<&str> = vec!["account", "phone", "phones", "name", "language"];
+            let mut known: Vec<&str> = vec!["account", "phone", "phones", "name", "language", "pending"];
             known.extend(self.names.factors.iter().map(|factor| factor.name()));
             let all: Vec<&str> = FactorId::ALL.iter().map(|factor| factor.name()).collect();
             let mut person = Person { id: id.clone(), ..Person::default() };
@@ -118,6 +118,7 @@ impl Reader<'_> {
                     }
                     "language" => person.language = self.language(value),
                     "name" => {}
+                    "pending" => person.offered = self.pending(value),
                     factor if self.names.factors.iter().any(|known| known.name() == factor) => {
                         let known = FactorId::from_name(factor);
                         let proof = fields::text(value, factor, self.findings);
@@ -135,6 +136,18 @@ impl Reader<'_> {
             into.people.retain(|other| other.id != id);
             into.people.push(person);
         }
+    }
+
+    /// `{totp: any-seed}`
+    fn pending(&mut self, node: &Node) -> Vec<(FactorId, Secret<String>)> {
+        let Some(fields) = Fields::of(node, "`pending`", self.findings) else { return Vec::new() };
+        let mut offered = Vec::new();
+        fields.only(&["totp", "hotp"], "`pending`", self.findings);
+        for factor in [FactorId::Totp, FactorId::Hotp] {
+            let seed = fields.get(factor.name()).and_then(|node| fields::text(node, "a seed", self.findings));
+            offered.extend(seed.map(|seed| (factor, Secret::new(seed))));
+        }
+        offered
     }
 
     pub(super) fn language(&mut self, node: &Node) -> Option<String> {

@@ -1,0 +1,106 @@
+//! What subjects have enrolled and on file: the statements of the SQLite store that change it.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::sqlite::{set_throttle, throttle_of};
+use super::{EnrolmentRow, StoreError, SubjectRow};
+use crate::auth::throttle::Throttle;
+use crate::auth::{FactorId, SubjectKey};
+
+pub(super) fn update(connection: &Connection, row: &SubjectRow) -> Result<bool, StoreError> {
+    let sql = "UPDATE subjects SET profile = ?2 WHERE key = ?1";
+    if connection.prepare_cached(sql)?.execute(params![row.key.0, row.profile])? != 1 {
+        return Ok(false);
+    }
+    connection.prepare_cached("DELETE FROM identifiers WHERE subject = ?1")?.execute([row.key.0])?;
+    for (kind, hash) in &row.identifiers {
+        let values = params![kind.name(), hash, row.key.0];
+        connection.prepare_cached("INSERT INTO identifiers VALUES (?1, ?2, ?3)")?.execute(values)?;
+    }
+    connection.prepare_cached("UPDATE requests SET used = 1 WHERE subject = ?1")?.execute([row.key.0])?;
+    Ok(true)
+}
+
+pub(super) fn succeed(
+    connection: &Connection,
+    subject: SubjectKey,
+    factor: FactorId,
+    before: &Throttle,
+    step: Option<u64>,
+    renewed: Option<&[u8]>,
+) -> Result<bool, StoreError> {
+    let step = step.map(i64::try_from).transpose().map_err(|_| StoreError::Row)?;
+    // The compare-and-set that makes a one-time code single use.
+    let sql = "UPDATE enrolments SET last_step = coalesce(?3, last_step), data = coalesce(?4, data) \
+               WHERE subject = ?1 AND factor = ?2 AND (?3 IS NULL OR last_step IS NULL OR last_step < ?3)";
+    let values = params![subject.0, factor.name(), step, renewed];
+    if connection.prepare_cached(sql)?.execute(values)? != 1 {
+        return Ok(false);
+    }
+    let mut throttle = throttle_of(connection, subject)?;
+    throttle.succeeded(before, factor);
+    set_throttle(connection, subject, &throttle, None)?;
+    Ok(true)
+}
+
+pub(super) fn enrol(connection: &Connection, row: &EnrolmentRow) -> Result<(), StoreError> {
+    keep(connection, "enrolments", row)?;
+    let mut throttle = throttle_of(connection, row.subject)?;
+    throttle.enrolled(row.factor);
+    set_throttle(connection, row.subject, &throttle, None)
+}
+
+pub(super) fn keep(
+    connection: &Connection,
+    table: &'static str,
+    row: &EnrolmentRow,
+) -> Result<(), StoreError> {
+    let step = row.last_step.map(i64::try_from).transpose().map_err(|_| StoreError::Row)?;
+    let sql = format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2, ?3, ?4, ?5)");
+    let values = params![row.subject.0, row.factor.name(), row.data, row.key_id, step];
+    connection.prepare_cached(&sql)?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn read(
+    connection: &Connection,
+    table: &'static str,
+    subject: SubjectKey,
+    factor: FactorId,
+) -> Result<Option<EnrolmentRow>, StoreError> {
+    let sql = format!("SELECT data, key_id, last_step FROM {table} WHERE subject = ?1 AND factor = ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let row = statement.query_row(params![subject.0, factor.name()], |row| {
+        let last_step: Option<i64> = row.get(2)?;
+        let last_step = last_step.and_then(|step| u64::try_from(step).ok());
+        Ok(EnrolmentRow { subject, factor, data: row.get(0)?, key_id: row.get(1)?, last_step })
+    });
+    Ok(row.optional()?)
+}
+
+pub(super) fn renew(
+    connection: &Connection,
+    subject: SubjectKey,
+    factor: FactorId,
+    data: &[u8],
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE enrolments SET data = ?3 WHERE subject = ?1 AND factor = ?2";
+    Ok(connection.prepare_cached(sql)?.execute(params![subject.0, factor.name(), data])? == 1)
+}
+
+pub(super) fn confirm(
+    connection: &Connection,
+    row: &EnrolmentRow,
+    before: &Throttle,
+) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM offers WHERE subject = ?1 AND factor = ?2 AND data = ?3";
+    let values = params![row.subject.0, row.factor.name(), row.data];
+    if connection.prepare_cached(sql)?.execute(values)? != 1 {
+        return Ok(false);
+    }
+    keep(connection, "enrolments", row)?;
+    let mut throttle = throttle_of(connection, row.subject)?;
+    throttle.succeeded(before, row.factor);
+    set_throttle(connection, row.subject, &throttle, None)?;
+    Ok(true)
+}

@@ -1,0 +1,78 @@
+//! What a factor says of a response, and the same work for somebody who is not there.
+
+use super::{TENANT, Vault, VaultError, enrolment_label};
+use crate::auth::factor::{JudgeError, Judged, Judging};
+use crate::auth::{FactorId, FactorPolicy, Policy, SubjectKey};
+use crate::driver::seal::{self, random};
+use crate::driver::store::{EnrolmentRow, SubjectRow};
+use crate::secret::Secret;
+use crate::units::UnixTime;
+
+impl Vault {
+    /// What the factor says; `None` when the subject has no such enrolment, after the same work.
+    pub(super) fn judge(
+        &self,
+        now: UnixTime,
+        subject: SubjectKey,
+        factor: FactorId,
+        response: &Secret<String>,
+        policy: &Policy,
+    ) -> Result<Option<Judged>, VaultError> {
+        let policy = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
+        // Who is not there is judged by what the subject next to them has, whose answer does not count: a PIN
+        // that came hashed from elsewhere takes its own time.
+        let nearest = self.store.nearest(subject)?.unwrap_or(subject);
+        let row = self.store.subject(nearest)?;
+        let enrolment = self.store.enrolment(nearest, factor)?;
+        let real = nearest == subject && row.is_some() && enrolment.is_some();
+        let own = row.as_ref().zip(enrolment.as_ref());
+        let stand_in = || self.stand_in.enrolments.iter().find(|e| e.factor == factor);
+        let (row, enrolment) =
+            own.or_else(|| Some((&self.stand_in.row, stand_in()?))).ok_or(VaultError::NoFactor(factor))?;
+        let whose = if real { subject } else { self.stand_in.row.key };
+        let judged = self.judge_as(whose, now, row, enrolment, response, policy)?;
+        Ok(real.then_some(judged))
+    }
+
+    /// What a factor says of a response to this enrolment of this subject.
+    pub(super) fn judge_row(
+        &self,
+        now: UnixTime,
+        row: &SubjectRow,
+        enrolment: &EnrolmentRow,
+        response: &Secret<String>,
+        policy: &FactorPolicy,
+    ) -> Result<Judged, VaultError> {
+        self.judge_as(row.key, now, row, enrolment, response, policy)
+    }
+
+    /// The same as if the enrolment were `whose`.
+    fn judge_as(
+        &self,
+        whose: SubjectKey,
+        now: UnixTime,
+        row: &SubjectRow,
+        enrolment: &EnrolmentRow,
+        response: &Secret<String>,
+        policy: &FactorPolicy,
+    ) -> Result<Judged, VaultError> {
+        let factor = enrolment.factor;
+        if enrolment.key_id != self.pepper_id {
+            // A row of another pepper can't be judged with this one, and must not count as wrong.
+            return Err(VaultError::Judge(JudgeError));
+        }
+        let data = seal::open(&self.own_key(row)?, enrolment_label(&row.key, factor), &enrolment.data)?;
+        let judging = Judging {
+            data: &data,
+            response,
+            subject: whose,
+            tenant: TENANT,
+            pepper: &self.pepper,
+            salt: random()?,
+            now,
+            policy,
+            last_step: enrolment.last_step,
+        };
+        Ok(factor.judge(&judging)?)
+    }
+}
