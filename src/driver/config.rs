@@ -189,11 +189,12 @@ impl Config {
         Self::parse(&path, &text)
     }
 
-    /// Writes the commented default file when there is none, with the queues that the application uses.
+    /// Writes the commented default file when there is none, with the queues that the application uses. Where
+    /// nobody else can call (`alone`), letters are printed.
     ///
     /// # Errors
     /// [`ConfigError::Unwritable`].
-    pub fn write_default(data: &FilePath, queues: &BTreeSet<String>) -> Result<(), ConfigError> {
+    pub fn write_default(data: &FilePath, queues: &BTreeSet<String>, alone: bool) -> Result<(), ConfigError> {
         let path = data.join(Self::FILE);
         if path.exists() {
             return Ok(());
@@ -202,7 +203,7 @@ impl Config {
             .recursive(true)
             .mode(0o700)
             .create(data)
-            .and_then(|()| fs::write(&path, default_text(queues)))
+            .and_then(|()| fs::write(&path, default_text(queues, alone)))
             .map_err(|source| ConfigError::Unwritable { path, source })
     }
 
@@ -233,15 +234,21 @@ impl Config {
     }
 }
 
-fn default_text(queues: &BTreeSet<String>) -> String {
+fn default_text(queues: &BTreeSet<String>, alone: bool) -> String {
     let general = BTreeSet::from(["general".to_owned()]);
     let names = if queues.is_empty() { &general } else { queues };
     let list: String = names.iter().map(|name| format!("  {name}: {{places: 100}}\n")).collect();
     let served = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let senders = if alone { SENDERS_ALONE } else { "senders: []\n" };
     DEFAULT_TEXT
+        .replace("senders: []\n", senders)
         .replace("  general: {places: 100}\n", &list)
         .replace("queues: [general]", &format!("queues: [{served}]"))
 }
+
+const SENDERS_ALONE: &str = "senders:
+  - {name: printed, development: {}}    # prints codes here, for trying things out: never for real callers
+";
 
 const DEFAULT_TEXT: &str = r#"# The site's own settings. Callers' flows lie elsewhere: in the application folder.
 
@@ -277,7 +284,6 @@ transfers: {}
 # place of sending them, and is refused when anything listens beyond this machine.
 senders: []
 #  - {name: mail, smtp: {server: mail.example.com, from: no-reply@example.com, user: ivr, password: mail/password}}
-#  - {name: printed, development: {}}
 
 # How many letters may be sent, and the beginnings of the telephone numbers that they may go to.
 letters:
@@ -316,7 +322,10 @@ mod tests {
     #[test]
     fn the_file_written_at_first_run_is_valid_and_takes_calls_from_loopback_only() {
         let queues = BTreeSet::from(["cards".to_owned(), "general".to_owned()]);
-        let config = parse(&default_text(&queues)).expect("the default is valid");
+        let config = parse(&default_text(&queues, false)).expect("the default is valid");
+        assert!(config.senders.is_empty());
+        let alone = parse(&default_text(&queues, true)).expect("the default is valid");
+        assert!(alone.senders.iter().all(SenderConfig::shows) && alone.senders.len() == 1);
         assert_eq!(config.agents[0].queues, ["cards", "general"]);
         assert_eq!(config.queues.len(), 2);
         assert_eq!(config.trunks.len(), 1);

@@ -159,7 +159,8 @@ pub fn start(settings: &ServeSettings) -> Result<Deployment, StartError> {
 /// As [`start`].
 pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Deployment, StartError> {
     let loaded = application::load_with(&settings.application, &Speech::of(&settings.data)?)?;
-    Config::write_default(&settings.data, &loaded.application.queues())?;
+    let alone = settings.sip.ip().to_canonical().is_loopback();
+    Config::write_default(&settings.data, &loaded.application.queues(), alone)?;
     let config = Config::read(&settings.data)?;
     check_names(&settings.data, &config, &loaded.application)?;
     let secrets = Arc::new(Secrets::new(&settings.data, config.secrets.clone()));

@@ -212,7 +212,8 @@ fn no_messages(data: &Path) -> std::io::Result<()> {
     fs::write(folder, "")
 }
 
-/// Calls come from this machine and are traced; queues are those of the application; targets are the agent.
+/// Calls come from this machine and are traced; queues are those of the application; targets are the agent; letters
+/// are kept here.
 fn settings_file(data: &Path, app: &Application, fixture: &Fixture, agent: &str) -> Result<(), String> {
     let places = if fixture.facts.get("queue").is_some_and(|state| state == "full") { 0 } else { 100 };
     let queues = app.queues().into_iter();
@@ -221,11 +222,18 @@ fn settings_file(data: &Path, app: &Application, fixture: &Fixture, agent: &str)
     let targets = app.transfer_targets().into_iter().filter(|name| !name.starts_with("sip:"));
     let transfers: serde_json::Map<String, serde_json::Value> =
         targets.map(|name| (name, agent.into())).collect();
+    let sends = fixture.facts.get("notify").is_none_or(|state| state != "failed");
+    let senders: Vec<serde_json::Value> = sends
+        .then(|| serde_json::json!({"name": "rehearsal", "development": {"print": false}}))
+        .into_iter()
+        .collect();
     let settings = serde_json::json!({
         "trunks": [{"name": "rehearsal", "addresses": ["127.0.0.1"], "trace": true, "verstat": true}],
         "queues": queues,
         "agents": [],
         "transfers": transfers,
+        "senders": senders,
+        "letters": {"address": {"hour": 10_000, "day": 10_000}, "subject": {"day": 10_000}},
     });
     // JSON is YAML.
     let write = || {

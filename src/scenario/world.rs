@@ -310,9 +310,6 @@ impl<'w> World<'w> {
                 let told = format!("sends the message {}", message.template);
                 self.transcript.add(self.at(), "flow", told);
                 let taken = self.house.notifies;
-                if taken {
-                    self.house.unreal = Some("no message is sent by a real call of this version");
-                }
                 self.later(SETUP, Event::Answer(ask, Answer::Notified(taken), None));
             }
             Question::Lookup(lookup) => {

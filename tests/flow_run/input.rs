@@ -170,7 +170,8 @@ fn what_is_chosen_into_a_personal_variable_is_told_to_nobody() {
     let told = |personal: bool, key: &str| {
         let mut scene = scene(vec![StepKind::Menu(Menu { personal, ..menu() })]);
         scene.wait(1_500).press(key).settle();
-        let told = |event: &&TraceEvent| matches!(event, TraceEvent::Asks { .. } | TraceEvent::Outcome { .. });
+        let told =
+            |event: &&TraceEvent| matches!(event, TraceEvent::Asks { .. } | TraceEvent::Outcome { .. });
         scene.traces.iter().filter(told).map(|event| format!("{event:?}\n")).collect::<String>()
     };
     let (first, second) = (told(true, "1"), told(true, "2"));

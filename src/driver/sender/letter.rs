@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::Told;
+use super::outcome::ReportRefused;
 use crate::auth::SubjectKey;
 use crate::secret::Secret;
 use crate::units::UnixTime;
@@ -151,6 +153,15 @@ pub trait Courier: Send + Sync {
     /// sent.
     fn shown(&self) -> Option<Vec<Shown>> {
         None
+    }
+
+    /// What a provider tells over the web about letters of a sender: its signature is checked, then it is kept.
+    /// Says how many letters moved.
+    ///
+    /// # Errors
+    /// [`ReportRefused`]: nothing was changed.
+    fn delivery_report(&self, _sender: &str, _told: &Told<'_>) -> Result<usize, ReportRefused> {
+        Err(ReportRefused::Unexpected)
     }
 }
 

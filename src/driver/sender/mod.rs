@@ -12,8 +12,18 @@ mod budget;
 mod development;
 mod letter;
 mod line;
+mod mail;
 mod office;
 mod outcome;
+mod profile;
+mod profile_report;
+mod push_webhook;
+mod signed;
+mod smpp;
+mod sms_http;
+mod smtp;
+mod web;
+mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,8 +63,8 @@ pub trait Sender: Send + Sync {
 
 /// What came over the web for a sender.
 pub struct Told<'a> {
-    /// The whole address that it was sent to, as the provider knows it.
-    pub url: &'a str,
+    /// What stands behind the `?` of the address, as it was sent.
+    pub query: &'a str,
     /// The headers, names in any case.
     pub headers: &'a [(String, String)],
     /// The body.
@@ -167,6 +177,14 @@ macro_rules! senders {
 senders! {
     /// Prints letters on the terminal in place of sending them.
     development,
+    /// Short messages and spoken calls over a provider's HTTP interface.
+    sms_http,
+    /// Short messages straight to a carrier by SMPP.
+    smpp,
+    /// Mail.
+    smtp,
+    /// Messages to devices, by a request to whoever brings them there.
+    push_webhook,
 }
 
 const fn default_timeout() -> u64 {
@@ -316,3 +334,7 @@ pub fn check(senders: &[SenderConfig], letters: &LettersConfig) -> Result<(), Se
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "contract_tests.rs"]
+mod tests;

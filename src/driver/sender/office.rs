@@ -190,18 +190,6 @@ impl PostOffice {
             }
         }
     }
-
-    /// What a provider tells over the web about letters of a sender: checked, and kept. Says how many letters
-    /// moved.
-    ///
-    /// # Errors
-    /// [`ReportRefused`]: nothing was changed.
-    pub fn delivery_report(&self, sender: &str, told: &Told<'_>) -> Result<usize, ReportRefused> {
-        let open = self.shared.senders.iter().find(|open| open.name == sender);
-        let reports = open.ok_or(ReportRefused::Unexpected)?.sender.report(told)?;
-        let Some(vault) = self.shared.vault.upgrade() else { return Ok(0) };
-        Ok(reports.iter().filter(|report| keep_report(&vault, sender, report)).count())
-    }
 }
 
 impl Drop for PostOffice {
@@ -261,6 +249,13 @@ impl Courier for PostOffice {
         }
         all.sort_by_key(|shown| shown.at_ms);
         any.then_some(all)
+    }
+
+    fn delivery_report(&self, sender: &str, told: &Told<'_>) -> Result<usize, ReportRefused> {
+        let open = self.shared.senders.iter().find(|open| open.name == sender);
+        let reports = open.ok_or(ReportRefused::Unexpected)?.sender.report(told)?;
+        let Some(vault) = self.shared.vault.upgrade() else { return Ok(0) };
+        Ok(reports.iter().filter(|report| keep_report(&vault, sender, report)).count())
     }
 }
 

@@ -366,7 +366,8 @@ impl Resolver for Addresses {
     }
 }
 
-fn is_private(address: IpAddr) -> bool {
+/// Whether an address is this machine's, or one of a private network.
+pub(in crate::driver) fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
         // RFC 4193: fc00::/7; RFC 4291: fe80::/10.

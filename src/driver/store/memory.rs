@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::requests::{RequestId, RequestRow, forgotten};
 use super::letters::LetterRow;
+use super::requests::{RequestId, RequestRow, forgotten};
 use super::{
     Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
 };

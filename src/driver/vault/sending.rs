@@ -31,6 +31,10 @@ pub struct Writing<'a> {
 pub struct OnFile {
     /// The telephone number.
     pub phone: Secret<String>,
+    /// The mail address; may be empty.
+    pub email: Secret<String>,
+    /// The identifier, which names the subject's device to whoever brings messages there.
+    pub id: Secret<String>,
     /// The language, such as `en-GB`; may be empty.
     pub language: String,
 }
@@ -39,12 +43,12 @@ impl OnFile {
     /// The address for a channel, when there is one on file.
     #[must_use]
     pub fn address(&self, channel: Channel) -> Option<Secret<String>> {
-        match channel {
-            Channel::Sms | Channel::Call => {
-                Some(self.phone.clone()).filter(|phone| !phone.expose().is_empty())
-            }
-            Channel::Email | Channel::Push => None,
-        }
+        let address = match channel {
+            Channel::Sms | Channel::Call => &self.phone,
+            Channel::Email => &self.email,
+            Channel::Push => &self.id,
+        };
+        (!address.expose().is_empty()).then(|| address.clone())
     }
 }
 
@@ -155,7 +159,12 @@ impl Vault {
         let row = self.store.subject(subject)?;
         let real = row.is_some();
         let profile = self.profile(row.as_ref().unwrap_or(&self.stand_in.row))?;
-        let found = OnFile { phone: Secret::new(profile.phone.clone()), language: profile.language.clone() };
+        let found = OnFile {
+            phone: Secret::new(profile.phone.clone()),
+            email: Secret::new(profile.email.clone()),
+            id: Secret::new(profile.id.clone()),
+            language: profile.language.clone(),
+        };
         Ok(real.then_some(found))
     }
 }

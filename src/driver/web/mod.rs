@@ -11,6 +11,7 @@ mod health;
 mod listener;
 mod message;
 mod problem;
+mod reports;
 mod wire;
 
 use std::io;
@@ -34,6 +35,7 @@ use crate::driver::versions::Versions;
 use certificate::Certificate;
 use health::Health;
 use listener::Serving;
+use reports::Reports;
 
 /// What answers below a path.
 pub trait Mount: Send + Sync {
@@ -50,8 +52,9 @@ pub trait Mount: Send + Sync {
 }
 
 /// What a deployment answers over HTTP.
-pub(super) fn mounts(versions: &Arc<Versions>, _vault: &Arc<Vault>) -> Vec<Arc<dyn Mount>> {
-    vec![Arc::new(Health { versions: Arc::clone(versions) })]
+pub(super) fn mounts(versions: &Arc<Versions>, vault: &Arc<Vault>) -> Vec<Arc<dyn Mount>> {
+    let reports = Reports { vault: Arc::clone(vault) };
+    vec![Arc::new(Health { versions: Arc::clone(versions) }), Arc::new(reports)]
 }
 
 /// The bounds of a listener.
