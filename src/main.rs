@@ -47,6 +47,7 @@ enum Command {
     Call(cli::call::Arguments),
     /// Add, import, show and remove the people who call.
     Subject(cli::subject::Arguments),
+    Token(cli::token::Arguments),
     /// Enrol a factor for a subject.
     Enrol(cli::enrol::Arguments),
     /// Verify the audit log.
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         Some(Command::Diff(arguments)) => cli::diff::run(arguments),
         Some(Command::Call(arguments)) => cli::call::run(arguments),
         Some(Command::Subject(arguments)) => cli::subject::run(arguments),
+        Some(Command::Token(arguments)) => cli::token::run(arguments),
         Some(Command::Enrol(arguments)) => cli::enrol::run(arguments),
         Some(Command::Audit(arguments)) => cli::audit::run(arguments),
         Some(Command::Callbacks(arguments)) => cli::callbacks::run(&arguments),

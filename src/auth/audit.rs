@@ -68,7 +68,11 @@ pub enum AuditKind {
     /// A subject's key and rows were destroyed.
     SubjectErased,
     /// An admin lifted a subject's lock.
-    SubjectUnlocked,
+    SubjectUnlocked {
+        /// Why, in the admin's words; nothing personal.
+        #[serde(default)]
+        reason: String,
+    },
     /// A factor was enrolled, replacing an earlier one of its kind.
     Enrolled {
         /// Which factor.
@@ -83,6 +87,29 @@ pub enum AuditKind {
     EnrolmentRefused {
         /// Which factor.
         factor: FactorId,
+    },
+    /// A factor was taken from a subject.
+    Removed {
+        /// Which factor.
+        factor: FactorId,
+    },
+    /// A token for the API was made or given another end.
+    TokenKept {
+        /// Its name.
+        token: String,
+        /// The name of the program that has it.
+        holder: String,
+        /// What it may do.
+        scopes: Vec<String>,
+        /// Until when, in milliseconds since 1970.
+        until: i64,
+    },
+    /// A token for the API was revoked.
+    TokenRevoked {
+        /// Its name.
+        token: String,
+        /// The name of the program that had it.
+        holder: String,
     },
     /// An agent's password was set.
     AgentPassword {

@@ -22,6 +22,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod subject;
 pub(crate) mod test;
+pub(crate) mod token;
 
 use std::ops::RangeInclusive;
 use std::path::Path;

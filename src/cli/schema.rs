@@ -4,6 +4,7 @@
 
 use std::process::ExitCode;
 
+use countersign::driver::web::api;
 use countersign::flow::schema::{self, Document};
 use countersign::flow::step::manual;
 use countersign::scenario;
@@ -34,6 +35,8 @@ enum Of {
     Prompts,
     /// tests/*.flow-test.yaml
     Test,
+    /// The API over HTTP, in OpenAPI 3.1
+    Api,
 }
 
 /// Prints.
@@ -49,6 +52,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Of::Calendars => schema::schema(Document::Calendars),
         Of::Prompts => schema::schema(Document::Prompts),
         Of::Test => scenario::schema(),
+        Of::Api => api::describe(),
     };
     println!("{schema:#}");
     ExitCode::SUCCESS

@@ -92,6 +92,9 @@ enum Command {
     Unlock {
         /// The identifier.
         subject: String,
+        /// Why, for the audit log: how you know that it is the customer. Nothing personal.
+        #[arg(long)]
+        reason: String,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -125,7 +128,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             set(&data, &subject, change, &without, &with)
         }
         Command::Show { subject, data } => show(&data, subject.as_deref()),
-        Command::Unlock { subject, data } => unlock(&data, &subject),
+        Command::Unlock { subject, reason, data } => unlock(&data, &subject, &reason),
         Command::Remove { subject, data } => remove(&data, &subject),
     };
     super::ended(done)
@@ -238,9 +241,9 @@ fn set(
     Ok(())
 }
 
-fn unlock(data: &Path, id: &str) -> Result<(), String> {
+fn unlock(data: &Path, id: &str, reason: &str) -> Result<(), String> {
     let vault = super::existing(data)?;
-    vault.unlock(os::unix_now(), id).map_err(super::text)?;
+    vault.unlock(os::unix_now(), id, reason).map_err(super::text)?;
     println!("{id} is unlocked");
     Ok(())
 }

@@ -8,6 +8,9 @@
 //! change it records, so that a cut tail is noticed. A record that reached the file while its transaction
 //! did not is taken over at the next append or start; a line that a crash left half written is removed.
 
+mod actor;
+mod reading;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,6 +22,8 @@ use thiserror::Error;
 use super::seal::{Key, keyed_hash};
 use crate::auth::{AuditEvent, AuditKind};
 use crate::units::UnixTime;
+
+pub(crate) use actor::acting_as;
 
 /// The file in the data folder.
 pub const AUDIT_FILE: &str = "audit.jsonl";
@@ -101,6 +106,8 @@ struct Record<'a> {
     seq: u64,
     at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
@@ -151,6 +158,7 @@ impl AuditLog {
         let json = serde_json::to_string(&Record {
             seq: head.seq,
             at: rfc3339(at),
+            by: actor::current(),
             call: event.call.map(|call| call.to_string()),
             subject: event.subject.map(|subject| subject.to_string()),
             kind: &event.kind,

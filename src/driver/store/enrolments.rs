@@ -50,6 +50,21 @@ pub(super) fn enrol(connection: &Connection, row: &EnrolmentRow) -> Result<(), S
     set_throttle(connection, row.subject, &throttle, None)
 }
 
+/// Takes a factor away, and what was handed out of it.
+pub(super) fn remove(
+    connection: &Connection,
+    subject: SubjectKey,
+    factor: FactorId,
+) -> Result<bool, StoreError> {
+    let values = params![subject.0, factor.name()];
+    let mut gone = 0;
+    for table in ["enrolments", "offers"] {
+        let sql = format!("DELETE FROM {table} WHERE subject = ?1 AND factor = ?2");
+        gone += connection.prepare_cached(&sql)?.execute(values)?;
+    }
+    Ok(gone > 0)
+}
+
 pub(super) fn keep(
     connection: &Connection,
     table: &'static str,

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::letters::LetterRow;
 use super::requests::{RequestId, RequestRow, forgotten};
+use super::tokens::TokenRow;
 use super::{
     Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
 };
@@ -25,15 +26,16 @@ pub struct MemoryStore {
 type Kept = (Vec<u8>, UnixTime);
 
 #[derive(Clone, Default)]
-struct Tables {
+pub(super) struct Tables {
     meta: BTreeMap<String, Vec<u8>>,
-    subjects: BTreeMap<SubjectKey, SubjectRow>,
+    pub(super) subjects: BTreeMap<SubjectKey, SubjectRow>,
     enrolments: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
     offers: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
     throttles: BTreeMap<SubjectKey, Throttle>,
     requests: BTreeMap<(SubjectKey, FactorId), RequestRow>,
     agents: BTreeMap<String, Vec<u8>>,
-    calls: Vec<CallRow>,
+    pub(super) tokens: BTreeMap<String, TokenRow>,
+    pub(super) calls: Vec<CallRow>,
     memories: BTreeMap<([u8; 32], [u8; 32]), Kept>,
     orders: BTreeMap<i64, OrderRow>,
     last_order: i64,
@@ -41,7 +43,7 @@ struct Tables {
 }
 
 impl MemoryStore {
-    fn tables(&self) -> MutexGuard<'_, Tables> {
+    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
         // Tables are replaced as a whole, so a panic elsewhere leaves none half changed.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,6 +128,13 @@ impl Tables {
                 self.offers.remove(&key);
                 self.throttles.entry(row.subject).or_default().succeeded(before, row.factor);
                 self.enrolments.insert(key, row.clone());
+            }
+            Change::Remove { subject, factor } => {
+                let offered = self.offers.remove(&(subject, factor)).is_some();
+                return Ok(self.enrolments.remove(&(subject, factor)).is_some() || offered);
+            }
+            Change::KeepTokens(rows) => {
+                self.tokens.extend(rows.iter().map(|row| (row.id.clone(), row.clone())));
             }
             Change::SetAgent { name, sealed } => {
                 self.agents.insert(name.to_owned(), sealed.to_vec());

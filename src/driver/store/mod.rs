@@ -7,9 +7,11 @@
 mod enrolments;
 pub mod letters;
 pub mod memory;
+pub mod pages;
 pub mod requests;
 pub mod sqlite;
 mod tables;
+pub mod tokens;
 
 use std::path::PathBuf;
 
@@ -17,6 +19,9 @@ use thiserror::Error;
 
 use self::letters::LetterStore;
 pub use self::requests::{RequestId, RequestRow};
+use self::pages::Pages;
+use self::tokens::{TokenRow, TokenStore};
+
 use super::audit_log::{AuditError, Head};
 use crate::auth::throttle::{Admission, Throttle};
 use crate::auth::{FactorId, Lockout, SubjectKey};
@@ -194,6 +199,15 @@ pub enum Change<'a> {
         /// The counters before the reservation.
         before: &'a Throttle,
     },
+    /// A factor is not enrolled any more. Takes no effect when it was not.
+    Remove {
+        /// Whose.
+        subject: SubjectKey,
+        /// Which factor.
+        factor: FactorId,
+    },
+    /// Tokens for the API, new ones and changed ones.
+    KeepTokens(&'a [TokenRow]),
     /// An agent's sealed credentials.
     SetAgent {
         /// The agent.
@@ -248,7 +262,7 @@ pub enum StoreError {
 }
 
 /// The trait. Every method is one transaction.
-pub trait Store: LetterStore + Send + Sync {
+pub trait Store: LetterStore + TokenStore + Pages + Send + Sync {
     /// A small value by name.
     ///
     /// # Errors

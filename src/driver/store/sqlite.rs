@@ -13,6 +13,7 @@ use super::requests::{self, RequestRow};
 use super::tables::migrate;
 use super::{
     Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
+    tokens,
 };
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, Lockout, SubjectKey};
@@ -85,7 +86,7 @@ impl SqliteStore {
     }
 }
 
-fn call_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<CallRow> {
+pub(super) fn call_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<CallRow> {
     Ok(CallRow {
         at: UnixTime(row.get(0)?),
         record: row.get(1)?,
@@ -192,6 +193,10 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
         Change::Enrol(row) => enrolments::enrol(connection, row)?,
         Change::Offer(row) => enrolments::keep(connection, "offers", row)?,
         Change::Confirm { row, before } => return enrolments::confirm(connection, row, before),
+        Change::Remove { subject, factor } => {
+            return enrolments::remove(connection, subject, factor);
+        }
+        Change::KeepTokens(rows) => tokens::keep(connection, rows)?,
         Change::SetAgent { name, sealed } => {
             connection.execute("INSERT OR REPLACE INTO agents VALUES (?1, ?2)", params![name, sealed])?;
         }

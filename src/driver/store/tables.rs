@@ -15,7 +15,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA });
     }
     for (schema, tables) in (1..)
-        .zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS, super::requests::TABLE, LETTERS, OFFERS])
+        .zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS, super::requests::TABLE, LETTERS, OFFERS, super::tokens::TABLE])
         .filter(|(schema, _)| *schema > version)
     {
         transaction.execute_batch(tables)?;
@@ -24,7 +24,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     Ok(transaction.commit()?)
 }
 
-const SCHEMA: i64 = 7;
+const SCHEMA: i64 = 8;
 
 /// What schema 1 has.
 pub(super) const TABLES: &str = "

@@ -202,13 +202,18 @@ impl Vault {
         Ok(self.store.scrub()?)
     }
 
-    /// Lifts a subject's lock and forgets its failures.
+    /// Lifts a subject's lock and forgets its failures. Why is written into the audit log.
     ///
     /// # Errors
     /// When there is no such subject, or the store or the audit log fails.
-    pub fn unlock(&self, now: UnixTime, id: &str) -> Result<(), VaultError> {
+    pub fn unlock(&self, now: UnixTime, id: &str, reason: &str) -> Result<(), VaultError> {
+        let printable = |c: char| !c.is_control();
+        if reason.trim().is_empty() || reason.chars().count() > 200 || !reason.chars().all(printable) {
+            return Err(VaultError::Field("the reason of an unlock has 1 to 200 characters in one line"));
+        }
         let row = self.required(id)?;
-        let event = AuditEvent { call: None, subject: Some(row.key), kind: AuditKind::SubjectUnlocked };
+        let kind = AuditKind::SubjectUnlocked { reason: reason.trim().to_owned() };
+        let event = AuditEvent { call: None, subject: Some(row.key), kind };
         self.audited(now, Change::Unlock(row.key), &[event])?;
         Ok(())
     }
@@ -284,7 +289,7 @@ impl Vault {
         Ok(())
     }
 
-    fn by_id(&self, id: &str) -> Result<Option<SubjectRow>, StoreError> {
+    pub(super) fn by_id(&self, id: &str) -> Result<Option<SubjectRow>, StoreError> {
         let hash = self.lookup_hash(Identifier::Id, id);
         match self.store.find(Identifier::Id, &hash)?.first() {
             Some(key) => self.store.subject(*key),
@@ -388,7 +393,7 @@ impl Vault {
         Ok(Some(EnrolmentRow { subject, factor: FactorId::Pin, data, key_id, last_step: None }))
     }
 
-    fn shown_row(&self, now: UnixTime, row: &SubjectRow) -> Result<Shown, VaultError> {
+    pub(super) fn shown_row(&self, now: UnixTime, row: &SubjectRow) -> Result<Shown, VaultError> {
         let profile = self.profile(row)?;
         let throttle = self.store.throttle(row.key)?;
         Ok(Shown {
@@ -437,7 +442,7 @@ pub(super) fn normalised(kind: Identifier, value: &str) -> String {
 }
 
 /// The last three digits behind as many dots as there are others.
-fn masked(number: &str) -> String {
+pub(super) fn masked(number: &str) -> String {
     let count = number.chars().count();
     number.chars().enumerate().map(|(at, c)| if at + 3 < count { '·' } else { c }).collect()
 }

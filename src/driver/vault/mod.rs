@@ -14,10 +14,12 @@ mod handing_out;
 mod judging;
 mod memory;
 mod offer;
+mod pages;
 mod questions;
 mod records;
 mod sending;
 mod stand_in;
+mod tokens;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -25,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
-use super::audit_log::{AuditError, AuditLog};
+use super::audit_log::{self, AuditError, AuditLog};
 use super::keys::{DATABASE_FILE, Keys, KeysError, NamedKey};
 use super::os::Calendar;
 use super::seal::{self, Key, Label, SealError, keyed_hash, random};
@@ -49,6 +51,7 @@ pub use contact::{Changed, ContactChange, OrderedBy};
 pub use handing_out::{Counts, NewFob};
 pub use records::{FirstOrder, StoredCall};
 pub use sending::{OnFile, Writing};
+pub use tokens::{Holder, Token};
 
 /// The vault of a deployment.
 pub struct Vault {
@@ -68,6 +71,7 @@ pub struct Vault {
     codes: Key,
     /// How links to the approval page begin.
     page: RwLock<Option<String>>,
+    tokens: Key,
     /// Opened in the place of an agent's credentials that are not there.
     no_agent: Vec<u8>,
     tenant: Key,
@@ -191,6 +195,7 @@ impl Vault {
             orders: keys.derive("orders"),
             codes: keys.derive("codes"),
             page: RwLock::new(None),
+            tokens: keys.derive("tokens"),
             no_agent,
             tenant,
             token: keys.token().clone(),
@@ -379,6 +384,11 @@ impl Vault {
 
     fn audited(&self, now: UnixTime, change: Change<'_>, events: &[AuditEvent]) -> Result<bool, StoreError> {
         self.store.audited(change, &mut |head, _| self.audit.append(head, now, events))
+    }
+
+    /// What `work` changes is recorded as done by this name.
+    pub fn acting_as<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
+        audit_log::acting_as(name, work)
     }
 
     fn lookup_hash(&self, kind: Identifier, value: &str) -> [u8; 32] {

@@ -178,7 +178,7 @@ impl Vault {
         Ok(self.store.drop_order(number)?)
     }
 
-    fn stored(&self, row: CallRow) -> Result<StoredCall, VaultError> {
+    pub(super) fn stored(&self, row: CallRow) -> Result<StoredCall, VaultError> {
         let caller = match (row.caller_hash, row.caller) {
             (Some(hash), Some(sealed)) => {
                 let opened = seal::open(&self.records, caller_label(&hash), &sealed)?;

@@ -4,6 +4,7 @@
 //! its mount answers on a worker, of which there are few. Everything is bounded: connections, connections of one
 //! source, header and body sizes, the time of each step, the life of a connection.
 
+pub mod api;
 mod certificate;
 mod config;
 mod connection;
@@ -54,7 +55,8 @@ pub trait Mount: Send + Sync {
 /// What a deployment answers over HTTP.
 pub(super) fn mounts(versions: &Arc<Versions>, vault: &Arc<Vault>) -> Vec<Arc<dyn Mount>> {
     let reports = Reports { vault: Arc::clone(vault) };
-    vec![Arc::new(Health { versions: Arc::clone(versions) }), Arc::new(reports)]
+    let api = api::Api::new(Arc::clone(vault), Arc::clone(versions));
+    vec![Arc::new(Health { versions: Arc::clone(versions) }), Arc::new(reports), Arc::new(api)]
 }
 
 /// The bounds of a listener.

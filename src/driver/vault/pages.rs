@@ -1,0 +1,100 @@
+//! What the vault shows a page at a time: subjects, call records, the audit log.
+
+use super::{StoredCall, Vault, VaultError};
+use crate::auth::{AuditEvent, AuditKind, FactorId, SubjectKey};
+use crate::driver::store::{Change, StoreError};
+use crate::driver::vault::Shown;
+use crate::units::UnixTime;
+
+impl Vault {
+    /// Subjects behind this pseudonym, masked, in the order of their pseudonyms.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn shown_after(
+        &self,
+        now: UnixTime,
+        after: Option<SubjectKey>,
+        limit: u32,
+    ) -> Result<Vec<Shown>, VaultError> {
+        let mut page = Vec::new();
+        for key in self.store.subjects_after(after, limit)? {
+            // One that was erased meanwhile is not there.
+            if let Some(row) = self.store.subject(key)? {
+                page.push(self.shown_row(now, &row)?);
+            }
+        }
+        Ok(page)
+    }
+
+    /// The subject with this pseudonym, masked.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn shown_by_pseudonym(&self, now: UnixTime, key: SubjectKey) -> Result<Option<Shown>, VaultError> {
+        self.store.subject(key)?.map(|row| self.shown_row(now, &row)).transpose()
+    }
+
+    /// Call records that were stored before the one of this number, newest first, with their numbers.
+    ///
+    /// # Errors
+    /// When the store fails or a number does not open.
+    pub fn calls_before(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, StoredCall)>, VaultError> {
+        let rows = self.store.calls_before(before, limit)?.into_iter();
+        rows.map(|(number, row)| Ok((number, self.stored(row)?))).collect()
+    }
+
+    /// The last record of the audit log, by its number.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn audit_seq(&self) -> Result<u64, VaultError> {
+        Ok(self.store.audit_head()?.seq)
+    }
+
+    /// Records of the audit log behind the one of this number, each as it was written.
+    ///
+    /// # Errors
+    /// When the store or the log fails.
+    pub fn audit_after(&self, after: u64, limit: usize) -> Result<Vec<String>, VaultError> {
+        let head = self.store.audit_head()?;
+        Ok(self.audit.behind(&head, after, limit).map_err(StoreError::from)?)
+    }
+
+    /// Checks the whole audit log and says how many records it has.
+    ///
+    /// # Errors
+    /// The first record that is wrong, or why the log can't be read.
+    pub fn check_audit(&self) -> Result<u64, VaultError> {
+        // The head first: records that arrive meanwhile lie behind it and are checked too.
+        let head = self.store.audit_head()?;
+        Ok(self.audit.verify(&head)?)
+    }
+
+    /// Takes a factor from a subject; whether there was one.
+    ///
+    /// # Errors
+    /// When there is no such subject, or the store or the audit log fails.
+    pub fn remove_factor(&self, now: UnixTime, id: &str, factor: FactorId) -> Result<bool, VaultError> {
+        let row = self.required(id)?;
+        let _turn = self.turn(row.key);
+        let there = self.store.enrolment(row.key, factor)?.or(self.store.offered(row.key, factor)?);
+        if there.is_none() {
+            return Ok(false);
+        }
+        let event = AuditEvent { call: None, subject: Some(row.key), kind: AuditKind::Removed { factor } };
+        Ok(self.audited(now, Change::Remove { subject: row.key, factor }, &[event])?)
+    }
+}
+
+impl StoredCall {
+    /// The last digits of the caller's number.
+    #[must_use]
+    pub fn masked_caller(&self) -> Option<String> {
+        self.caller.as_ref().map(|number| super::admin::masked(number.expose()))
+    }
+}
