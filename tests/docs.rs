@@ -118,6 +118,7 @@ fn every_link_between_the_manuals_leads_to_a_file() {
         "docs/testing.md",
         "docs/operating.md",
         "docs/senders.md",
+        "docs/api.md",
         "docs/security.md",
         "docs/architecture.md",
     ] {
@@ -146,6 +147,7 @@ fn every_command_in_the_manuals_is_one() {
         "docs/testing.md",
         "docs/operating.md",
         "docs/senders.md",
+        "docs/api.md",
         "docs/security.md",
     ] {
         let text = fs::read_to_string(root().join(manual)).expect("a manual");

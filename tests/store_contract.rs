@@ -14,6 +14,7 @@ use countersign::driver::sender::{Channel, LetterId, LettersConfig, PerHourAndDa
 use countersign::driver::store::letters::{LetterRow, Move, Taken};
 use countersign::driver::store::memory::MemoryStore;
 use countersign::driver::store::sqlite::SqliteStore;
+use countersign::driver::store::tokens::TokenRow;
 use countersign::driver::store::{
     CallRow, Change, EnrolmentRow, Identifier, OrderRow, RequestRow, Store, StoreError, SubjectRow,
 };
@@ -48,6 +49,9 @@ contract! {
     a_small_value_is_kept_once,
     the_head_moves_with_each_record,
     calls_come_back_newest_first,
+    lists_come_by_the_page,
+    tokens_are_kept_by_their_names,
+    a_factor_is_removed_once,
     what_is_remembered_is_kept_for_its_time_and_by_its_owner,
     the_newest_code_that_was_sent_counts_once_and_in_its_time,
     a_sent_code_used_64_times_at_once_is_right_once,
@@ -329,6 +333,41 @@ fn calls_come_back_newest_first(store: &dyn Store) {
     store.add_calls(&[]).expect("add nothing");
     assert_eq!(store.calls(2).expect("read"), [call(3, Some(vec![1])), call(2, Some(vec![1]))]);
     assert_eq!(store.calls(9).expect("read").len(), 3);
+}
+
+fn lists_come_by_the_page(store: &dyn Store) {
+    add(store, &[row(3, 3), row(1, 1), row(2, 2)], &[]);
+    let key = |number| SubjectKey([number; 16]);
+    assert_eq!(store.subjects_after(None, 2).expect("read"), [key(1), key(2)]);
+    assert_eq!(store.subjects_after(Some(key(2)), 2).expect("read"), [key(3)]);
+    let call = |at| CallRow { at: UnixTime(at), record: "{}".to_owned(), caller_hash: None, caller: None };
+    store.add_calls(&[call(1), call(2), call(3)]).expect("add");
+    let page = store.calls_before(None, 2).expect("read");
+    assert_eq!(page.iter().map(|(_, row)| row.at.0).collect::<Vec<_>>(), [3, 2]);
+    let rest = store.calls_before(page.last().map(|(number, _)| *number), 2).expect("read");
+    assert_eq!(rest.iter().map(|(_, row)| row.at.0).collect::<Vec<_>>(), [1]);
+}
+
+fn tokens_are_kept_by_their_names(store: &dyn Store) {
+    let token = |id: &str, sealed: u8| TokenRow { id: id.to_owned(), hash: [7; 32], sealed: vec![sealed] };
+    let keep = |rows: &[TokenRow]| {
+        store.audited(Change::KeepTokens(rows), &mut |head, _| Ok(head.clone())).expect("kept");
+    };
+    keep(&[token("b", 1), token("a", 1)]);
+    keep(&[token("b", 2)]);
+    assert_eq!(store.tokens().expect("read"), [token("a", 1), token("b", 2)]);
+    assert_eq!(store.token("b").expect("read"), Some(token("b", 2)));
+    assert_eq!(store.token("c").expect("read"), None);
+}
+
+fn a_factor_is_removed_once(store: &dyn Store) {
+    add(store, &[row(1, 1)], &[enrolment(1, FactorId::Pin), enrolment(1, FactorId::Totp)]);
+    let remove = || {
+        let change = Change::Remove { subject: SubjectKey([1; 16]), factor: FactorId::Totp };
+        store.audited(change, &mut |head, _| Ok(head.clone())).expect("done")
+    };
+    assert_eq!([remove(), remove()], [true, false]);
+    assert_eq!(store.enrolled(SubjectKey([1; 16])).expect("read"), [FactorId::Pin]);
 }
 
 #[test]

@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use self::letters::LetterStore;
-pub use self::requests::{RequestId, RequestRow};
 use self::pages::Pages;
+pub use self::requests::{RequestId, RequestRow};
 use self::tokens::{TokenRow, TokenStore};
 
 use super::audit_log::{AuditError, Head};

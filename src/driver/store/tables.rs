@@ -15,7 +15,16 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         return Err(StoreError::Newer { path: path.to_owned(), found: version, known: SCHEMA });
     }
     for (schema, tables) in (1..)
-        .zip([TABLES, MEMORIES, CALLS_BY_NAME, ORDERS, super::requests::TABLE, LETTERS, OFFERS, super::tokens::TABLE])
+        .zip([
+            TABLES,
+            MEMORIES,
+            CALLS_BY_NAME,
+            ORDERS,
+            super::requests::TABLE,
+            LETTERS,
+            OFFERS,
+            super::tokens::TABLE,
+        ])
         .filter(|(schema, _)| *schema > version)
     {
         transaction.execute_batch(tables)?;

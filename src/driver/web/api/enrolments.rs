@@ -69,7 +69,8 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
 pub(super) fn enrol(call: &Call<'_>) -> Result<Reply, Problem> {
     let wanted: Enrol = call.body()?;
     let (factor, id) = (factor(call)?, shown(call)?.id);
-    let mut told = Enrolled { factor: factor.to_string(), pin: None, uri: None, key: None, codes: Vec::new() };
+    let mut told =
+        Enrolled { factor: factor.to_string(), pin: None, uri: None, key: None, codes: Vec::new() };
     match factor {
         FactorId::Pin => told.pin = pin(call, &id, wanted.pin)?,
         FactorId::Password => {
@@ -91,7 +92,8 @@ pub(super) fn enrol(call: &Call<'_>) -> Result<Reply, Problem> {
         }
         other => {
             let detail = format!("`{other}` can't be enrolled here");
-            let (title, help) = ("It can't be used", "what is sent needs an address on file: PATCH the subject");
+            let (title, help) =
+                ("It can't be used", "what is sent needs an address on file: PATCH the subject");
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return Err(Problem::new(status, "unusable", title, detail, help).at("factor"));
         }

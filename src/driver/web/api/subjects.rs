@@ -21,6 +21,8 @@ reads! {
         name: Option<String>,
         /// The language, such as en-GB.
         language: Option<String>,
+        /// The mail address on file.
+        email: Option<String>,
         /// A first PIN.
         pin: Option<Hidden>,
     }
@@ -132,9 +134,10 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Problem> {
 }
 
 pub(super) fn add(call: &Call<'_>) -> Result<Reply, Problem> {
-    let NewSubject { id, account, phone, name, language, pin } = call.body()?;
+    let NewSubject { id, account, phone, name, language, email, pin } = call.body()?;
     let (name, language) = (name.unwrap_or_default(), language.unwrap_or_default());
-    let profile = Profile { id: id.clone(), account, phone, name, language };
+    let (email, declined) = (email.unwrap_or_default(), Vec::new());
+    let profile = Profile { id: id.clone(), account, phone, name, language, email, declined };
     let new = vault::NewSubject { profile, pin: pin.map(|Hidden(pin)| pin), pin_hash: None };
     call.vault.add_subjects(call.now, &[new]).map_err(|errors| {
         errors.into_iter().next().map_or_else(Problem::internal, |error| error.error.into())
