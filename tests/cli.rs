@@ -323,6 +323,30 @@ fn factors_are_enrolled_from_a_pipe_made_up_and_shown_as_a_code_to_scan() {
 }
 
 #[test]
+fn a_token_is_made_shown_once_replaced_and_revoked() {
+    let folder = Folder::new("cli-token");
+    let data = display(folder.path());
+    let create = |scopes: &str, expires: &str| {
+        run(&["token", "create", "--name", "crm", "--scopes", scopes, "--expires", expires, "--data", &data])
+    };
+    let made = done(&create("subjects:read,calls:read", "90d"));
+    let shown = made.lines().next().expect("the token").to_owned();
+    assert!(shown.starts_with("cst_") && shown.len() > 60, "{made}");
+    let id = shown.split('_').nth(1).expect("a name").to_owned();
+    let list = || done(&run(&["token", "list", "--data", &data]));
+    assert!(list().contains(&id) && list().contains("subjects:read, calls:read"), "{}", list());
+    assert!(!list().contains(&shown));
+    let next = done(&run(&["token", "rotate", &id, "--overlap", "12h", "--data", &data]));
+    assert!(next.starts_with("cst_") && next.contains("12 hour"), "{next}");
+    done(&run(&["token", "revoke", &id, "--data", &data]));
+    assert!(list().contains("REVOKED"), "{}", list());
+    refused(&run(&["token", "rotate", &id, "--data", &data]), &["not good any more"]);
+    refused(&create("everything", "90d"), &["subjects:read"]);
+    refused(&create("subjects:read", "900d"), &["a year"]);
+    refused(&create("subjects:read", "soon"), &["90d"]);
+}
+
+#[test]
 fn a_mistyped_data_folder_is_an_error_and_is_not_made() {
     let folder = Folder::new("cli-typo");
     let typo = folder.file("dat");
@@ -330,7 +354,10 @@ fn a_mistyped_data_folder_is_an_error_and_is_not_made() {
     for arguments in [
         vec!["subject", "show"],
         vec!["subject", "remove", "C1"],
-        vec!["subject", "unlock", "C1"],
+        vec!["subject", "unlock", "C1", "--reason", "x"],
+        vec!["token", "list"],
+        vec!["token", "revoke", "x"],
+        vec!["token", "rotate", "x"],
         vec!["enrol", "pin", "C1", "--generate"],
         vec!["enrol", "totp", "C1"],
         vec!["audit", "verify"],
