@@ -338,6 +338,7 @@ fn a_subject_lives_and_every_change_has_its_actor() {
         "enrolled",
         "enrolled",
         "removed",
+        "contact_changed",
         "subject_erased",
     ];
     assert_eq!(events, expected);
@@ -409,6 +410,9 @@ fn a_mistake_is_told_with_its_place_and_never_with_what_was_sent() {
         ("PUT", pin, "[1", 400, "type"),
         ("PUT", pin, r#"{"pin": "12345678"}"#, 422, "pin"),
         ("PUT", "/v1/subjects/C1001/enrolments/number", "{}", 422, "enrolled"),
+        ("PUT", "/v1/subjects/C1001/enrolments/hotp", r#"{"seed": "9898"}"#, 400, "seed"),
+        ("PUT", "/v1/subjects/C1001/enrolments/password", "{}", 400, "password"),
+        ("PUT", "/v1/subjects/C1001/enrolments/recovery", "{}", 422, "recovery"),
         ("PUT", "/v1/subjects/C1001/enrolments/iris", "{}", 404, "iris"),
         ("PUT", "/v1/subjects/C9/enrolments/pin", "{}", 404, "subject"),
         ("POST", "/v1/subjects", r#"{"id": "C2", "account": "1", "phone": "+441632960101"}"#, 422, "account"),

@@ -123,6 +123,7 @@ impl From<VaultError> for Problem {
                 Self::new(StatusCode::CONFLICT, "taken", title, detail, help).at(kind.name())
             }
             VaultError::Pin(refusal) => unusable(refusal.to_string()).at("pin"),
+            VaultError::Password(refusal) => unusable(refusal.to_string()).at("password"),
             VaultError::Field(what) => unusable(what.to_owned()),
             VaultError::NoFactor(factor) => unusable(VaultError::NoFactor(factor).to_string()).at("factor"),
             error => {
