@@ -232,7 +232,10 @@ impl<'s> LiveCall<'s> {
                 }
                 None
             }
-            _ => None,
+            other => {
+                let own = one.person.factors.iter().find(|(own, _)| *own == other);
+                self.site.post.code(other, own.map(|(_, to)| to.expose().as_str())?)
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod call;
+mod post;
 mod site;
 
 use std::collections::VecDeque;
@@ -105,7 +106,7 @@ impl Rehearsal {
 
 /// Whether a deployment can be put into a state of the world.
 fn possible(fact: &str, state: &str) -> bool {
-    matches!((fact, state), ("queue", _) | ("message", _) | ("notify", _))
+    matches!((fact, state), ("queue" | "message" | "notify", _) | ("sms" | "email" | "call", "unavailable"))
 }
 
 /// What went otherwise than written, how many calls were made, how long they took.

@@ -13,12 +13,14 @@ use sha2::{Digest, Sha256};
 
 use super::agent::Agent;
 use super::call::{LiveCall, Played};
+use super::post::Post;
 use crate::auth::factor::totp::Parameters;
 use crate::auth::{FactorId, QuestionId};
 use crate::driver::application::ApplicationSource;
 use crate::driver::config::Config;
 use crate::driver::messages::Messages;
 use crate::driver::os;
+use crate::driver::sender::Courier;
 use crate::driver::serve::{self, Deployment, ServeSettings};
 use crate::driver::services::{ServiceSource, ServicesFrom};
 use crate::driver::vault::{Counts, NewFob, NewSubject, Profile, VaultError};
@@ -39,6 +41,7 @@ pub(super) struct Site {
     pub(super) people: Vec<Enrolled>,
     pub(super) services: Arc<Answering>,
     pub(super) agent: Agent,
+    pub(super) post: Arc<Post>,
     /// Whether a caller who is asked for a message leaves one.
     pub(super) speaks: bool,
     leaks: RefCell<Leaks>,
@@ -93,6 +96,9 @@ const SPARE_ACCOUNT: u32 = 90_000_000;
 /// A jump of the calendar that may open or close something.
 const ANOTHER_HOUR: Duration = Duration::from_secs(10 * 60);
 
+/// What a subject has by an address alone; a fixture says who has it.
+const BY_ADDRESS: [FactorId; 4] = [FactorId::OtpSms, FactorId::OtpEmail, FactorId::OtpCall, FactorId::Number];
+
 static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
 impl Site {
@@ -125,6 +131,8 @@ impl Site {
             services: ServicesFrom::StandIn(Arc::clone(&services) as Arc<dyn ServiceSource>),
         };
         let deployment = serve::start_at(&settings, Some(file.clock)).map_err(|why| why.to_string())?;
+        let post = Arc::new(Post::new(fixture, deployment.vault.courier()));
+        deployment.vault.set_courier(Arc::clone(&post) as Arc<dyn Courier>);
         let people = enrol(&deployment, &fixture.people)?;
         let message = fixture.facts.get("message").map_or("saved", String::as_str);
         if message == "failed" {
@@ -137,6 +145,7 @@ impl Site {
             people,
             services,
             agent,
+            post,
             leaks: RefCell::new(Leaks::new(&file.never_leaks)),
             speaks: message != "empty",
             used: RefCell::default(),
@@ -160,6 +169,8 @@ impl Site {
         let then = deployment.vault.calendar().now().plus(by);
         deployment.stop();
         let again = serve::start_at(&self.settings, Some(then)).map_err(|why| why.to_string())?;
+        self.post = Arc::new(self.post.before(again.vault.courier()));
+        again.vault.set_courier(Arc::clone(&self.post) as Arc<dyn Courier>);
         self.deployment = Some(again);
         Ok(())
     }
@@ -248,16 +259,25 @@ fn enrol(deployment: &Deployment, people: &[Person]) -> Result<Vec<Enrolled>, St
     let mut subjects = Vec::new();
     for (at, person) in (0_u32..).zip(people) {
         let spare = SPARE_ACCOUNT + at;
+        let proof = |factor: FactorId| {
+            let own = person.factors.iter().find(|(own, _)| *own == factor);
+            own.map(|(_, proof)| proof.expose().clone())
+        };
         let pin = person.factors.iter().find(|(factor, _)| *factor == FactorId::Pin);
         subjects.push(NewSubject {
             profile: Profile {
                 id: person.id.clone(),
                 account: person.account.clone().unwrap_or_else(|| spare.to_string()),
-                phone: person.phones.first().cloned().unwrap_or_else(|| format!("+449{spare}")),
+                phone: person
+                    .phones
+                    .first()
+                    .cloned()
+                    .or(proof(FactorId::OtpSms))
+                    .unwrap_or_else(|| format!("+449{spare}")),
                 name: String::new(),
                 language: person.language.clone().unwrap_or_default(),
-                email: String::new(),
-                declined: Vec::new(),
+                email: proof(FactorId::OtpEmail).unwrap_or_default(),
+                declined: BY_ADDRESS.into_iter().filter(|factor| proof(*factor).is_none()).collect(),
             },
             pin: pin.map(|(_, pin)| pin.clone()),
             pin_hash: None,

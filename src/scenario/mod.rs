@@ -20,6 +20,7 @@ pub mod read;
 mod report;
 mod schema;
 mod seen;
+mod sent;
 mod services;
 mod stage;
 mod transcript;

@@ -33,7 +33,7 @@ impl Names {
             prompts: BTreeSet::new(),
             blocks: app.blocks.iter().map(|block| block_name(app, block.flow, &block.name)).collect(),
             outcomes: app.flows.iter().flat_map(|flow| &flow.outcomes).map(ToString::to_string).collect(),
-            choices: ["yes", "no"].map(String::from).into(),
+            choices: ["yes", "no", "again", "another"].map(String::from).into(),
             calls: calls(app),
             languages: app.languages.iter().map(|language| language.tag.clone()).collect(),
             levels: app.policy.levels.iter().map(|level| level.name.to_string()).collect(),

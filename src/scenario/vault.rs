@@ -16,13 +16,14 @@ use crate::auth::factor::totp::Parameters;
 use crate::auth::factor::{password, pin, questions};
 use crate::auth::throttle::{Admission, Throttle};
 use crate::auth::{
-    Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Policy, Prepared, Question, QuestionId,
-    Refused, SubjectKey, SubjectRef, Verdict,
+    Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Meeting, Policy, Prepared, Question,
+    QuestionId, Refused, SubjectKey, SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::UnixTime;
 
 use super::document::{Fixture, Person};
+use super::sent::Sent;
 
 /// The vault of one test; what it has counted stays from call to call.
 pub(super) struct Vault {
@@ -35,6 +36,7 @@ pub(super) struct Vault {
     ahead: HashMap<SubjectKey, u64>,
     /// Small values kept from call to call, by whose they are and their name.
     kept: HashMap<(String, String), String>,
+    sent: Sent,
     open: bool,
     /// What was noted for the audit log, in order.
     pub(super) audited: Vec<AuditKind>,
@@ -53,6 +55,7 @@ impl Vault {
             used: HashMap::new(),
             ahead: HashMap::new(),
             kept: HashMap::new(),
+            sent: Sent::new(fixture),
             open: fixture.facts.get("vault").is_none_or(|state| state != "unavailable"),
             audited: Vec::new(),
         }
@@ -69,7 +72,9 @@ impl Vault {
             Question::Prepare { subject, factor: FactorId::Questions, .. } => {
                 (LOOK_UP, Answer::Prepared(self.questions(now, subject.key())))
             }
-            Question::Prepare { .. } => (LOOK_UP, Answer::Prepared(Prepared::Unavailable)),
+            Question::Prepare { subject, factor, again, .. } => {
+                (LOOK_UP, Answer::Prepared(self.prepare(now, subject.key(), factor, again)))
+            }
             Question::Verify { subject, factor, response, .. } => {
                 (JUDGEMENT, self.verify(now, subject.key(), factor, &response))
             }
@@ -132,6 +137,32 @@ impl Vault {
         Ok(enrolled.into_iter().filter(usable).collect())
     }
 
+    fn prepare(&mut self, now: UnixTime, subject: SubjectKey, factor: FactorId, again: bool) -> Prepared {
+        let throttle = self.throttles.get(&subject).cloned().unwrap_or_default();
+        match self.policy.factor(factor) {
+            Some(_) if throttle.locked(now) => Prepared::Locked,
+            Some(policy) if factor.meeting() == Meeting::Sent => {
+                let prepared = self.sent.prepare(now, policy, subject, again);
+                if matches!(prepared, Prepared::Sent { .. }) {
+                    self.audited.push(AuditKind::Sent { factor });
+                }
+                prepared
+            }
+            _ => Prepared::Unavailable,
+        }
+    }
+
+    /// The number that the call comes from: nothing is counted.
+    fn judge_number(&mut self, now: UnixTime, subject: SubjectKey, number: &Secret<String>) -> Answer {
+        let factor = FactorId::Number;
+        let locked = self.throttles.get(&subject).is_some_and(|throttle| throttle.locked(now));
+        let own = self.person(subject).and_then(|person| self.proof(person, factor));
+        let right = own.is_some_and(|own| digits(own.expose()) == digits(number.expose())) && !locked;
+        let verdict = if right { Verdict::Accept } else { Verdict::Reject };
+        self.audited.push(AuditKind::Verified { factor, verdict, locked });
+        Answer::Verdict { verdict, locked, expired: false, left: None }
+    }
+
     /// Counts, judges, settles: in this order.
     fn verify(
         &mut self,
@@ -140,18 +171,30 @@ impl Vault {
         factor: FactorId,
         response: &Secret<String>,
     ) -> Answer {
+        if factor.meeting() == Meeting::Silent {
+            return self.judge_number(now, subject, response);
+        }
         let limits = self.policy.lockout;
         let before = self.throttles.get(&subject).cloned().unwrap_or_default();
         let mut throttle = before.clone();
         let may = throttle.reserve(now, factor, &limits) == Admission::Reserved;
         let mut locked = throttle.locked(now) || !may;
-        let step = self.judge(now, subject, factor, response);
+        let sent = factor.meeting() == Meeting::Sent;
+        let (fits, mut expired) = self.sent.judge(now, (subject, factor), response);
+        let step = match sent {
+            true => (fits && self.person(subject).is_some()).then_some(None),
+            false => self.judge(now, subject, factor, response),
+        };
+        expired &= sent;
         let mut verdict = Verdict::Reject;
         if let (Some(step), true) = (step, may) {
             throttle.succeeded(&before, factor);
             self.used.extend(step.map(|step| ((subject, factor), step)));
             if factor == FactorId::Recovery {
                 self.strike(subject, response);
+            }
+            if sent {
+                self.sent.spend((subject, factor));
             }
             verdict = Verdict::Accept;
             locked = false;
@@ -161,7 +204,7 @@ impl Vault {
         let list = self.person(subject).and_then(|person| self.proof(person, FactorId::Recovery));
         let used = factor == FactorId::Recovery && verdict == Verdict::Accept;
         let left = list.filter(|_| used).and_then(|list| u8::try_from(codes(list).count()).ok());
-        Answer::Verdict { verdict, locked, expired: false, left }
+        Answer::Verdict { verdict, locked, expired, left }
     }
 
     /// The first right code of what was handed out: it counts from now on.
@@ -368,7 +411,7 @@ impl Vault {
                 let parameters = Parameters::of(self.policy.factor(factor)?);
                 Some(parameters.code(&seed(proof), parameters.step_at(now)))
             }
-            _ => None,
+            _ => self.sent.code((subject?, factor)),
         }
     }
 

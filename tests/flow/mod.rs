@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) totp: &'static str,
     /// What becomes of a code that is to be sent; the one of `totp` is.
     pub(crate) prepared: Prepared,
+    /// What was sent is too old.
+    pub(crate) expired: bool,
     /// What a right response gets; wrong ones are rejected.
     pub(crate) verdict: Verdict,
     pub(crate) locked: bool,
@@ -63,6 +65,7 @@ impl Default for World {
             pin: "80421537",
             totp: "287082",
             prepared: Prepared::Sent { match_number: None },
+            expired: false,
             verdict: Verdict::Accept,
             locked: false,
             enrolment: Enrolment::Done,
@@ -78,7 +81,7 @@ impl Default for World {
 /// A call in virtual time.
 pub(crate) struct Scene {
     pub(crate) run: FlowRun,
-    world: World,
+    pub(crate) world: World,
     /// Every recording that the application says it may play, if that is to be held against it.
     pub(crate) clips: Option<&'static BTreeSet<ClipKey>>,
     start: Instant,
@@ -353,7 +356,8 @@ impl Scene {
                         };
                         let right = response.matches(right.as_bytes());
                         let verdict = if right { world.verdict } else { Verdict::Reject };
-                        auth::Answer::Verdict { verdict, locked: world.locked, expired: false, left: None }
+                        let expired = world.expired;
+                        auth::Answer::Verdict { verdict, locked: world.locked, expired, left: None }
                     }
                     auth::Question::Enrol { .. } => auth::Answer::Enrolment(world.enrolment),
                     auth::Question::Remember { whose, name, value } => {

@@ -17,6 +17,7 @@ mod risk;
 mod saying;
 mod spoken;
 mod updating;
+mod ways;
 mod written;
 
 use countersign::flow::document::Answer;

@@ -127,7 +127,14 @@ fn every_outcome_of_authenticate_is_reached() {
         ("locked before", "basic", enrolled(Err(Refused::Locked)), &[], &[], "locked"),
         ("no store", "basic", enrolled(Err(Refused::Unavailable)), &[], &[], "unavailable"),
         ("no vault at all", "basic", World { vault: false, ..normal() }, &[], &[], "not_enrolled"),
-        ("nobody can judge", "basic", judged(Verdict::Unavailable), &[right], &["pin"], "unavailable"),
+        (
+            "nobody can judge",
+            "basic",
+            judged(Verdict::Unavailable),
+            &[right, "287082"],
+            &["pin", "code"],
+            "unavailable",
+        ),
     ];
     for (name, level, world, keys, heard, outcome) in cases {
         let scene = authenticated(level, world, keys);

@@ -43,7 +43,7 @@ pub use crate::flow::step::{Brand, Card, CardField, Pay, RiskStep};
 pub use crate::flow::step::{
     Callback, Consent, Hold, Notify, OncePer, Recording, Remember, SkillPart, Split, TakeMessage, Update, Way,
 };
-pub use crate::flow::step::{Enquiry, Enrol, Enrolling, Reset, Twice, Verify, YesNo};
+pub use crate::flow::step::{Enquiry, Enrol, Enrolling, Reset, Twice, Verify, Ways, YesNo};
 pub use ast::RecordingRule;
 pub use ast::{
     Always, AlwaysKey, Application, Arm, Block, BlockId, Class, ClipText, Flow, FlowId, Format, Input,

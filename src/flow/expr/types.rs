@@ -149,6 +149,8 @@ fields! {
     CustomerId = "customer.id", Personal, Text;
     /// In the prompts of an authentication: failures left.
     TriesLeft = "tries_left", Public, Number;
+    /// In the prompt of an approval: the number to be matched on the page.
+    MatchNumber = "match_number", Personal, Digits;
     /// In the prompt that reads an answer back: the answer.
     Answer = "answer", Personal, Digits;
     /// In a queue's announcement: the caller's place, 1 for the next one.

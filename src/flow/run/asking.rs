@@ -12,6 +12,7 @@ use crate::flow::prompt::hear;
 use crate::secret::Secret;
 use crate::units::Digit;
 
+use super::challenge::{Remark, Wish};
 use super::collect::{Collect, Expect, Heard, Miss, Next, Rules};
 use super::exit::Exit;
 use super::io::Name;
@@ -49,10 +50,15 @@ pub(super) enum What {
     },
     Factor {
         challenge: Challenge,
-        rejected: Option<u32>,
+        remark: Option<Remark>,
+        /// Keys that are no response, before one is begun.
+        wishes: Vec<(Digit, Wish)>,
     },
     /// Which factor, each by a key.
-    Method(Vec<(Digit, FactorId)>),
+    Method {
+        methods: Vec<(Digit, FactorId)>,
+        remark: Option<Remark>,
+    },
     /// A part of a step that asks for several, after a remark.
     Part {
         at: usize,
@@ -87,6 +93,19 @@ impl Asking {
             between: input.between,
             yes_no,
         }
+    }
+
+    /// With another wait for the first key.
+    pub(super) fn waiting(mut self, first: Duration) -> Self {
+        self.collect.wait(first);
+        self
+    }
+
+    /// What a key means that is no response: only before one is begun.
+    fn wish(&self, key: Digit) -> Option<Wish> {
+        let What::Factor { wishes, .. } = &self.what else { return None };
+        let found = wishes.iter().find(|(own, _)| *own == key && !self.collect.typing());
+        found.map(|(_, wish)| *wish)
     }
 
     /// Whether a key is for this step now; while a prompt that nothing interrupts plays, it is not.
@@ -179,24 +198,6 @@ impl FlowRun {
         Asking::new(What::Choice(options), Expect::Keys(keys), &step.input, false)
     }
 
-    pub(crate) fn ask_factor(
-        &mut self,
-        now: Instant,
-        input: &Input,
-        challenge: Challenge,
-        rejected: Option<u32>,
-    ) {
-        let (min, max) = (usize::from(*challenge.digits.start()), usize::from(*challenge.digits.end()));
-        let expect = Expect::Digits { min, max, end: Some(Digit::HASH) };
-        self.start_asking(now, Asking::new(What::Factor { challenge, rejected }, expect, input, true));
-    }
-
-    /// Has the caller choose a factor by the keys that the step gives them.
-    pub(crate) fn ask_method(&mut self, now: Instant, input: &Input, methods: Vec<(Digit, FactorId)>) {
-        let keys = methods.iter().map(|(key, _)| vec![*key]).collect();
-        self.start_asking(now, Asking::new(What::Method(methods), Expect::Keys(keys), input, false));
-    }
-
     pub(super) fn start_asking(&mut self, now: Instant, asking: Asking) {
         if asking.secret {
             // What was typed before nobody asked for a secret is no secret.
@@ -217,7 +218,8 @@ impl FlowRun {
         let State::Asking(asking) = &mut self.state else { return };
         asking.active().prompting();
         match &mut asking.what {
-            What::Factor { rejected, .. } => *rejected = None, // said once
+            // Said once.
+            What::Factor { remark, .. } | What::Method { remark, .. } => *remark = None,
             What::Part { remark, .. } => *remark = None,
             _ => {}
         }
@@ -260,11 +262,15 @@ impl FlowRun {
     pub(crate) fn asked_key(&mut self, now: Instant, key: Digit) {
         let app = Arc::clone(&self.app);
         let State::Asking(asking) = &mut self.state else { return };
+        let wish = asking.wish(key);
         let always = asking.always && !asking.active().wants(key);
         let interrupts = std::mem::take(&mut asking.prompting);
         if interrupts {
             self.stop_playing();
             self.trace(TraceEvent::Interrupted);
+        }
+        if let Some(wish) = wish {
+            return self.wished(now, wish);
         }
         if let Some(found) = app.always.iter().find(|found| always && found.key == key) {
             return self.always(now, found.does);
@@ -366,7 +372,7 @@ impl FlowRun {
                 let at = *at;
                 return self.part_entered(now, at, Entry::Chosen(choice));
             }
-            What::Method(methods) => {
+            What::Method { methods, .. } => {
                 let factor = methods.get(choice).map(|(_, factor)| *factor);
                 return self.method_chosen(now, factor);
             }

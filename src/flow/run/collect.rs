@@ -114,6 +114,11 @@ impl Collect {
         Self { rules, room, typed, listening: None, keyed: None, no_input: 0, no_match: 0 }
     }
 
+    /// Waits so long for the first key.
+    pub(super) const fn wait(&mut self, first: Duration) {
+        self.rules.first = first;
+    }
+
     /// A prompt begins (again): timers stop, what was typed is forgotten.
     pub fn prompting(&mut self) {
         self.forget();

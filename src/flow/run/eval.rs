@@ -24,6 +24,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) language: LanguageId,
     pub(crate) place: Option<u32>,
     pub(crate) tries_left: Option<u32>,
+    pub(crate) match_number: Option<&'a str>,
     pub(crate) answer: Option<&'a str>,
     pub(crate) risk: Option<&'a Assessment>,
 }
@@ -106,6 +107,7 @@ impl Scope<'_> {
             Field::AuthRecoveryLeft => number(self.auth.codes_left().map(u32::from)),
             Field::CustomerId => text(self.auth.subject().map(crate::auth::SubjectRef::id)),
             Field::TriesLeft => number(self.tries_left),
+            Field::MatchNumber => text(self.match_number),
             Field::Answer => text(self.answer),
             Field::QueuePlace => number(self.place),
             Field::CallAttestation => {

@@ -12,6 +12,7 @@ use crate::flow::document::{
 use crate::flow::step::Proving;
 
 use super::asking::What;
+use super::challenge::{Remark, Wish};
 use super::collect::Miss;
 use super::io::Name;
 use super::{FlowRun, State};
@@ -39,8 +40,11 @@ impl FlowRun {
         scope.answer =
             asking.reading.as_ref().filter(|_| !asking.secret).map(|(answer, _)| answer.expose().as_str());
         scope.answer = scope.answer.or(said.as_deref());
-        if let What::Factor { rejected, .. } = &asking.what {
-            scope.tries_left = *rejected;
+        if let What::Factor { challenge, .. } = &asking.what {
+            scope.match_number = challenge.match_number.as_deref();
+        }
+        if let What::Factor { remark, .. } | What::Method { remark, .. } = &asking.what {
+            scope.tries_left = remark.and_then(Remark::tries_left);
         }
         let mut clips = Vec::new();
         let mut names = Vec::new();
@@ -102,24 +106,30 @@ fn challenge<'a>(step: &Proving<'a>, what: &What, line: Line) -> Vec<Said<'a>> {
     let own = |prompts: &'a [(FactorId, Prompt)], wanted: FactorId| {
         prompts.iter().find(|(factor, _)| *factor == wanted).map(|(_, prompt)| prompt)
     };
-    let said = match what {
-        What::Method(methods) => {
+    let said: Vec<&'a Prompt> = match what {
+        What::Method { methods, remark } => {
             let offered = |wanted: FactorId| methods.iter().any(|(_, factor)| *factor == wanted);
             let choices = step.choose.iter().filter(|(factor, _)| factor.is_none_or(offered));
-            return choices.map(|(_, prompt)| (None, prompt)).collect();
+            let remark = remark.and_then(|remark| remark.prompt(step));
+            remark.into_iter().chain(choices.map(|(_, prompt)| prompt)).collect()
         }
-        What::Factor { challenge, rejected } => {
+        What::Factor { challenge, remark, wishes } => {
             let silent = own(step.silent, challenge.factor);
-            if let (Line::After(Miss::NoInput, _), Some(silent)) = (line, silent) {
-                return vec![(None, silent)];
-            }
-            let failed = rejected.map(|left| step.failed_last.filter(|_| left == 1).unwrap_or(step.failed));
-            let question = challenge.question.as_ref().and_then(|wanted| {
+            let remark = remark.and_then(|remark| remark.prompt(step));
+            let own_question = challenge.question.as_ref().and_then(|wanted| {
                 step.questions.iter().find(|(question, _)| question == wanted).map(|(_, prompt)| prompt)
             });
-            failed.into_iter().chain(question.or_else(|| own(step.challenge, challenge.factor)))
+            let question = match (line, silent) {
+                (Line::After(Miss::NoInput, _), Some(silent)) => Some(silent),
+                _ => own_question.or_else(|| own(step.challenge, challenge.factor)),
+            };
+            let wishes = wishes.iter().filter_map(|(_, wish)| match wish {
+                Wish::Again => step.ways.again.as_ref(),
+                Wish::Another => step.ways.another.as_ref(),
+            });
+            remark.into_iter().chain(question).chain(wishes).collect()
         }
         _ => return Vec::new(),
     };
-    said.map(|prompt| (None, prompt)).collect()
+    said.into_iter().map(|prompt| (None, prompt)).collect()
 }

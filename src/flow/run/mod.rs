@@ -19,6 +19,7 @@ mod asked;
 mod asking;
 mod assessing;
 mod callback;
+mod challenge;
 pub mod collect;
 mod ending;
 pub(crate) mod eval;
@@ -51,9 +52,11 @@ use std::time::{Duration, Instant};
 use crate::auth::{AuthSession, LevelName};
 use crate::flow::document::risk::Assessment;
 use crate::flow::document::{Application, FlowId, LanguageId};
+use crate::secret::Secret;
 use crate::units::{AskId, Digit, Epoch, PlayId};
 
 use asking::Asking;
+use challenge::Remark;
 use eval::Scope;
 use frame::Frame;
 use handing::HandedOff;
@@ -101,6 +104,8 @@ pub struct FlowRun {
     risk: Option<Assessment>,
     /// Questions of `auth` under way, and when each is given up.
     auth_asks: Vec<(AskId, Instant)>,
+    /// What an authentication has told and nobody has said yet.
+    remark: Option<Remark>,
     next_id: u64,
     /// What the last `require` demanded.
     required: Option<(LevelName, Option<Duration>)>,
@@ -204,7 +209,10 @@ impl FlowRun {
                 *slot = Value::text(CONSENT_UNKNOWN);
             }
         }
-        let auth = AuthSession::new(Arc::clone(&app.policy), facts.call);
+        let mut auth = AuthSession::new(Arc::clone(&app.policy), facts.call);
+        if let (Some(Attestation::A), Some(number)) = (facts.signals.attestation, &facts.from) {
+            auth.vouched(Secret::new(number.clone()));
+        }
         Self {
             slots,
             language: app.default_language,
@@ -227,6 +235,7 @@ impl FlowRun {
             payments: 0,
             risk: None,
             auth_asks: Vec::new(),
+            remark: None,
             next_id: 0,
             required: None,
             traced_level: None,
@@ -408,6 +417,7 @@ impl FlowRun {
             language: self.language,
             place: self.place,
             tries_left: None,
+            match_number: None,
             answer: None,
             risk: self.risk.as_ref(),
         }

@@ -13,6 +13,7 @@ use crate::flow::expr::Expr;
 use crate::secret::Secret;
 use crate::units::{AskId, Digit};
 
+use super::challenge::Remark;
 use super::exit::Exit;
 use super::io::{Answer, Lookup, LookupReply, Name, Output, Question};
 use super::trace::TraceEvent;
@@ -98,6 +99,7 @@ impl FlowRun {
     /// Has the authentication begin, and what was typed before forgotten.
     pub(crate) fn prove(&mut self, now: Instant, begin: auth::Input) {
         self.keys.clear();
+        self.remark = None;
         self.state = State::Proving;
         self.auth.handle(now, begin);
         self.follow_auth(now);
@@ -128,22 +130,25 @@ impl FlowRun {
     }
 
     /// Carries out what the authentication orders, until it waits.
-    fn follow_auth(&mut self, now: Instant) {
-        let mut rejected = None;
+    pub(super) fn follow_auth(&mut self, now: Instant) {
         let mut challenge: Option<Challenge> = None;
         let mut choice: Option<Vec<FactorId>> = None;
         let mut done = None;
         loop {
-            match self.auth.poll() {
+            let output = self.auth.poll();
+            self.remark = Remark::of(&output).or(self.remark);
+            match output {
                 auth::Output::Ask(ask, question) => {
                     self.auth_asks.push((ask, now + VAULT_TIME));
                     self.emit(Output::Ask(ask, Question::Auth(question)));
                 }
-                auth::Output::Rejected { tries_left, .. } => rejected = Some(tries_left),
-                auth::Output::Resent | auth::Output::NotResent | auth::Output::SetAside(_) => {}
                 auth::Output::Choose(among) => choice = Some(among),
                 auth::Output::Challenge(next) => challenge = Some(next),
                 auth::Output::Done(outcome) => done = Some(outcome),
+                auth::Output::Rejected { .. }
+                | auth::Output::Resent
+                | auth::Output::NotResent
+                | auth::Output::SetAside(_) => {}
                 auth::Output::Idle => break,
             }
         }
@@ -151,10 +156,13 @@ impl FlowRun {
         if let Some(outcome) = done {
             self.set_secure(false);
             let app = Arc::clone(&self.app);
-            let one = matches!(self.current(&app), Some(StepKind::Verify(_)));
-            self.take(now, if one { verified(outcome) } else { exit_of(outcome) });
+            let exit = match self.current(&app) {
+                Some(StepKind::Verify(step)) => verified(outcome, step.expired.is_some()),
+                _ => exit_of(outcome),
+            };
+            self.take(now, exit);
         } else if let Some(challenge) = challenge {
-            self.begin_challenge(now, challenge, rejected);
+            self.begin_challenge(now, challenge);
         } else if let Some(among) = choice {
             self.begin_choice(now, &among);
         }
@@ -217,10 +225,10 @@ impl FlowRun {
         }
     }
 
-    fn begin_challenge(&mut self, now: Instant, challenge: Challenge, rejected: Option<u32>) {
+    fn begin_challenge(&mut self, now: Instant, challenge: Challenge) {
         let app = Arc::clone(&self.app);
         match self.current(&app).and_then(|step| step.node().proving()) {
-            Some(step) => self.ask_factor(now, step.input, challenge, rejected),
+            Some(step) => self.ask_factor(now, &step, challenge),
             None => self.fail(now, "a challenge without a step that wants it"),
         }
     }
@@ -276,9 +284,10 @@ impl Waiting for AskingWho {
     }
 }
 
-const fn verified(outcome: Outcome) -> Exit {
+const fn verified(outcome: Outcome, expires: bool) -> Exit {
     match outcome {
         Outcome::Reached => Exit::Outcome("passed"),
+        Outcome::Expired if expires => Exit::Outcome("expired"),
         Outcome::Insufficient | Outcome::Expired => Exit::Outcome("failed"),
         other => exit_of(other),
     }

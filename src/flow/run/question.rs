@@ -40,8 +40,11 @@ fn choices(app: &Application, step: &StepKind, what: &What) -> Vec<Choice> {
             let tag = |language| app.language(language).unwrap_or_default();
             step.keys.iter().map(|(key, language)| choice(&typed(&[*key]), tag(*language))).collect()
         }
-        (_, What::Method(methods)) => {
+        (_, What::Method { methods, .. }) => {
             methods.iter().map(|(key, factor)| choice(&typed(&[*key]), factor.name())).collect()
+        }
+        (_, What::Factor { wishes, .. }) => {
+            wishes.iter().map(|(key, wish)| choice(&typed(&[*key]), wish.name())).collect()
         }
         (StepKind::Menu(step), What::Choice(offered)) => {
             let options = offered.iter().filter_map(|at| step.options.get(*at));

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use crate::auth::{Choose, FactorId, QuestionId};
+use crate::auth::{Choose, FactorId, Meeting, QuestionId};
 use crate::flow::document::build::local;
 use crate::flow::document::fields::{self, Fields};
 use crate::flow::document::policy_file::factor_id;
 use crate::flow::document::{Arm, Input, LevelRef, Prompt};
 use crate::flow::expr::{Field, Type};
 use crate::flow::run::FlowRun;
+use super::ways::{self, Ways};
 use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, Use, next};
 
 pub(super) const SPEC: Spec = Spec {
@@ -19,7 +20,10 @@ pub(super) const SPEC: Spec = Spec {
         FieldSpec::required("level", Shape::Level, "the level to reach: a name, or `\"${variable}\"`"),
         FieldSpec::required("offer", Shape::Factors, "the factors, in the order they are asked for"),
         FieldSpec::optional("choose", Shape::Choice(&["policy", "caller", "strongest_first"]), "who chooses among the factors that bring the caller nearer to the level: `policy`, the order of `offer`; `caller`, by a menu of those that are enrolled; `strongest_first`, what the caller has before what they know"),
-        FieldSpec::required("prompts", Shape::Prompting, "one prompt for each factor, for `questions` one for each question: `questions: {pet: prompt, …}`; `failed` (may say `${tries_left, count}`); if wanted `failed_last` (one try is left) and `silent` (one prompt, or `{pin: …, totp: …}`); with `choose: caller`, `choose`: one prompt that names all, or `{intro: …, pin: …, totp: …}` of which those that are enrolled are said. The key of a factor is its place in `offer`"),
+        FieldSpec::required("prompts", Shape::Prompting, "one prompt for each factor, for `questions` one for each question: `questions: {pet: prompt, …}`; `failed` (may say `${tries_left, count}`); if wanted `failed_last` (one try is left) and `silent` (one prompt, or `{pin: …, totp: …}`); of codes that are sent `expired` (too old, a new one is on its way), `resent`, `not_resent` (too soon, or often enough) and `again` (which key sends it again), of other ways `instead` (one can't be used now) and `another` (which key takes one), all said when there is something to say; the prompt of `push` says `${match_number, spell}`; with `choose: caller`, `choose`: one prompt that names all, or `{intro: …, pin: …, totp: …}` of which those that are enrolled are said. The key of a factor is its place in `offer`"),
+        ways::AGAIN,
+        ways::ANOTHER,
+        ways::WAIT_FOR_CODE,
     ],
     outcomes: &["reached", "insufficient", "not_enrolled", "locked", "unavailable"],
     needs_caller: true,
@@ -67,6 +71,8 @@ pub struct Authenticate {
     pub failed_last: Option<Prompt>,
     /// Said after silence; the challenge's own prompt when `None`.
     pub silent: Vec<(FactorId, Prompt)>,
+    /// What is said and done about codes that are sent, and about other ways.
+    pub ways: Ways,
     /// Timers; `tries` counts silences only: failures are counted by the policy.
     pub input: Input,
     /// The level is held.
@@ -89,6 +95,7 @@ pub(crate) struct Proving<'s> {
     pub(crate) failed_last: Option<&'s Prompt>,
     pub(crate) silent: &'s [(FactorId, Prompt)],
     pub(crate) choose: &'s [(Option<FactorId>, Prompt)],
+    pub(crate) ways: &'s Ways,
     pub(crate) input: &'s Input,
 }
 
@@ -105,7 +112,8 @@ impl Node for Authenticate {
         let factors = self.challenge.iter().chain(&self.silent).map(|(_, prompt)| prompt);
         let choices = self.choices.iter().map(|(_, prompt)| prompt);
         let questions = self.questions.iter().map(|(_, prompt)| prompt);
-        choices.chain(factors).chain(questions).chain([&self.failed]).chain(&self.failed_last).collect()
+        let said = choices.chain(factors).chain(questions).chain([&self.failed]);
+        said.chain(&self.failed_last).chain(self.ways.prompts()).collect()
     }
 
     fn proving(&self) -> Option<Proving<'_>> {
@@ -116,6 +124,7 @@ impl Node for Authenticate {
             failed_last: self.failed_last.as_ref(),
             silent: &self.silent,
             choose: &self.choices,
+            ways: &self.ways,
             input: &self.input,
         })
     }
@@ -166,6 +175,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     }
     let prompts = prompts(step, &offer);
     let choices = choices(step, &offer, choose);
+    let ways = ways::read(step, &offer);
     let input = step.input(&[]);
     let mut arms = step.arms(&["reached", "insufficient", "not_enrolled", "locked", "unavailable"], &[])?.into_iter();
     let (reached, insufficient) = (next(&mut arms), next(&mut arms));
@@ -187,6 +197,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         failed,
         failed_last,
         silent,
+        ways: ways?,
         input,
         reached,
         insufficient,
@@ -216,11 +227,26 @@ fn reachable(step: &mut Reader<'_, '_, '_>, node: &fields::Node, level: &LevelRe
         },
         LevelRef::From(_) => Vec::new(),
     };
-    let Some(level) = wanted.iter().find(|level| !policy.reachable(level, offer)) else { return };
+    let Some(level) = wanted.iter().find(|level| !policy.reachable(level, offer)) else {
+        return alternative(step, node, &wanted, offer);
+    };
     let needs = policy.level(level).map_or(0, |level| level.factors);
     let kinds = if policy.level(level).is_some_and(|level| level.different_kinds) { " of different kinds" } else { "" };
     let message = format!("what is offered can't reach `{level}`");
     step.error("E204", &node.place, message, format!("`{level}` needs {needs} factors{kinds}: offer more of them"));
+}
+
+/// A telephone network delivers late, to whoever has the number just now, or not at all: there is another way.
+fn alternative(step: &mut Reader<'_, '_, '_>, node: &fields::Node, wanted: &[crate::auth::LevelName], offer: &[FactorId]) {
+    let by_telephone = |factor: &FactorId| matches!(factor, FactorId::OtpSms | FactorId::OtpCall);
+    let others: Vec<FactorId> = offer.iter().copied().filter(|factor| !by_telephone(factor)).collect();
+    let policy = &step.build.shared.policy;
+    if let Some(level) = wanted.iter().find(|level| !policy.reachable(level, &others)) {
+        let message = format!("`{level}` can be reached only with a code that is sent by telephone");
+        let help = "offer another way beside it, such as `totp`, for whoever gets no code or has lost the number";
+        let (message, place) = (message.as_str(), node.place.clone());
+        step.build.warn("W208", &place, message, help);
+    }
 }
 
 pub(super) type Prompts = (Vec<(FactorId, Prompt)>, Vec<(QuestionId, Prompt)>, Prompt, Option<Prompt>, Vec<(FactorId, Prompt)>);
@@ -230,6 +256,7 @@ pub(super) fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Opti
     let fields = Fields::of(node, "`prompts`", step.build.findings)?;
     let mut known: Vec<&str> = FactorId::ALL.iter().map(|factor| factor.name()).collect();
     known.extend(["failed", "failed_last", "silent", "choose"]);
+    known.extend(ways::PROMPTS);
     fields.only(&known, "`prompts` of this step", step.build.findings);
     let locals = [local("tries_left", Field::TriesLeft)];
     let mut challenge = Vec::new();
@@ -237,7 +264,9 @@ pub(super) fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Opti
     for factor in offer {
         match fields.get(factor.name()) {
             Some(node) if *factor == FactorId::Questions => questions = questions_of(step, node)?,
-            Some(node) => challenge.extend(step.build.prompt(node, &[]).map(|prompt| (*factor, prompt))),
+            Some(node) => challenge.extend(asks_for(step, node, *factor).map(|prompt| (*factor, prompt))),
+            // Nothing is asked for these.
+            None if matches!(factor.meeting(), Meeting::Silent | Meeting::Spoken) => {}
             None => {
                 let message = format!("nothing is said to ask for `{factor}`");
                 step.error("E114", &node.place, message, format!("add `{factor}: prompt` to `prompts`"));
@@ -270,6 +299,19 @@ fn questions_of(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<Ve
         out.push((question.clone(), step.build.prompt(node, &[])?));
     }
     Some(out)
+}
+
+/// The prompt that asks for a factor. That of an approval says the number to be matched.
+fn asks_for(step: &mut Reader<'_, '_, '_>, node: &fields::Node, factor: FactorId) -> Option<Prompt> {
+    if factor != FactorId::Push {
+        return step.build.prompt(node, &[]);
+    }
+    let prompt = step.build.prompt(node, &[local("match_number", Field::MatchNumber)])?;
+    if !ways::says_number(&prompt) {
+        let message = "this prompt does not say the number that is matched on the page";
+        step.error("E115", &node.place, message, "write `${match_number, spell}` into it, in each language");
+    }
+    Some(prompt)
 }
 
 /// What is said to have the caller choose a factor.

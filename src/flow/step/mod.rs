@@ -9,6 +9,7 @@ mod manual;
 mod node;
 mod reader;
 mod spec;
+mod ways;
 mod yes_no;
 
 use std::borrow::Cow;
@@ -21,6 +22,7 @@ pub use manual::manual;
 pub(crate) use node::{Arms, Node, Sink, Use};
 pub(crate) use reader::{Reader, next, read};
 pub use spec::{COMMON_FIELDS, FieldSpec, INPUT_FIELDS, Shape, Spec};
+pub use ways::Ways;
 pub use yes_no::YesNo;
 
 macro_rules! steps {

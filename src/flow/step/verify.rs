@@ -8,6 +8,7 @@ use crate::flow::document::{Arm, Input, Prompt};
 use crate::flow::run::FlowRun;
 use crate::flow::run::exit::Exit;
 use super::authenticate::{offered, prompts};
+use super::ways::{self, Ways};
 use super::{Arms, FieldSpec, Node, Proving, Reader, Shape, Spec, StepKind, next};
 
 pub(super) const SPEC: Spec = Spec {
@@ -16,7 +17,9 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Factors,
     fields: &[
         FieldSpec::optional("subject", Shape::Text, "who, such as `customer`"),
-        FieldSpec::required("prompts", Shape::Prompting, "the factor's prompt; `failed` (may say `${tries_left, count}`); if wanted `failed_last` and `silent`"),
+        FieldSpec::required("prompts", Shape::Prompting, "the factor's prompt; `failed` (may say `${tries_left, count}`); if wanted `failed_last` and `silent`, and of codes that are sent `expired`, `resent`, `not_resent`, `again` as for `authenticate`"),
+        ways::AGAIN,
+        ways::WAIT_FOR_CODE,
     ],
     outcomes: &["passed", "failed", "locked", "not_enrolled", "expired", "unavailable"],
     needs_caller: true,
@@ -48,6 +51,8 @@ pub struct Verify {
     pub failed_last: Option<Prompt>,
     /// Said after silence.
     pub silent: Vec<(FactorId, Prompt)>,
+    /// What is said and done about codes that are sent.
+    pub ways: Ways,
     /// Timers.
     pub input: Input,
     /// It was right.
@@ -58,7 +63,7 @@ pub struct Verify {
     pub locked: Arm,
     /// The subject does not have it.
     pub not_enrolled: Arm,
-    /// What was sent is too old; never with the factors of this version.
+    /// What was sent is too old and may not be sent again; `failed` when `None`.
     pub expired: Option<Arm>,
     /// Nobody can judge.
     pub unavailable: Arm,
@@ -83,7 +88,8 @@ impl Node for Verify {
     fn prompts(&self) -> Vec<&Prompt> {
         let factors = self.challenge.iter().chain(&self.silent).map(|(_, prompt)| prompt);
         let questions = self.questions.iter().map(|(_, prompt)| prompt);
-        factors.chain(questions).chain([&self.failed]).chain(&self.failed_last).collect()
+        let said = factors.chain(questions).chain([&self.failed]);
+        said.chain(&self.failed_last).chain(self.ways.prompts()).collect()
     }
 
     fn input(&self) -> Option<&Input> {
@@ -98,6 +104,7 @@ impl Node for Verify {
             failed_last: self.failed_last.as_ref(),
             silent: &self.silent,
             choose: &[],
+            ways: &self.ways,
             input: &self.input,
         })
     }
@@ -125,6 +132,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     }
     let offer: Vec<FactorId> = factor.into_iter().collect();
     let prompts = prompts(step, &offer);
+    let ways = ways::read(step, &offer);
     let input = step.input(&[]);
     let required = ["passed", "failed", "locked", "not_enrolled", "unavailable"];
     let mut arms = step.arms(&required, &["expired"])?.into_iter();
@@ -136,6 +144,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         failed,
         failed_last,
         silent,
+        ways: ways?,
         input,
         passed: next(&mut arms),
         failed_arm: next(&mut arms),

@@ -12,7 +12,8 @@ use super::super::document::{Fixture, Person, Reply, ReplyKind};
 use super::Reader;
 
 /// Words of a fixture that are not a service's call.
-const WORDS: [&str; 6] = ["enrolled", "voice", "vault", "queue", "message", "notify"];
+const WORDS: [&str; 10] =
+    ["enrolled", "voice", "vault", "queue", "message", "notify", "sms", "email", "call", "push"];
 
 impl Reader<'_> {
     pub(super) fn fixtures(&mut self, node: Option<&Node>) -> BTreeMap<String, Fixture> {
@@ -59,7 +60,9 @@ impl Reader<'_> {
             match key.text() {
                 "enrolled" => self.people(value, into),
                 "voice" => self.voice(value, into),
-                "vault" => self.fact(key, value, &["unavailable"], into),
+                "vault" | "sms" | "email" | "call" | "push" => {
+                    self.fact(key, value, &["unavailable"], into);
+                }
                 "queue" => self.fact(key, value, &["full", "empty"], into),
                 "message" => self.fact(key, value, &["saved", "empty", "failed"], into),
                 "notify" => self.fact(key, value, &["sent", "failed"], into),
