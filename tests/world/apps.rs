@@ -227,6 +227,7 @@ fn authenticate() -> StepKind {
         failed: prompt("not_quite"),
         failed_last: None,
         silent: Vec::new(),
+        ways: Default::default(),
         input: input(),
         reached: Arm::Continue,
         insufficient: Arm::Continue,
