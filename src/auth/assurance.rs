@@ -87,6 +87,16 @@ impl Policy {
         known && distinct && not_only && !factors.is_empty() && factors.len() == usize::from(level.factors)
     }
 
+    /// Whether every proof of one level has a proof of another in it: whoever is let in by the first is worth the
+    /// other.
+    #[must_use]
+    pub fn implies(&self, level: &LevelPolicy, other: &LevelPolicy) -> bool {
+        let parts = self.proofs_of(other);
+        let holds =
+            |proof: &Vec<FactorId>| parts.iter().any(|part| part.iter().all(|factor| proof.contains(factor)));
+        self.proofs_of(level).iter().all(holds)
+    }
+
     /// Whether the level can be reached with some of `offer`. What nothing can judge yet reaches none.
     #[must_use]
     pub fn reachable(&self, level: &LevelName, offer: &[FactorId]) -> bool {

@@ -171,6 +171,14 @@ pub enum PolicyError {
         /// Its name.
         level: LevelName,
     },
+    /// Levels in the wrong order.
+    #[error("`{level}` stands above `{below}`, and who reaches `{level}` need not have reached `{below}`")]
+    Order {
+        /// The one that stands higher.
+        level: LevelName,
+        /// The one below it.
+        below: LevelName,
+    },
     /// A limit that never bites, or always.
     #[error("every limit needs a number of at least 1 and a time that is not zero")]
     Limits,
@@ -189,6 +197,17 @@ impl Policy {
         self.levels.iter().find(|l| l.name == *level)
     }
 
+    /// Levels that last longer than one below them, each with that one: whoever holds the higher one passes for the
+    /// lower one for longer than the lower one says.
+    pub fn outlasting(&self) -> impl Iterator<Item = (&LevelPolicy, &LevelPolicy)> {
+        self.levels.iter().enumerate().filter_map(|(at, level)| {
+            let shorter = |below: &&LevelPolicy| {
+                below.max_age.is_some_and(|age| level.max_age.is_none_or(|longer| longer > age))
+            };
+            Some((level, self.levels.get(..at)?.iter().find(shorter)?))
+        })
+    }
+
     /// Everything that is wrong with it; empty when it can be used.
     #[must_use]
     pub fn problems(&self) -> Vec<PolicyError> {
@@ -196,6 +215,11 @@ impl Policy {
         let usable: Vec<FactorId> = self.factors.iter().map(|f| f.factor).collect();
         let unreachable = self.levels.iter().filter(|l| !self.reachable(&l.name, &usable));
         found.extend(unreachable.map(|l| PolicyError::Unreachable { level: l.name.clone() }));
+        // Whoever holds a level passes for every lower one: then it has to be worth every lower one.
+        found.extend(self.levels.iter().enumerate().filter_map(|(at, level)| {
+            let below = self.levels.get(..at)?.iter().find(|below| !self.implies(level, below))?;
+            Some(PolicyError::Order { level: level.name.clone(), below: below.name.clone() })
+        }));
         let Lockout { per_call, per_subject, hard_stop } = self.lockout;
         if [per_call, per_subject.failures, hard_stop].contains(&0)
             || per_subject.within.is_zero()
@@ -291,6 +315,27 @@ mod tests {
         let mut policy = Policy::default();
         policy.factors.retain(|f| f.factor == FactorId::Pin);
         assert_eq!(policy.problems(), [PolicyError::Unreachable { level: "strong".into() }]);
+    }
+
+    #[test]
+    fn a_level_that_is_worth_less_than_one_below_it_is_named() {
+        let mut policy = Policy::default();
+        policy.levels.reverse();
+        assert_eq!(
+            policy.problems(),
+            [PolicyError::Order { level: "basic".into(), below: "strong".into() }],
+            "a PIN alone would pass for `strong`"
+        );
+    }
+
+    #[test]
+    fn a_level_that_outlasts_one_below_it_is_named() {
+        let mut policy = Policy::default();
+        assert_eq!(policy.outlasting().count(), 0);
+        policy.levels[0].max_age = Some(Duration::from_secs(60));
+        let named: Vec<(&str, &str)> =
+            policy.outlasting().map(|(level, below)| (level.name.as_str(), below.name.as_str())).collect();
+        assert_eq!(named, [("strong", "basic")]);
     }
 
     #[test]

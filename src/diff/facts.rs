@@ -22,6 +22,8 @@ pub(super) fn policy(app: &Application) -> BTreeMap<String, String> {
     for level in &policy.levels {
         out.insert(format!("level {}", level.name), level_text(level));
     }
+    let order: Vec<&str> = policy.levels.iter().map(|level| level.name.as_str()).collect();
+    out.insert("levels, lowest first".to_owned(), order.join(", "));
     let lockout = &policy.lockout;
     let subject = &lockout.per_subject;
     out.insert("lockout per call".to_owned(), format!("{} failures", lockout.per_call));

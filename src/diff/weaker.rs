@@ -214,6 +214,19 @@ fn levels(old: &Policy, new: &Policy, found: &mut Vec<Diagnostic>) {
             found.push(lowered(None, format!("the level `{}` {what}", was.name), help));
         }
     }
+    for (at, lower) in old.levels.iter().enumerate() {
+        for higher in old.levels.iter().skip(at + 1) {
+            let (low, high) = (rank(new, lower.name.as_str()), rank(new, higher.name.as_str()));
+            // Ranks are counted from 1; 0 is a level that is gone.
+            if 0 < high && high < low {
+                let (lower, higher) = (&lower.name, &higher.name);
+                let message = format!(
+                    "`{lower}` stands above `{higher}`; before it stood below: who reaches `{lower}` passes for `{higher}`"
+                );
+                found.push(lowered(None, message, help));
+            }
+        }
+    }
     for was in &old.factors {
         let Some(is) = new.factors.iter().find(|factor| factor.factor == was.factor) else { continue };
         let name = was.factor.name();

@@ -26,7 +26,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Nothing is proved.
+    /// Nothing is proved: the least of all.
     pub(super) const NOTHING: Self = Self { rank: 0, age: None };
 
     /// With what was found out beside it.
@@ -185,12 +185,9 @@ impl<'a> Levels<'a> {
 fn lasting(policy: &Policy, rank: Rank) -> Rank {
     let level = |rank: Rank| policy.levels.get(rank.checked_sub(1)?);
     let Some(held) = level(rank) else { return 0 };
-    let proofs = policy.proofs_of(held);
-    let implied = |lower: &LevelPolicy| {
-        let parts = policy.proofs_of(lower);
-        proofs.iter().all(|proof| parts.iter().any(|part| part.iter().all(|f| proof.contains(f))))
+    let lasts = |rank: &Rank| {
+        level(*rank).is_some_and(|lower| lower.max_age.is_none() && policy.implies(held, lower))
     };
-    let lasts = |rank: &Rank| level(*rank).is_some_and(|level| level.max_age.is_none() && implied(level));
     (1..=rank).rev().find(lasts).unwrap_or(0)
 }
 

@@ -3,6 +3,7 @@
 use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
 use super::policy_sent as sent;
+use super::scalar::spoken_duration;
 use super::yaml::Node;
 use crate::auth::factor::questions::AnswerKind;
 use crate::auth::policy::PolicyError;
@@ -30,7 +31,11 @@ pub(crate) fn read(root: &Node, findings: &mut Findings) -> Policy {
         policy.lockout = lockout(node, findings);
     }
     if findings.errors() == before {
-        findings.extend(policy.problems().into_iter().map(|problem| places.diagnostic(&problem)));
+        let problems = policy.problems();
+        findings.extend(problems.iter().map(|problem| places.diagnostic(problem)));
+        // Of levels in the wrong order nothing more can be said.
+        let outlasting = policy.outlasting().filter(|_| problems.is_empty());
+        findings.extend(outlasting.map(|(level, below)| places.outlasting(level, below)));
     }
     if policy.levels.is_empty() {
         policy.levels = Policy::default().levels;
@@ -55,6 +60,21 @@ struct Places {
 }
 
 impl Places {
+    fn level(&self, level: &LevelName) -> Option<&Place> {
+        self.levels.iter().find(|(name, _)| name == level).map(|(_, place)| place)
+    }
+
+    fn outlasting(&self, level: &LevelPolicy, below: &LevelPolicy) -> Diagnostic {
+        let shorter = below.max_age.map(spoken_duration).unwrap_or_default();
+        let longer = level.max_age.map_or_else(|| "for the whole call".to_owned(), spoken_duration);
+        let (level, below) = (&level.name, &below.name);
+        let message = format!(
+            "`{below}` lasts {shorter}, and `{level}`, which counts as `{below}` too, lasts {longer}"
+        );
+        let help = format!("let `{level}` last {shorter} at most, or `{below}` as long as `{level}`");
+        Diagnostic::warning("W287", self.level(below).cloned(), message).help(help)
+    }
+
     fn diagnostic(&self, problem: &PolicyError) -> Diagnostic {
         let factor = |wanted: FactorId| {
             self.factors.iter().find(|(factor, _)| *factor == wanted).map(|(_, place)| place)
@@ -81,8 +101,16 @@ impl Places {
                 ("E282", factor(FactorId::Totp), "`step: 30s, drift: 1` is what authenticator apps expect")
             }
             PolicyError::Unreachable { level } => {
-                let place = self.levels.iter().find(|(name, _)| name == level).map(|(_, place)| place);
-                ("E284", place, "ask for fewer factors, or add a factor of another kind")
+                ("E284", self.level(level), "ask for fewer factors, or add a factor of another kind")
+            }
+            PolicyError::Order { level, below } => {
+                let message = problem.to_string();
+                let help = "levels stand lowest first: swap the two, or let the higher one ask for all that the lower one asks for";
+                let diagnostic = Diagnostic::error("E286", self.level(level).cloned(), message).help(help);
+                return match self.level(below) {
+                    Some(place) => diagnostic.related(place.clone(), "below it"),
+                    None => diagnostic,
+                };
             }
             PolicyError::Limits => ("E281", self.lockout.as_ref(), "remove the limit to get its default"),
         };
