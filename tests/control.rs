@@ -128,6 +128,7 @@ fn the_commands_show_and_change_what_is_served_and_a_refusal_ends_with_status_2(
     assert!(run(&["reload", "--back", "--data", &data]).status.success());
     let again = run(&["reload", "--promote", "--data", &data]);
     assert!(text(&again.stderr).contains("no version is on trial"), "{again:?}");
+    assert!(server.status().refused.is_none(), "a mistake in a command refuses no version");
 }
 
 #[test]

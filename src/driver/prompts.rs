@@ -191,6 +191,11 @@ fn read(sources: &AudioSources, key: &str) -> Result<Clip, AudioProblem> {
     for folder in &sources.folders {
         for extension in EXTENSIONS {
             let path = folder.join(format!("{key}.{extension}"));
+            if fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
+                // A pipe might never end.
+                let error = io::Error::new(ErrorKind::InvalidInput, "it is no file");
+                return Err(AudioProblem::Unreadable { path, error });
+            }
             match fs::read(&path) {
                 Ok(bytes) => return convert(&bytes, extension, &path),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}

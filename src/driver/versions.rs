@@ -10,17 +10,16 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
-
-use super::application::{self, ApplicationError, ApplicationSource, Loaded};
-use super::config::{Config, ConfigError};
+use super::application::{self, ApplicationSource, Loaded};
+use super::config::Config;
 use super::house;
 use super::os;
-use super::secrets::{SecretError, Secrets};
+use super::secrets::Secrets;
 use super::sender::Shown;
 use super::shard::{Mail, Mailbox};
-use super::site::{Site, UnknownName, check_names};
+use super::site::{Site, check_names};
 use super::speech::Speech;
+use super::turns::Turns;
 use super::vault::Vault;
 use crate::call::CallSettings;
 use crate::diagnostic::Diagnostic;
@@ -28,14 +27,16 @@ use crate::engine::{Canary, Lineup, Served};
 use crate::routing::{AgentName, Contact};
 use crate::units::UnixTime;
 
+pub use super::not_reloaded::ReloadError;
+
 /// The versions of a deployment.
 pub struct Versions {
     site: Site,
     links: Links,
     /// The settings at the start: what only a restart applies is as they say.
     started: Config,
-    /// Held while a change is made: one at a time, each whole.
-    changing: Mutex<()>,
+    /// One change at a time, each whole; nobody waits for long while a version is loaded.
+    turns: Turns,
     state: Mutex<State>,
 }
 
@@ -127,39 +128,10 @@ pub struct InUseName {
     pub hash: Arc<str>,
 }
 
-/// Why a change was not made. What ran before runs on.
-#[derive(Debug, Error)]
-pub enum ReloadError {
-    /// The application can't be used.
-    #[error(transparent)]
-    Application(#[from] ApplicationError),
-    /// The settings can't be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The settings lack a name.
-    #[error(transparent)]
-    Unknown(#[from] UnknownName),
-    /// A secret is not there.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// It has no files.
-    #[error(
-        "the application inside the program has no files that could have changed\n  help: name a folder: `countersign \
-         reload DIR`"
-    )]
-    Embedded,
-    /// More than all.
-    #[error("{0} of a hundred calls is no share\n  help: give a number from 0 to 100")]
-    Percent(u8),
-    /// There is no version on trial.
-    #[error("no version is on trial\n  help: `countersign reload DIR --percent 10` begins a trial")]
-    NoCanary,
-    /// The deployment is about to end.
-    #[error("no new calls are taken any more: a new version would get none\n  help: start again with it")]
-    Draining,
-    /// Parts did not say that they have it. They were told to go back.
-    #[error("{} did not take the new version in time; the one that ran before is served\n  help: try again", .0.join(", "))]
-    NotConfirmed(Vec<String>),
+/// A version that was loaded and checked, with the settings that it was checked with.
+struct Fresh {
+    loaded: Loaded,
+    config: Config,
 }
 
 impl Versions {
@@ -167,16 +139,15 @@ impl Versions {
         let running = InUse { loaded, settings: Arc::clone(&lineup.running), since: os::unix_now() };
         let started = config.clone();
         let state = State { running, canary: None, config, drain: None, refused: None };
-        Self { site, links, started, changing: Mutex::new(()), state: Mutex::new(state) }
+        Self { site, links, started, turns: Turns::default(), state: Mutex::new(state) }
     }
 
-    /// Makes a change. Takes as long as loading an application takes.
+    /// Makes a change. Takes as long as loading an application takes; other changes need not wait for that.
     ///
     /// # Errors
     /// [`ReloadError`]; everything is served as before then.
     pub fn apply(&self, change: Change) -> Result<Applied, ReloadError> {
-        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = self.make(change);
+        let made = self.in_turn(change);
         match &made {
             Ok(applied) => {
                 self.state().refused = None;
@@ -188,13 +159,22 @@ impl Versions {
                 let mut state = self.state();
                 let hash = Arc::clone(&state.running.loaded.hash);
                 tracing::warn!("a reload is refused; version {hash} runs on\n{error}");
-                state.refused = Some(RefusedReload { at: os::unix_now(), why: error.to_string() });
+                if error.is_about_a_version() {
+                    state.refused = Some(RefusedReload { at: os::unix_now(), why: error.to_string() });
+                }
             }
         }
         made
     }
 
-    fn make(&self, change: Change) -> Result<Applied, ReloadError> {
+    /// Loads what a change names, and makes it when it is its turn.
+    fn in_turn(&self, change: Change) -> Result<Applied, ReloadError> {
+        let turn = self.turns.ask();
+        let fresh = self.load(&change)?;
+        turn.make(TURN, || self.make(change, fresh)).unwrap_or(Err(ReloadError::Overtaken))
+    }
+
+    fn make(&self, change: Change, fresh: Option<Fresh>) -> Result<Applied, ReloadError> {
         let mut next = self.state().clone();
         if next.drain.is_some() {
             return Err(ReloadError::Draining);
@@ -202,27 +182,26 @@ impl Versions {
         let before = Arc::clone(&next.running.loaded.hash);
         let mut notes = Vec::new();
         let mut warnings = Vec::new();
-        match change {
-            Change::Reload(from) => {
-                let source = from.unwrap_or_else(|| next.running.loaded.source.clone());
+        match (change, fresh) {
+            (Change::Reload(_), Some(fresh)) => {
                 let stays = next.canary.as_ref().map(|(canary, _)| canary);
-                (next.running, next.config) = self.load(&source, stays, &mut notes)?;
+                (next.running, next.config) = self.fits(fresh, stays, &mut notes)?;
                 warnings.clone_from(&next.running.loaded.warnings);
             }
-            Change::Canary { percent, .. } if percent > 100 => return Err(ReloadError::Percent(percent)),
-            Change::Canary { from: Some(source), percent } => {
-                let (canary, config) = self.load(&source, Some(&next.running), &mut notes)?;
+            (Change::Canary { percent, .. }, Some(fresh)) => {
+                let (canary, config) = self.fits(fresh, Some(&next.running), &mut notes)?;
                 warnings.clone_from(&canary.loaded.warnings);
                 (next.canary, next.config) = (Some((canary, percent)), config);
             }
-            Change::Canary { from: None, percent } => {
+            (Change::Canary { percent, .. }, None) => {
                 next.canary.as_mut().ok_or(ReloadError::NoCanary)?.1 = percent;
             }
-            Change::Promote => {
+            (Change::Promote, _) => {
                 let (canary, _) = next.canary.take().ok_or(ReloadError::NoCanary)?;
                 next.running = InUse { since: os::unix_now(), ..canary };
             }
-            Change::Back => drop(next.canary.take().ok_or(ReloadError::NoCanary)?),
+            (Change::Back, _) => drop(next.canary.take().ok_or(ReloadError::NoCanary)?),
+            (Change::Reload(_), None) => return Err(ReloadError::Embedded),
         }
         // Before any call can need them.
         self.site.secrets.moved(next.config.secrets.clone());
@@ -238,20 +217,36 @@ impl Versions {
         Ok(applied)
     }
 
-    /// Loads and checks a version, with the settings as they are in the file now.
-    fn load(
-        &self,
-        source: &ApplicationSource,
-        stays: Option<&InUse>,
-        notes: &mut Vec<String>,
-    ) -> Result<(InUse, Config), ReloadError> {
+    /// Loads and checks the version that a change names, with the settings as they are in the file now. Nobody waits
+    /// for it but whoever asked.
+    fn load(&self, change: &Change) -> Result<Option<Fresh>, ReloadError> {
+        let source = match change {
+            Change::Canary { percent, .. } if *percent > 100 => return Err(ReloadError::Percent(*percent)),
+            Change::Reload(None) => self.state().running.loaded.source.clone(),
+            Change::Reload(Some(source)) | Change::Canary { from: Some(source), .. } => source.clone(),
+            Change::Canary { from: None, .. } | Change::Promote | Change::Back => return Ok(None),
+        };
+        if self.state().drain.is_some() {
+            return Err(ReloadError::Draining);
+        }
         if matches!(source, ApplicationSource::Embedded(_)) {
             return Err(ReloadError::Embedded);
         }
-        let loaded = application::load_with(source, &Speech::of(&self.site.data)?)?;
+        let loaded = application::load_with(&source, &Speech::of(&self.site.data)?)?;
         let config = Config::read(&self.site.data)?;
         check_names(&self.site.data, &config, &loaded.application)?;
         Secrets::new(&self.site.data, config.secrets.clone()).check(&loaded.application)?;
+        Ok(Some(Fresh { loaded, config }))
+    }
+
+    /// The version, if what is served beside it can go on with its settings.
+    fn fits(
+        &self,
+        fresh: Fresh,
+        stays: Option<&InUse>,
+        notes: &mut Vec<String>,
+    ) -> Result<(InUse, Config), ReloadError> {
+        let Fresh { loaded, config } = fresh;
         // A queue that went from the settings may be needed by the version that stays.
         if let Some(other) = stays {
             check_names(&self.site.data, &config, &other.loaded.application)?;
@@ -463,6 +458,8 @@ fn deliver(mailbox: &Mailbox, mail: Mail, deadline: Instant) -> bool {
     }
 }
 
+/// How long a change waits for those that were asked for before it. A large application takes seconds.
+const TURN: Duration = Duration::from_secs(10);
 /// A shard that serves calls reads its mail thousands of times in this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait for a part that is asked for figures.
