@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
+use countersign::diagnostic::render;
+use countersign::driver::application::ApplicationError;
 use countersign::driver::{os, testing};
 use countersign::rehearsal::Rehearsal;
 use countersign::scenario::{Choice, Report, junit};
@@ -78,8 +80,9 @@ fn once(arguments: &Arguments) -> Result<bool, String> {
     for folder in &arguments.folders {
         reports.push(report(arguments, folder)?);
     }
+    let mistakes: Vec<_> = reports.iter().flat_map(|report| report.mistakes.clone()).collect();
     let run: usize = reports.iter().map(|report| report.tests.len()).sum();
-    if run == 0 {
+    if run == 0 && mistakes.is_empty() {
         return Err(match &arguments.filter {
             Some(filter) => format!("error: no test has `{filter}` in its name or its file's"),
             None => none(&arguments.folders),
@@ -92,25 +95,33 @@ fn once(arguments: &Arguments) -> Result<bool, String> {
     match arguments.format {
         Format::Text => {
             for report in &reports {
-                print!("{}", report.text(arguments.coverage));
+                // What is wrong with files stands on the error output.
+                if report.mistakes.is_empty() {
+                    print!("{}", report.text(arguments.coverage));
+                }
             }
-            println!("{}", summary(&reports, begun));
+            if mistakes.is_empty() {
+                println!("{}", summary(&reports, begun));
+            }
         }
         Format::Json => {
             println!("{}", serde_json::Value::from(reports.iter().map(Report::json).collect::<Vec<_>>()));
         }
     }
+    if !mistakes.is_empty() {
+        return Err(render(&mistakes).trim_end().to_owned());
+    }
     Ok(reports.iter().all(Report::passed))
 }
 
 fn report(arguments: &Arguments, folder: &Path) -> Result<Report, String> {
-    let suite = testing::read(folder).map_err(|error| {
-        let text = error.to_string();
-        let known = text.starts_with("error") || text.starts_with("warning");
-        if known { text.trim_end().to_owned() } else { format!("error: {text}") }
-    })?;
-    let choice = Choice { filter: arguments.filter.as_deref(), repeat: arguments.repeat };
     let name = folder.display().to_string();
+    let suite = match testing::read(folder) {
+        Ok(suite) => suite,
+        Err(ApplicationError::Check(mistakes)) => return Ok(Report::unread(&name, mistakes)),
+        Err(error) => return Err(format!("error: {error}")),
+    };
+    let choice = Choice { filter: arguments.filter.as_deref(), repeat: arguments.repeat };
     if arguments.live {
         let rehearsal = Rehearsal { at_once: arguments.at_once.into(), ..Rehearsal::default() };
         return Ok(rehearsal.of(folder, &suite, choice));

@@ -191,12 +191,10 @@ impl Site {
     /// What was seen that must not be.
     pub(super) fn leaked(&self, file: &TestFile, test: &Test) -> Vec<Problem> {
         let leaks = self.leaks.borrow();
-        let found = leaks.found().iter().filter_map(|(at, place)| Some((file.never_leaks.get(*at)?, place)));
+        let found = leaks.found().iter();
+        let found = found.filter_map(|(at, place)| Some((*at, file.never_leaks.get(*at)?, place)));
         found
-            .map(|(leak, place)| {
-                let message = format!("in `{}` what never leaks was seen in {place}", test.name);
-                super::problem(leak.place.clone(), &message)
-            })
+            .map(|(at, leak, place)| super::problem(leak.place.clone(), &leak.seen(at, &test.name, place)))
             .collect()
     }
 

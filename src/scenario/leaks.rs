@@ -6,6 +6,15 @@ use crate::flow::run::{HandOffRequest, Lookup, TraceEvent};
 
 use super::document::{Leak, Seer};
 
+impl Leak {
+    /// What is told when it was seen. The text itself is not repeated: reports of tests are kept and sent around.
+    #[must_use]
+    pub fn seen(&self, at: usize, test: &str, place: &str) -> String {
+        let (line, _) = self.place.line_and_column();
+        format!("in `{test}` text {} of `never_leaks`, line {line}, was seen in {place}", at + 1)
+    }
+}
+
 /// What is looked for, and where it was found.
 #[derive(Default)]
 pub struct Leaks {

@@ -72,7 +72,7 @@ pub fn play(
     }
     for (at, place) in &leaks.found {
         let Some(leak) = file.never_leaks.get(*at) else { continue };
-        let message = format!("in `{}` what never leaks was seen in {place}", test.name);
+        let message = leak.seen(*at, &test.name, place);
         let finding = Diagnostic::error("E321", Some(leak.place.clone()), message)
             .label("this was seen")
             .help("follow it from where it is typed or replied to where it was seen; `check` prints the routes that it knows")

@@ -25,6 +25,8 @@ pub struct Report {
     pub coverage: Coverage,
     /// What lacks in that.
     pub lacking: Vec<Diagnostic>,
+    /// Why nothing could be run: what is wrong with the application or with a file of tests.
+    pub mistakes: Vec<Diagnostic>,
     /// Whether every test was run, so that coverage can be judged.
     pub whole: bool,
 }
@@ -100,11 +102,24 @@ impl Report {
                 tests.push(tested);
             }
         }
-        let mut report = Self { folder: folder.to_owned(), tests, coverage, lacking: Vec::new(), whole };
+        let mut report = Self { tests, coverage, whole, ..Self::unread(folder, Vec::new()) };
         if whole {
             report.lacking = report.too_little(files);
         }
         report
+    }
+
+    /// Of an application of which nothing could be run.
+    #[must_use]
+    pub fn unread(folder: &str, mistakes: Vec<Diagnostic>) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            tests: Vec::new(),
+            coverage: Coverage::default(),
+            lacking: Vec::new(),
+            mistakes,
+            whole: false,
+        }
     }
 
     /// The shares that files of tests ask for and that were not reached.
@@ -137,7 +152,9 @@ impl Report {
     /// Whether nothing went wrong.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.lacking.is_empty() && self.tests.iter().all(|test| test.problems.is_empty())
+        self.lacking.is_empty()
+            && self.mistakes.is_empty()
+            && self.tests.iter().all(|test| test.problems.is_empty())
     }
 
     /// How many tests there were: passed, failed, skipped.
@@ -174,9 +191,9 @@ impl Report {
                 out.push_str(&problem.text());
             }
         }
-        if !self.lacking.is_empty() {
+        for found in [&self.mistakes, &self.lacking].into_iter().filter(|found| !found.is_empty()) {
             out.push('\n');
-            out.push_str(&render(&self.lacking));
+            out.push_str(&render(found));
         }
         if coverage {
             out.push_str(&self.coverage_text());
@@ -215,6 +232,7 @@ impl Report {
             "tests": tests,
             "coverage": {"blocks": share(Covered::Blocks), "outcomes": share(Covered::Outcomes)},
             "lacking": self.lacking.iter().map(finding_json).collect::<Vec<_>>(),
+            "mistakes": self.mistakes.iter().map(finding_json).collect::<Vec<_>>(),
         })
     }
 }
@@ -283,6 +301,17 @@ pub fn junit(reports: &[Report]) -> String {
         files.dedup();
         for file in files {
             suite(&mut out, file, report.tests.iter().filter(|test| test.file == file).collect());
+        }
+        if !report.mistakes.is_empty() {
+            let text = render(&report.mistakes);
+            let _ = writeln!(
+                out,
+                "  <testsuite name=\"{0}\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\">\n    \
+                 <testcase classname=\"{0}\" name=\"files\">\n      \
+                 <error message=\"nothing could be run\">{1}</error>\n    </testcase>\n  </testsuite>",
+                xml(&report.folder),
+                xml(&text)
+            );
         }
         if !report.lacking.is_empty() {
             let text = render(&report.lacking);
