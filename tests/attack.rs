@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use countersign::driver::application::ApplicationSource;
 use countersign::driver::embedded;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
-use countersign::flow::{self, Files};
+use countersign::flow::{self, Files, Unread};
 use countersign::sip::timers::TimerConfig;
 use countersign::units::Entropy;
 
@@ -424,11 +424,11 @@ fn callers_who_leave_at_any_moment_leave_nothing() {
 struct Spoiled<'a>(&'a str, &'a str);
 
 impl Files for Spoiled<'_> {
-    fn read(&self, path: &str) -> Option<String> {
+    fn read(&self, path: &str) -> Result<String, Unread> {
         if path == self.0 {
-            return Some(self.1.to_owned());
+            return Ok(self.1.to_owned());
         }
-        embedded::files().text(&format!("bank/{path}")).map(str::to_owned)
+        embedded::files().text(&format!("bank/{path}")).map(str::to_owned).ok_or(Unread::Absent)
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

@@ -13,7 +13,7 @@ use countersign::call::{ClipSource, EndCause};
 use countersign::driver::vault::{NewSubject, Profile, Vault};
 use countersign::flow::document::Application;
 use countersign::flow::run::{Answer, LookupReply, MessageReply, Question};
-use countersign::flow::{ClipKey, Files, load};
+use countersign::flow::{ClipKey, Files, Unread, load};
 use countersign::secret::Secret;
 use countersign::units::{SampleRate, UnixTime};
 use world::{Manner, World};
@@ -26,8 +26,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Bank(PathBuf);
 
 impl Files for Bank {
-    fn read(&self, path: &str) -> Option<String> {
-        fs::read_to_string(self.0.join(path)).ok()
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        fs::read_to_string(self.0.join(path)).map_err(|error| error.kind().into())
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

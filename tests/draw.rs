@@ -8,15 +8,15 @@ use countersign::diagnostic::render;
 use countersign::draw::{Picture, mermaid, svg};
 use countersign::driver::application::{ApplicationSource, open};
 use countersign::flow::document::{Application, Arm, Block, Goto, Step, StepKind};
-use countersign::flow::{Files, certain_levels, load};
+use countersign::flow::{Files, Unread, certain_levels, load};
 
 /// Files in memory, by path.
 #[derive(Clone)]
 struct Memory(BTreeMap<String, String>);
 
 impl Files for Memory {
-    fn read(&self, path: &str) -> Option<String> {
-        self.0.get(path).cloned()
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        self.0.get(path).cloned().ok_or(Unread::Absent)
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::diagnostic::render;
-use countersign::flow::{ClipKey, Files, load};
+use countersign::flow::{ClipKey, Files, Unread, load};
 use countersign::scenario::{Choice, Report, Sounds, read};
 
 struct Folder(PathBuf);
 
 impl Files for Folder {
-    fn read(&self, path: &str) -> Option<String> {
-        fs::read_to_string(self.0.join(path)).ok()
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        fs::read_to_string(self.0.join(path)).map_err(|error| error.kind().into())
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use countersign::auth::{Identified, Refused};
 use countersign::flow::document::Application;
 use countersign::flow::run::{HandOff, HandOffRequest, LookupReply};
-use countersign::flow::{ClipKey, Files, load};
+use countersign::flow::{ClipKey, Files, Unread, load};
 
 use flow::watched::{Watched, acts};
 use flow::{Scene, World};
@@ -20,8 +20,8 @@ use flow::{Scene, World};
 struct Folder(PathBuf);
 
 impl Files for Folder {
-    fn read(&self, path: &str) -> Option<String> {
-        std::fs::read_to_string(self.0.join(path)).ok()
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        std::fs::read_to_string(self.0.join(path)).map_err(|error| error.kind().into())
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use countersign::diagnostic::{Severity, render};
 use countersign::flow::document::Application;
-use countersign::flow::{Files, load};
+use countersign::flow::{Files, Unread, load};
 
 use flow::watched::{Act, Watched};
 use mutants::reference;
@@ -52,8 +52,8 @@ impl Memory {
 }
 
 impl Files for Memory {
-    fn read(&self, path: &str) -> Option<String> {
-        self.0.get(path).cloned()
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        self.0.get(path).cloned().ok_or(Unread::Absent)
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

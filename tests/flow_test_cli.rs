@@ -114,6 +114,63 @@ fn what_cannot_be_run_ends_with_2_and_says_what_to_do() {
 }
 
 #[test]
+fn what_cannot_be_run_is_in_the_reports_for_programs_too() {
+    let broken = Desk::new("broken-report", Some("unknown-names"));
+    let xml = broken.0.join("junit.xml");
+    let path = xml.to_str().expect("a path");
+    let run = countersign(&["test", broken.path(), "--format", "json", "--junit", path], "");
+    assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&run.stdout).expect("JSON");
+    let mistakes = json[0]["mistakes"].as_array().expect("what is wrong");
+    assert!(mistakes.iter().any(|found| found["code"].as_str().is_some_and(|code| code.starts_with('E'))));
+    assert_eq!(json[0]["passed"], false);
+    let xml = fs::read_to_string(&xml).expect("a report");
+    assert!(xml.contains("errors=\"1\"") && xml.contains("did you mean `hears`?"), "{xml}");
+}
+
+/// What `check` says, and that it ends with 2.
+#[track_caller]
+fn refused_by_check(desk: &Desk, code: &str) -> String {
+    let run = countersign(&["check", desk.path()], "");
+    let told = text(&run.stdout);
+    assert_eq!(run.status.code(), Some(2), "{told}{}", text(&run.stderr));
+    assert!(told.contains(&format!("error[{code}]")), "{told}");
+    told
+}
+
+#[test]
+fn a_policy_that_is_there_and_can_not_be_read_is_never_taken_for_none() {
+    let desk = Desk::new("unread-policy", None);
+    let policy = desk.0.join("policy.yaml");
+    let text = fs::read(&policy).expect("the policy");
+    let latin = [b"# \xe9\n".as_slice(), &text].concat();
+    fs::write(&policy, latin).expect("written");
+    assert!(refused_by_check(&desk, "E108").contains("policy.yaml:1:3"));
+    let wide: Vec<u8> = text.iter().flat_map(|byte| [*byte, 0]).collect();
+    fs::write(&policy, wide).expect("written");
+    assert!(refused_by_check(&desk, "E108").contains("UTF-16"));
+    fs::remove_file(&policy).expect("removed");
+    std::os::unix::fs::symlink("/nowhere/policy.yaml", &policy).expect("a link");
+    assert!(refused_by_check(&desk, "E108").contains("a link that leads nowhere"));
+    fs::remove_file(&policy).expect("removed");
+    fs::create_dir(&policy).expect("a folder");
+    assert!(refused_by_check(&desk, "E108").contains("is a folder"));
+    fs::remove_dir(&policy).expect("removed");
+    std::os::unix::fs::symlink("/nowhere/es.yaml", desk.0.join("prompts/fr-FR.yaml")).expect("a link");
+    assert!(refused_by_check(&desk, "E108").contains("prompts/fr-FR.yaml"));
+}
+
+#[test]
+fn a_recording_that_can_not_be_served_is_an_error_of_check() {
+    let desk = Desk::new("unplayable", None);
+    for entry in fs::read_dir(desk.0.join("audio/en-GB")).expect("recordings").flatten() {
+        fs::write(entry.path(), "RIFF of something else").expect("written");
+    }
+    let told = refused_by_check(&desk, "E178");
+    assert!(told.contains("cannot be played") && told.contains("help: record or convert it again"), "{told}");
+}
+
+#[test]
 fn a_person_is_the_caller_in_a_terminal() {
     let desk = Desk::new("text", Some("passes"));
     let typed = "help\n1\n44110021\n\nx\n1\ncode\n80421537\n3\nagent accepts\nagent hangs_up\n";

@@ -6,14 +6,14 @@ use countersign::driver::application::{ApplicationSource, open};
 use countersign::flow::document::{Application, LanguageId, Piece, StepKind};
 use countersign::flow::prompt::render;
 use countersign::flow::run::values::{Money, Value};
-use countersign::flow::{ClipKey, Files, load};
+use countersign::flow::{ClipKey, Files, Unread, load};
 
 /// Files in memory, by path.
 struct Memory(BTreeMap<&'static str, String>);
 
 impl Files for Memory {
-    fn read(&self, path: &str) -> Option<String> {
-        self.0.get(path).cloned()
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        self.0.get(path).cloned().ok_or(Unread::Absent)
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

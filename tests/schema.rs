@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use countersign::flow::schema::{Document, schema};
 use countersign::flow::step::STEPS;
-use countersign::flow::{Files, load};
+use countersign::flow::{Files, Unread, load};
 use countersign::scenario;
 use serde_json::Value;
 
@@ -194,8 +194,8 @@ fn broken_files_are_refused_by_the_schema() {
 struct Memory(BTreeMap<String, String>);
 
 impl Files for Memory {
-    fn read(&self, path: &str) -> Option<String> {
-        self.0.get(path).cloned()
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        self.0.get(path).cloned().ok_or(Unread::Absent)
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

@@ -142,6 +142,9 @@ fn service(event: &Value) -> String {
         "useless" => "answers with what it does not declare",
         "late" => "does not answer in time",
         "unavailable" => "does not answer",
+        "refused: not the proven customer" => {
+            "is not asked: it is protected, and this is not the proven customer"
+        }
         other => other,
     };
     let took = event["took_ms"].as_u64().unwrap_or(0);

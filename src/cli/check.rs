@@ -82,7 +82,10 @@ fn check(folder: &Path, data: Option<&Path>) -> Result<Vec<Diagnostic>, String> 
     let speech = data.map_or(Ok(Speech::default()), Speech::of).map_err(|error| error.to_string())?;
     let files = application::open_with(&source, &speech).map_err(|error| error.to_string())?;
     let mut found = match application::read(files.as_ref()) {
-        Ok((_, warnings)) => warnings,
+        Ok((application, mut found)) => {
+            found.extend(application::unplayable(&source, &application));
+            found
+        }
         Err(findings) => findings,
     };
     name_below(folder, &mut found);

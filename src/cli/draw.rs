@@ -74,7 +74,7 @@ pub(crate) fn application_in(folder: &Path) -> Result<Application, String> {
 struct WithoutAudio<'f>(&'f dyn flow::Files);
 
 impl flow::Files for WithoutAudio<'_> {
-    fn read(&self, path: &str) -> Option<String> {
+    fn read(&self, path: &str) -> Result<String, flow::Unread> {
         self.0.read(path)
     }
 

@@ -15,7 +15,7 @@ use super::snapshot::{Fingerprint, Snapshot};
 use super::speech::Speech;
 use crate::diagnostic::{self, Diagnostic};
 use crate::flow::document::Application;
-use crate::flow::{self, ClipKey, Files};
+use crate::flow::{self, ClipKey, Files, Unread};
 
 /// Where an application comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,23 @@ pub fn read(files: &dyn Files) -> Result<(Application, Vec<Diagnostic>), Vec<Dia
     }
     found.extend(more);
     Err(found)
+}
+
+/// What would keep an application that is right from being served: recordings that are there and can't be played.
+#[must_use]
+pub fn unplayable(source: &ApplicationSource, application: &Application) -> Vec<Diagnostic> {
+    let sources = AudioSources { embedded: false, ..audio_sources(source) };
+    let mut found = Vec::new();
+    for key in application.clips() {
+        let (_, problems) = AudioLibrary::load_some(&sources, &BTreeSet::from([key.clone()]));
+        for problem in problems.iter().filter(|problem| !matches!(problem, AudioProblem::Missing { .. })) {
+            let place = application.texts.get(&key).map(|text| text.place.clone());
+            let told = problem.to_string();
+            let (message, help) = told.rsplit_once("; ").unwrap_or((&told, "record it again"));
+            found.push(Diagnostic::error("E178", place, message).help(help));
+        }
+    }
+    found
 }
 
 fn wanted(loaded: &Result<Loaded, ApplicationError>) -> BTreeSet<ClipKey> {
@@ -257,13 +274,15 @@ struct FolderFiles {
 }
 
 impl Files for FolderFiles {
-    fn read(&self, path: &str) -> Option<String> {
+    fn read(&self, path: &str) -> Result<String, Unread> {
         read_text(&self.folder.join(path))
     }
 
     fn list(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.folder.join(folder)) else { return Vec::new() };
-        let files = entries.flatten().filter(|entry| entry.path().is_file());
+        // What has the name of such a file and is none is told when it is read.
+        let named = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".yaml");
+        let files = entries.flatten().filter(|entry| entry.path().is_file() || named(entry));
         let mut names: Vec<String> = files
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .map(|name| {
@@ -293,28 +312,31 @@ impl Files for FolderFiles {
 
 /// A regular file's text: anything else might never end. Of a YAML file that is far too long only the
 /// beginning is read, for its reader to find it too long.
-fn read_text(path: &Path) -> Option<String> {
-    let data = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    if path.extension().is_none_or(|extension| extension != "yaml") {
-        if data.len() > MOST_BYTES {
-            tracing::error!(path = %path.display(), most = MOST_BYTES, "a file is too large and is not read");
-            return None;
-        }
-        return fs::read_to_string(path).ok();
+fn read_text(path: &Path) -> Result<String, Unread> {
+    let data = fs::metadata(path).map_err(|error| match Unread::from(error.kind()) {
+        Unread::Absent if fs::symlink_metadata(path).is_ok() => Unread::LinkToNothing,
+        why => why,
+    })?;
+    if data.is_dir() {
+        return Err(Unread::Folder);
+    }
+    if !data.is_file() {
+        return Err(Unread::Special);
+    }
+    let yaml = path.extension().is_some_and(|extension| extension == "yaml");
+    if !yaml && data.len() > MOST_BYTES {
+        return Err(Unread::TooLarge { most: MOST_BYTES });
     }
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MOST_YAML).read_to_end(&mut bytes).ok()?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Some(text),
-        // Cut in the middle of a character.
-        Err(error) if data.len() > MOST_YAML && error.utf8_error().error_len().is_none() => {
-            let valid = error.utf8_error().valid_up_to();
-            let mut bytes = error.into_bytes();
-            bytes.truncate(valid);
-            String::from_utf8(bytes).ok()
-        }
-        Err(_) => None,
+    let most = if yaml { MOST_YAML } else { MOST_BYTES };
+    let file = File::open(path).map_err(|error| Unread::from(error.kind()))?;
+    file.take(most).read_to_end(&mut bytes).map_err(|error| Unread::from(error.kind()))?;
+    if data.len() > MOST_YAML && yaml {
+        // It may be cut in the middle of a character.
+        let valid = std::str::from_utf8(&bytes).map_or_else(|error| error.valid_up_to(), str::len);
+        bytes.truncate(if valid + 4 > bytes.len() { valid } else { bytes.len() });
     }
+    Unread::text(bytes)
 }
 
 /// Tables are held in memory.
@@ -325,8 +347,8 @@ const MOST_YAML: u64 = 64 * 1024 * 1024;
 struct EmbeddedFiles(&'static str);
 
 impl Files for EmbeddedFiles {
-    fn read(&self, path: &str) -> Option<String> {
-        embedded::files().text(&format!("{}/{path}", self.0)).map(str::to_owned)
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        embedded::files().text(&format!("{}/{path}", self.0)).map(str::to_owned).ok_or(Unread::Absent)
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

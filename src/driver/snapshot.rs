@@ -11,21 +11,21 @@ use sha2::{Digest, Sha256};
 
 use super::prompts::AudioSources;
 use crate::audio::decode::EXTENSIONS;
-use crate::flow::{ClipKey, Files};
+use crate::flow::{ClipKey, Files, Unread};
 
 type Hash = [u8; 32];
 
 /// Reads each file of `files` once and remembers it.
 pub(super) struct Snapshot<'f> {
     files: &'f dyn Files,
-    read: RefCell<BTreeMap<String, Option<String>>>,
+    read: RefCell<BTreeMap<String, Result<String, Unread>>>,
     listed: RefCell<BTreeMap<String, Vec<String>>>,
 }
 
 /// What an application was made of: enough to say whether its files still are what they were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// Every file that was looked for; `None` when it was not there.
+    /// Every file that was looked for; `None` when it gave no text.
     read: BTreeMap<String, Option<Hash>>,
     /// Every folder that was looked into.
     listed: BTreeSet<String>,
@@ -40,8 +40,8 @@ impl<'f> Snapshot<'f> {
 
     /// What was read, and the recordings of these names that lie in folders.
     pub(super) fn fingerprint(&self, clips: &BTreeSet<ClipKey>, sources: &AudioSources) -> Fingerprint {
-        let hashed = |(path, text): (&String, &Option<String>)| {
-            (path.clone(), text.as_ref().map(|text| Sha256::digest(text.as_bytes()).into()))
+        let hashed = |(path, text): (&String, &Result<String, Unread>)| {
+            (path.clone(), text.as_ref().ok().map(|text| Sha256::digest(text.as_bytes()).into()))
         };
         Fingerprint {
             read: self.read.borrow().iter().map(hashed).collect(),
@@ -52,7 +52,7 @@ impl<'f> Snapshot<'f> {
 }
 
 impl Files for Snapshot<'_> {
-    fn read(&self, path: &str) -> Option<String> {
+    fn read(&self, path: &str) -> Result<String, Unread> {
         let mut read = self.read.borrow_mut();
         read.entry(path.to_owned()).or_insert_with(|| self.files.read(path)).clone()
     }
@@ -102,11 +102,11 @@ impl Fingerprint {
     pub(super) fn again(&self, files: &dyn Files, clips: &BTreeSet<ClipKey>, sources: &AudioSources) -> Self {
         let snapshot = Snapshot::of(files);
         for path in self.read.keys() {
-            snapshot.read(path);
+            let _ = snapshot.read(path);
         }
         for folder in &self.listed {
             for path in snapshot.list(folder).iter().filter(|path| is_read(folder, path)) {
-                snapshot.read(path);
+                let _ = snapshot.read(path);
             }
         }
         snapshot.fingerprint(clips, sources)
@@ -142,9 +142,9 @@ mod tests {
     struct Restless(Cell<u32>);
 
     impl Files for Restless {
-        fn read(&self, path: &str) -> Option<String> {
+        fn read(&self, path: &str) -> Result<String, Unread> {
             self.0.set(self.0.get() + 1);
-            (path == "bank.flow.yaml").then(|| format!("version {}", self.0.get()))
+            (path == "bank.flow.yaml").then(|| format!("version {}", self.0.get())).ok_or(Unread::Absent)
         }
 
         fn list(&self, _folder: &str) -> Vec<String> {
@@ -157,7 +157,7 @@ mod tests {
         let files = Restless(Cell::new(0));
         let snapshot = Snapshot::of(&files);
         assert_eq!(snapshot.read("bank.flow.yaml"), snapshot.read("bank.flow.yaml"));
-        assert_eq!(snapshot.read("policy.yaml"), None);
+        assert_eq!(snapshot.read("policy.yaml"), Err(Unread::Absent));
         assert_eq!(files.0.get(), 2);
     }
 
@@ -165,8 +165,8 @@ mod tests {
     fn a_change_a_new_flow_and_a_file_that_goes_make_another_fingerprint() {
         struct Folder(BTreeMap<&'static str, &'static str>);
         impl Files for Folder {
-            fn read(&self, path: &str) -> Option<String> {
-                self.0.get(path).map(|text| (*text).to_owned())
+            fn read(&self, path: &str) -> Result<String, Unread> {
+                self.0.get(path).map(|text| (*text).to_owned()).ok_or(Unread::Absent)
             }
             fn list(&self, _folder: &str) -> Vec<String> {
                 self.0.keys().map(|path| (*path).to_owned()).collect()
@@ -177,7 +177,7 @@ mod tests {
         let first = folder(&[("a.flow.yaml", "a"), ("policy.yaml", "p")]);
         let snapshot = Snapshot::of(&first);
         for path in snapshot.list("") {
-            snapshot.read(&path);
+            snapshot.read(&path).expect("a file");
         }
         let print = snapshot.fingerprint(&BTreeSet::new(), &none);
         let now = |files: &[(&'static str, &'static str)]| {

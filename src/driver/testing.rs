@@ -45,10 +45,12 @@ pub fn read(folder: &Path) -> Result<Suite, ApplicationError> {
     let mut tests = Vec::new();
     for path in files.list(TESTS).into_iter().filter(|path| path.ends_with(ENDING)) {
         let shown = folder.join(&path).display().to_string();
-        let Some(text) = files.read(&path) else {
-            let message = format!("{shown} can't be read, or is not text in UTF-8");
-            found.push(Diagnostic::error("E107", None, message).help("save it as UTF-8"));
-            continue;
+        let text = match files.read(&path) {
+            Ok(text) => text,
+            Err(why) => {
+                found.push(why.told(&shown));
+                continue;
+            }
         };
         match scenario::read(&shown, &text, &app) {
             Ok(file) => tests.push(file),

@@ -11,4 +11,4 @@ pub mod step;
 
 pub use check::{certain_levels, reached_levels};
 pub use clip::ClipKey;
-pub use document::{Application, Files, load};
+pub use document::{Application, Files, Unread, load};

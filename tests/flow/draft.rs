@@ -294,6 +294,7 @@ pub(crate) fn authenticate_by_choice(level: &str) -> Authenticate {
 
 pub(crate) fn verify(factor: FactorId) -> Verify {
     Verify {
+        subject: None,
         factor,
         challenge: vec![(factor, prompt("factor"))],
         questions: vec![],

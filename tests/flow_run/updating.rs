@@ -14,13 +14,13 @@ services:
     kind: http
     base: https://bank.example
     calls:
-      move: {post: /moves, body: [amount], level: basic, not_found: true, declined: true, reply: {receipt: public}}
+      move: {post: /moves, body: [customer, amount], level: basic, not_found: true, declined: true, reply: {receipt: public}}
       tell: {post: /calls, body: [amount]}
 ";
 
 fn flow(step: &str) -> String {
     format!(
-        "vars: {{amount: {{type: number}}}}
+        "vars: {{amount: {{type: number}}, other: {{type: text, class: personal}}}}
 blocks:
   start:
     - set: {{amount: 5}}
@@ -41,11 +41,16 @@ blocks:
 }
 
 fn moved(reply: fn() -> LookupReply, slow: u64) -> Scene {
-    let step = "    - update: bank.move
-      give: {amount: amount}
+    moved_for("customer.id", reply, slow)
+}
+
+fn moved_for(whom: &str, reply: fn() -> LookupReply, slow: u64) -> Scene {
+    let step = "    - set: {other: \"'C9'\"}
+    - update: bank.move
+      give: {customer: WHOM, amount: amount}
       while_waiting: one_moment
       outcome: {ok: {say: one}, not_found: {say: two}, declined: {say: three}, unavailable: {say: four}}";
-    let app = application(&flow(step), &[("services.yaml", SERVICES)]);
+    let app = application(&flow(&step.replace("WHOM", whom)), &[("services.yaml", SERVICES)]);
     let world = World { reply, slow: Duration::from_millis(slow), ..World::default() };
     let mut scene = Scene::from(Arc::new(app), world, Some("+441632960001"));
     scene.until("greeting").press("80421537#").settle();
@@ -71,6 +76,17 @@ fn every_outcome_of_update_is_reached() {
         assert_eq!(scene.prompts().last().map(String::as_str), Some(said), "{}", scene.script());
         assert_eq!(scene.granted, [Some(String::from("basic"))], "with a grant of the level");
     }
+}
+
+#[test]
+fn nobody_is_asked_about_somebody_else_and_the_trace_says_so() {
+    let scene = moved_for("other", || LookupReply::NotFound, 10);
+    assert_eq!(scene.prompts().last().map(String::as_str), Some("four"), "{}", scene.script());
+    assert!(scene.asked.iter().all(|asked| !asked.starts_with("bank.move")), "{:?}", scene.asked);
+    let refused = |event: &TraceEvent| {
+        matches!(event, TraceEvent::Service { result: "refused: not the proven customer", .. })
+    };
+    assert_eq!(scene.traces.iter().filter(|event| refused(event)).count(), 1);
 }
 
 #[test]

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use countersign::diagnostic::render;
 use countersign::flow::document::Application;
-use countersign::flow::{Files, load};
+use countersign::flow::{Files, Unread, load};
 
 /// The files of one, by path.
 struct Memory(BTreeMap<String, String>);
 
 impl Files for Memory {
-    fn read(&self, path: &str) -> Option<String> {
-        self.0.get(path).cloned()
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        self.0.get(path).cloned().ok_or(Unread::Absent)
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

@@ -15,9 +15,9 @@ use countersign::diagnostic::render;
 use countersign::driver::application;
 use countersign::driver::secrets::{SecretConfig, Secrets};
 use countersign::driver::services::{RealServices, answer};
-use countersign::flow::Files;
 use countersign::flow::document::Application;
 use countersign::flow::run::{Lookup, LookupReply};
+use countersign::flow::{Files, Unread};
 use serde_json::Value;
 
 /// A folder that goes with the test.
@@ -230,8 +230,12 @@ struct Memory<'a> {
 }
 
 impl Files for Memory<'_> {
-    fn read(&self, path: &str) -> Option<String> {
-        self.files.get(path).cloned().or_else(|| fs::read_to_string(self.folder.join(path)).ok())
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        let there = self.files.get(path).cloned();
+        there.map_or_else(
+            || fs::read_to_string(self.folder.join(path)).map_err(|error| error.kind().into()),
+            Ok,
+        )
     }
 
     fn list(&self, folder: &str) -> Vec<String> {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{always_targets, hears_always, nested};
+use super::{Hearing, always_targets, nested};
 use crate::diagnostic::Diagnostic;
 use crate::flow::document::findings::Findings;
 use crate::flow::document::{
@@ -19,6 +19,7 @@ type Set = BTreeSet<VarId>;
 pub(super) fn check(app: &Application, findings: &mut Findings) {
     let mut analysis = Analysis {
         app,
+        hearing: Hearing::of(app),
         at: BTreeMap::new(),
         open: VecDeque::new(),
         given: given(app),
@@ -73,6 +74,7 @@ fn given(app: &Application) -> BTreeMap<(FlowId, OutcomeId), Set> {
 
 struct Analysis<'a> {
     app: &'a Application,
+    hearing: Hearing,
     /// What is set at the start of a block.
     at: BTreeMap<BlockId, Set>,
     open: VecDeque<BlockId>,
@@ -113,7 +115,7 @@ impl Analysis<'_> {
             step.when.as_ref().map(|when| before.iter().copied().chain(when.assures(false)).collect());
         before.extend(step.when.iter().flat_map(|when| when.assures(true)));
         self.reads(step, &before);
-        if hears_always(app, step) {
+        if self.hearing.hears(step) {
             for target in always_targets(app) {
                 let main = app.block(target).map(|block| block.flow);
                 let same = self.flow_of(&before, main);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{always_targets, hears_always, nested};
+use super::{Hearing, always_targets, within};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::document::findings::Findings;
 use crate::flow::document::{Application, Arm, BlockId, FlowId, RecordingRule, Step, StepKind, VarId};
@@ -20,7 +20,18 @@ pub(super) fn check(app: &Application, findings: &mut Findings) {
         RecordingRule::AfterConsent(consent) => Some(consent),
         RecordingRule::ByStep(consent) => consent,
     };
-    let mut walk = Walk { app, needed, at: BTreeMap::new(), open: VecDeque::new(), found: BTreeMap::new() };
+    let mut walk = Walk {
+        app,
+        needed,
+        hearing: Hearing::of(app),
+        asked_in: within(app, |step| match &step.kind {
+            StepKind::Consent(consent) => vec![consent.into],
+            _ => Vec::new(),
+        }),
+        at: BTreeMap::new(),
+        open: VecDeque::new(),
+        found: BTreeMap::new(),
+    };
     let everything: Asked = app.consents.values().copied().collect();
     let nothing = Asked::new();
     for (index, flow) in app.flows.iter().enumerate() {
@@ -42,6 +53,9 @@ pub(super) fn check(app: &Application, findings: &mut Findings) {
 struct Walk<'a> {
     app: &'a Application,
     needed: Option<VarId>,
+    hearing: Hearing,
+    /// What a sub-flow may ask.
+    asked_in: BTreeMap<FlowId, Asked>,
     /// What was asked on every way to a block.
     at: BTreeMap<BlockId, Asked>,
     open: VecDeque<BlockId>,
@@ -76,7 +90,7 @@ impl Walk<'_> {
     /// What is asked after a step; `None` when the call never gets past it.
     fn step(&mut self, step: &Step, before: Asked) -> Option<Asked> {
         let app = self.app;
-        if hears_always(app, step) {
+        if self.hearing.hears(step) {
             always_targets(app).into_iter().for_each(|target| self.reach(target, &before));
         }
         let mut after = before.clone();
@@ -100,7 +114,7 @@ impl Walk<'_> {
                 }
                 return Some(before);
             }
-            StepKind::Run(run) => after.extend(self.asked_in(run.flow)),
+            StepKind::Run(run) => after.extend(self.asked_in.get(&run.flow).into_iter().flatten()),
             _ => {}
         }
         let arms = step.kind.arms();
@@ -124,22 +138,6 @@ impl Walk<'_> {
             };
         }
         joined
-    }
-
-    /// What a sub-flow may ask.
-    fn asked_in(&self, flow: FlowId) -> Asked {
-        let steps = self.app.blocks.iter().filter(|block| block.flow == flow).flat_map(|block| &block.steps);
-        let mut out = Asked::new();
-        for step in steps.flat_map(nested) {
-            match &step.kind {
-                StepKind::Consent(consent) => {
-                    out.insert(consent.into);
-                }
-                StepKind::Run(run) => out.extend(self.asked_in(run.flow)),
-                _ => {}
-            }
-        }
-        out
     }
 
     fn start(&mut self, place: &Place, asked: &Asked) {

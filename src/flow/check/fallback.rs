@@ -25,19 +25,29 @@ struct Beyond {
 
 /// Tells about weaker fallbacks of a flow that is run with these values.
 pub(super) fn check(proof: &mut Proof<'_>, flow: FlowId, env: &Env) {
+    if !proof.authenticates(flow) {
+        return;
+    }
     let attempts = attempts(proof, flow, env);
     let before = std::mem::replace(&mut proof.quiet, true);
-    for strong in &attempts {
-        for weak in attempts.iter().filter(|weak| 0 < weak.rank && weak.rank < strong.rank) {
-            let failed = beyond(proof, strong, env, |outcome| outcome != "reached", true);
+    // Where success leads from each.
+    let succeeded: Vec<BTreeSet<OutcomeId>> = attempts
+        .iter()
+        .map(|attempt| beyond(proof, attempt, env, |outcome| outcome == "reached", true).outcomes)
+        .collect();
+    for (strong, success) in attempts.iter().zip(&succeeded) {
+        let weaker = |weak: &Attempt<'_>| 0 < weak.rank && weak.rank < strong.rank;
+        if !attempts.iter().any(weaker) {
+            continue;
+        }
+        let failed = beyond(proof, strong, env, |outcome| outcome != "reached", true);
+        let without = beyond(proof, strong, env, |outcome| outcome != "reached", false).outcomes;
+        for (weak, fallback) in attempts.iter().zip(&succeeded).filter(|(weak, _)| weaker(weak)) {
             if !failed.steps.contains(&weak.at) {
                 continue;
             }
-            let success = beyond(proof, strong, env, |outcome| outcome == "reached", true).outcomes;
-            let without = beyond(proof, strong, env, |outcome| outcome != "reached", false).outcomes;
-            let fallback = beyond(proof, weak, env, |outcome| outcome == "reached", true).outcomes;
             // What is returned after plain failure as well is no promise.
-            let same = success.intersection(&fallback).find(|outcome| !without.contains(outcome));
+            let same = success.intersection(fallback).find(|outcome| !without.contains(outcome));
             if let Some(outcome) = same {
                 tell(proof, flow, strong, weak, *outcome);
             }
@@ -92,6 +102,9 @@ fn beyond(
         let Some(step) = app.block(at.0).and_then(|block| block.steps.get(at.1)) else { continue };
         if !seen.insert((at, held)) {
             continue;
+        }
+        if !proof.look() {
+            return out;
         }
         out.steps.insert(at);
         for way in proof.ways(step, held, here) {

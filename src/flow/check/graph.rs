@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::document::findings::Findings;
 use crate::flow::document::{Application, Arm, Block, BlockId, FlowId, Step, StepKind};
 
-/// Sub-flows that run themselves; true when there is one.
+/// Sub-flows that run themselves, or each other too deep to be followed; true when there is one.
 pub(super) fn recursion(app: &Application, findings: &mut Findings) -> bool {
     let mut runs: BTreeMap<FlowId, Vec<(FlowId, &Step)>> = BTreeMap::new();
     for block in &app.blocks {
@@ -29,7 +29,31 @@ pub(super) fn recursion(app: &Application, findings: &mut Findings) -> bool {
             }
         }
     }
-    found
+    found || too_deep(&runs, findings)
+}
+
+/// Sub-flows within sub-flows, counted from the main flow. Three or four are usual.
+const MOST_NESTED: usize = 32;
+
+fn too_deep(runs: &BTreeMap<FlowId, Vec<(FlowId, &Step)>>, findings: &mut Findings) -> bool {
+    let mut callers: BTreeSet<FlowId> = runs.keys().copied().collect();
+    let mut last = None;
+    for _ in 0..=MOST_NESTED {
+        let calls = callers.iter().filter_map(|flow| runs.get(flow)).flatten();
+        let (mut callees, mut step) = (BTreeSet::new(), None);
+        for (callee, by) in calls {
+            callees.insert(*callee);
+            step = Some(*by);
+        }
+        match step {
+            Some(step) => (callers, last) = (callees, Some(step)),
+            None => return false,
+        }
+    }
+    let message = format!("sub-flows run each other more than {MOST_NESTED} deep");
+    let help = "let the deeper ones be blocks of the flow that runs them";
+    findings.push(Diagnostic::error("E106", last.map(|step| step.place.clone()), message).help(help));
+    true
 }
 
 fn reaches(runs: &BTreeMap<FlowId, Vec<(FlowId, &Step)>>, from: FlowId, to: FlowId) -> bool {

@@ -15,11 +15,15 @@ mod proof;
 mod secrecy;
 mod secure;
 mod silence;
+mod subjects;
+mod tables;
 mod unassessed;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::flow::document::findings::Findings;
 use crate::flow::document::travels::Travels;
-use crate::flow::document::{Application, Arm, BlockId, Step, StepKind};
+use crate::flow::document::{Application, Arm, BlockId, FlowId, Step, StepKind};
 
 pub use proof::{certain_levels, reached_levels};
 
@@ -40,6 +44,8 @@ pub(crate) fn run(app: &Application, travels: &Travels, findings: &mut Findings)
     proof::check(app, findings);
     unassessed::check(app, findings);
     secure::check(app, findings);
+    subjects::check(app, findings);
+    tables::check(app, findings);
 }
 
 /// Whether a call can go on with the step after this one.
@@ -74,16 +80,49 @@ fn always_targets(app: &Application) -> Vec<BlockId> {
     app.always.iter().filter_map(target).collect()
 }
 
-/// Whether the `always` keys work in a step: it collects keys or says something, or runs a sub-flow that does.
-fn hears_always(app: &Application, step: &Step) -> bool {
-    match &step.kind {
-        StepKind::Run(run) => app
-            .blocks
-            .iter()
-            .filter(|block| block.flow == run.flow)
-            .flat_map(|block| &block.steps)
-            .any(|step| nested(step).into_iter().any(|step| hears_always(app, step))),
-        kind => kind.node().hears_always(),
+/// The flows in which the `always` keys work somewhere: something is collected or said there, or in a sub-flow that
+/// is run there.
+struct Hearing(BTreeMap<FlowId, BTreeSet<()>>);
+
+impl Hearing {
+    fn of(app: &Application) -> Self {
+        Self(within(app, |step| step.kind.node().hears_always().then_some(()).into_iter().collect()))
+    }
+
+    /// Whether the `always` keys work in a step.
+    fn hears(&self, step: &Step) -> bool {
+        match &step.kind {
+            StepKind::Run(run) => self.0.get(&run.flow).is_some_and(|found| !found.is_empty()),
+            kind => kind.node().hears_always(),
+        }
+    }
+}
+
+/// For each flow what is found in its steps and in those of the sub-flows that it runs, however deep. Each step is
+/// looked at once, whoever runs its flow how often.
+fn within<T: Ord + Clone>(app: &Application, own: impl Fn(&Step) -> Vec<T>) -> BTreeMap<FlowId, BTreeSet<T>> {
+    let mut found: BTreeMap<FlowId, BTreeSet<T>> = BTreeMap::new();
+    let mut runs: BTreeSet<(FlowId, FlowId)> = BTreeSet::new();
+    for block in &app.blocks {
+        for step in block.steps.iter().flat_map(nested) {
+            found.entry(block.flow).or_default().extend(own(step));
+            if let StepKind::Run(run) = &step.kind {
+                runs.insert((block.flow, run.flow));
+            }
+        }
+    }
+    loop {
+        let mut more = false;
+        for (flow, callee) in &runs {
+            let theirs = found.get(callee).cloned().unwrap_or_default();
+            let own = found.entry(*flow).or_default();
+            let before = own.len();
+            own.extend(theirs);
+            more |= own.len() > before;
+        }
+        if !more {
+            return found;
+        }
     }
 }
 

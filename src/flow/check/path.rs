@@ -145,6 +145,10 @@ impl Walk {
             next = trail.before;
         }
         texts.reverse();
+        // Nobody reads more of it: `shortened` would leave it out.
+        if texts.len() > MOST_SHOWN {
+            texts.splice(MOST_SHOWN / 3..texts.len() - MOST_SHOWN / 3, ["…"]);
+        }
         let mut out = String::new();
         for text in texts {
             // A block follows an arrow, how it was left follows its name.
@@ -155,6 +159,16 @@ impl Walk {
         }
         out
     }
+}
+
+/// Blocks and ways out of them on a path that is printed.
+const MOST_SHOWN: usize = 60;
+
+/// A path through a sub-flow, as it stands within the path of whoever runs it; a long one is left out, so that what
+/// is printed grows by a bounded piece for each sub-flow within another.
+pub(super) fn inner(told: &str) -> String {
+    const LONGEST: usize = 160;
+    if told.chars().nth(LONGEST).is_some() { "[…]".to_owned() } else { format!("[{told}]") }
 }
 
 /// A path that is too long for a line: its beginning and its end.

@@ -8,6 +8,7 @@
 //! path that breaks the rule is printed as a caller would walk it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::held::{Env, Held, Levels};
@@ -23,8 +24,18 @@ use crate::flow::expr::{Expr, Literal};
 pub(super) fn check(app: &Application, findings: &mut Findings) {
     let mut proof = Proof::of(app);
     proof.all();
+    if proof.too_much() {
+        let entry = app.flow(FlowId::MAIN).and_then(|flow| app.block(flow.entry));
+        let message = "there are more ways through this application than can be proved";
+        let help = "give sub-flows fewer different values by `with:`, or split the application";
+        findings.push(Diagnostic::error("E142", entry.map(|block| block.place.clone()), message).help(help));
+    }
     findings.extend(proof.found.into_values().chain(proof.weaker.into_values()));
 }
+
+/// How many steps are looked at for a proof, each once for all that may be held there and given to its flow: far
+/// more than anybody could oversee, and done in seconds.
+const MOST_LOOKS: usize = 200_000;
 
 /// The level that a caller holds for certain at the start of each block, whichever way they came: 0 for none, 1
 /// for the lowest of the policy. Blocks that no call reaches are not there.
@@ -47,19 +58,33 @@ pub fn reached_levels(app: &Application) -> BTreeMap<String, usize> {
 pub(super) struct Proof<'a> {
     pub(super) app: &'a Application,
     pub(super) levels: Levels<'a>,
-    memo: Vec<(FlowId, Held, Env, Ends)>,
+    /// What something in a flow gives a value.
+    assigned: BTreeMap<FlowId, BTreeSet<VarId>>,
+    /// Flows in which somebody is authenticated.
+    asking: BTreeSet<FlowId>,
+    /// The walks through sub-flows, by what they were given and what was held.
+    memo: BTreeMap<(FlowId, Env), BTreeMap<Held, Walked>>,
     found: BTreeMap<(String, usize), Diagnostic>,
     /// Fallbacks that are weaker than what they stand in for.
     pub(super) weaker: BTreeMap<(String, usize), Diagnostic>,
     /// Nothing is told: the walk is not one from the start of a call.
     pub(super) quiet: bool,
+    /// How many steps were looked at.
+    looks: usize,
     /// The least that is held at the start of a block, and where something is done.
     at_blocks: BTreeMap<BlockId, usize>,
     at_steps: BTreeMap<String, usize>,
 }
 
+/// A walk through a sub-flow.
+struct Walked {
+    ends: Rc<Ends>,
+    /// Whether it told what it found.
+    told: bool,
+}
+
 /// How a sub-flow can be left, each with what is held, whether that was looked at inside, and a way there.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Ends {
     pub(super) returns: BTreeMap<(OutcomeId, Held, bool), String>,
     escapes: BTreeMap<(BlockId, Held, bool), String>,
@@ -78,10 +103,13 @@ impl<'a> Proof<'a> {
         Self {
             app,
             levels: Levels::new(&app.policy),
-            memo: Vec::new(),
+            assigned: assigned(app),
+            asking: asking(app),
+            memo: BTreeMap::new(),
             found: BTreeMap::new(),
             weaker: BTreeMap::new(),
             quiet: false,
+            looks: 0,
             at_blocks: BTreeMap::new(),
             at_steps: BTreeMap::new(),
         }
@@ -105,6 +133,22 @@ impl<'a> Proof<'a> {
 }
 
 impl Proof<'_> {
+    /// Whether the application is too much to be proved; then nothing more is looked at.
+    pub(super) const fn too_much(&self) -> bool {
+        self.looks > MOST_LOOKS
+    }
+
+    /// Looks at one more step, if that is not too much.
+    pub(super) fn look(&mut self) -> bool {
+        self.looks += 1;
+        !self.too_much()
+    }
+
+    /// Whether a flow itself authenticates somebody.
+    pub(super) fn authenticates(&self, flow: FlowId) -> bool {
+        self.asking.contains(&flow)
+    }
+
     /// Walks all paths from a block, breadth first, and tells how they leave its flow.
     fn walk(&mut self, flow: FlowId, start: BlockId, held: Held, env: &Env, prefix: &str) -> Ends {
         let app = self.app;
@@ -113,13 +157,16 @@ impl Proof<'_> {
         let mut walk = Walk::new(start, held, flow == FlowId::MAIN);
         loop {
             while let Some((from, state)) = walk.next() {
+                if !self.look() {
+                    return ends;
+                }
                 let Some(block) = app.block(state.block) else { continue };
                 let Some(step) = block.steps.get(state.at) else { continue };
                 if state.at == 0 && !self.quiet {
                     least(&mut self.at_blocks, state.block, state.held);
                 }
                 let trail = walk.enter(from, &block.name);
-                let path = format!("{prefix}{}", walk.print(trail));
+                let path = if self.quiet { String::new() } else { format!("{prefix}{}", walk.print(trail)) };
                 for way in self.ways(step, state.held, Here { env, path: &path }) {
                     let checked = state.checked || way.check;
                     let along = walk.along(trail, &way.how);
@@ -129,12 +176,12 @@ impl Proof<'_> {
                             walk.push(from, (to, 0), &way, along);
                         }
                         Exit::Goto(to) => {
-                            let told = walk.print(along);
-                            ends.escapes.entry((to, way.held, checked)).or_insert(told);
+                            let end = ends.escapes.entry((to, way.held, checked));
+                            end.or_insert_with(|| walk.print(along));
                         }
                         Exit::Return(outcome) => {
-                            let told = walk.print(along);
-                            ends.returns.entry((outcome, way.held, checked)).or_insert(told);
+                            let end = ends.returns.entry((outcome, way.held, checked));
+                            end.or_insert_with(|| walk.print(along));
                         }
                     }
                 }
@@ -201,7 +248,7 @@ impl Proof<'_> {
                 self.arm(&decide.otherwise, held, "otherwise", here, out);
             }
             StepKind::Run(run) => {
-                let given = given(self.app, run.flow, &run.with, here.env);
+                let given = self.given(run.flow, &run.with, here.env);
                 self.run(run, held, &given, here, out);
             }
             kind => self.outcomes(kind, step, held, here, out),
@@ -286,28 +333,44 @@ impl Proof<'_> {
             let at = usize::from(outcome.0);
             let (Some(arm), Some(name)) = (run.arms.get(at), callee.outcomes.get(at)) else { continue };
             let first = out.len();
-            self.arm(arm, *held, &format!("{} [{told}] {name}", callee.name), here, out);
+            self.arm(arm, *held, &format!("{} {} {name}", callee.name, path::inner(told)), here, out);
             out.iter_mut().skip(first).for_each(|way| way.check |= check);
         }
-        for ((block, held, check), told) in ends.escapes {
-            let how = format!("{} [{told}]", callee.name);
-            out.push(Way { how, held, exit: Exit::Goto(block), check });
+        for ((block, held, check), told) in &ends.escapes {
+            let how = format!("{} {}", callee.name, path::inner(told));
+            out.push(Way { how, held: *held, exit: Exit::Goto(*block), check: *check });
         }
     }
 
-    fn ends(&mut self, flow: FlowId, held: Held, env: &Env, path: &str) -> Ends {
-        let known = self.memo.iter().find(|(f, h, e, _)| *f == flow && *h == held && e == env);
-        if let Some((_, _, _, ends)) = known {
-            return ends.clone();
-        }
-        let Some(callee) = self.app.flow(flow) else { return Ends::default() };
-        let ends = self.walk(flow, callee.entry, held, env, &format!("{path} → {}.", callee.name));
-        let first = !self.memo.iter().any(|(f, _, e, _)| *f == flow && e == env);
-        if !self.quiet {
-            self.memo.push((flow, held, env.clone(), ends.clone()));
-            if first {
-                fallback::check(self, flow, env);
+    /// The arguments of a sub-flow that are fixed, and stay so while it runs.
+    fn given(&self, callee: FlowId, with: &[(VarId, Expr)], env: &Env) -> Env {
+        let stays = |var: &VarId| !self.assigned.get(&callee).is_some_and(|assigned| assigned.contains(var));
+        let fixed = |(var, expr): &(VarId, Expr)| match expr {
+            Expr::Literal(literal @ Literal::Text(_) | literal @ Literal::Flag(_)) => {
+                Some((*var, literal.clone()))
             }
+            Expr::Var(from) => env.get(from).map(|literal| (*var, literal.clone())),
+            _ => None,
+        };
+        with.iter().filter(|(var, _)| stays(var)).filter_map(fixed).collect()
+    }
+
+    /// How a sub-flow can be left. It is walked once for all that is held and given, and once more when nothing was
+    /// told the first time.
+    fn ends(&mut self, flow: FlowId, held: Held, env: &Env, path: &str) -> Rc<Ends> {
+        let walks = self.memo.get(&(flow, env.clone())).and_then(|walks| walks.get(&held));
+        if let Some(known) = walks.filter(|walk| walk.told || self.quiet) {
+            return Rc::clone(&known.ends);
+        }
+        let Some(callee) = self.app.flow(flow) else { return Rc::default() };
+        let prefix = format!("{} → {}.", path::shortened(path), callee.name);
+        let ends = Rc::new(self.walk(flow, callee.entry, held, env, &prefix));
+        let told = !self.quiet;
+        let walks = self.memo.entry((flow, env.clone())).or_default();
+        let first = !walks.values().any(|walk| walk.told);
+        walks.insert(held, Walked { ends: Rc::clone(&ends), told });
+        if told && first {
+            fallback::check(self, flow, env);
         }
         ends
     }
@@ -349,25 +412,28 @@ fn least<K: Ord>(levels: &mut BTreeMap<K, usize>, at: K, held: Held) {
     levels.entry(at).and_modify(|rank| *rank = held.rank.min(*rank)).or_insert(held.rank);
 }
 
-/// The arguments of a sub-flow that are fixed, and stay so while it runs.
-fn given(app: &Application, callee: FlowId, with: &[(VarId, Expr)], env: &Env) -> Env {
-    let mut assigned: BTreeSet<VarId> = BTreeSet::new();
-    for step in app.blocks.iter().filter(|block| block.flow == callee).flat_map(|block| &block.steps) {
-        for step in nested(step) {
+fn asking(app: &Application) -> BTreeSet<FlowId> {
+    let asks = |step: &Step| matches!(step.kind, StepKind::Authenticate(_));
+    app.blocks.iter().filter(|block| block.steps.iter().any(asks)).map(|block| block.flow).collect()
+}
+
+/// The variables of each flow that something in it gives a value.
+fn assigned(app: &Application) -> BTreeMap<FlowId, BTreeSet<VarId>> {
+    let mut assigned: BTreeMap<FlowId, BTreeSet<VarId>> = BTreeMap::new();
+    for block in &app.blocks {
+        for step in block.steps.iter().flat_map(nested) {
             let node = step.kind.node();
+            let own = assigned.entry(block.flow).or_default();
             if let StepKind::Set(set) = &step.kind {
-                assigned.extend(set.0.iter().map(|(var, _)| *var));
+                own.extend(set.0.iter().map(|(var, _)| *var));
             }
-            assigned.extend(node.sets(""));
-            assigned.extend(step.kind.arms().iter().flat_map(|(outcome, _)| node.sets(outcome)));
+            own.extend(node.sets(""));
+            own.extend(step.kind.arms().iter().flat_map(|(outcome, _)| node.sets(outcome)));
         }
     }
-    let fixed = |(var, expr): &(VarId, Expr)| match expr {
-        Expr::Literal(literal @ Literal::Text(_) | literal @ Literal::Flag(_)) => {
-            Some((*var, literal.clone()))
-        }
-        Expr::Var(from) => env.get(from).map(|literal| (*var, literal.clone())),
-        _ => None,
-    };
-    with.iter().filter(|(var, _)| !assigned.contains(var)).filter_map(fixed).collect()
+    assigned
 }
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod tests;

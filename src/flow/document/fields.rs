@@ -28,9 +28,8 @@ impl<'n> Fields<'n> {
             _ if node.is_empty() => Some(Self { place: node.place.clone(), pairs: Vec::new() }),
             _ => {
                 let message = format!("{what} is a mapping of keys and values");
-                findings.push(
-                    Diagnostic::error("E113", Some(node.place.clone()), message).help("write `key: value`"),
-                );
+                let help = unspaced(node.text()).unwrap_or_else(|| "write `key: value`".to_owned());
+                findings.push(Diagnostic::error("E113", Some(node.place.clone()), message).help(help));
                 None
             }
         }
@@ -46,9 +45,10 @@ impl<'n> Fields<'n> {
         let found = self.get(key);
         if found.is_none() {
             let message = format!("{what} needs `{key}`");
-            findings.push(
-                Diagnostic::error("E114", Some(self.place.clone()), message).help(format!("add `{key}: …`")),
-            );
+            // The first line of every file.
+            let value = if matches!(key, "callflow" | "authpolicy" | "flowtest") { "1" } else { "…" };
+            let help = format!("add `{key}: {value}`");
+            findings.push(Diagnostic::error("E114", Some(self.place.clone()), message).help(help));
         }
         found
     }
@@ -65,7 +65,11 @@ impl<'n> Fields<'n> {
             // A merge key was told about when the file was read.
             if !known.contains(&key.text()) && key.text() != "<<" {
                 let message = format!("{what} has no `{}`", key.text());
-                let help = suggestion(key.text(), known.iter().copied(), "it can have");
+                let named = |text: &&str| text.split(':').next().is_some_and(|name| known.contains(&name));
+                let help = Some(key.text())
+                    .filter(named)
+                    .and_then(unspaced)
+                    .unwrap_or_else(|| suggestion(key.text(), known.iter().copied(), "it can have"));
                 findings.push(
                     Diagnostic::error("E110", Some(key.place.clone()), message)
                         .label("unknown key")
@@ -74,6 +78,15 @@ impl<'n> Fields<'n> {
             }
         }
     }
+}
+
+/// What to do about `goto:prove`, which YAML takes for one word.
+pub(super) fn unspaced(text: &str) -> Option<String> {
+    let (name, value) = text.split_once(':')?;
+    let value = value.trim();
+    let one_word = !text[name.len() + 1..].starts_with([' ', '\t']);
+    let key = scalar::is_name(name) && !value.is_empty() && !value.starts_with("//");
+    (one_word && key).then(|| format!("a space is missing after the colon: write `{name}: {value}`"))
 }
 
 /// What was expected and is not there.

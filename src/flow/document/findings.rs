@@ -73,6 +73,11 @@ pub(crate) fn nearest<'a>(word: &str, among: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// Whether two words are the same but for one slip.
+pub(crate) fn one_typo(a: &str, b: &str) -> bool {
+    distance(a, b) <= 1
+}
+
 /// A help line that names the nearest word, or else lists some.
 pub(crate) fn suggestion<'a>(
     word: &str,

@@ -1,7 +1,6 @@
 //! From the files of a folder to a checked application.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ast::{Application, Block, BlockId, Flow, FlowId, Language, LanguageId};
@@ -9,6 +8,7 @@ use super::build::Build;
 use super::catalogue::{self, Catalogue};
 use super::declare::Shared;
 use super::fields::{self, Fields};
+use super::files::Files;
 use super::findings::{Findings, suggestion};
 use super::handlers::{always, first_block, handler, unused_prompts};
 use super::travels::Travels;
@@ -18,34 +18,13 @@ use crate::diagnostic::Diagnostic;
 use crate::flow::check;
 use crate::flow::schema::files::{FLOW, MAIN};
 
-/// The files of an application, by paths relative to its folder, `/` between their parts.
-pub trait Files {
-    /// A file's text; `None` when there is no such file or it is not UTF-8.
-    fn read(&self, path: &str) -> Option<String>;
-    /// The paths of the files in a folder (`""` is the application's own).
-    fn list(&self, folder: &str) -> Vec<String>;
-    /// Where a file lies on disk, for those that are opened in place; `None` when they lie nowhere.
-    fn on_disk(&self, path: &str) -> Option<PathBuf> {
-        let _ = path;
-        None
-    }
-    /// The recordings there are, as clip keys; `None` when nobody knows, and nothing is said about them.
-    fn recordings(&self) -> Option<BTreeSet<String>> {
-        None
-    }
-    /// Whether missing recordings of a language are spoken when the application is served.
-    fn speaks(&self, _language: &str) -> bool {
-        false
-    }
-}
-
 /// Loads an application, with the warnings that were found.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the files, warnings included.
 pub fn load(files: &dyn Files) -> Result<(Application, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut findings = Findings::default();
-    let application = Loader { files, findings: &mut findings }.load();
+    let application = Loader { files, findings: &mut findings, unreadable: false }.load();
     let broken = findings.errors() > 0;
     let found = findings.into_sorted();
     match application {
@@ -63,12 +42,14 @@ pub(super) const MAX_FILES: usize = 64;
 pub(super) struct Loader<'f> {
     pub(super) files: &'f dyn Files,
     pub(super) findings: &'f mut Findings,
+    /// A file that is there can't be read: nothing is certain of the rest.
+    pub(super) unreadable: bool,
 }
 
 /// One flow file.
-struct FlowFile {
+pub(super) struct FlowFile {
     path: String,
-    root: Node,
+    pub(super) root: Node,
 }
 
 impl Loader<'_> {
@@ -77,11 +58,19 @@ impl Loader<'_> {
         let main = self.main_file(&flow_files)?;
         let fields = Fields::of(&main.root, "a flow", self.findings)?;
         self.only_known(&fields, true);
-        let (policy, risk) = self.policy(&fields);
+        let imports = self.imports(&fields);
+        let others = || flow_files.iter().filter(|file| !std::ptr::eq(*file, main));
+        others().for_each(|file| self.same_imports(&fields, file));
+        if self.unreadable {
+            return None;
+        }
+        let policy = self.policy(&imports);
+        // The part on risk can be read once everything has a name.
+        let risk = imports.policy.as_ref().and_then(|root| root.get("risk").cloned());
         let bands = risk::bands(risk.as_ref(), self.findings);
-        let services = self.services(&fields, &policy);
-        let calendars = self.calendars(&fields);
-        let catalogues = self.catalogues(&fields);
+        let services = self.services(&imports, &policy);
+        let calendars = self.calendars(&imports);
+        let catalogues = self.catalogues(&imports);
         let (languages, default_language) = self.languages(&fields, &catalogues);
         let mut by_tag: BTreeMap<String, Catalogue> =
             catalogues.into_iter().map(|catalogue| (catalogue.language.clone(), catalogue)).collect();
@@ -111,12 +100,16 @@ impl Loader<'_> {
         let mut travels = Travels::default();
         let application = self.build(&shared, &fields, &mut travels)?;
         check::run(&application, &travels, self.findings);
+        if imports.policy.is_none() {
+            self.built_in_policy(&application);
+        }
         self.recordings(&application);
         Some(application)
     }
 
     /// Reads every `*.flow.yaml`.
     fn flow_files(&mut self) -> Option<Vec<FlowFile>> {
+        self.misnamed("", ".flow.yaml");
         let mut paths: Vec<String> =
             self.files.list("").into_iter().filter(|path| path.ends_with(".flow.yaml")).collect();
         paths.sort();
@@ -140,15 +133,15 @@ impl Loader<'_> {
                 Some(FlowFile { path, root })
             })
             .collect();
-        (!read.is_empty()).then_some(read)
+        (!read.is_empty() && !self.unreadable).then_some(read)
     }
 
     pub(super) fn read(&mut self, path: &str) -> Option<Node> {
         match self.files.read(path) {
-            Some(text) => yaml::read(path, &text, self.findings),
-            None => {
-                let message = format!("{path} is not there or is not text in UTF-8");
-                self.findings.push(Diagnostic::error("E107", None, message));
+            Ok(text) => yaml::read(path, &text, self.findings),
+            Err(why) => {
+                self.findings.push(why.told(path));
+                self.unreadable = true;
                 None
             }
         }
@@ -407,9 +400,6 @@ impl Loader<'_> {
     /// Recordings that the application can play and that are not there.
     fn recordings(&mut self, application: &Application) {
         let Some(there) = self.files.recordings() else { return };
-        if self.findings.errors() > 0 {
-            return;
-        }
         let mut spoken: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for clip in application.clips() {
             if there.contains(clip.as_str()) {

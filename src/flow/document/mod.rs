@@ -11,6 +11,7 @@ pub(crate) mod calling;
 mod catalogue;
 mod declare;
 pub(crate) mod fields;
+mod files;
 pub(crate) mod findings;
 mod handlers;
 mod imports;
@@ -51,8 +52,9 @@ pub use ast::{
     Step, VarId, Variable, Words,
 };
 pub use calendar::{Calendar, Calendars, Hours};
+pub use files::{Files, Unread};
 pub(crate) use findings::suggestion;
-pub use load::{Files, load};
+pub use load::load;
 pub(crate) use scalar::{digit_name, duration};
 pub use services::{
     Argument, Auth, Base, Body, Breaker, Does, HttpService, JsonTemplate, Method, Part, ReplyField, Request,

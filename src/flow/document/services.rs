@@ -250,7 +250,7 @@ pub enum Does {
 }
 
 /// A table in a file of the application's folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// The file, below the application's folder.
     pub path: String,
@@ -258,6 +258,8 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Its rows, each as long as `columns`.
     pub rows: Vec<Vec<String>>,
+    /// The line of the file that each row begins in, counted from 1.
+    pub lines: Vec<usize>,
 }
 
 /// A statement of SQL with `:name` where arguments are bound.

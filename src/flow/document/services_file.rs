@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::ast::Class;
 use super::fields::{self, Fields, Node};
+use super::files::{Files, Unread};
 use super::findings::{Findings, suggestion};
-use super::load::Files;
 use super::services::{
     Argument, Breaker, Does, ReplyField, SecretRef, Service, ServiceCall, ServiceKind, Services, Statement,
 };
@@ -36,6 +36,11 @@ pub(crate) fn read(root: &Node, policy: &Policy, files: &dyn Files, findings: &m
 }
 
 impl Reading<'_> {
+    /// A file of the application's folder.
+    pub(super) fn file(&self, path: &str) -> Result<String, Unread> {
+        if inside(path) { self.files.read(path) } else { Err(Unread::Absent) }
+    }
+
     fn service(&self, name: String, key: &Node, value: &Node, findings: &mut Findings) -> Option<Service> {
         let fields = Fields::of(value, "a service", findings)?;
         let fields = Fields { place: key.place.clone(), pairs: fields.pairs };

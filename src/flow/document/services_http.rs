@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fields::{self, Fields, Node};
 use super::findings::Findings;
 use super::services::{Auth, Base, HttpService, Retry, ServiceCall, ServiceKind};
-use super::services_file::{Reading, breaker, inside, secret};
+use super::services_file::{Reading, breaker, secret};
 use super::services_request;
 use crate::diagnostic::{Diagnostic, Place};
 
@@ -189,19 +189,14 @@ fn auth(service: &Fields<'_>, findings: &mut Findings) -> Vec<Auth> {
 fn ca(reading: &Reading<'_>, service: &Fields<'_>, findings: &mut Findings) -> Option<String> {
     let node = service.get("ca")?;
     let path = fields::text(node, "`ca`", findings)?;
-    let text = if inside(&path) { reading.files.read(&path) } else { None };
-    match text {
-        Some(text) if text.contains("-----BEGIN CERTIFICATE-----") => Some(text),
-        found => {
-            let message = match found {
-                Some(_) => format!("{path} holds no certificate in PEM"),
-                None => format!("there is no {path} in the application's folder"),
-            };
-            let help = "copy the certificate of your own authority there, as text that begins with -----BEGIN CERTIFICATE-----";
-            findings.push(Diagnostic::error("E257", Some(node.place.clone()), message).help(help));
-            None
-        }
-    }
+    let why = match reading.file(&path) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
+        Ok(_) => "holds no certificate in PEM".to_owned(),
+        Err(why) => why.to_string(),
+    };
+    let help = "copy the certificate of your own authority there, as text that begins with -----BEGIN CERTIFICATE-----";
+    findings.push(Diagnostic::error("E257", Some(node.place.clone()), format!("{path} {why}")).help(help));
+    None
 }
 
 fn accepts_cards(service: &Fields<'_>, findings: &mut Findings) -> bool {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle};
 
+use super::fields;
 use super::findings::Findings;
 use crate::diagnostic::{Diagnostic, Place, Source};
 
@@ -228,9 +229,19 @@ impl Tree<'_> {
             // Whatever else the parser stumbled over usually comes from what was found already.
             let what = message.split(" at char ").next().unwrap_or(message);
             let message = format!("this is not YAML: {what}");
-            self.find("E100", at..at + 1, message)
-                .help("look at the quotes, brackets and indentation here and above");
+            let help = self
+                .unspaced(at)
+                .unwrap_or_else(|| "look at the quotes, brackets and indentation here and above".to_owned());
+            self.find("E100", at..at + 1, message).help(help);
         }
+    }
+
+    /// What to do when the line or the one above is like `key:value`, which is no key.
+    fn unspaced(&self, at: usize) -> Option<String> {
+        let line_end = self.source.text.get(at..)?.find('\n').map_or(self.source.text.len(), |end| at + end);
+        let lines = self.source.text.get(..line_end)?.lines().rev();
+        let written = |line: &str| fields::unspaced(line.trim().trim_start_matches("- "));
+        lines.filter(|line| !line.trim().is_empty()).take(2).find_map(written)
     }
 
     fn star(&mut self, span: Range<usize>) {

@@ -103,12 +103,15 @@ fn word(name: &str, at: &Written, expected: Option<&Type>, names: &dyn Names) ->
             return Ok(public(Expr::Literal(Literal::Text(Arc::from(name))), ty.clone()));
         }
         let list = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-        return Err(problem(
-            "E182",
-            at,
-            format!("`{name}` is none of its values"),
-            format!("values: {list}"),
-        ));
+        let holds = |found: Typed| found.ty == *ty && matches!(found.expr, Expr::Var(_));
+        let declared = names.names().into_iter().find(|known| names.find(known).is_some_and(holds));
+        let help = match declared.filter(|_| matches!(ty, Type::Enum(_))) {
+            Some(variable) => {
+                format!("values: {list}; a new one is added to `of` of the variable `{variable}`")
+            }
+            None => format!("values: {list}"),
+        };
+        return Err(problem("E182", at, format!("`{name}` is none of its values"), help));
     }
     let all = names.names();
     let help = crate::flow::document::suggestion(name, all.iter().map(String::as_str), "known here");

@@ -90,7 +90,7 @@ pub enum Filter {
 }
 
 /// A fixed value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Literal {
     /// Text, a word of an enumeration, a level, a language, digits, money or a date as written.
     Text(Arc<str>),

@@ -78,6 +78,17 @@ impl FlowRun {
             cache: step.cache,
             spool: step.spool,
         };
+        let call = app.services.service(&lookup.service).and_then(|service| service.call(&lookup.call));
+        if lookup.grant.is_some() && call.is_some_and(|call| !lookup.permitted(&app, call)) {
+            // Whoever answers would refuse it too; here it can be told why.
+            let (service, call) = (Name::from(step.service.as_str()), Name::from(step.call.as_str()));
+            let result = "refused: not the proven customer";
+            self.trace(TraceEvent::Service { service, call, result, took: Duration::ZERO });
+            if step.card.is_some() {
+                self.card_wiped();
+            }
+            return self.take(now, Exit::Outcome("unavailable"));
+        }
         let ask = self.ask(Question::Lookup(lookup));
         let speaks = step.while_waiting.is_some() && self.life == Life::Caller && self.answered;
         self.state = State::LookingUp(Box::new(LookingUp {

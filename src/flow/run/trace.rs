@@ -43,7 +43,7 @@ pub enum TraceEvent {
         /// The call of it.
         call: Name,
         /// `found`, `not_found`, `many`, `declined`, `unavailable`; `useless` for a reply that is not what is
-        /// declared, `late` for none in time.
+        /// declared, `late` for none in time, `refused: …` for what was never asked.
         result: &'static str,
         /// How long it took.
         #[serde(rename = "took_ms", serialize_with = "millis")]

@@ -116,6 +116,10 @@ impl Node for Authenticate {
         said.chain(&self.failed_last).chain(self.ways.prompts()).collect()
     }
 
+    fn subject(&self) -> Option<&str> {
+        Some(&self.subject)
+    }
+
     fn proving(&self) -> Option<Proving<'_>> {
         Some(Proving {
             challenge: &self.challenge,

@@ -106,6 +106,10 @@ impl Node for Identify {
         claim.into_iter().chain(given).collect()
     }
 
+    fn subject(&self) -> Option<&str> {
+        Some(&self.subject)
+    }
+
     fn begin(&self, run: &mut FlowRun, now: Instant) {
         run.identify(now, self);
     }

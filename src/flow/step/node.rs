@@ -87,6 +87,11 @@ pub(crate) trait Node {
         None
     }
 
+    /// Whom it is about, where it says so.
+    fn subject(&self) -> Option<&str> {
+        None
+    }
+
     /// What it says to have somebody proved.
     fn proving(&self) -> Option<Proving<'_>> {
         None

@@ -39,6 +39,8 @@ pub(super) const SPEC: Spec = Spec {
 /// `verify`
 #[derive(Debug)]
 pub struct Verify {
+    /// Whom, where the flow says so.
+    pub subject: Option<String>,
     /// The factor.
     pub factor: FactorId,
     /// What is said to ask for it; the factor's own name in front.
@@ -96,6 +98,10 @@ impl Node for Verify {
         Some(&self.input)
     }
 
+    fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
     fn proving(&self) -> Option<Proving<'_>> {
         Some(Proving {
             challenge: &self.challenge,
@@ -127,9 +133,7 @@ impl Node for Verify {
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let factor = offered(step, step.argument);
-    if let Some(node) = step.get("subject") {
-        fields::name(node, "a subject", step.build.findings);
-    }
+    let subject = step.get("subject").and_then(|node| fields::name(node, "a subject", step.build.findings));
     let offer: Vec<FactorId> = factor.into_iter().collect();
     let prompts = prompts(step, &offer);
     let ways = ways::read(step, &offer);
@@ -138,6 +142,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let mut arms = step.arms(&required, &["expired"])?.into_iter();
     let (challenge, questions, failed, failed_last, silent) = prompts?;
     Some(StepKind::Verify(Verify {
+        subject,
         factor: factor?,
         challenge,
         questions,
