@@ -48,6 +48,7 @@ enum Command {
     /// Add, import, show and remove the people who call.
     Subject(cli::subject::Arguments),
     Token(cli::token::Arguments),
+    Webhook(cli::webhook::Arguments),
     /// Enrol a factor for a subject.
     Enrol(cli::enrol::Arguments),
     /// Verify the audit log.
@@ -97,6 +98,7 @@ fn main() -> ExitCode {
         Some(Command::Call(arguments)) => cli::call::run(arguments),
         Some(Command::Subject(arguments)) => cli::subject::run(arguments),
         Some(Command::Token(arguments)) => cli::token::run(arguments),
+        Some(Command::Webhook(arguments)) => cli::webhook::run(arguments),
         Some(Command::Enrol(arguments)) => cli::enrol::run(arguments),
         Some(Command::Audit(arguments)) => cli::audit::run(arguments),
         Some(Command::Callbacks(arguments)) => cli::callbacks::run(&arguments),

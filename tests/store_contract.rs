@@ -346,6 +346,12 @@ fn lists_come_by_the_page(store: &dyn Store) {
     assert_eq!(page.iter().map(|(_, row)| row.at.0).collect::<Vec<_>>(), [3, 2]);
     let rest = store.calls_before(page.last().map(|(number, _)| *number), 2).expect("read");
     assert_eq!(rest.iter().map(|(_, row)| row.at.0).collect::<Vec<_>>(), [1]);
+    let first = rest.first().map_or(0, |(number, _)| *number);
+    let later = store.calls_after(first, 1).expect("read");
+    assert_eq!(later.iter().map(|(_, row)| row.at.0).collect::<Vec<_>>(), [2]);
+    store.set_note("x", b"1").expect("noted");
+    store.set_note("x", b"2").expect("noted");
+    assert_eq!(store.meta("x").expect("read"), Some(b"2".to_vec()));
 }
 
 fn tokens_are_kept_by_their_names(store: &dyn Store) {

@@ -23,6 +23,7 @@ pub(crate) mod status;
 pub(crate) mod subject;
 pub(crate) mod test;
 pub(crate) mod token;
+pub(crate) mod webhook;
 
 use std::ops::RangeInclusive;
 use std::path::Path;

@@ -39,7 +39,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 fn test(data: &Path, url: Option<&str>) -> Result<(), String> {
     let config = Config::read(data).map_err(super::text)?;
     let secrets = Arc::new(Secrets::new(data, config.secrets.clone()));
-    let chosen: Vec<_> = config.webhooks.iter().filter(|hook| url.is_none_or(|url| hook.url == url)).collect();
+    let chosen: Vec<_> =
+        config.webhooks.iter().filter(|hook| url.is_none_or(|url| hook.url == url)).collect();
     if chosen.is_empty() {
         return Err(format!("{} has no such webhook\n  help: add it under `webhooks:`", Config::FILE));
     }

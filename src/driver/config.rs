@@ -16,6 +16,7 @@ use super::secrets::SecretConfig;
 use super::sender::{self, LettersConfig, SenderConfig};
 use super::speech::SpeechConfig;
 use super::web::WebConfig;
+use super::webhooks::WebhookConfig;
 
 /// Why the settings can't be used.
 #[derive(Debug, Error)]
@@ -82,6 +83,9 @@ pub struct Config {
     /// Where other programs and browsers reach the engine.
     #[serde(default)]
     pub web: WebConfig,
+    /// Who is told what happens.
+    #[serde(default)]
+    pub webhooks: Vec<WebhookConfig>,
     /// Bounds.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -221,6 +225,7 @@ impl Config {
         }
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
         config.web.check().map_err(|error| invalid(error.to_string()))?;
+        WebhookConfig::check(&config.webhooks).map_err(|error| invalid(error.to_string()))?;
         sender::check(&config.senders, &config.letters).map_err(|error| invalid(error.to_string()))?;
         let mut names: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
         names.sort_unstable();
@@ -303,6 +308,10 @@ secrets: {}
 #   listen: 127.0.0.1:8080
 #   certificate: /etc/countersign/site.pem      # read again when it changes
 #   key: /etc/countersign/site.key
+
+# Who is told what happens, signed with a secret.
+# webhooks:
+#   - {url: "https://crm.example.com/countersign", events: [verified, call_ended], secret: crm/hook}
 
 limits:
   calls: 2000           # at once; more are told to come back later

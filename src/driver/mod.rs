@@ -39,3 +39,4 @@ pub mod vault;
 pub mod vault_pool;
 pub mod versions;
 pub mod web;
+pub mod webhooks;

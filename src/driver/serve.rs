@@ -37,6 +37,7 @@ use super::vault::{Vault, VaultError};
 use super::vault_pool::{self, VaultPool};
 use super::versions::{Applied, Change, Links, ReloadError, Versions};
 use super::web::{self, Door, Web, WebError};
+use super::webhooks::{Patience as HookPatience, WebhookError, Webhooks};
 use crate::engine::{Engine, EngineConfig, Limits, Lineup};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::digest::Algorithm;
@@ -104,6 +105,9 @@ pub enum StartError {
     /// The listener for HTTP.
     #[error(transparent)]
     Web(#[from] WebError),
+    /// A webhook.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The application hands callers to something that the settings do not have.
     #[error(transparent)]
     Unknown(#[from] UnknownName),
@@ -141,6 +145,8 @@ pub struct Deployment {
     messages_thread: JoinHandle<()>,
     notices_thread: JoinHandle<()>,
     post: Option<Arc<PostOffice>>,
+    /// Tell others what happens, until the end.
+    _webhooks: Webhooks,
     /// Sends orders that services did not take, until the end.
     _spooler: Option<Spooler>,
 }
@@ -189,7 +195,8 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     };
     // Fewer descriptors than calls need would show as refused calls, later.
     os::raise_descriptor_limit();
-    let parts = Parts { settings, config, access, loaded, vault, site, messages, post };
+    let webhooks = Webhooks::start(&config.webhooks, &vault, &site.secrets, HookPatience::default())?;
+    let parts = Parts { settings, config, access, loaded, vault, site, messages, post, webhooks };
     parts.start_threads(listeners, door, claim)
 }
 
@@ -220,6 +227,7 @@ struct Parts<'a> {
     site: Site,
     messages: Arc<Messages>,
     post: Option<Arc<PostOffice>>,
+    webhooks: Webhooks,
 }
 
 impl Parts<'_> {
@@ -333,6 +341,7 @@ impl Parts<'_> {
             messages_thread,
             notices_thread,
             post: self.post,
+            _webhooks: self.webhooks,
             _spooler: spooler,
         })
     }

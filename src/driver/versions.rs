@@ -437,6 +437,7 @@ fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = St
         ("trunks", config.trunks != before.trunks),
         ("phones", config.phones != before.phones),
         ("web", config.web != before.web),
+        ("webhooks", config.webhooks != before.webhooks),
         ("senders", config.senders != before.senders),
         ("letters", config.letters != before.letters),
         ("limits.calls", config.limits.calls != before.limits.calls),

@@ -162,8 +162,31 @@ fn new_agent(service: &HttpService, identity: Option<ClientCert>) -> Result<Agen
     agent(service.base.tls, service.ca.as_deref(), identity, "application/json")
 }
 
+/// Which servers are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::driver) enum Reach {
+    /// All.
+    Any,
+    /// Those of this machine and of private networks.
+    Private,
+    /// All others: for an address that must not lead behind our own walls, whatever its name stands for.
+    Public,
+}
+
 /// A way to servers: with TLS, or to private networks.
 pub(in crate::driver) fn agent(
+    with_tls: bool,
+    ca: Option<&str>,
+    identity: Option<ClientCert>,
+    accepted: &'static str,
+) -> Result<Agent, Failure> {
+    let reach = if with_tls { Reach::Any } else { Reach::Private };
+    agent_within(reach, with_tls, ca, identity, accepted)
+}
+
+/// A way to servers within reach.
+pub(in crate::driver) fn agent_within(
+    reach: Reach,
     with_tls: bool,
     ca: Option<&str>,
     identity: Option<ClientCert>,
@@ -198,7 +221,7 @@ pub(in crate::driver) fn agent(
         .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
         .accept(accepted)
         .build();
-    let resolver = Addresses { inner: DefaultResolver::default(), private_only: !with_tls };
+    let resolver = Addresses { inner: DefaultResolver::default(), reach };
     Ok(Agent::with_parts(config, DefaultConnector::new(), resolver))
 }
 
@@ -340,11 +363,11 @@ fn tls_cause(error: &std::io::Error) -> String {
     inner.map_or_else(|| "the handshake failed".to_owned(), ToString::to_string)
 }
 
-/// Looks up names; without TLS only this machine and private networks are addresses of a server.
+/// Looks up names, and forgets the addresses that are out of reach: a name that changes its mind leads nowhere else.
 #[derive(Debug)]
 struct Addresses {
     inner: DefaultResolver,
-    private_only: bool,
+    reach: Reach,
 }
 
 impl Resolver for Addresses {
@@ -355,18 +378,41 @@ impl Resolver for Addresses {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
-        if !self.private_only {
-            return Ok(found);
+        let mut within = self.empty();
+        for address in found.iter().filter(|address| self.reach.has(address.ip())) {
+            within.push(*address);
         }
-        let mut private = self.empty();
-        for address in found.iter().filter(|address| is_private(address.ip())) {
-            private.push(*address);
-        }
-        if private.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(private) }
+        if within.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(within) }
     }
 }
 
 /// Whether an address is this machine's, or one of a private network.
+impl Reach {
+    fn has(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Private => is_private(address),
+            Self::Public => !is_private(address) && is_unicast(address),
+        }
+    }
+}
+
+/// Whether it is an address of one machine that others can reach.
+fn is_unicast(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            // RFC 6890: this network, shared address space, protocol assignments, multicast and reserved.
+            !(a == 0 || (a == 100 && b & 0xc0 == 64) || (a == 192 && b == 0 && c == 0) || a >= 224)
+        }
+        IpAddr::V6(address) => {
+            let [a, b, ..] = address.segments();
+            // Global unicast, without the ways to addresses of version 4: RFC 3056, RFC 4380, RFC 6052.
+            a & 0xe000 == 0x2000 && a != 0x2002 && !(a == 0x2001 && b == 0)
+        }
+    }
+}
+
 pub(in crate::driver) fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
@@ -387,3 +433,43 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A caller is told some values, not pages.
 const LARGEST_BODY: u64 = 256 * 1024;
 const LARGEST_HEADER: usize = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_leads_to_no_wall_of_ours() {
+        let public = |text: &str| Reach::Public.has(text.parse().expect("an address"));
+        for wall in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "192.0.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001::1",
+            "::127.0.0.1",
+        ] {
+            assert!(!public(wall), "{wall}");
+        }
+        for open in
+            ["198.51.100.7", "8.8.8.8", "2001:db8::1", "2a00:1450:4001::1", "100.128.0.1", "172.32.0.1"]
+        {
+            assert!(public(open), "{open}");
+        }
+    }
+}

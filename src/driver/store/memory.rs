@@ -27,7 +27,7 @@ type Kept = (Vec<u8>, UnixTime);
 
 #[derive(Clone, Default)]
 pub(super) struct Tables {
-    meta: BTreeMap<String, Vec<u8>>,
+    pub(super) meta: BTreeMap<String, Vec<u8>>,
     pub(super) subjects: BTreeMap<SubjectKey, SubjectRow>,
     enrolments: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
     offers: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,

@@ -16,6 +16,10 @@ pub trait Pages {
     fn subjects_after(&self, after: Option<SubjectKey>, limit: u32) -> Result<Vec<SubjectKey>, StoreError>;
     /// Call records that were stored before the one of this number, newest first, with their numbers.
     fn calls_before(&self, before: Option<i64>, limit: u32) -> Result<Vec<(i64, CallRow)>, StoreError>;
+    /// Call records that were stored behind the one of this number, oldest first, with their numbers.
+    fn calls_after(&self, after: i64, limit: u32) -> Result<Vec<(i64, CallRow)>, StoreError>;
+    /// Notes a small value, in the place of what was noted under this name.
+    fn set_note(&self, name: &str, value: &[u8]) -> Result<(), StoreError>;
 }
 
 impl Pages for SqliteStore {
@@ -38,6 +42,20 @@ impl Pages for SqliteStore {
         let rows = statement.query_map(values, |row| Ok((row.get(4)?, call_row(row)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+
+    fn calls_after(&self, after: i64, limit: u32) -> Result<Vec<(i64, CallRow)>, StoreError> {
+        let connection = self.connection();
+        let sql = "SELECT at, record, caller_hash, caller, id FROM calls WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params![after, limit], |row| Ok((row.get(4)?, call_row(row)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn set_note(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.connection().prepare_cached(sql)?.execute(params![name, value])?;
+        Ok(())
+    }
 }
 
 impl Pages for MemoryStore {
@@ -54,5 +72,17 @@ impl Pages for MemoryStore {
         let earlier = numbered.filter(|(number, _)| before.is_none_or(|before| *number < before));
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(earlier.take(limit).map(|(number, row)| (number, row.clone())).collect())
+    }
+
+    fn calls_after(&self, after: i64, limit: u32) -> Result<Vec<(i64, CallRow)>, StoreError> {
+        let tables = self.tables();
+        let later = (1..).zip(&tables.calls).filter(|(number, _)| *number > after);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(later.take(limit).map(|(number, row)| (number, row.clone())).collect())
+    }
+
+    fn set_note(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.tables().meta.insert(name.to_owned(), value.to_vec());
+        Ok(())
     }
 }

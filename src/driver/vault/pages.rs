@@ -48,6 +48,31 @@ impl Vault {
         rows.map(|(number, row)| Ok((number, self.stored(row)?))).collect()
     }
 
+    /// Call records that were stored behind the one of this number, oldest first, with their numbers.
+    ///
+    /// # Errors
+    /// When the store fails or a number does not open.
+    pub fn calls_after(&self, after: i64, limit: u32) -> Result<Vec<(i64, StoredCall)>, VaultError> {
+        let rows = self.store.calls_after(after, limit)?.into_iter();
+        rows.map(|(number, row)| Ok((number, self.stored(row)?))).collect()
+    }
+
+    /// What was noted under this name. Not sealed: nothing secret or personal is noted.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) fn note(&self, name: &str) -> Result<Option<Vec<u8>>, VaultError> {
+        Ok(self.store.meta(name)?)
+    }
+
+    /// Notes something small, in the place of what was noted under this name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) fn set_note(&self, name: &str, value: &[u8]) -> Result<(), VaultError> {
+        Ok(self.store.set_note(name, value)?)
+    }
+
     /// The last record of the audit log, by its number.
     ///
     /// # Errors

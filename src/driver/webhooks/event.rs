@@ -57,8 +57,18 @@ impl Event {
 
 /// What is told of a call.
 const TOLD: &[&str] = &[
-    "call", "direction", "trunk", "application", "started", "answered", "ended", "cause", "level", "factors",
-    "agents", "queue_wait_ms",
+    "call",
+    "direction",
+    "trunk",
+    "application",
+    "started",
+    "answered",
+    "ended",
+    "cause",
+    "level",
+    "factors",
+    "agents",
+    "queue_wait_ms",
 ];
 
 /// Whether there is such an event; if not, those that there are.

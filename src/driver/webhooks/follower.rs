@@ -51,7 +51,8 @@ impl Way {
         let uri = hook.address()?;
         let reach = if hook.private { Reach::Private } else { Reach::Public };
         let with_tls = uri.scheme_str() == Some("https");
-        let agent = http::agent_within(reach, with_tls, None, None, "*/*").map_err(|_| WebhookError::Authorities)?;
+        let agent =
+            http::agent_within(reach, with_tls, None, None, "*/*").map_err(|_| WebhookError::Authorities)?;
         let way = Self { hook: hook.clone(), agent, secrets: Arc::clone(secrets) };
         way.key().map_err(|error| match error {
             NotTaken::Secret(error) => WebhookError::Secret(error),

@@ -50,7 +50,9 @@ pub enum WebhookError {
     )]
     Url(String),
     /// An event that there is not.
-    #[error("the webhook `{url}` wants the event `{event}`, which there is not\n  help: use {CALL_ENDED}, \"*\", or one of {known}")]
+    #[error(
+        "the webhook `{url}` wants the event `{event}`, which there is not\n  help: use {CALL_ENDED}, \"*\", or one of {known}"
+    )]
     Event {
         /// The webhook.
         url: String,
@@ -60,7 +62,9 @@ pub enum WebhookError {
         known: String,
     },
     /// None, or two for the same.
-    #[error("the webhook `{0}` wants no events, or is there twice\n  help: name its events once, such as `events: [\"*\"]`")]
+    #[error(
+        "the webhook `{0}` wants no events, or is there twice\n  help: name its events once, such as `events: [\"*\"]`"
+    )]
     Same(String),
     /// Too many.
     #[error("there are more than {MOST} webhooks\n  help: let one program pass events on to others")]
@@ -74,7 +78,9 @@ pub enum WebhookError {
     )]
     Short(String),
     /// No way to servers.
-    #[error("there are no certificate authorities on this system\n  help: install its package (ca-certificates)")]
+    #[error(
+        "there are no certificate authorities on this system\n  help: install its package (ca-certificates)"
+    )]
     Authorities,
     /// The store.
     #[error(transparent)]
@@ -198,7 +204,10 @@ impl Webhooks {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "each webhook is a thread: one that is slow keeps no other waiting")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "each webhook is a thread: one that is slow keeps no other waiting"
+)]
 fn spawn(follower: Follower, stop: &Arc<Stop>) -> io::Result<JoinHandle<()>> {
     let stop = Arc::clone(stop);
     Builder::new().name("webhook".to_owned()).spawn(move || follower.run(&stop))
