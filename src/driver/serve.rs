@@ -267,18 +267,7 @@ impl Parts<'_> {
         let lineup: Lineup = Arc::new(self.site.call_settings(&self.config, &self.loaded)).into();
         let mut threads = Vec::new();
         for (number, (prepared, suffix)) in prepared.into_iter().zip(suffixes).enumerate() {
-            let engine_config = EngineConfig {
-                endpoint: EndpointConfig {
-                    call_id_suffix: suffix,
-                    timers: self.settings.sip_timers,
-                    ..EndpointConfig::default()
-                },
-                lineup: lineup.clone(),
-                trunks: self.access.trunks.clone(),
-                traced: self.trunks_that(|trunk| trunk.trace),
-                attesting: self.trunks_that(|trunk| trunk.verstat),
-                limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
-            };
+            let engine_config = self.engine_config(suffix, lineup.clone(), shards);
             let outside = ShardOutside {
                 shard: number,
                 edge: edge.clone(),
@@ -351,6 +340,21 @@ impl Parts<'_> {
             // The mailbox is empty: there is room for every agent of a settings file.
             let up = house::Mail::AgentUp(AgentName::from(name.as_str()), Contact::new(uri, None));
             let _ = house_sender.try_send(up);
+        }
+    }
+
+    fn engine_config(&self, call_id_suffix: String, lineup: Lineup, shards: usize) -> EngineConfig {
+        EngineConfig {
+            endpoint: EndpointConfig {
+                call_id_suffix,
+                timers: self.settings.sip_timers,
+                ..EndpointConfig::default()
+            },
+            lineup,
+            trunks: self.access.trunks.clone(),
+            traced: self.trunks_that(|trunk| trunk.trace),
+            attesting: self.trunks_that(|trunk| trunk.verstat),
+            limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
         }
     }
 

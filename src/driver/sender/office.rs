@@ -388,7 +388,7 @@ impl Shared {
     /// None before another sender is tried; growing when all were.
     fn pause(&self, job: &Job) -> Duration {
         let senders = u32::try_from(self.of_channel(job.letter.channel).count()).unwrap_or(1).max(1);
-        if job.tries % senders != 0 {
+        if !job.tries.is_multiple_of(senders) {
             return Duration::ZERO;
         }
         let (first, longest) = self.pauses;

@@ -216,8 +216,10 @@ pub(super) fn taken(settings: &Settings, status: u16, body: &[u8]) -> Result<Acc
         _ => None,
     };
     let success = (200..300).contains(&status);
-    let accepted =
-        |reference: Option<String>| Accepted { reference: reference.filter(fits), delivered: false };
+    let accepted = |reference: Option<String>| Accepted {
+        reference: reference.filter(|name| fits(name)),
+        delivered: false,
+    };
     match settings.profile {
         Profile::Signed if success => Ok(accepted(field(&settings.reference))),
         Profile::Signed if matches!(status, 404 | 410 | 422) => Err(NotTaken::Address(Code::Http(status))),
@@ -235,7 +237,7 @@ pub(super) fn taken(settings: &Settings, status: u16, body: &[u8]) -> Result<Acc
 }
 
 /// A name that can stand in a database and in logs.
-fn fits(reference: &String) -> bool {
+fn fits(reference: &str) -> bool {
     !reference.is_empty() && reference.len() <= 128 && reference.chars().all(|c| c.is_ascii_graphic())
 }
 
