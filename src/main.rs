@@ -51,7 +51,7 @@ enum Command {
     Webhook(cli::webhook::Arguments),
     /// Enrol a factor for a subject.
     Enrol(cli::enrol::Arguments),
-    /// Verify the audit log.
+    /// Verify and export the audit log.
     Audit(cli::audit::Arguments),
     /// List who asked to be called back.
     Callbacks(cli::callbacks::Arguments),
@@ -63,8 +63,14 @@ enum Command {
     Codes(cli::codes::Arguments),
     /// Give an agent's phone its password.
     Agent(cli::agent::Arguments),
-    /// Print the public key that agents' tokens are signed with.
+    /// Print the public key that agents' tokens are signed with; list, rotate and retire keys.
     Keys(cli::keys::Arguments),
+    /// Show how long what is kept, and remove what is past its time.
+    Retention(cli::retention::Arguments),
+    /// Copy the data folder, without its keys, while it is served.
+    Backup(cli::backup::BackupArguments),
+    /// Put a backup into an empty data folder that has the keys.
+    Restore(cli::backup::RestoreArguments),
 }
 
 /// `countersign status | head`: whoever read has seen enough, which is no defect to tell of.
@@ -107,5 +113,8 @@ fn main() -> ExitCode {
         Some(Command::Codes(arguments)) => cli::codes::run(&arguments),
         Some(Command::Agent(arguments)) => cli::agent::run(arguments),
         Some(Command::Keys(arguments)) => cli::keys::run(arguments),
+        Some(Command::Retention(arguments)) => cli::retention::run(arguments),
+        Some(Command::Backup(arguments)) => cli::backup::backup(&arguments),
+        Some(Command::Restore(arguments)) => cli::backup::restore(&arguments),
     }
 }

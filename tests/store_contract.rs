@@ -16,7 +16,7 @@ use countersign::driver::store::memory::MemoryStore;
 use countersign::driver::store::sqlite::SqliteStore;
 use countersign::driver::store::tokens::TokenRow;
 use countersign::driver::store::{
-    CallRow, Change, EnrolmentRow, Identifier, OrderRow, RequestRow, Store, StoreError, SubjectRow,
+    CallRow, Change, EnrolmentRow, Identifier, OrderRow, RequestRow, Store, StoreError, SubjectRow, Trace,
 };
 use countersign::units::{CallId, UnixTime};
 use vault_world::{Folder, NOON};
@@ -58,6 +58,8 @@ contract! {
     a_page_approves_once_and_in_its_time,
     letters_are_counted_and_what_became_of_them_is_kept,
     a_letter_at_the_end_of_a_budgets_time_makes_room,
+    what_is_kept_of_a_number_is_forgotten_as_of_a_time,
+    keys_are_wrapped_anew_and_small_values_replaced,
 }
 
 fn letter(number: u8, at: i64) -> LetterRow {
@@ -121,6 +123,34 @@ fn a_letter_at_the_end_of_a_budgets_time_makes_room(store: &dyn Store) {
     // A clock that was put back gives no budget back.
     assert_eq!(take(3, now - 5 * hour), Taken::Spent(Scope::Address));
     assert_eq!(take(3, now + 24 * hour), Taken::New);
+}
+
+fn what_is_kept_of_a_number_is_forgotten_as_of_a_time(store: &dyn Store) {
+    let call = |at| CallRow {
+        at: UnixTime(at),
+        record: format!("{{\"call\":\"{at}\"}}"),
+        caller_hash: Some([3; 32]),
+        caller: Some(vec![9]),
+    };
+    store.add_calls(&[call(10), call(20)]).expect("kept");
+    store.remember(&[1; 32], &[2; 32], b"v", UnixTime(0), UnixTime(100)).expect("kept");
+    store.remember(&[1; 32], &[3; 32], b"v", UnixTime(0), UnixTime(101)).expect("kept");
+    let trace = Trace { owner: [1; 32], until: UnixTime(100), caller: [3; 32], at: UnixTime(15) };
+    store.forget_traces(&[trace]).expect("forgotten");
+    let recalled = |name| store.recall(&[1; 32], &[name; 32], UnixTime(1)).expect("read").is_some();
+    assert_eq!([recalled(2), recalled(3)], [false, true]);
+    let callers: Vec<bool> = store.calls(9).expect("read").iter().map(|call| call.caller.is_some()).collect();
+    assert_eq!(callers, [true, false], "newest first");
+}
+
+fn keys_are_wrapped_anew_and_small_values_replaced(store: &dyn Store) {
+    add(store, &[row(1, 1), row(2, 2)], &[]);
+    store.rewrap(&[(SubjectKey([1; 16]), vec![42])]).expect("wrapped");
+    let wrapped = |number| store.subject(SubjectKey([number; 16])).expect("read").expect("there").wrapped_key;
+    assert_eq!([wrapped(1), wrapped(2)], [vec![42], vec![2, 1]]);
+    store.set_meta("name", b"one").expect("set");
+    store.set_meta("name", b"two").expect("set");
+    assert_eq!(store.meta("name").expect("read"), Some(b"two".to_vec()));
 }
 
 fn row(number: u8, account: u8) -> SubjectRow {
@@ -209,6 +239,7 @@ fn an_unwritten_audit_record_undoes_its_change(store: &dyn Store) {
             before: &before,
             step,
             renewed: Some(vec![8]),
+            key_id: None,
         },
     ] {
         assert!(matches!(store.audited(change, &mut broken), Err(StoreError::Audit(_))));
@@ -222,7 +253,10 @@ fn an_unwritten_audit_record_undoes_its_change(store: &dyn Store) {
 
 fn use_step(store: &dyn Store, step: Option<u64>) -> bool {
     let (subject, factor) = (SubjectKey([1; 16]), FactorId::Totp);
-    change(store, Change::Succeed { subject, factor, before: &Throttle::default(), step, renewed: None })
+    change(
+        store,
+        Change::Succeed { subject, factor, before: &Throttle::default(), step, renewed: None, key_id: None },
+    )
 }
 
 fn a_step_moves_forward_only(store: &dyn Store) {
@@ -267,13 +301,23 @@ fn a_reservation_is_a_failure_until_it_succeeds(store: &dyn Store) {
     let sixth = store.reserve(subject, NOON, factor, &limits).expect("reserve");
     assert_eq!(sixth.admission, Admission::Refused);
     assert!(store.throttle(subject).expect("read").locked(NOON));
-    let success =
-        Change::Succeed { subject, factor, before: &fifth.before, step: None, renewed: Some(vec![8]) };
+    let success = Change::Succeed {
+        subject,
+        factor,
+        before: &fifth.before,
+        step: None,
+        renewed: Some(vec![8]),
+        key_id: Some("newer".into()),
+    };
     assert!(change(store, success));
     let throttle = store.throttle(subject).expect("read");
     assert_eq!((throttle.failures(), throttle.locked(NOON)), (4, false));
-    let data = store.enrolment(subject, factor).expect("read").map(|row| row.data);
-    assert_eq!(data, Some(vec![8]), "renewed data is kept");
+    let kept = store.enrolment(subject, factor).expect("read").map(|row| (row.data, row.key_id));
+    assert_eq!(kept, Some((vec![8], "newer".into())), "renewed data is kept, with its pepper");
+    assert_eq!(store.key_uses("newer").expect("read"), [(factor, 1)]);
+    assert_eq!(store.key_uses("pepper").expect("read"), []);
+    assert!(change(store, Change::Void { key_id: "newer", factors: &[FactorId::Totp] }));
+    assert_eq!(store.key_uses("newer").expect("read"), [(factor, 1)], "another factor's are void");
     assert!(change(store, Change::Unlock(subject)));
     assert_eq!(store.throttle(subject).expect("read"), Throttle::default());
 }

@@ -111,6 +111,47 @@ pub enum AuditKind {
         /// The name of the program that had it.
         holder: String,
     },
+    /// Somebody saw in clear what is masked for others.
+    SeenInClear {
+        /// What.
+        what: String,
+        /// Who.
+        by: String,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// A backup was put back: what was written after it is lost.
+    Restored {
+        /// When the backup was made.
+        of: String,
+    },
+    /// What was past its time was removed.
+    RetentionApplied {
+        /// What, as `countersign.yaml` calls it.
+        class: String,
+        /// How many of them.
+        removed: u64,
+        /// All of them were older than this.
+        older_than: String,
+    },
+    /// There is a new master key or pepper.
+    KeyRotated {
+        /// `master` or `pepper`.
+        key: String,
+        /// The one in use until now.
+        before: String,
+        /// The one in use from now on.
+        id: String,
+    },
+    /// A key that nothing needed any more was destroyed.
+    KeyRetired {
+        /// `master` or `pepper`.
+        key: String,
+        /// Which.
+        id: String,
+        /// Enrolments that were past their time and went with it.
+        voided: u64,
+    },
     /// An agent's password was set.
     AgentPassword {
         /// The agent.

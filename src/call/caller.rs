@@ -28,7 +28,7 @@ impl Call {
             self.end(EndCause::NoPort);
             return;
         };
-        let (limits, epoch) = (self.settings.limits, self.settings.epoch);
+        let (limits, epoch) = (&self.settings.limits, self.settings.epoch);
         let mut stream = Stream::new(self.now, &address, limits.media_silence, epoch, &mut self.entropy);
         let agreed = match offer.map(|offer| stream.prepare(&offer)) {
             Some(Ok(negotiated)) => Agreed::Answer(Box::new(negotiated)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 
+use super::message::Room;
 use super::record::{CallRecord, EndCause};
 use crate::audio::Clip;
 use crate::flow::ClipKey;
@@ -51,8 +52,8 @@ pub struct CallSettings {
     pub limits: CallLimits,
 }
 
-/// How long the parts of a call may take.
-#[derive(Clone, Copy, Debug)]
+/// How long the parts of a call may take, and how much.
+#[derive(Clone, Debug)]
 pub struct CallLimits {
     /// An agent's phone may ring this long.
     pub ring: Duration,
@@ -64,6 +65,8 @@ pub struct CallLimits {
     pub tidy: Duration,
     /// Both legs' farewells may take this long; SIP gives up after 32 s (64 × T1) by itself.
     pub farewell: Duration,
+    /// What messages in the making may take, shared by all calls.
+    pub message_room: Room,
 }
 
 impl Default for CallLimits {
@@ -75,6 +78,7 @@ impl Default for CallLimits {
             // A flow gives itself a minute for it.
             tidy: Duration::from_secs(65),
             farewell: Duration::from_secs(70),
+            message_room: Room::default(),
         }
     }
 }

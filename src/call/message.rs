@@ -2,6 +2,8 @@
 //!
 //! It ends by its key, by silence, by its length, or with the call. What nobody said is not kept.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::conductor::Call;
@@ -23,6 +25,9 @@ pub(super) struct Taking {
     quiet: usize,
     /// How many octets were not quiet.
     speech: usize,
+    /// What it may take of the room of all calls.
+    seats: Vec<Seat>,
+    room: Room,
     /// When it has been as long as it may be.
     until: Instant,
     /// When somebody was heard last.
@@ -39,23 +44,76 @@ const LEAST: Duration = Duration::from_millis(400);
 /// A word fades: so much of the silence at the end is kept.
 const FADE: Duration = Duration::from_millis(500);
 
+/// Room is taken in parts of this: a usual message has one.
+const PART: Duration = Duration::from_secs(30);
+/// Messages in the making take so much at most, of all calls together: a hundred of the longest.
+const MOST: usize = 256 << 20;
+
+/// The memory that messages in the making may take, of all calls together. Who calls when it is full is told
+/// that the message can't be kept; who speaks when it is full is not heard any further.
+#[derive(Clone, Debug)]
+pub struct Room(Arc<AtomicUsize>);
+
+/// A part of it; given back when it is dropped.
+struct Seat(Room);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::of(MOST)
+    }
+}
+
+impl Room {
+    /// Of so many octets.
+    #[must_use]
+    pub fn of(octets: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(octets)))
+    }
+
+    fn seat(&self) -> Option<Seat> {
+        let less = |left: usize| left.checked_sub(octets(PART));
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok().map(|_| Seat(self.clone()))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(octets(PART), Ordering::Relaxed);
+    }
+}
+
 /// What was asked for, and what came: µ-law or A-law, as agreed.
 type Heard = (Listen, Secret<Vec<u8>>);
 
 impl Taking {
-    fn new(now: Instant, ask: AskId, listen: Listen) -> Self {
-        // Room for a usual message; a longer one grows, which copies a megabyte at most.
-        let room = octets(listen.max.min(Duration::from_secs(30)));
+    /// `None` when there is no room for it.
+    fn new(now: Instant, ask: AskId, listen: Listen, room: Room) -> Option<Self> {
+        // A longer one than a part grows, which copies a megabyte at most.
+        let length = octets(listen.max.min(PART));
         let until = now + listen.max;
-        Self {
+        let seats = vec![room.seat()?];
+        Some(Self {
             ask,
             listen,
-            audio: Secret::new(Vec::with_capacity(room)),
+            seats,
+            room,
+            audio: Secret::new(Vec::with_capacity(length)),
             quiet: 0,
             speech: 0,
             until,
             heard: now,
+        })
+    }
+
+    /// Takes a further part of the room when the next frame needs one; whether there was one.
+    fn has_room(&mut self, more: usize) -> bool {
+        if self.audio.expose().len() + more <= self.seats.len() * octets(PART) {
+            return true;
         }
+        let Some(seat) = self.room.seat() else { return false };
+        self.seats.push(seat);
+        self.audio.expose_mut().reserve_exact(octets(PART));
+        true
     }
 
     /// When it ends by itself. A phone that sends nothing while nobody speaks is silent too.
@@ -65,6 +123,9 @@ impl Taking {
 
     /// Takes 20 ms; whether the message is over with them.
     fn push(&mut self, now: Instant, frame: &media::Frame) -> bool {
+        if !self.has_room(frame.payload.len()) {
+            return true;
+        }
         let quiet = media::is_quiet(frame.codec, &frame.payload);
         if quiet {
             self.quiet += frame.payload.len();
@@ -99,14 +160,15 @@ impl Call {
     pub(super) fn listen_to_caller(&mut self, ask: AskId, listen: Listen) {
         self.finish_message();
         let talking = matches!(self.caller.state, CallerState::Talking);
-        match self.stream(LegSide::A) {
-            Some(stream) if talking => stream.session.listen(true),
-            _ => {
-                self.tell_flow(run::Input::Answer(ask, Answer::Message(MessageReply::Failed)));
-                return;
+        let room = self.settings.limits.message_room.clone();
+        let taking = talking.then(|| Taking::new(self.now, ask, listen, room)).flatten();
+        match (self.stream(LegSide::A), taking) {
+            (Some(stream), Some(taking)) => {
+                stream.session.listen(true);
+                self.message = Some(taking);
             }
+            _ => self.tell_flow(run::Input::Answer(ask, Answer::Message(MessageReply::Failed))),
         }
-        self.message = Some(Taking::new(self.now, ask, listen));
     }
 
     /// 20 ms of the caller, when a message is being left.
@@ -168,7 +230,31 @@ mod tests {
 
     fn taking(max: u64, silence: u64) -> (Taking, Instant) {
         let now = test_start();
-        (Taking::new(now, AskId(1), listen(max, silence)), now)
+        (Taking::new(now, AskId(1), listen(max, silence), Room::default()).expect("room"), now)
+    }
+
+    #[test]
+    fn all_messages_together_have_a_bound_and_give_back_what_they_took() {
+        let room = Room::of(octets(PART) * 3);
+        let mut now = test_start();
+        let new = || Taking::new(now, AskId(1), listen(300, 300), room.clone());
+        let mut first = new().expect("room");
+        let second = new().expect("room");
+        // The third part goes to the first when it is long; there is none for its fourth, nor for another.
+        let minute = 2 * octets(PART) / 160;
+        let ended = push(&mut first, &mut now, Codec::Pcmu, 9_000, 2 * minute);
+        assert_eq!(ended, Some(minute));
+        let new = || Taking::new(now, AskId(1), listen(300, 300), room.clone());
+        assert!(new().is_none());
+        let (_, worth) = first.finish();
+        assert_eq!(
+            worth.expect("somebody spoke").1.expose().len(),
+            2 * octets(PART),
+            "what was heard is kept"
+        );
+        drop(second);
+        let again: Vec<Taking> = std::iter::from_fn(new).collect();
+        assert_eq!(again.len(), 3);
     }
 
     #[test]

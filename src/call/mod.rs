@@ -23,4 +23,5 @@ mod stream;
 
 pub use conductor::Call;
 pub use io::{CallLimits, CallSettings, ClipSource, Input, NewCall, Output, SessionEvent, SipOrder};
+pub use message::Room;
 pub use record::{CallEvent, CallRecord, Direction, EndCause, Happened, MediaReport, Version, What};

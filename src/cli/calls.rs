@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use countersign::call::explain;
+use countersign::driver::masking::{self, Role};
+use countersign::driver::os;
 use countersign::driver::vault::{StoredCall, Vault};
 use countersign::units::UnixTime;
 use serde_json::Value;
@@ -22,6 +24,8 @@ pub(crate) struct ListArguments {
     /// How they are printed.
     #[arg(long, value_enum, default_value_t = super::Format::Text)]
     format: super::Format,
+    #[command(flatten)]
+    looking: super::Looking,
 }
 
 /// Tell a call that is over, step by step.
@@ -49,7 +53,21 @@ pub(crate) fn explain(arguments: ExplainArguments) -> ExitCode {
 }
 
 fn listed(arguments: &ListArguments) -> Result<(), String> {
-    let records = read(super::existing(&arguments.data)?.calls(arguments.last).map_err(super::text)?)?;
+    let vault = super::existing(&arguments.data)?;
+    let looker = arguments.looking.looker()?;
+    if let Some(looker) = &looker {
+        vault.note_look(os::unix_now(), None, "callers", looker).map_err(super::text)?;
+    }
+    let role = if looker.is_some() { Role::Officer } else { Role::Operator };
+    let calls = vault.calls(arguments.last).map_err(super::text)?;
+    let caller = |call: &StoredCall| {
+        call.caller.as_ref().map(|number| masking::shown(masking::Class::Phone, role, number.expose()))
+    };
+    let callers: Vec<Option<String>> = calls.iter().map(caller).collect();
+    let mut records = read(calls)?;
+    for (record, caller) in records.iter_mut().zip(callers) {
+        record["caller"] = caller.into();
+    }
     match arguments.format {
         super::Format::Json => println!("{}", Value::from(records)),
         super::Format::Text if records.is_empty() => println!("no call has ended yet"),
@@ -114,10 +132,11 @@ fn line(record: &Value) -> String {
     let application = &record["application"];
     let version = application["hash"].as_str().or_else(|| application.as_str()).unwrap_or("–");
     format!(
-        "{}  {}  {:>8}  to {}  {} {version}  level {}  {}",
+        "{}  {}  {:>8}  {}to {}  {} {version}  level {}  {}",
         text(record, "call"),
         started(record),
         lasted(record),
+        record["caller"].as_str().map(|caller| format!("from {caller}  ")).unwrap_or_default(),
         text(record, "dialled"),
         text(application, "id"),
         text(record, "level"),

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod call;
 pub(crate) mod callbacks;
 pub(crate) mod calls;
@@ -14,6 +15,7 @@ pub(crate) mod enrol;
 pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod reload;
+pub(crate) mod retention;
 pub(crate) mod run;
 pub(crate) mod sarif;
 pub(crate) mod schema;
@@ -30,7 +32,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use countersign::driver::keys::DATABASE_FILE;
-use countersign::driver::vault::Vault;
+use countersign::driver::vault::{Looker, Vault};
 use countersign::units::UnixTime;
 
 /// 0 when done; 2 with the reason on standard error when the user must do something.
@@ -57,6 +59,39 @@ fn in_use(data: &Path) -> Result<(), String> {
 fn existing(data: &Path) -> Result<Vault, String> {
     in_use(data)?;
     Vault::open_data(data).map_err(text)
+}
+
+/// Who looks at personal data.
+#[derive(clap::Args)]
+pub(crate) struct Looking {
+    /// Who looks: operators see numbers and names masked.
+    #[arg(long, value_enum, default_value_t = Role::Operator)]
+    role: Role,
+    /// Why an officer sees them in clear; kept in the audit log.
+    #[arg(long, value_name = "TEXT", required_if_eq("role", "officer"))]
+    reason: Option<String>,
+}
+
+/// Who looks at personal data.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Role {
+    /// Sees what is masked.
+    Operator,
+    /// Sees it in clear, with a reason.
+    Officer,
+}
+
+impl Looking {
+    /// Who sees in clear, and why; `None` for an operator.
+    fn looker(&self) -> Result<Option<Looker>, String> {
+        match (self.role, &self.reason) {
+            (Role::Operator, _) => Ok(None),
+            (Role::Officer, reason) => {
+                let by = format!("user {}", rustix::process::getuid().as_raw());
+                Looker::new(&by, reason.as_deref().unwrap_or_default()).map(Some).map_err(text)
+            }
+        }
+    }
 }
 
 /// How a command prints what it found.

@@ -64,9 +64,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             eprintln!("{prefix}{error}\nnothing changed: version {} runs on", refusal.running);
             ExitCode::from(2)
         }
-        Reply::Status(_) | Reply::Draining { .. } | Reply::Codes { .. } => {
-            super::ended(Err("a strange answer".to_owned()))
-        }
+        _ => super::ended(Err("a strange answer".to_owned())),
     }
 }
 

@@ -84,6 +84,9 @@ enum Command {
     Show {
         /// The identifier; without it, all.
         subject: Option<String>,
+        /// As whom: an officer sees one customer in clear, with a reason that the audit log keeps.
+        #[command(flatten)]
+        looking: super::Looking,
         /// The data folder.
         #[arg(long, default_value = "data")]
         data: PathBuf,
@@ -99,8 +102,9 @@ enum Command {
         #[arg(long, default_value = "data")]
         data: PathBuf,
     },
-    /// Destroys a customer's key, profile and factors. There is no way back.
-    Remove {
+    /// Destroys a customer's key, profile and factors, also in what backups hold. There is no way back.
+    #[command(alias = "remove")]
+    Erase {
         /// The identifier.
         subject: String,
         /// The data folder.
@@ -127,9 +131,9 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             };
             set(&data, &subject, change, &without, &with)
         }
-        Command::Show { subject, data } => show(&data, subject.as_deref()),
+        Command::Show { subject, looking, data } => show(&data, subject.as_deref(), &looking),
         Command::Unlock { subject, reason, data } => unlock(&data, &subject, &reason),
-        Command::Remove { subject, data } => remove(&data, &subject),
+        Command::Erase { subject, data } => erase(&data, &subject),
     };
     super::ended(done)
 }
@@ -171,15 +175,24 @@ pub(super) fn read_list(file: &Path) -> Result<String, String> {
     })
 }
 
-fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
+fn show(data: &Path, id: Option<&str>, looking: &super::Looking) -> Result<(), String> {
     let vault = super::existing(data)?;
     let now = os::unix_now();
     let found = match id {
         Some(id) => {
-            let one = vault.shown(now, id).map_err(super::text)?;
+            let one = match looking.looker()? {
+                None => vault.shown(now, id),
+                Some(looker) => vault.shown_in_clear(now, id, &looker),
+            };
+            let one = one.map_err(super::text)?;
             vec![one.ok_or_else(|| {
                 format!("there is no customer `{id}`\n  help: `countersign subject show` lists them")
             })?]
+        }
+        None if looking.looker()?.is_some() => {
+            return Err(
+                "an officer sees one customer at a time in clear\n  help: name the customer".to_owned()
+            );
         }
         None => vault.all_shown(now).map_err(super::text)?,
     };
@@ -190,6 +203,7 @@ fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
         phone,
         name,
         language,
+        email,
         factors,
         declined,
         offered,
@@ -198,6 +212,7 @@ fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
         locked,
     } in found
     {
+        let email = if email.is_empty() { email } else { format!("{email}  ") };
         let told = |factor: &FactorId| match recovery_left.filter(|_| *factor == FactorId::Recovery) {
             Some(left) => format!("{factor} ({left} left)"),
             None => factor.to_string(),
@@ -208,7 +223,7 @@ fn show(data: &Path, id: Option<&str>) -> Result<(), String> {
         let factors = if factors.is_empty() { "nothing enrolled".into() } else { factors.join(", ") };
         let lock = if locked { ", LOCKED" } else { "" };
         println!(
-            "{id}  account {account}  phone {phone}  {name}  {language}  {factors}  {failures} failed{lock}  [{pseudonym}]"
+            "{id}  account {account}  phone {phone}  {name}  {language}  {email}{factors}  {failures} failed{lock}  [{pseudonym}]"
         );
     }
     Ok(())
@@ -248,10 +263,13 @@ fn unlock(data: &Path, id: &str, reason: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn remove(data: &Path, id: &str) -> Result<(), String> {
+fn erase(data: &Path, id: &str) -> Result<(), String> {
     let vault = super::existing(data)?;
     vault.erase(os::unix_now(), id).map_err(super::text)?;
-    println!("{id} is removed: key, profile and factors are destroyed");
+    println!(
+        "{id} is erased: key, profile and factors are destroyed, and what backups hold of them can't be read"
+    );
+    println!("copy subjects.key anew and destroy the copies of before: they would open what backups hold");
     Ok(())
 }
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::checkpoints::CheckpointConfig;
+use super::retention::RetentionConfig;
 use super::secrets::SecretConfig;
 use super::sender::{self, LettersConfig, SenderConfig};
 use super::speech::SpeechConfig;
@@ -89,6 +91,21 @@ pub struct Config {
     /// Bounds.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// How long what is kept.
+    #[serde(default)]
+    pub retention: RetentionConfig,
+    /// What becomes of the audit log.
+    #[serde(default)]
+    pub audit: AuditConfig,
+}
+
+/// `audit:` of the settings.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Where signed checkpoints go; nowhere when left out.
+    #[serde(default)]
+    pub checkpoints: Option<CheckpointConfig>,
 }
 
 /// A trunk: a carrier's addresses.
@@ -227,6 +244,9 @@ impl Config {
         config.web.check().map_err(|error| invalid(error.to_string()))?;
         WebhookConfig::check(&config.webhooks).map_err(|error| invalid(error.to_string()))?;
         sender::check(&config.senders, &config.letters).map_err(|error| invalid(error.to_string()))?;
+        if let Some(problem) = config.retention.problem() {
+            return Err(invalid(problem));
+        }
         let mut names: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()) {
@@ -318,6 +338,13 @@ limits:
   ring_seconds: 20      # how long an agent's phone rings
   call_minutes: 120     # the longest call
   silence_seconds: 60   # a caller whose media stopped this long is gone
+
+# How long what is kept; `countersign retention show` tells what there is. These hold when they are left out.
+# retention: {call_records: 400d, caller_numbers: 180d, messages: 90d, remembered: 400d, requests: 1d, audit: 800d, speech: 90d}
+
+# Signed checkpoints of the audit log in a second place, on another disk or machine.
+# audit:
+#   checkpoints: {file: /mnt/elsewhere/countersign-checkpoints.jsonl, every_records: 1000, every_minutes: 10}
 "#;
 
 #[cfg(test)]

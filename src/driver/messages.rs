@@ -186,6 +186,25 @@ impl Messages {
         fs::remove_file(&path).map_err(|source| MessageError::Io { path, source })
     }
 
+    /// Removes messages of before a time, by the time in their names; with `dry` only counts them.
+    ///
+    /// # Errors
+    /// When the folder can't be read or a file not be removed.
+    pub fn sweep(&self, before: UnixTime, dry: bool) -> Result<u64, MessageError> {
+        let mut removed = 0;
+        for path in self.files(WHOLE)? {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let at = stem.split('-').next().and_then(|at| i64::from_str_radix(at, 16).ok());
+            if at.is_some_and(|at| at < before.0) {
+                if !dry {
+                    fs::remove_file(&path).map_err(|source| MessageError::Io { path, source })?;
+                }
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
     fn path(&self, id: &str, extension: &str) -> PathBuf {
         self.folder.join(format!("{id}.{extension}"))
     }

@@ -2,6 +2,9 @@
 
 pub mod application;
 pub mod audit_log;
+pub mod backup;
+pub mod checkpoints;
+mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;
@@ -11,6 +14,7 @@ pub mod gate;
 pub mod house;
 pub mod import;
 pub mod keys;
+pub mod masking;
 pub mod messages;
 mod not_reloaded;
 pub mod notices;
@@ -19,6 +23,7 @@ pub mod outside;
 pub mod ports;
 pub mod prompts;
 pub mod records;
+pub mod retention;
 mod seal;
 pub mod secrets;
 pub mod sender;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::clock::Watch;
 use crate::units::{Entropy, Epoch, UnixTime};
 
 /// Monotonic time.
@@ -27,13 +28,36 @@ pub fn unix_now() -> UnixTime {
 pub struct Calendar {
     /// Milliseconds ahead of the system's.
     ahead: Arc<AtomicI64>,
+    /// Milliseconds that the system's was set by, as far as this process knows.
+    stepped: Arc<AtomicI64>,
+    watch: Arc<Watch>,
 }
 
 impl Calendar {
     /// What it shows.
     #[must_use]
     pub fn now(&self) -> UnixTime {
-        UnixTime(unix_now().0.saturating_add(self.ahead.load(Ordering::Relaxed)))
+        UnixTime(self.system().0.saturating_add(self.ahead.load(Ordering::Relaxed)))
+    }
+
+    fn system(&self) -> UnixTime {
+        UnixTime(unix_now().0.saturating_add(self.stepped.load(Ordering::Relaxed)))
+    }
+
+    /// What it shows, unless the system's clock was set lately: nothing may be decided by such a time.
+    #[must_use]
+    pub fn trusted(&self) -> Option<UnixTime> {
+        self.watch.look(now(), self.system()).then(|| self.now())
+    }
+
+    /// The system's clock has shown this time before.
+    pub(super) fn seen(&self, time: UnixTime) {
+        self.watch.doubt(now(), self.system(), time);
+    }
+
+    /// As if somebody had set the system's clock by so many milliseconds: for tests of what becomes of it.
+    pub fn step_system(&self, millis: i64) {
+        self.stepped.fetch_add(millis, Ordering::Relaxed);
     }
 
     /// Moves it to a time.

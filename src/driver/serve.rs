@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use thiserror::Error;
 
 use super::application::{self, ApplicationError, ApplicationSource, Loaded};
+use super::checkpoints::Signer;
 use super::config::{Config, ConfigError, TrunkConfig};
 use super::control::{self, Claim, Control, ControlError};
 use super::edge::{self, Edge, EdgeError, Listeners, Readers};
@@ -26,6 +27,7 @@ use super::notices::Notices;
 use super::os;
 use super::outside::ShardOutside;
 use super::records;
+use super::retention::Sweeper;
 use super::secrets::{SecretError, Secrets};
 use super::sender::{PostError, PostOffice};
 use super::services::spool::{Patience, Spool, Spooler};
@@ -37,6 +39,7 @@ use super::vault::{Vault, VaultError};
 use super::vault_pool::{self, VaultPool};
 use super::versions::{Applied, Change, Links, ReloadError, Versions};
 use super::web::{self, Door, Web, WebError};
+use crate::call::Room;
 use super::webhooks::{Patience as HookPatience, WebhookError, Webhooks};
 use crate::engine::{Engine, EngineConfig, Limits, Lineup};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
@@ -149,6 +152,10 @@ pub struct Deployment {
     _webhooks: Webhooks,
     /// Sends orders that services did not take, until the end.
     _spooler: Option<Spooler>,
+    /// Removes what is past its time.
+    _sweeper: Sweeper,
+    /// Signs checkpoints of the audit log.
+    _signer: Option<Signer>,
 }
 
 /// Starts a deployment.
@@ -191,6 +198,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
         signer: vault.token_key().clone(),
         epoch: Epoch { instant: os::now(), unix: vault.calendar().now() },
         secrets,
+        message_room: Room::default(),
         more_agents: settings.more_agents.clone(),
     };
     // Fewer descriptors than calls need would show as refused calls, later.
@@ -238,6 +246,7 @@ impl Parts<'_> {
         claim: Claim,
     ) -> Result<Deployment, StartError> {
         let local = listeners.local;
+        let checkpoints = self.config.audit.checkpoints.clone();
         let shards = self.settings.shards.max(1);
         let mut entropy = os::entropy().map_err(|source| system("randomness", source))?;
         let gate = self.gate(&entropy.hex(6), shards);
@@ -315,6 +324,11 @@ impl Parts<'_> {
         };
         let spooler = real.map(|real| Spooler::start(spool, real, current)).transpose();
         let spooler = spooler.map_err(|source| system("threads", source))?;
+        let (data, vault) = (self.settings.data.clone(), Arc::clone(&self.vault));
+        let sweeper =
+            Sweeper::start(data, vault, self.messages).map_err(|source| system("threads", source))?;
+        let signer = checkpoints.map(|config| Signer::start(Arc::clone(&self.vault), config)).transpose();
+        let signer = signer.map_err(|source| system("threads", source))?;
         Ok(Deployment {
             sip: local,
             versions,
@@ -332,6 +346,8 @@ impl Parts<'_> {
             post: self.post,
             _webhooks: self.webhooks,
             _spooler: spooler,
+            _sweeper: sweeper,
+            _signer: signer,
         })
     }
 

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::application::Loaded;
 use super::config::Config;
 use super::secrets::Secrets;
-use crate::call::{CallLimits, CallSettings};
+use crate::call::{CallLimits, CallSettings, Room};
 use crate::flow::document::Application;
 use crate::routing::{Agent, AgentName, Contact, QueueName, Roster, Skill};
 use crate::units::Epoch;
@@ -29,6 +29,8 @@ pub(super) struct Site {
     pub(super) epoch: Epoch,
     /// What services are asked with.
     pub(super) secrets: Arc<Secrets>,
+    /// What messages in the making may take, in all versions.
+    pub(super) message_room: Room,
     /// Agents beside those of the settings, who serve every queue.
     pub(super) more_agents: Vec<(String, String)>,
 }
@@ -66,6 +68,7 @@ impl Site {
                 ring: limits.ring(),
                 max_duration: Duration::from_secs(limits.call_minutes.saturating_mul(60)),
                 media_silence: Duration::from_secs(limits.silence_seconds),
+                message_room: self.message_room.clone(),
                 ..CallLimits::default()
             },
         }

@@ -78,6 +78,14 @@ impl Drop for VaultPool {
     }
 }
 
+/// Whether the answer may lift a level, or changes what can.
+const fn judged(question: &Question) -> bool {
+    !matches!(
+        question,
+        Question::Identify { .. } | Question::Recall { .. } | Question::Remember { .. } | Question::Audit(_)
+    )
+}
+
 fn work(vault: &Vault, jobs: &Mutex<Receiver<Job>>) {
     // Hashing takes all of a core for some 20 ms; the shards share the cores and may not wait that long.
     os::step_back();
@@ -87,7 +95,12 @@ fn work(vault: &Vault, jobs: &Mutex<Receiver<Job>>) {
         // A defect in one verification must not take the worker from all others, nor lift anyone.
         let answer = catch_unwind(AssertUnwindSafe(|| {
             let policy = policy.unwrap_or_else(|| vault.policy());
-            vault.answer_by(vault.calendar().now(), &policy, question)
+            match vault.calendar().trusted() {
+                Some(now) => vault.answer_by(now, &policy, question),
+                // Codes and locks are judged by the clock; who the caller says they are is not.
+                None if judged(&question) => Answer::Unavailable,
+                None => vault.answer_by(vault.calendar().now(), &policy, question),
+            }
         }));
         reply(answer.unwrap_or(Answer::Unavailable));
     }

@@ -377,6 +377,12 @@ impl Versions {
         self.links.vault.courier()?.shown()
     }
 
+    /// The store.
+    #[must_use]
+    pub fn vault(&self) -> &Vault {
+        &self.links.vault
+    }
+
     /// The data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {

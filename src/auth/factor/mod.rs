@@ -61,6 +61,8 @@ pub struct Judging<'a> {
     pub tenant: &'a str,
     /// The key outside of the database.
     pub pepper: &'a Secret<[u8; 32]>,
+    /// The one to keep it with from now on, when that is another by now.
+    pub fresh: Option<&'a Secret<[u8; 32]>>,
     /// Fresh randomness, for data that is to be renewed.
     pub salt: [u8; pin::SALT_BYTES],
     /// Now.
@@ -161,7 +163,35 @@ factors! {
     Voiceprint = voiceprint,
 }
 
+/// What a pepper is to a factor's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peppering {
+    /// Nothing: what is kept is sealed, not hashed.
+    None,
+    /// One right response is enough to hash all of it anew.
+    Whole,
+    /// It is hashed in parts, which one response does not renew.
+    Parts,
+}
+
 impl FactorId {
+    /// What the pepper is to its data.
+    #[must_use]
+    pub const fn peppering(self) -> Peppering {
+        match self {
+            Self::Pin | Self::Password => Peppering::Whole,
+            Self::Questions | Self::Recovery => Peppering::Parts,
+            Self::OtpSms
+            | Self::OtpEmail
+            | Self::OtpCall
+            | Self::Push
+            | Self::Totp
+            | Self::Hotp
+            | Self::Number
+            | Self::Voiceprint => Peppering::None,
+        }
+    }
+
     /// The factor of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

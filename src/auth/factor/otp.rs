@@ -229,6 +229,7 @@ mod tests {
                 subject: crate::auth::SubjectKey([0; 16]),
                 tenant: "default",
                 pepper: &key,
+                fresh: None,
                 salt: [0; 16],
                 now: UnixTime(0),
                 policy: &policy,

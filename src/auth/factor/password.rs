@@ -297,7 +297,9 @@ pub fn peppered(
 pub fn judge(judging: &Judging<'_>) -> Result<Judged, JudgeError> {
     let text = std::str::from_utf8(judging.data.expose()).map_err(|_| JudgeError)?;
     let peppered = peppered(judging.pepper, judging.tenant, judging.subject, judging.response);
-    PinHash::judge(text, &peppered, judging.salt)
+    let anew =
+        judging.fresh.map(|pepper| self::peppered(pepper, judging.tenant, judging.subject, judging.response));
+    PinHash::judge(text, &peppered, anew.as_ref(), judging.salt)
 }
 
 #[cfg(test)]

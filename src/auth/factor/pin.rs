@@ -163,14 +163,17 @@ pub fn judge(judging: &Judging<'_>) -> Result<Judged, JudgeError> {
     let text = std::str::from_utf8(judging.data.expose()).map_err(|_| JudgeError)?;
     let (pepper, tenant, subject) = (judging.pepper, judging.tenant, judging.subject);
     let peppered = peppered(pepper, tenant, subject, judging.response);
+    let anew = judging.fresh.map(|pepper| self::peppered(pepper, tenant, subject, judging.response));
     let Some((scheme, hash)) = text.split_once(FOREIGN) else {
-        return PinHash::judge(text, &peppered, judging.salt);
+        return PinHash::judge(text, &peppered, anew.as_ref(), judging.salt);
     };
     let output = Scheme::decode(scheme)?.compute(judging.response);
     let right = PinHash::decode(hash)?.verify(&peppered_foreign(pepper, tenant, subject, &output))?;
     let renewed = match right {
         // From now on it is kept as if it had been chosen here.
-        true => Some(Secret::new(PinHash::make(&peppered, judging.salt)?.encode().into_bytes())),
+        true => Some(Secret::new(
+            PinHash::make(anew.as_ref().unwrap_or(&peppered), judging.salt)?.encode().into_bytes(),
+        )),
         false => None,
     };
     Ok(Judged { right, step: None, renewed })
@@ -265,19 +268,21 @@ impl PinHash {
         Ok(Self { hash: *empty.compute(peppered)?.expose(), ..empty })
     }
 
-    /// Judges by the text of a stored hash: one argon2id, and another when it is right and outdated.
+    /// Judges by the text of a stored hash: one argon2id, and another when it is right and outdated, or
+    /// is to be kept with another pepper, which gives `anew`.
     ///
     /// # Errors
     /// When the text is no hash, or argon2 can't get its memory.
     pub(super) fn judge(
         text: &str,
         peppered: &Secret<[u8; 32]>,
+        anew: Option<&Secret<[u8; 32]>>,
         salt: [u8; SALT_BYTES],
     ) -> Result<Judged, JudgeError> {
         let stored = Self::decode(text)?;
         let right = stored.verify(peppered)?;
-        let renewed = if right && stored.outdated() {
-            Some(Secret::new(Self::make(peppered, salt)?.encode().into_bytes()))
+        let renewed = if right && (stored.outdated() || anew.is_some()) {
+            Some(Secret::new(Self::make(anew.unwrap_or(peppered), salt)?.encode().into_bytes()))
         } else {
             None
         };

@@ -123,6 +123,7 @@ mod tests {
             subject: SUBJECT,
             tenant: "default",
             pepper: &Secret::new([7; 32]),
+            fresh: None,
             salt: [5; SALT_BYTES],
             now: UnixTime(0),
             policy: &defaults(),

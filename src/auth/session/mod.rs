@@ -14,7 +14,6 @@
 mod course;
 mod grant;
 mod io;
-mod told;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,8 +22,8 @@ use std::time::{Duration, Instant};
 use self::course::{Asked, Course};
 use super::assurance::Proof;
 use super::{
-    Answer, AssuranceLevel, FactorId, LevelName, Meeting, Policy, Prepared, Question, QuestionId, Refused,
-    SubjectKey, SubjectRef, Verdict,
+    Answer, AssuranceLevel, FactorId, LevelName, Meeting, Policy, Prepared, Question, Refused, SubjectKey,
+    SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::{AskId, CallId};
@@ -44,8 +43,6 @@ pub struct AuthSession {
     changed: Vec<(SubjectKey, FactorId)>,
     failures: u32,
     codes_left: Option<u8>,
-    /// Right answers to questions, as a service told them.
-    told: Vec<(QuestionId, Secret<String>)>,
     state: State,
     asked: u64,
     outputs: VecDeque<Output>,
@@ -108,7 +105,6 @@ impl AuthSession {
             changed: Vec::new(),
             failures: 0,
             codes_left: None,
-            told: Vec::new(),
             state: State::Idle,
             asked: 0,
             outputs: VecDeque::new(),
@@ -133,7 +129,6 @@ impl AuthSession {
         if self.subject.as_ref().is_none_or(|held| held.key() != subject.key()) {
             self.proved.clear();
             self.codes_left = None;
-            self.told.clear();
         }
         self.subject = Some(subject);
         self.abandon();
@@ -190,6 +185,12 @@ impl AuthSession {
     #[must_use]
     pub fn age(&self, now: Instant) -> Option<Duration> {
         self.policy.highest(&self.proofs(now)).map(|(_, age)| age)
+    }
+
+    /// How many recovery codes the subject has left, once one was accepted in this call.
+    #[must_use]
+    pub const fn codes_left(&self) -> Option<u8> {
+        self.codes_left
     }
 
     /// The claimed subject.
@@ -319,8 +320,7 @@ impl AuthSession {
                 self.challenge(now, course, Asked::sent_to(factor, match_number));
             }
             (Prepared::Questions(questions), Meeting::Asked) if !questions.is_empty() => {
-                let asked = Asked::questions(factor, questions).with(self.told.clone());
-                self.challenge(now, course, asked);
+                self.challenge(now, course, Asked::questions(factor, questions));
             }
             (other, _) => self.not_prepared(now, course, factor, why, &other),
         }

@@ -14,15 +14,16 @@ impl AuditLog {
         if after >= head.seq {
             return Ok(Vec::new());
         }
-        let file = File::open(&self.path).map_err(|error| self.io(error))?;
-        read_behind(file, head, after, limit).map_err(|error| self.io(error))
+        let mut file = File::open(&self.path).map_err(|error| self.io(error))?;
+        let length = self.base(&mut file)?.place(head.length);
+        read_behind(file, length, after, limit).map_err(|error| self.io(error))
     }
 }
 
-fn read_behind(mut file: File, head: &Head, after: u64, limit: usize) -> io::Result<Vec<String>> {
-    let start = beginning(&mut file, head.length, after)?;
+fn read_behind(mut file: File, length: u64, after: u64, limit: usize) -> io::Result<Vec<String>> {
+    let start = beginning(&mut file, length, after)?;
     file.seek(SeekFrom::Start(start))?;
-    let mut reader = BufReader::new(file.take(head.length.saturating_sub(start)));
+    let mut reader = BufReader::new(file.take(length.saturating_sub(start)));
     let mut found = Vec::new();
     let mut line = Vec::new();
     while found.len() < limit {

@@ -25,7 +25,7 @@ use super::versions::Versions;
 pub use client::{ClientError, ask};
 pub use protocol::{
     Agent, AppliedChange, CanaryStatus, Finding, OnDisk, OtherVersion, Queue, Refusal, RefusedAt, Reply,
-    Request, Status, VersionStatus,
+    Request, RotatedKey, Status, VersionStatus,
 };
 
 /// The socket's name in the data folder.

@@ -27,12 +27,35 @@ pub enum Request {
     Back,
     /// The letters that a development sender was given.
     Codes,
+    /// A new key in the place of the current one.
+    Rotate {
+        /// Which kind.
+        key: RotatedKey,
+        /// For a pepper: how long what was hashed with the old one still counts, in seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within_s: Option<u64>,
+    },
+    /// Destroy a key that nothing needs any more.
+    Retire {
+        /// Its name.
+        id: String,
+    },
     /// Take no new calls, and end when those that run have ended or the time is over.
     Drain {
         /// The time, in seconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         within_s: Option<u64>,
     },
+}
+
+/// A kind of key that can be rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RotatedKey {
+    /// What seals the root key.
+    Master,
+    /// What PINs are hashed with.
+    Pepper,
 }
 
 /// What is answered.
@@ -52,6 +75,18 @@ pub enum Reply {
     Draining {
         /// Calls that run.
         calls: u64,
+    },
+    /// There is a new key.
+    Rotated {
+        /// The one in use until now.
+        before: String,
+        /// The one in use from now on.
+        id: String,
+    },
+    /// The key is gone.
+    Retired {
+        /// Enrolments that went with it: they were past its time.
+        voided: u64,
     },
     /// It is not done.
     Refused(Refusal),

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::protocol::{
     Agent, AppliedChange, CanaryStatus, Finding, OnDisk, OtherVersion, Queue, Refusal, RefusedAt, Reply,
-    Request, Status, VersionStatus,
+    Request, RotatedKey, Status, VersionStatus,
 };
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::driver::application::{self, ApplicationError, ApplicationSource};
 use crate::driver::os;
+use crate::driver::vault::PEPPER_TIME;
 use crate::driver::versions::{Applied, Change, InUse, ReloadError, Versions};
 use crate::engine::Served;
 
@@ -157,6 +158,14 @@ fn answer(versions: &Versions, request: Request) -> Reply {
             let from = folder.map(ApplicationSource::Folder);
             percent.map_or(Change::Reload(from.clone()), |percent| Change::Canary { from, percent })
         }
+        Request::Rotate { key, within_s } => return rotated(versions, key, within_s),
+        Request::Retire { id } => {
+            let retired = versions.vault().retire_key(os::unix_now(), &id);
+            return retired.map_or_else(
+                |error| refused(versions, &error.to_string()),
+                |voided| Reply::Retired { voided },
+            );
+        }
         Request::Promote => Change::Promote,
         Request::Back => Change::Back,
     };
@@ -170,6 +179,18 @@ fn answer(versions: &Versions, request: Request) -> Reply {
             let running = versions.running().loaded.hash.to_string();
             Reply::Refused(Refusal { error: error.to_string(), findings, running })
         }
+    }
+}
+
+fn rotated(versions: &Versions, key: RotatedKey, within_s: Option<u64>) -> Reply {
+    let (vault, now) = (versions.vault(), os::unix_now());
+    let rotated = match key {
+        RotatedKey::Master => vault.rotate_master(now),
+        RotatedKey::Pepper => vault.rotate_pepper(now, within_s.map_or(PEPPER_TIME, Duration::from_secs)),
+    };
+    match rotated {
+        Ok(rotated) => Reply::Rotated { before: rotated.before, id: rotated.id },
+        Err(error) => refused(versions, &error.to_string()),
     }
 }
 

@@ -12,6 +12,7 @@ mod config;
 mod http;
 mod sound;
 
+pub(in crate::driver) use cache::{FOLDER, prune};
 pub use command::CommandError;
 pub use config::{Method, SpeechConfig, SpeechConfigError, SpeechHttpConfig};
 pub use http::HttpError;

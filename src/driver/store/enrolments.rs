@@ -28,12 +28,14 @@ pub(super) fn succeed(
     before: &Throttle,
     step: Option<u64>,
     renewed: Option<&[u8]>,
+    key_id: Option<&str>,
 ) -> Result<bool, StoreError> {
     let step = step.map(i64::try_from).transpose().map_err(|_| StoreError::Row)?;
     // The compare-and-set that makes a one-time code single use.
-    let sql = "UPDATE enrolments SET last_step = coalesce(?3, last_step), data = coalesce(?4, data) \
+    let sql = "UPDATE enrolments SET last_step = coalesce(?3, last_step), data = coalesce(?4, data), \
+               key_id = coalesce(?5, key_id) \
                WHERE subject = ?1 AND factor = ?2 AND (?3 IS NULL OR last_step IS NULL OR last_step < ?3)";
-    let values = params![subject.0, factor.name(), step, renewed];
+    let values = params![subject.0, factor.name(), step, renewed, key_id];
     if connection.prepare_cached(sql)?.execute(values)? != 1 {
         return Ok(false);
     }
@@ -117,20 +119,5 @@ pub(super) fn confirm(
     let mut throttle = throttle_of(connection, row.subject)?;
     throttle.succeeded(before, row.factor);
     set_throttle(connection, row.subject, &throttle, None)?;
-    Ok(true)
-}
-
-pub(super) fn admit(
-    connection: &Connection,
-    subject: SubjectKey,
-    factor: FactorId,
-    before: &Throttle,
-) -> Result<bool, StoreError> {
-    if !connection.prepare_cached("SELECT 1 FROM subjects WHERE key = ?1")?.exists([subject.0])? {
-        return Ok(false);
-    }
-    let mut throttle = throttle_of(connection, subject)?;
-    throttle.succeeded(before, factor);
-    set_throttle(connection, subject, &throttle, None)?;
     Ok(true)
 }

@@ -7,7 +7,8 @@ use super::letters::LetterRow;
 use super::requests::{RequestId, RequestRow, forgotten};
 use super::tokens::TokenRow;
 use super::{
-    Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
+    Append, AppendCount, CallRow, Change, EnrolmentRow, Identifier, Old, OrderRow, Reservation, Store,
+    StoreError, SubjectRow, Trace,
 };
 use crate::auth::factor::otp::Sends;
 use crate::auth::throttle::Throttle;
@@ -53,7 +54,7 @@ impl Tables {
     fn apply(&mut self, change: Change<'_>) -> Result<bool, StoreError> {
         match change {
             Change::Nothing => {}
-            Change::Succeed { subject, factor, before, step, renewed } => {
+            Change::Succeed { subject, factor, before, step, renewed, key_id } => {
                 let Some(row) = self.enrolments.get_mut(&(subject, factor)) else { return Ok(false) };
                 if step.is_some_and(|step| row.last_step.is_some_and(|last| last >= step)) {
                     return Ok(false);
@@ -61,6 +62,9 @@ impl Tables {
                 row.last_step = step.or(row.last_step);
                 if let Some(data) = renewed {
                     row.data = data;
+                }
+                if let Some(key_id) = key_id {
+                    row.key_id = key_id;
                 }
                 self.throttles.entry(subject).or_default().succeeded(before, factor);
             }
@@ -84,12 +88,6 @@ impl Tables {
                 };
                 let Some(row) = self.requests.values_mut().find(waits) else { return Ok(false) };
                 row.approved = true;
-            }
-            Change::Admit { subject, factor, before } => {
-                if !self.subjects.contains_key(&subject) {
-                    return Ok(false);
-                }
-                self.throttles.entry(subject).or_default().succeeded(before, factor);
             }
             Change::Renew { subject, factor, data } => {
                 let Some(row) = self.enrolments.get_mut(&(subject, factor)) else { return Ok(false) };
@@ -142,6 +140,9 @@ impl Tables {
             Change::KeepTokens(rows) => {
                 self.tokens.extend(rows.iter().map(|row| (row.id.clone(), row.clone())));
             }
+            Change::Void { key_id, factors } => {
+                self.enrolments.retain(|(_, factor), row| row.key_id != key_id || !factors.contains(factor));
+            }
             Change::SetAgent { name, sealed } => {
                 self.agents.insert(name.to_owned(), sealed.to_vec());
             }
@@ -158,6 +159,29 @@ impl Tables {
     ) -> Option<&mut RequestRow> {
         let row = self.requests.get_mut(&whose)?;
         (row.request == *request && !row.used && row.expires > now).then_some(row)
+    }
+
+    /// Removes rows past their time, so many at most.
+    fn remove(&mut self, old: Old, most: u64) -> u64 {
+        let mut removed = 0;
+        let mut goes = |is_old: bool| {
+            let goes = is_old && removed < most;
+            removed += u64::from(goes);
+            goes
+        };
+        match old {
+            Old::Calls(before) => self.calls.retain(|row| !goes(row.at < before)),
+            Old::Callers(before) => {
+                for row in &mut self.calls {
+                    if goes(row.caller_hash.is_some() && row.at < before) {
+                        (row.caller_hash, row.caller) = (None, None);
+                    }
+                }
+            }
+            Old::Memories(end) => self.memories.retain(|_, (_, until)| !goes(*until < end)),
+            Old::Requests(before) => self.requests.retain(|_, row| !goes(row.expires < before)),
+        }
+        removed
     }
 
     fn add(&mut self, row: &SubjectRow) -> Result<(), StoreError> {
@@ -344,6 +368,56 @@ impl Store for MemoryStore {
                 .is_some_and(|record| record["call"].as_str().is_some_and(|name| name.starts_with(beginning)))
         };
         Ok(self.tables().calls.iter().filter(begins).take(2).cloned().collect())
+    }
+
+    fn set_meta(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.tables().meta.insert(name.to_owned(), value.to_vec());
+        Ok(())
+    }
+
+    fn rewrap(&self, keys: &[(SubjectKey, Vec<u8>)]) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        for (subject, wrapped) in keys {
+            if let Some(row) = tables.subjects.get_mut(subject) {
+                row.wrapped_key.clone_from(wrapped);
+            }
+        }
+        Ok(())
+    }
+
+    fn key_uses(&self, key_id: &str) -> Result<Vec<(FactorId, u64)>, StoreError> {
+        let mut uses: BTreeMap<FactorId, u64> = BTreeMap::new();
+        for row in self.tables().enrolments.values().filter(|row| row.key_id == key_id) {
+            *uses.entry(row.factor).or_default() += 1;
+        }
+        Ok(uses.into_iter().collect())
+    }
+
+    fn forget_traces(&self, traces: &[Trace]) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        for trace in traces {
+            tables.memories.retain(|(owner, _), (_, until)| *owner != trace.owner || *until > trace.until);
+            let of = |row: &&mut CallRow| row.caller_hash == Some(trace.caller) && row.at <= trace.at;
+            for row in tables.calls.iter_mut().filter(of) {
+                (row.caller_hash, row.caller) = (None, None);
+            }
+        }
+        Ok(())
+    }
+
+    fn due(&self, old: Old) -> Result<u64, StoreError> {
+        Ok(self.tables().clone().remove(old, u64::MAX))
+    }
+
+    fn sweep(&self, old: Old, most: u32, append: &mut AppendCount<'_>) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let mut changed = tables.clone();
+        let removed = changed.remove(old, u64::from(most));
+        if removed > 0 {
+            changed.head = append(&changed.head, removed)?;
+            *tables = changed;
+        }
+        Ok(removed)
     }
 
     fn scrub(&self) -> Result<(), StoreError> {

@@ -10,8 +10,10 @@ pub mod memory;
 pub mod pages;
 pub mod requests;
 pub mod sqlite;
+mod subjects;
 mod tables;
 pub mod tokens;
+mod upkeep;
 
 use std::path::PathBuf;
 
@@ -113,6 +115,35 @@ pub struct Reservation {
     pub locked: bool,
 }
 
+/// Rows past their time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Old {
+    /// Calls' records of before then.
+    Calls(UnixTime),
+    /// The callers' numbers in records of before then.
+    Callers(UnixTime),
+    /// What was to be remembered until then at most.
+    Memories(UnixTime),
+    /// Requests that ended before then.
+    Requests(UnixTime),
+}
+
+/// Writes the audit record of so many removed rows behind the given head.
+pub type AppendCount<'a> = dyn FnMut(&Head, u64) -> Result<Head, AuditError> + 'a;
+
+/// What is kept of an erased subject's number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The number as an owner of what is remembered.
+    pub owner: [u8; 32],
+    /// Only what was to be remembered until then: of before the erasure.
+    pub until: UnixTime,
+    /// The number as a caller.
+    pub caller: [u8; 32],
+    /// Only of calls whose record was stored by then.
+    pub at: UnixTime,
+}
+
 /// A change that is committed together with its audit record.
 #[derive(Clone, Debug)]
 pub enum Change<'a> {
@@ -131,6 +162,8 @@ pub enum Change<'a> {
         step: Option<u64>,
         /// New data for the enrolment, made with today's cost.
         renewed: Option<Vec<u8>>,
+        /// The pepper that the new data was made with, when it is another.
+        key_id: Option<String>,
     },
     /// A code that was sent was right: it never is again, and the reservation is given back. Takes no effect
     /// when it was right before, is too old, or is not the newest of its subject and factor.
@@ -163,16 +196,6 @@ pub enum Change<'a> {
         request: RequestId,
         /// Now.
         now: UnixTime,
-    },
-    /// The attempt was right, and nothing that is kept is used up by it: give the reservation back. Takes no effect
-    /// when there is no such subject.
-    Admit {
-        /// Whose attempt.
-        subject: SubjectKey,
-        /// With which factor.
-        factor: FactorId,
-        /// The counters before the reservation.
-        before: &'a Throttle,
     },
     /// The attempt was wrong, but what is kept of the enrolment changes. Takes no effect when there is none.
     Renew {
@@ -218,6 +241,13 @@ pub enum Change<'a> {
     },
     /// Tokens for the API, new ones and changed ones.
     KeepTokens(&'a [TokenRow]),
+    /// Enrolments of these factors that were made with a pepper that is void go.
+    Void {
+        /// The pepper.
+        key_id: &'a str,
+        /// The factors.
+        factors: &'a [FactorId],
+    },
     /// An agent's sealed credentials.
     SetAgent {
         /// The agent.
@@ -263,6 +293,12 @@ pub enum StoreError {
     /// The audit log did not take the record.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// Somebody reads the database for so long that old copies of pages stay in its log.
+    #[error(
+        "another process reads the database: traces of what was removed stay in its log until it ends\n  help: end it and run \
+         this again"
+    )]
+    Busy,
     /// SQLite failed.
     #[error("the database failed: {0}")]
     Failed(#[from] rusqlite::Error),
@@ -356,6 +392,20 @@ pub trait Store: LetterStore + TokenStore + Pages + Send + Sync {
     fn calls(&self, limit: u32) -> Result<Vec<CallRow>, StoreError>;
     /// Calls whose name (`call` in the record) begins so, two at most: more make no difference.
     fn calls_named(&self, beginning: &str) -> Result<Vec<CallRow>, StoreError>;
+    /// Puts a small value in the place of what was kept under that name.
+    fn set_meta(&self, name: &str, value: &[u8]) -> Result<(), StoreError>;
+    /// Puts subjects' keys, wrapped anew, in the place of those that are kept; all or none.
+    fn rewrap(&self, keys: &[(SubjectKey, Vec<u8>)]) -> Result<(), StoreError>;
+    /// How many enrolments of each factor were made with this pepper.
+    fn key_uses(&self, key_id: &str) -> Result<Vec<(FactorId, u64)>, StoreError>;
+    /// Removes what is kept of these numbers' owners: what was remembered, and the numbers in calls' records.
+    fn forget_traces(&self, traces: &[Trace]) -> Result<(), StoreError>;
+
+    /// How many rows are past their time.
+    fn due(&self, old: Old) -> Result<u64, StoreError>;
+    /// Removes rows past their time, `most` at once, with an audit record when there were any; says how many.
+    fn sweep(&self, old: Old, most: u32, append: &mut AppendCount<'_>) -> Result<u64, StoreError>;
+
     /// Leaves no trace of deleted rows in the files.
     fn scrub(&self) -> Result<(), StoreError>;
 }

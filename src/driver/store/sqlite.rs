@@ -12,8 +12,8 @@ use super::enrolments;
 use super::requests::{self, RequestRow};
 use super::tables::migrate;
 use super::{
-    Append, CallRow, Change, EnrolmentRow, Identifier, OrderRow, Reservation, Store, StoreError, SubjectRow,
-    tokens,
+    Append, AppendCount, CallRow, Change, EnrolmentRow, Identifier, Old, OrderRow, Reservation, Store,
+    StoreError, SubjectRow, Trace, subjects, tokens, upkeep,
 };
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, Lockout, SubjectKey};
@@ -69,6 +69,20 @@ impl SqliteStore {
         &self.path
     }
 
+    /// Copies it as it is now, without free pages, into a new file.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let unreadable = |cause: String| StoreError::Unreadable { path: path.to_owned(), cause };
+        // SQLite takes an empty file, and its mode with it.
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        made.map_err(|error| unreadable(error.to_string()))?;
+        let text = path.to_str().ok_or_else(|| unreadable("the path is not UTF-8".to_owned()))?;
+        self.connection().execute("VACUUM INTO ?1", [text])?;
+        Ok(())
+    }
+
     pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         // A transaction that a panic dropped was rolled back.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
@@ -104,10 +118,7 @@ fn head_of(connection: &Connection) -> Result<Head, StoreError> {
 }
 
 fn set_head(connection: &Connection, head: &Head) -> Result<(), StoreError> {
-    let json = serde_json::to_vec(head).map_err(|_| StoreError::Row)?;
-    let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    connection.prepare_cached(sql)?.execute(params![HEAD, json])?;
-    Ok(())
+    upkeep::set_meta(connection, HEAD, &serde_json::to_vec(head).map_err(|_| StoreError::Row)?)
 }
 
 fn meta_of(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -138,29 +149,12 @@ pub(super) fn set_throttle(
     Ok(())
 }
 
-fn add_subject(connection: &Connection, row: &SubjectRow) -> Result<(), StoreError> {
-    let unique = row.identifiers.iter().filter(|(kind, _)| *kind != Identifier::Phone);
-    for (kind, hash) in unique {
-        let mut taken =
-            connection.prepare_cached("SELECT 1 FROM identifiers WHERE kind = ?1 AND hash = ?2")?;
-        if taken.exists(params![kind.name(), hash])? {
-            return Err(StoreError::Taken(*kind));
-        }
-    }
-    let values = params![row.key.0, row.wrapped_key, row.profile];
-    connection.prepare_cached("INSERT INTO subjects VALUES (?1, ?2, ?3)")?.execute(values)?;
-    for (kind, hash) in &row.identifiers {
-        let values = params![kind.name(), hash, row.key.0];
-        connection.prepare_cached("INSERT INTO identifiers VALUES (?1, ?2, ?3)")?.execute(values)?;
-    }
-    Ok(())
-}
-
 fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError> {
     match change {
         Change::Nothing => {}
-        Change::Succeed { subject, factor, before, step, renewed } => {
-            return enrolments::succeed(connection, subject, factor, before, step, renewed.as_deref());
+        Change::Succeed { subject, factor, before, step, renewed, key_id } => {
+            let (renewed, key_id) = (renewed.as_deref(), key_id.as_deref());
+            return enrolments::succeed(connection, subject, factor, before, step, renewed, key_id);
         }
         Change::Spend { subject, factor, request, now, before } => {
             if !requests::spend(connection, (subject, factor), &request, now, true)? {
@@ -174,14 +168,11 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
             return requests::spend(connection, (subject, factor), &request, now, false);
         }
         Change::Approve { request, now } => return requests::approve(connection, &request, now),
-        Change::Admit { subject, factor, before } => {
-            return enrolments::admit(connection, subject, factor, before);
-        }
         Change::Renew { subject, factor, data } => {
             return enrolments::renew(connection, subject, factor, &data);
         }
         Change::AddSubjects { subjects, enrolments } => {
-            subjects.iter().try_for_each(|row| add_subject(connection, row))?;
+            subjects.iter().try_for_each(|row| subjects::add(connection, row))?;
             enrolments.iter().try_for_each(|row| enrolments::enrol(connection, row))?;
         }
         Change::Update(row) => return enrolments::update(connection, row),
@@ -200,6 +191,7 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
             return enrolments::remove(connection, subject, factor);
         }
         Change::KeepTokens(rows) => tokens::keep(connection, rows)?,
+        Change::Void { key_id, factors } => upkeep::void(connection, key_id, factors)?,
         Change::SetAgent { name, sealed } => {
             connection.execute("INSERT OR REPLACE INTO agents VALUES (?1, ?2)", params![name, sealed])?;
         }
@@ -220,24 +212,7 @@ impl Store for SqliteStore {
     }
 
     fn subject(&self, key: SubjectKey) -> Result<Option<SubjectRow>, StoreError> {
-        let connection = self.connection();
-        let mut statement =
-            connection.prepare_cached("SELECT wrapped_key, profile FROM subjects WHERE key = ?1")?;
-        let found: Option<(Vec<u8>, Vec<u8>)> =
-            statement.query_row([key.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let Some((wrapped_key, profile)) = found else { return Ok(None) };
-        let mut statement =
-            connection.prepare_cached("SELECT kind, hash FROM identifiers WHERE subject = ?1")?;
-        let rows = statement.query_map([key.0], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
-        let mut identifiers = Vec::new();
-        for row in rows {
-            let (name, hash) = row?;
-            let kinds = [Identifier::Id, Identifier::Account, Identifier::Phone];
-            let kind = kinds.into_iter().find(|kind| kind.name() == name).ok_or(StoreError::Row)?;
-            identifiers.push((kind, hash));
-        }
-        identifiers.sort_unstable();
-        Ok(Some(SubjectRow { key, wrapped_key, profile, identifiers }))
+        subjects::read(&self.connection(), key)
     }
 
     fn find(&self, kind: Identifier, hash: &[u8; 32]) -> Result<Vec<SubjectKey>, StoreError> {
@@ -444,10 +419,38 @@ impl Store for SqliteStore {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    fn set_meta(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.write(|transaction| upkeep::set_meta(transaction, name, value))
+    }
+
+    fn rewrap(&self, keys: &[(SubjectKey, Vec<u8>)]) -> Result<(), StoreError> {
+        self.write(|transaction| upkeep::rewrap(transaction, keys))
+    }
+
+    fn key_uses(&self, key_id: &str) -> Result<Vec<(FactorId, u64)>, StoreError> {
+        upkeep::key_uses(&self.connection(), key_id)
+    }
+
+    fn forget_traces(&self, traces: &[Trace]) -> Result<(), StoreError> {
+        self.write(|transaction| upkeep::forget_traces(transaction, traces))
+    }
+
+    fn due(&self, old: Old) -> Result<u64, StoreError> {
+        upkeep::due(&self.connection(), old)
+    }
+
+    fn sweep(&self, old: Old, most: u32, append: &mut AppendCount<'_>) -> Result<u64, StoreError> {
+        self.write(|transaction| {
+            let removed = upkeep::sweep(transaction, old, most)?;
+            if removed > 0 {
+                set_head(transaction, &append(&head_of(transaction)?, removed)?)?;
+            }
+            Ok(removed)
+        })
+    }
+
     fn scrub(&self) -> Result<(), StoreError> {
-        // `secure_delete` zeroed the pages; old copies of them are in the write-ahead log.
-        self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(())
+        upkeep::scrub(&self.connection())
     }
 }
 

@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::erasing::Wrapping;
 use super::handing_out::{check_secret, push_digits};
 use super::{TENANT, Vault, VaultError, enrolment_label, subject_label};
 use crate::auth::factor::totp::{self, Parameters};
 use crate::auth::factor::{foreign, pin};
-use crate::auth::{AuditEvent, AuditKind, FactorId, FactorPolicy, SubjectKey, Whose};
+use crate::auth::{AuditEvent, AuditKind, FactorId, FactorPolicy, SubjectKey};
+use crate::driver::masking::{Class, Role, shown};
 use crate::driver::seal::{self, Key, SealError, random};
 use crate::driver::store::{Change, EnrolmentRow, Identifier, StoreError, SubjectRow};
 use crate::secret::Secret;
@@ -72,6 +74,8 @@ pub struct Shown {
     pub name: String,
     /// The language.
     pub language: String,
+    /// The first letter of the mail address, and its domain.
+    pub email: String,
     /// What is enrolled.
     pub factors: Vec<FactorId>,
     /// What the subject does not want to be asked for.
@@ -170,7 +174,7 @@ impl Vault {
     /// # Errors
     /// When the store fails.
     pub fn shown(&self, now: UnixTime, id: &str) -> Result<Option<Shown>, VaultError> {
-        self.by_id(id)?.map(|row| self.shown_row(now, &row)).transpose()
+        self.by_id(id)?.map(|row| self.shown_row(now, &row, Role::Operator)).transpose()
     }
 
     /// All subjects, masked, in the order of their identifiers.
@@ -181,25 +185,11 @@ impl Vault {
         let mut all = Vec::new();
         for key in self.store.subjects()? {
             if let Some(row) = self.store.subject(key)? {
-                all.push(self.shown_row(now, &row)?);
+                all.push(self.shown_row(now, &row, Role::Operator)?);
             }
         }
         all.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(all)
-    }
-
-    /// Destroys a subject's key, then its rows, then their traces in the database's files.
-    ///
-    /// # Errors
-    /// When there is no such subject, or the store or the audit log fails.
-    pub fn erase(&self, now: UnixTime, id: &str) -> Result<(), VaultError> {
-        let row = self.required(id)?;
-        let number = Secret::new(self.profile(&row)?.phone.clone());
-        self.forget(&Whose::Subject(row.key), &number)?;
-        self.store.forget_letters(row.key)?;
-        let event = AuditEvent { call: None, subject: Some(row.key), kind: AuditKind::SubjectErased };
-        self.audited(now, Change::Erase(row.key), &[event])?;
-        Ok(self.store.scrub()?)
     }
 
     /// Lifts a subject's lock and forgets its failures. Why is written into the audit log.
@@ -272,7 +262,7 @@ impl Vault {
         let data = totp::encode(parameters, &seed)?;
         let data =
             seal::seal(&self.own_key(&row)?, enrolment_label(&row.key, FactorId::Totp), data.expose())?;
-        let (subject, key_id) = (row.key, self.pepper_id.clone());
+        let (subject, key_id) = (row.key, self.peppers().current().id.clone());
         let row = EnrolmentRow { subject, factor: FactorId::Totp, data, key_id, last_step: None };
         Ok((row, parameters, seed))
     }
@@ -338,7 +328,7 @@ impl Vault {
             (Identifier::Account, self.lookup_hash(Identifier::Account, &profile.account)),
             (Identifier::Phone, self.lookup_hash(Identifier::Phone, &profile.phone)),
         ];
-        let (row, own) = new_row(&self.tenant, profile, identifiers)?;
+        let (row, own) = new_row(&self.wrapping, profile, identifiers)?;
         let enrolment = match (&subject.pin, &subject.pin_hash) {
             (Some(_), Some(_)) => return Err(VaultError::Field("give a PIN or its hash, not both")),
             (Some(pin), None) => self.pin_row(row.key, &own, profile, pin, hashing)?,
@@ -387,22 +377,25 @@ impl Vault {
         if !hashing {
             return Ok(None);
         }
-        let data = pin::taken_over(&self.pepper, TENANT, subject, &foreign, random()?)?;
+        let peppers = self.peppers();
+        let pepper = peppers.current();
+        let data = pin::taken_over(&pepper.key, TENANT, subject, &foreign, random()?)?;
         let data = seal::seal(own, enrolment_label(&subject, FactorId::Pin), data.expose())?;
-        let key_id = self.pepper_id.clone();
+        let key_id = pepper.id.clone();
         Ok(Some(EnrolmentRow { subject, factor: FactorId::Pin, data, key_id, last_step: None }))
     }
 
-    pub(super) fn shown_row(&self, now: UnixTime, row: &SubjectRow) -> Result<Shown, VaultError> {
+    pub(super) fn shown_row(&self, now: UnixTime, row: &SubjectRow, role: Role) -> Result<Shown, VaultError> {
         let profile = self.profile(row)?;
         let throttle = self.store.throttle(row.key)?;
         Ok(Shown {
             id: profile.id.clone(),
             pseudonym: row.key.to_string(),
-            account: masked(&profile.account),
-            phone: masked(&profile.phone),
-            name: profile.name.chars().take(1).collect(),
-            language: profile.language.clone(),
+            account: shown(Class::Account, role, &profile.account),
+            phone: shown(Class::Phone, role, &profile.phone),
+            name: shown(Class::Name, role, &profile.name),
+            language: shown(Class::Language, role, &profile.language),
+            email: shown(Class::Email, role, &profile.email),
             factors: self.store.enrolled(row.key)?,
             declined: profile.declined.clone(),
             offered: self.offers(row.key)?,
@@ -415,13 +408,13 @@ impl Vault {
 
 /// A new subject's row under a random pseudonym and a key of its own, and that key.
 pub(super) fn new_row(
-    tenant: &Key,
+    wrapping: &Wrapping,
     profile: &Profile,
     identifiers: Vec<(Identifier, [u8; 32])>,
 ) -> Result<(SubjectRow, Key), VaultError> {
     let key = SubjectKey(random()?);
     let own = Secret::new(random::<32>()?);
-    let wrapped_key = seal::seal(tenant, subject_label(&key, "key"), own.expose())?;
+    let wrapped_key = wrapping.wrap(key, &own)?;
     let json = serde_json::to_vec(profile).map_err(|_| VaultError::Seal(SealError::Opening))?;
     let profile = seal::seal(&own, subject_label(&key, "profile"), Secret::new(json).expose())?;
     Ok((SubjectRow { key, wrapped_key, profile, identifiers }, own))
@@ -439,10 +432,4 @@ pub(super) fn normalised(kind: Identifier, value: &str) -> String {
             if international { digits.get(2..).unwrap_or_default().to_owned() } else { digits }
         }
     }
-}
-
-/// The last three digits behind as many dots as there are others.
-pub(super) fn masked(number: &str) -> String {
-    let count = number.chars().count();
-    number.chars().enumerate().map(|(at, c)| if at + 3 < count { '·' } else { c }).collect()
 }

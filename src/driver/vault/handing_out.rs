@@ -66,8 +66,11 @@ impl Vault {
             codes.push(code);
             salts.push(random()?);
         }
-        let data = recovery::encode(&self.pepper, TENANT, row.key, &codes, &salts)?;
-        self.enrol(now, &self.enrolment(&row, FactorId::Recovery, &data, None)?)?;
+        let peppers = self.peppers();
+        let pepper = peppers.current();
+        let data = recovery::encode(&pepper.key, TENANT, row.key, &codes, &salts)?;
+        let enrolment = self.enrolment(&row, FactorId::Recovery, &data, None)?;
+        self.enrol(now, &EnrolmentRow { key_id: pepper.id.clone(), ..enrolment })?;
         Ok(codes)
     }
 
@@ -141,7 +144,13 @@ impl Vault {
         last_step: Option<u64>,
     ) -> Result<EnrolmentRow, VaultError> {
         let data = seal::seal(&self.own_key(row)?, enrolment_label(&row.key, factor), data.expose())?;
-        Ok(EnrolmentRow { subject: row.key, factor, data, key_id: self.pepper_id.clone(), last_step })
+        Ok(EnrolmentRow {
+            subject: row.key,
+            factor,
+            data,
+            key_id: self.peppers().current().id.clone(),
+            last_step,
+        })
     }
 
     /// The enrolment of a PIN or of a password's keys, which were checked.
@@ -152,13 +161,15 @@ impl Vault {
         own: &Key,
         secret: &Secret<String>,
     ) -> Result<EnrolmentRow, VaultError> {
+        let peppers = self.peppers();
+        let pepper = peppers.current();
         let peppered = match factor {
-            FactorId::Pin => pin::peppered(&self.pepper, TENANT, subject, secret),
-            other => pin::peppered_as(other.name(), &self.pepper, TENANT, subject, secret),
+            FactorId::Pin => pin::peppered(&pepper.key, TENANT, subject, secret),
+            other => pin::peppered_as(other.name(), &pepper.key, TENANT, subject, secret),
         };
         let hash = PinHash::make(&peppered, random()?)?.encode();
         let data = seal::seal(own, enrolment_label(&subject, factor), hash.as_bytes())?;
-        Ok(EnrolmentRow { subject, factor, data, key_id: self.pepper_id.clone(), last_step: None })
+        Ok(EnrolmentRow { subject, factor, data, key_id: pepper.id.clone(), last_step: None })
     }
 }
 

@@ -51,15 +51,7 @@ impl Vault {
         Ok(String::from_utf8(opened.expose().clone()).ok())
     }
 
-    /// Forgets what is remembered of a subject and of its number.
-    pub(super) fn forget(&self, subject: &Whose, number: &Secret<String>) -> Result<(), VaultError> {
-        for whose in [subject, &Whose::Number(number.clone())] {
-            self.store.forget(&self.owner(whose))?;
-        }
-        Ok(())
-    }
-
-    fn owner(&self, whose: &Whose) -> [u8; 32] {
+    pub(super) fn owner(&self, whose: &Whose) -> [u8; 32] {
         match whose {
             Whose::Subject(key) => keyed_hash(&self.memory, &[TENANT.as_bytes(), b"subject", &key.0]),
             Whose::Number(number) => {

@@ -10,31 +10,35 @@ mod approvals;
 mod codes;
 mod contact;
 mod enrol;
+mod erasing;
 mod handing_out;
 mod judging;
+mod looking;
 mod memory;
 mod offer;
 mod pages;
 mod questions;
 mod records;
+mod rotation;
 mod sending;
 mod stand_in;
 mod tokens;
+mod upkeep;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
 use super::audit_log::{self, AuditError, AuditLog};
-use super::keys::{DATABASE_FILE, Keys, KeysError, NamedKey};
+use super::keys::{DATABASE_FILE, Keys, KeysError};
 use super::os::Calendar;
-use super::seal::{self, Key, Label, SealError, keyed_hash, random};
+use super::seal::{self, Key, Label, SealError, keyed_hash};
 use super::sender::Courier;
 use super::store::sqlite::SqliteStore;
 use super::store::{Change, Identifier, Store, StoreError, SubjectRow};
-use crate::auth::factor::{JudgeError, Meeting, foreign, password, pin};
+use crate::auth::factor::{JudgeError, Meeting, Peppering, foreign, password, pin};
 use crate::auth::throttle::Admission;
 use crate::auth::{
     Answer, AuditEvent, AuditKind, Claim, FactorId, Identified, Policy, Question, SubjectKey, SubjectRef,
@@ -43,15 +47,20 @@ use crate::auth::{
 use crate::secret::Secret;
 use crate::units::{CallId, UnixTime};
 
-use stand_in::StandIn;
-
 pub use admin::{ImportError, NewSubject, Profile, Shown};
 pub use approvals::{Approval, Approved};
 pub use contact::{Changed, ContactChange, OrderedBy};
+use erasing::{OWN_KEY, Wrapping};
 pub use handing_out::{Counts, NewFob};
+pub use looking::Looker;
 pub use records::{FirstOrder, StoredCall};
+use rotation::Peppers;
+pub use rotation::{KeyInUse, PEPPER_TIME};
 pub use sending::{OnFile, Writing};
+use stand_in::StandIn;
 pub use tokens::{Holder, Token};
+pub(crate) use upkeep::copy_audit;
+pub use upkeep::{export_audit, verify_audit, verify_audit_with};
 
 /// The vault of a deployment.
 pub struct Vault {
@@ -59,8 +68,9 @@ pub struct Vault {
     audit: AuditLog,
     policy: RwLock<Arc<Policy>>,
     courier: RwLock<Option<Arc<dyn Courier>>>,
-    pepper: Key,
-    pepper_id: String,
+    data: PathBuf,
+    deployment: String,
+    peppers: RwLock<Arc<Peppers>>,
     lookup: Key,
     ghosts: Key,
     records: Key,
@@ -74,8 +84,9 @@ pub struct Vault {
     tokens: Key,
     /// Opened in the place of an agent's credentials that are not there.
     no_agent: Vec<u8>,
-    tenant: Key,
+    wrapping: Wrapping,
     token: SigningKey,
+    audit_key: SigningKey,
     calendar: Calendar,
     turns: Vec<Mutex<()>>,
     stand_in: StandIn,
@@ -135,6 +146,9 @@ pub enum VaultError {
     /// The password is not a good one.
     #[error(transparent)]
     Password(#[from] password::Refusal),
+    /// The audit log's checkpoints.
+    #[error(transparent)]
+    Checkpoint(crate::driver::audit_log::checkpoint::CheckpointError),
     /// A field of a subject can't be used.
     #[error("{0}")]
     Field(&'static str),
@@ -170,23 +184,25 @@ impl Vault {
     /// # Errors
     /// As [`Vault::open`].
     pub fn with_store(data: &Path, keys: &Keys, store: Box<dyn Store>) -> Result<Self, VaultError> {
-        check_key(store.as_ref(), "master", keys.master())?;
-        check_key(store.as_ref(), "pepper", keys.pepper())?;
-        let tenant = tenant_key(store.as_ref(), keys)?;
+        let peppers = Arc::new(rotation::checked(store.as_ref(), keys)?);
+        let wrapping = Wrapping {
+            tenant: erasing::tenant_key(store.as_ref(), &keys.derive("tenant keys"))?,
+            shares: keys.shares(),
+        };
         let audit = AuditLog::new(data, keys.derive(AUDIT_KEY));
         store.correct_head(&mut |head| audit.reconcile(head))?;
-        let pepper = keys.pepper();
         let policy = Arc::new(Policy::default());
-        let stand_in = StandIn::make(&tenant, pepper)?;
+        let stand_in = StandIn::make(&wrapping, peppers.current())?;
         let agents = keys.derive("agents");
         let no_agent = records::no_agent(&agents)?;
-        Ok(Self {
+        let vault = Self {
             store,
             audit,
             policy: RwLock::new(policy),
             courier: RwLock::default(),
-            pepper: pepper.key.clone(),
-            pepper_id: pepper.id.clone(),
+            data: data.to_owned(),
+            deployment: keys.root().id.clone(),
+            peppers: RwLock::new(peppers),
             lookup: keys.derive("look-up"),
             ghosts: keys.derive("ghosts"),
             records: keys.derive("call records"),
@@ -197,12 +213,18 @@ impl Vault {
             page: RwLock::new(None),
             tokens: keys.derive("tokens"),
             no_agent,
-            tenant,
+            wrapping,
             token: keys.token().clone(),
+            audit_key: keys.audit().clone(),
             calendar: Calendar::default(),
             turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
             stand_in,
-        })
+        };
+        if let Some(seen) = vault.audit.last_at() {
+            vault.calendar.seen(seen);
+        }
+        vault.bring_up(vault.calendar.now())?;
+        Ok(vault)
     }
 
     /// Uses the limits and factors of an application's policy from now on.
@@ -226,6 +248,12 @@ impl Vault {
     #[must_use]
     pub const fn token_key(&self) -> &SigningKey {
         &self.token
+    }
+
+    /// The key that the audit log's checkpoints are signed with.
+    #[must_use]
+    pub const fn audit_key(&self) -> &SigningKey {
+        &self.audit_key
     }
 
     /// Answers one question. Takes as long as its work takes: call it from a worker.
@@ -334,7 +362,8 @@ impl Vault {
         call: CallId,
     ) -> Result<(Verdict, bool, bool), VaultError> {
         let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
-        let judged = self.judge(now, subject, factor, response, policy)?;
+        let peppers = self.peppers();
+        let judged = self.judge(now, subject, factor, response, policy, &peppers)?;
         let may = reserved.admission == Admission::Reserved;
         let asked = match policy.factor(factor) {
             Some(used) if factor == FactorId::Questions => {
@@ -348,17 +377,18 @@ impl Vault {
             None => None,
         };
         let change = match (&judged, renewed) {
-            (Some(judged), _) if judged.right && factor == FactorId::Questions => {
-                Change::Admit { subject, factor, before: &reserved.before }
-            }
             (Some(judged), renewed) if judged.right => {
                 let before = &reserved.before;
-                Change::Succeed { subject, factor, before, step: judged.step, renewed }
+                let key_id = match (&renewed, factor.peppering()) {
+                    (Some(_), Peppering::Whole) => Some(peppers.current().id.clone()),
+                    _ => None,
+                };
+                Change::Succeed { subject, factor, before, step: judged.step, renewed, key_id }
             }
             (_, Some(data)) => Change::Renew { subject, factor, data },
             _ => Change::Nothing,
         };
-        let claimed = matches!(change, Change::Succeed { .. } | Change::Admit { .. });
+        let claimed = matches!(change, Change::Succeed { .. });
         let locked = reserved.locked || !may;
         let mut result = (Verdict::Reject, locked, false);
         self.store.audited(change, &mut |head, effect| {
@@ -372,7 +402,7 @@ impl Vault {
     }
 
     fn own_key(&self, row: &SubjectRow) -> Result<Key, SealError> {
-        seal::open_key(&self.tenant, subject_label(&row.key, "key"), &row.wrapped_key)
+        seal::open_key(&self.wrapping.key(row.key)?, subject_label(&row.key, OWN_KEY), &row.wrapped_key)
     }
 
     fn seal_enrolment(
@@ -401,43 +431,12 @@ impl Vault {
     }
 }
 
-/// Checks the whole audit log of a data folder, changing nothing, and says how many records it has.
-///
-/// # Errors
-/// The first record that is wrong, or why the log can't be read.
-pub fn verify_audit(data: &Path, keys: &Keys) -> Result<u64, VaultError> {
-    let store = SqliteStore::open(&data.join(DATABASE_FILE))?;
-    check_key(&store, "master", keys.master())?;
-    // The head first: records that arrive meanwhile lie behind it and are checked too.
-    let head = store.audit_head()?;
-    Ok(AuditLog::new(data, keys.derive(AUDIT_KEY)).verify(&head)?)
-}
-
 pub(crate) const fn subject_label<'a>(key: &'a SubjectKey, kind: &'static str) -> Label<'a> {
     Label { tenant: TENANT, owner: &key.0, kind }
 }
 
 const fn enrolment_label(key: &SubjectKey, factor: FactorId) -> Label<'_> {
     Label { tenant: TENANT, owner: &key.0, kind: factor.name() }
-}
-
-/// The database remembers which keys it was made with; the first opening tells it.
-fn check_key(store: &dyn Store, name: &'static str, key: &NamedKey) -> Result<(), VaultError> {
-    let kept = store.keep_meta(&format!("{name} key"), key.id.as_bytes())?;
-    if kept == key.id.as_bytes() {
-        return Ok(());
-    }
-    let wanted = String::from_utf8_lossy(&kept).into_owned();
-    Err(VaultError::WrongKey { name, path: key.path.clone(), found: key.id.clone(), wanted })
-}
-
-/// The tenant's key, wrapped by the master key in the database; made at the first opening.
-fn tenant_key(store: &dyn Store, keys: &Keys) -> Result<Key, VaultError> {
-    let wrapping = keys.derive("tenant keys");
-    let label = Label { tenant: TENANT, owner: &[], kind: "tenant key" };
-    let fresh = Secret::new(random::<32>()?);
-    let kept = store.keep_meta("tenant key", &seal::seal(&wrapping, label, fresh.expose())?)?;
-    Ok(seal::open_key(&wrapping, label, &kept)?)
 }
 
 /// Logs why something failed; errors here carry no personal data.

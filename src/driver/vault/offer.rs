@@ -22,20 +22,18 @@ impl Vault {
                 Some(key) => [self.in_force(key)?, self.addressed(key)?].concat(),
                 None => FactorId::ALL.iter().copied().filter(|f| *f != FactorId::Push).collect(),
             };
-            Ok::<_, VaultError>((throttle, enrolled))
+            let void = self.void(now, nearest, &enrolled)?;
+            Ok::<_, VaultError>((throttle, enrolled, void))
         };
-        let asked = policy.factor(FactorId::Questions).is_some_and(|used| used.questions.for_everybody());
-        let (throttle, mut enrolled) = logged("enrolled", read()).map_err(|_| Refused::Unavailable)?;
+        let (throttle, enrolled, void) = logged("enrolled", read()).map_err(|_| Refused::Unavailable)?;
         if throttle.locked(now) {
             return Err(Refused::Locked);
-        }
-        if asked && !enrolled.contains(&FactorId::Questions) {
-            enrolled.push(FactorId::Questions);
         }
         let usable = |f: &FactorId| {
             policy.factor(*f).is_some()
                 && f.meeting() != Meeting::Spoken
                 && !throttle.stopped(*f, &policy.lockout)
+                && !void.contains(f)
         };
         Ok(enrolled.into_iter().filter(usable).collect())
     }

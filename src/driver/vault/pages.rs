@@ -2,6 +2,7 @@
 
 use super::{StoredCall, Vault, VaultError};
 use crate::auth::{AuditEvent, AuditKind, FactorId, SubjectKey};
+use crate::driver::masking::{Class, Role, shown};
 use crate::driver::store::{Change, StoreError};
 use crate::driver::vault::Shown;
 use crate::units::UnixTime;
@@ -21,7 +22,7 @@ impl Vault {
         for key in self.store.subjects_after(after, limit)? {
             // One that was erased meanwhile is not there.
             if let Some(row) = self.store.subject(key)? {
-                page.push(self.shown_row(now, &row)?);
+                page.push(self.shown_row(now, &row, Role::Operator)?);
             }
         }
         Ok(page)
@@ -32,7 +33,7 @@ impl Vault {
     /// # Errors
     /// When the store fails.
     pub fn shown_by_pseudonym(&self, now: UnixTime, key: SubjectKey) -> Result<Option<Shown>, VaultError> {
-        self.store.subject(key)?.map(|row| self.shown_row(now, &row)).transpose()
+        self.store.subject(key)?.map(|row| self.shown_row(now, &row, Role::Operator)).transpose()
     }
 
     /// Call records that were stored before the one of this number, newest first, with their numbers.
@@ -120,6 +121,6 @@ impl StoredCall {
     /// The last digits of the caller's number.
     #[must_use]
     pub fn masked_caller(&self) -> Option<String> {
-        self.caller.as_ref().map(|number| super::admin::masked(number.expose()))
+        self.caller.as_ref().map(|number| shown(Class::Phone, Role::Operator, number.expose()))
     }
 }

@@ -5,6 +5,7 @@ use crate::auth::factor::questions;
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, FactorPolicy, Policy, Prepared, QuestionId, SubjectKey};
 use crate::driver::seal::{self, keyed_hash, random};
+use crate::driver::store::EnrolmentRow;
 use crate::secret::Secret;
 use crate::units::UnixTime;
 
@@ -23,8 +24,11 @@ impl Vault {
         let row = self.required(id)?;
         let keyed = questions::check(&policy.questions, answers)?;
         let salts = keyed.iter().map(|_| random()).collect::<Result<Vec<_>, _>>()?;
-        let data = questions::encode(&self.pepper, TENANT, row.key, &keyed, &salts)?;
-        self.enrol(now, &self.enrolment(&row, FactorId::Questions, &data, None)?)
+        let peppers = self.peppers();
+        let pepper = peppers.current();
+        let data = questions::encode(&pepper.key, TENANT, row.key, &keyed, &salts)?;
+        let enrolment = self.enrolment(&row, FactorId::Questions, &data, None)?;
+        self.enrol(now, &EnrolmentRow { key_id: pepper.id.clone(), ..enrolment })
     }
 
     /// Which questions a subject is asked now. Somebody who is not there is asked what the subject next to them
@@ -72,8 +76,6 @@ impl Vault {
                 let own = self.own_key(&row)?;
                 questions::answered(&seal::open(&own, enrolment_label(&row.key, factor), &kept.data)?)?
             }
-            // Nobody is there at all, or nothing is kept of this subject.
-            None if self.store.nearest(subject)?.is_some() => Vec::new(),
             None => policy.questions.list.iter().map(|(id, _)| id.clone()).collect(),
         };
         let draw = |question: &QuestionId| {

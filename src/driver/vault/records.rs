@@ -1,9 +1,9 @@
 //! What the vault keeps beside people: agents' credentials and call records.
 
-use super::{TENANT, Vault, VaultError, logged};
+use super::{TENANT, Vault, VaultError, admin, logged};
 use crate::auth::{AuditEvent, AuditKind};
 use crate::driver::seal::{self, Key, Label, keyed_hash};
-use crate::driver::store::{CallRow, Change, OrderRow, StoreError};
+use crate::driver::store::{CallRow, Change, Identifier, OrderRow, StoreError};
 use crate::secret::Secret;
 use crate::sip::digest::StoredHa1;
 use crate::sip::registrar::REALM;
@@ -109,6 +109,12 @@ impl Vault {
         Ok(self.store.add_calls(&rows)?)
     }
 
+    /// What a caller's number is found by.
+    pub(super) fn caller_hash(&self, number: &Secret<String>) -> [u8; 32] {
+        let number = Secret::new(admin::normalised(Identifier::Phone, number.expose()));
+        keyed_hash(&self.records, &[b"caller", number.expose().as_bytes()])
+    }
+
     fn call_row(
         &self,
         now: UnixTime,
@@ -117,7 +123,7 @@ impl Vault {
     ) -> Result<CallRow, VaultError> {
         let (caller_hash, caller) = match caller {
             Some(number) => {
-                let hash = keyed_hash(&self.records, &[b"caller", number.expose().as_bytes()]);
+                let hash = self.caller_hash(number);
                 let sealed = seal::seal(&self.records, caller_label(&hash), number.expose().as_bytes())?;
                 (Some(hash), Some(sealed))
             }

@@ -1,13 +1,14 @@
 //! Whom the vault works on in the place of somebody who is not there: the same work for the same question.
 
 use super::admin::{self, Profile};
+use super::erasing::Wrapping;
 use super::{TENANT, VaultError, enrolment_label};
 use crate::auth::factor::pin::PinHash;
 use crate::auth::factor::totp::{self, Parameters};
 use crate::auth::factor::{hotp, questions, recovery};
 use crate::auth::{FactorId, QuestionId, SubjectKey};
 use crate::driver::keys::NamedKey;
-use crate::driver::seal::{self, Key, random};
+use crate::driver::seal::{self, random};
 use crate::driver::store::{EnrolmentRow, SubjectRow};
 use crate::secret::Secret;
 
@@ -15,11 +16,13 @@ use crate::secret::Secret;
 pub(super) struct StandIn {
     pub(super) row: SubjectRow,
     pub(super) enrolments: Vec<EnrolmentRow>,
+    /// What its enrolments were made with.
+    pub(super) pepper: NamedKey,
 }
 
 impl StandIn {
-    pub(super) fn make(tenant: &Key, pepper: &NamedKey) -> Result<Self, VaultError> {
-        let (row, own) = admin::new_row(tenant, &Profile::stand_in(), Vec::new())?;
+    pub(super) fn make(wrapping: &Wrapping, pepper: &NamedKey) -> Result<Self, VaultError> {
+        let (row, own) = admin::new_row(wrapping, &Profile::stand_in(), Vec::new())?;
         let subject = row.key;
         let enrolment = |factor: &FactorId| {
             let Some(data) = data_of(*factor)? else { return Ok(None) };
@@ -37,7 +40,7 @@ impl StandIn {
             .iter()
             .filter_map(|factor| enrolment(factor).transpose())
             .collect::<Result<_, _>>()?;
-        Ok(Self { row, enrolments })
+        Ok(Self { row, enrolments, pepper: pepper.clone() })
     }
 }
 

@@ -217,11 +217,6 @@ const FACTOR: Shape = Shape::Object(&[
         Shape::Map("a question", &Shape::Choice(&["digits", "date", "letters"])),
         "the questions, each with what its answer is",
     ),
-    may(
-        "told",
-        Shape::Map("a question", &Shape::Choice(&["digits", "date", "letters"])),
-        "questions whose answers a service tells in the call",
-    ),
 ]);
 
 const LEVEL: Shape = Shape::Object(&[
@@ -268,7 +263,7 @@ pub const POLICY: [FieldSpec; 5] = [
     may("risk", Shape::Map("signals and bands", &Shape::Any), "what makes a call suspicious"),
 ];
 
-const CLASS: Shape = Shape::Choice(&["public", "personal", "secret"]);
+const CLASS: Shape = Shape::Choice(&["public", "personal"]);
 const REPLY: Shape = Shape::Map(
     "a field",
     &Shape::OneOf(&[

@@ -9,16 +9,19 @@
 //! did not is taken over at the next append or start; a line that a crash left half written is removed.
 
 mod actor;
+mod base;
+pub mod checkpoint;
 mod reading;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::base::Base;
 use super::seal::{Key, keyed_hash};
 use crate::auth::{AuditEvent, AuditKind};
 use crate::units::UnixTime;
@@ -146,7 +149,7 @@ impl AuditLog {
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
         if let Err(error) = written {
             // Half a line of ours (a full disk) must not stand; if this fails too, the next append does it.
-            let _ = file.set_len(before.length);
+            let _ = self.base(&mut file).map(|base| file.set_len(base.place(before.length)));
             return Err(self.io(error));
         }
         Ok(after)
@@ -179,63 +182,44 @@ impl AuditLog {
 
     /// Reads the whole log and says how many records it has.
     pub(crate) fn verify(&self, head: &Head) -> Result<u64, AuditError> {
-        let file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && head.seq == 0 => return Ok(0),
-            Err(error) => return Err(self.io(error)),
-        };
-        let mut walk = Walk { log: self, seq: 0, mac: String::new(), length: 0 };
-        let mut reader = BufReader::new(file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            reader.read_until(b'\n', &mut line).map_err(|error| self.io(error))?;
-            let whole = line.last() == Some(&b'\n');
-            // Behind the head, half a line is a write that goes on or broke off: no record yet.
-            if line.is_empty() || (!whole && walk.length >= head.length) {
-                break;
-            }
-            walk.step(&line)?;
-        }
-        if walk.seq < head.seq {
-            return Err(walk.wrong(BadBecause::Missing));
-        }
-        Ok(walk.seq)
+        self.walk(head, &mut |_, _| {})
     }
 
     fn reconciled(&self, file: &mut File, head: Head) -> Result<Head, AuditError> {
-        let length = file.metadata().map_err(|error| self.io(error))?.len();
+        let base = self.base(file)?;
+        let length = base.position(file.metadata().map_err(|error| self.io(error))?.len());
         if length == head.length {
             return Ok(head);
         }
-        let mut walk = Walk { log: self, seq: head.seq, mac: head.mac, length: head.length };
-        if length < head.length {
+        let mut walk = Walk { seq: head.seq, mac: head.mac, length: head.length, ..Walk::of(self, &base) };
+        if length < head.length || head.length < base.before {
             return Err(walk.shorter());
         }
-        file.seek(SeekFrom::Start(walk.length)).map_err(|error| self.io(error))?;
+        file.seek(SeekFrom::Start(base.place(walk.length))).map_err(|error| self.io(error))?;
         let mut tail = Vec::new();
         file.read_to_end(&mut tail).map_err(|error| self.io(error))?;
         for line in tail.split_inclusive(|byte| *byte == b'\n').filter(|line| line.last() == Some(&b'\n')) {
             walk.step(line)?;
         }
-        file.set_len(walk.length).map_err(|error| self.io(error))?;
+        file.set_len(base.place(walk.length)).map_err(|error| self.io(error))?;
         Ok(Head { seq: walk.seq, mac: walk.mac, length: walk.length })
     }
 
     /// The last records up to the head must be right: a look of bounded cost at every start.
     fn check_last(&self, file: &mut File, head: &Head) -> Result<(), AuditError> {
-        let length = file.metadata().map_err(|error| self.io(error))?.len();
-        if length < head.length {
+        let base = self.base(file)?;
+        let length = base.position(file.metadata().map_err(|error| self.io(error))?.len());
+        if length < head.length || head.length < base.before {
             // `reconciled` tells of it.
             return Ok(());
         }
-        let start = head.length.saturating_sub(LOOK_BACK);
+        let start = head.length.saturating_sub(LOOK_BACK).max(base.before);
         let mut window = Vec::new();
-        file.seek(SeekFrom::Start(start)).map_err(|error| self.io(error))?;
+        file.seek(SeekFrom::Start(base.place(start))).map_err(|error| self.io(error))?;
         file.take(head.length - start).read_to_end(&mut window).map_err(|error| self.io(error))?;
         let mut lines = window.split_inclusive(|byte| *byte == b'\n');
-        let mut walk = Walk { log: self, seq: 0, mac: String::new(), length: 0 };
-        if start > 0 {
+        let mut walk = Walk::of(self, &base);
+        if start > base.before {
             // The first line may be half of one; the second is where the chain is taken up.
             let first = lines.nth(1).and_then(parse);
             let (_, mac, seq) = first.ok_or_else(|| walk.wrong(BadBecause::Form))?;
@@ -248,6 +232,30 @@ impl AuditLog {
         // Something is wrong; the whole walk says what first.
         self.verify(head)?;
         walked.and(Err(walk.wrong(BadBecause::Mac)))
+    }
+
+    /// When the last record was written, as far as its line says so.
+    pub(crate) fn last_at(&self) -> Option<UnixTime> {
+        let mut file = self.file().ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LOOK_BACK))).ok()?;
+        let mut tail = String::new();
+        file.read_to_string(&mut tail).ok()?;
+        let at = tail.lines().next_back()?.split("\"at\":\"").nth(1)?.split('"').next()?;
+        at.parse::<jiff::Timestamp>().ok().map(|at| UnixTime(at.as_millisecond()))
+    }
+
+    /// Copies the log as far as the head knows it into a new file.
+    pub(crate) fn copy(&self, head: &Head, to: &Path) -> Result<(), AuditError> {
+        let mut file = self.file()?;
+        let base = self.base(&mut file)?;
+        let copied = || {
+            file.seek(SeekFrom::Start(0))?;
+            let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+            io::copy(&mut file.take(base.place(head.length)), &mut copy)?;
+            copy.sync_all()
+        };
+        copied().map_err(|error| self.io(error))
     }
 
     fn file(&self) -> Result<File, AuditError> {
@@ -267,11 +275,21 @@ impl AuditLog {
 }
 
 /// Goes from record to record. `seq`, `mac` and `length` are those of the last good one.
-struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     log: &'a AuditLog,
-    seq: u64,
-    mac: String,
-    length: u64,
+    pub(crate) seq: u64,
+    pub(crate) mac: String,
+    pub(crate) length: u64,
+    /// The number that the file's first line has, if it were a record.
+    first: u64,
+}
+
+impl<'a> Walk<'a> {
+    /// From the beginning of the file on.
+    fn of(log: &'a AuditLog, base: &Base) -> Self {
+        let first = if base.line == 0 { base.seq + 1 } else { base.seq };
+        Self { log, seq: base.seq, mac: base.mac.clone(), length: base.before, first }
+    }
 }
 
 impl Walk<'_> {
@@ -293,7 +311,8 @@ impl Walk<'_> {
 
     fn wrong(&self, why: BadBecause) -> AuditError {
         let next = self.seq.saturating_add(1);
-        let record = BadRecord { line: next, seq: next, why };
+        let line = next.saturating_sub(self.first).saturating_add(1);
+        let record = BadRecord { line, seq: next, why };
         AuditError::Changed { path: self.log.path.clone(), record }
     }
 

@@ -1,0 +1,74 @@
+//! What an attacker, a crash or a broken disk must not achieve, each as a test with a control that proves that
+//! the test can fail.
+//!
+//! A few rounds by default; `COUNTERSIGN_ROUNDS=full` takes as many as the bars ask for. Best with `--release`.
+
+mod site;
+mod vault_world;
+
+#[path = "adversarial/chain.rs"]
+mod chain;
+#[path = "adversarial/closed.rs"]
+mod closed;
+#[path = "adversarial/erasure.rs"]
+mod erasure;
+#[path = "adversarial/kill.rs"]
+mod kill;
+#[path = "adversarial/theft.rs"]
+mod theft;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use countersign::auth::{Claim, Identified, Question, SubjectRef};
+use countersign::driver::os;
+use countersign::driver::vault::Vault;
+
+/// How many rounds: `few`, or `all` when asked for.
+fn rounds(few: u32, all: u32) -> u32 {
+    if std::env::var("COUNTERSIGN_ROUNDS").is_ok_and(|rounds| rounds == "full") { all } else { few }
+}
+
+/// Copies the files of a folder, and of the folders in it, that `wanted` is true for by name.
+fn copy(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("read") {
+        let entry = entry.expect("entry");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().expect("a kind");
+        if kind.is_dir() {
+            copy(&entry.path(), &to.join(&name), wanted);
+        } else if kind.is_file() && wanted(&name) {
+            fs::copy(entry.path(), to.join(&name)).expect("copied");
+        }
+    }
+}
+
+fn is_key(name: &str) -> bool {
+    name.ends_with(".key")
+}
+
+/// This test program again, to run one of its tests in a process of its own.
+fn again(test: &str, shell: Option<&str>) -> Command {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = match shell {
+        None => Command::new(&program),
+        Some(before) => {
+            let mut command = Command::new("sh");
+            command.arg("-c").arg(format!("{before}; exec \"$@\"")).arg("sh").arg(&program);
+            command
+        }
+    };
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).stdin(Stdio::null());
+    command
+}
+
+/// The subject of an account now, real or not.
+fn known(vault: &Vault, account: &str) -> Option<SubjectRef> {
+    let claim = Claim::Account(vault_world::secret(account));
+    match vault.answer(os::unix_now(), Question::Identify { claim }) {
+        countersign::auth::Answer::Identified(Identified::One(subject)) => Some(subject),
+        _ => None,
+    }
+}

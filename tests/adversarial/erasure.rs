@@ -1,0 +1,110 @@
+//! Bar 8: enrol, back up, erase, restore: nothing comes back.
+
+use std::fs;
+use std::path::Path;
+
+use countersign::auth::{Answer, FactorId, Question, Verdict, Whose};
+use countersign::driver::backup;
+use countersign::driver::keys::Keys;
+use countersign::driver::os;
+use countersign::driver::vault::{Vault, verify_audit};
+
+use crate::vault_world::{ACCOUNT, Folder, PHONE, PIN, add_customer, customer, secret, verify};
+use crate::{copy, is_key, known};
+
+/// A vault of the backup with these keys.
+fn restored(backup: &Path, keys: &Path) -> (Folder, Vault) {
+    let folder = Folder::new();
+    copy(keys, folder.path(), &is_key);
+    backup::restore(backup, folder.path()).expect("restored");
+    let vault = folder.vault();
+    (folder, vault)
+}
+
+#[test]
+fn bar_8_a_subject_that_was_erased_does_not_come_back_with_a_backup() {
+    let folder = Folder::new();
+    let vault = folder.vault();
+    let now = os::unix_now();
+    add_customer(&vault);
+    let mut other = customer("C2", "55230204");
+    other.pin = Some(secret("91730462"));
+    other.profile.phone = "+441632960111".into();
+    assert!(vault.add_subjects(now, &[other]).is_ok());
+    let caller = known(&vault, ACCOUNT).expect("there");
+    let of = [Whose::Subject(caller.key()), Whose::Number(secret(PHONE))];
+    let name = || String::from("bank/language");
+    for whose in &of {
+        let question = Question::Remember { whose: whose.clone(), name: name(), value: "es-ES".into() };
+        assert_eq!(vault.answer(now, question), Answer::Remembered);
+    }
+    vault.store_record(now, "{\"call\":\"a\"}", Some(&secret(PHONE))).expect("kept");
+    let saved = Folder::new();
+    let backup = saved.file("backup");
+    backup::backup(folder.path(), &backup).expect("made");
+    let keys_before = Folder::new();
+    copy(folder.path(), keys_before.path(), &is_key);
+    vault.erase(os::unix_now(), "C1").expect("erased");
+
+    let (restored_to, back) = restored(&backup, folder.path());
+    assert!(known(&back, ACCOUNT).is_none());
+    assert_eq!(verify(&back, now, &caller, FactorId::Pin, PIN).0, Verdict::Reject);
+    let ids: Vec<String> = back.all_shown(now).expect("read").into_iter().map(|shown| shown.id).collect();
+    assert_eq!(ids, ["C2"], "the others are there");
+    let second = known(&back, "55230204").expect("there");
+    assert_eq!(verify(&back, now, &second, FactorId::Pin, "91730462").0, Verdict::Accept);
+    for whose in &of {
+        let recalled = back.answer(now, Question::Recall { whose: whose.clone(), name: name() });
+        assert_eq!(recalled, Answer::Recalled(None));
+    }
+    assert!(back.calls(9).expect("read").iter().all(|call| call.caller.is_none()));
+    drop(back);
+    assert!(verify_audit(restored_to.path(), &Keys::open(restored_to.path()).expect("keys")).is_ok());
+
+    // The control: with the keys of before the erasure all of it comes back.
+    let (_restored_to, back) = restored(&backup, keys_before.path());
+    let again = known(&back, ACCOUNT).expect("it is in the backup");
+    assert_eq!(verify(&back, now, &again, FactorId::Pin, PIN).0, Verdict::Accept);
+    assert!(back.calls(9).expect("read").iter().any(|call| call.caller.is_some()));
+}
+
+#[test]
+fn a_backup_that_was_changed_cut_or_has_no_keys_is_refused() {
+    let folder = Folder::new();
+    add_customer(&folder.vault());
+    let saved = Folder::new();
+    let backup = saved.file("backup");
+    let made = backup::backup(folder.path(), &backup).expect("made");
+    assert!(backup::backup(folder.path(), &backup).is_err(), "it is not empty");
+    let target = || {
+        let target = Folder::new();
+        copy(folder.path(), target.path(), &is_key);
+        target
+    };
+    for entry in fs::read_dir(&backup).expect("read") {
+        let path = entry.expect("entry").path();
+        if !path.is_file() {
+            continue;
+        }
+        let good = fs::read(&path).expect("read");
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        fs::write(&path, bad).expect("written");
+        let target = target();
+        assert!(backup::restore(&backup, target.path()).is_err(), "{}", path.display());
+        assert!(!target.file("countersign.db").exists());
+        fs::remove_file(&path).expect("removed");
+        assert!(backup::restore(&backup, target.path()).is_err(), "without {}", path.display());
+        fs::write(&path, good).expect("put back");
+    }
+    let bare = Folder::new();
+    let error = backup::restore(&backup, bare.path()).expect_err("no keys").to_string();
+    assert!(error.contains("help:") && error.contains(".key"), "{error}");
+    let target = target();
+    let back = backup::restore(&backup, target.path()).expect("the control");
+    assert_eq!((back.files, back.audit_records), (made.files, made.audit_records));
+    assert!(backup::restore(&backup, target.path()).is_err(), "there is data now");
+    let keys = Keys::open(target.path()).expect("keys");
+    assert_eq!(verify_audit(target.path(), &keys).expect("right"), made.audit_records + 1);
+}
