@@ -368,7 +368,7 @@ fn the_questions_that_were_asked_have_to_be_answered_and_no_others() {
     let (vault, caller) = vault(&folder);
     let mut policy = Policy::clone(&policy());
     let list = ["a", "b", "c", "d"].map(|id| (QuestionId::from(id), AnswerKind::Digits));
-    let questions = Questions { ask: 2, spare: 2, list: list.into() };
+    let questions = Questions { ask: 2, spare: 2, list: list.into(), told: vec![] };
     policy.factors.push(FactorPolicy { questions, ..FactorId::Questions.defaults() });
     vault.set_policy(Arc::new(policy));
     let answer = |id: &QuestionId| format!("{id}=7777");
@@ -391,6 +391,24 @@ fn the_questions_that_were_asked_have_to_be_answered_and_no_others() {
     assert_eq!((theirs.len(), asked(&vault, &ghost)), (2, theirs.clone()));
     assert!(!accepts(&vault, &ghost, FactorId::Questions, &lines(&theirs)));
     assert!(asked(&vault, &ghost).iter().all(|id| !theirs.contains(id)));
+    // Answers that a service tells need nothing that is kept, and nobody who is there has to have given any.
+    let mut told = Policy::clone(&vault.policy());
+    let last = told.factors.last_mut().expect("questions");
+    last.questions = Questions {
+        ask: 1,
+        spare: 0,
+        list: vec![],
+        told: vec![(QuestionId::from("paid"), AnswerKind::Digits)],
+    };
+    vault.set_policy(Arc::new(told));
+    assert!(vault.add_subjects(NOON, &[customer("C2", "55230196")]).is_ok());
+    let other = subject(&vault, "55230196");
+    assert_eq!(asked(&vault, &other), [QuestionId::from("paid")]);
+    for (response, right) in [("paid=1250", false), ("paid=1251=12.50", false), ("paid=1250=12.50", true)] {
+        assert_eq!(accepts(&vault, &other, FactorId::Questions, response), right, "{response}");
+        let nobody = subject(&vault, "99887761");
+        assert!(!accepts(&vault, &nobody, FactorId::Questions, response), "a ghost: {response}");
+    }
 }
 
 /// Keeps what it is given to send.

@@ -278,7 +278,7 @@ impl FactorPolicy {
         if factor.meeting() == Meeting::Sent && !lives {
             return Some(PolicyError::Life { factor });
         }
-        let (ask, all) = (self.questions.ask, self.questions.list.len());
+        let (ask, all) = (self.questions.ask, self.questions.all().count());
         if factor == FactorId::Questions && (ask == 0 || all < ask.into() || all > questions::MOST) {
             return Some(PolicyError::Questions { ask, all });
         }

@@ -133,8 +133,11 @@ impl Vault {
             }
             None => FactorId::ALL.to_vec(),
         };
+        let asked =
+            self.policy.factor(FactorId::Questions).is_some_and(|used| used.questions.for_everybody());
+        let more = (asked && !enrolled.contains(&FactorId::Questions)).then_some(FactorId::Questions);
         let usable = |f: &FactorId| self.policy.factor(*f).is_some() && !throttle.stopped(*f, limits);
-        Ok(enrolled.into_iter().filter(usable).collect())
+        Ok(enrolled.into_iter().chain(more).filter(usable).collect())
     }
 
     fn prepare(&mut self, now: UnixTime, subject: SubjectKey, factor: FactorId, again: bool) -> Prepared {
@@ -297,7 +300,10 @@ impl Vault {
         factor: FactorId,
         response: &Secret<String>,
     ) -> Option<Option<u64>> {
-        let proof = &self.proof(self.person(subject)?, factor)?.clone();
+        let kept = self.proof(self.person(subject)?, factor).cloned();
+        // Of answers that a service tells nothing is kept.
+        let none = (factor == FactorId::Questions).then(|| Secret::new(String::new()));
+        let proof = &kept.or(none)?;
         self.judge_by(now, subject, factor, proof, response)
     }
 
@@ -319,6 +325,10 @@ impl Vault {
                 let asked = &policy.questions;
                 let right = |line: &str| {
                     let (question, keyed) = line.split_once('=').unwrap_or_default();
+                    if asked.told.iter().any(|(id, _)| id.as_str() == question) {
+                        let told = keyed.split_once('=');
+                        return told.is_some_and(|(keyed, told)| asked.tells(question, keyed, told));
+                    }
                     let own = answers(proof).find(|(id, _)| id.as_str() == question);
                     let kind =
                         asked.list.iter().find(|(id, _)| id.as_str() == question).map(|(_, kind)| *kind);
@@ -368,10 +378,11 @@ impl Vault {
         let kept = known.and_then(|person| self.proof(person, FactorId::Questions));
         let answered: Vec<QuestionId> = match kept {
             Some(kept) => answers(kept).map(|(question, _)| question).collect(),
+            None if known.is_some() => Vec::new(),
             None => policy.list.iter().map(|(question, _)| question.clone()).collect(),
         };
         let place = |question: &QuestionId| {
-            let at = policy.list.iter().position(|(id, _)| id == question);
+            let at = policy.all().position(|(id, _)| id == question);
             let mut draw = [0; 32];
             draw[0] = at.and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX);
             draw

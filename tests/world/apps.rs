@@ -224,6 +224,7 @@ fn authenticate() -> StepKind {
         choices: vec![],
         challenge: vec![(FactorId::Pin, prompt("pin"))],
         questions: vec![],
+        answers: vec![],
         failed: prompt("not_quite"),
         failed_last: None,
         silent: Vec::new(),

@@ -5,6 +5,9 @@
 //! nothing else, so that nobody gets others by hanging up. All answers are judged together: nobody learns
 //! which of them was wrong. Other people know such answers too: the factor is weak unless a policy says
 //! otherwise, and counts at the lowest level only.
+//!
+//! Some answers are nobody's to keep: a service tells them in the call ("your last payment"). They are compared
+//! where they are judged, and kept nowhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,13 +40,39 @@ pub struct Questions {
     pub ask: u8,
     /// How many others there may be after failures.
     pub spare: u8,
-    /// All of them.
+    /// Those whose answers are kept.
     pub list: Vec<(QuestionId, AnswerKind)>,
+    /// Those whose answers a service tells in the call.
+    pub told: Vec<(QuestionId, AnswerKind)>,
 }
 
 impl Default for Questions {
     fn default() -> Self {
-        Self { ask: 2, spare: 1, list: Vec::new() }
+        Self { ask: 2, spare: 1, list: Vec::new(), told: Vec::new() }
+    }
+}
+
+impl Questions {
+    /// All questions that can be asked.
+    pub fn all(&self) -> impl Iterator<Item = &(QuestionId, AnswerKind)> {
+        self.list.iter().chain(&self.told)
+    }
+
+    /// Whether a subject who has answered none beforehand can be asked as many as are asked at a time.
+    #[must_use]
+    pub fn for_everybody(&self) -> bool {
+        self.ask > 0 && self.told.len() >= usize::from(self.ask)
+    }
+
+    /// Whether the answer that a caller keyed is the one that a service told.
+    #[must_use]
+    pub fn tells(&self, question: &str, keys: &str, told: &str) -> bool {
+        let kind = self.told.iter().find(|(id, _)| id.as_str() == question).map(|(_, kind)| *kind);
+        // An amount of money comes with its currency.
+        let plain = told.trim_end_matches(|c: char| c.is_ascii_uppercase() || c == ' ');
+        let told = if kind == Some(AnswerKind::Digits) { plain } else { told };
+        let right = kind.and_then(|kind| kind.keys(&Secret::new(told.to_owned())));
+        right.is_some_and(|right| right.matches(keys.as_bytes()))
     }
 }
 
@@ -78,7 +107,7 @@ impl AnswerKind {
     pub fn keys(self, answer: &Secret<String>) -> Option<Secret<String>> {
         let answer = answer.expose().trim();
         let keys = match self {
-            Self::Digits => Secret::new(answer.chars().filter(|c| !" -".contains(*c)).collect::<String>()),
+            Self::Digits => Secret::new(answer.chars().filter(|c| !" -.,".contains(*c)).collect::<String>()),
             Self::Date => {
                 let part = |from, to| answer.get(from..to).filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
                 let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
@@ -171,6 +200,7 @@ pub fn chosen(
 ) -> Vec<QuestionId> {
     let mut pool: Vec<QuestionId> = answered.to_vec();
     pool.retain(|question| policy.list.iter().any(|(id, _)| id == question));
+    pool.extend(policy.told.iter().map(|(id, _)| id.clone()));
     pool.sort_by_key(&draw);
     pool.truncate(usize::from(policy.ask).saturating_add(policy.spare.into()));
     let ask = usize::from(policy.ask);
@@ -183,7 +213,8 @@ pub fn chosen(
     pool
 }
 
-/// Judges answers: a line `question=keys` for each, one argon2id for each. Which questions they must be is the
+/// Judges answers: a line `question=keys` for each, one argon2id for each; `question=keys=told` for one whose
+/// answer a service has told. Which questions they must be is the
 /// vault's to say.
 ///
 /// # Errors
@@ -195,12 +226,17 @@ pub fn judge(judging: &Judging<'_>) -> Result<Judged, JudgeError> {
     let mut seen: Vec<&str> = Vec::new();
     for line in judging.response.expose().lines().take(MOST) {
         let (question, keys) = line.split_once('=').unwrap_or(("", ""));
+        let (keys, told) = keys.split_once('=').map_or((keys, None), |(keys, told)| (keys, Some(told)));
+        let asked = &judging.policy.questions;
+        let is_told = asked.told.iter().any(|(id, _)| id.as_str() == question);
+        let as_told = told.is_some_and(|told| asked.tells(question, keys, told));
         let keys = Secret::new(keys.to_owned());
         let peppered = peppered_as(&kind(question), judging.pepper, judging.tenant, judging.subject, &keys);
         let own = kept.iter().find(|kept| kept.question == question);
         // Each answer costs the same, also one to a question that nobody answered.
         let fits = PinHash::decode(&own.unwrap_or(stand_in).hash)?.verify(&peppered)?;
-        right &= fits & own.is_some() & !seen.contains(&question);
+        let kept = fits & own.is_some() & told.is_none();
+        right &= if is_told { as_told } else { kept } & !seen.contains(&question);
         seen.push(question);
     }
     right &= !seen.is_empty() && seen.len() == usize::from(judging.policy.questions.ask);
@@ -231,7 +267,8 @@ mod tests {
 
     fn policy() -> Questions {
         let list = [("birth", AnswerKind::Date), ("pet", AnswerKind::Letters), ("door", AnswerKind::Digits)];
-        Questions { ask: 2, spare: 1, list: list.map(|(id, kind)| (id.into(), kind)).into() }
+        let list = list.map(|(id, kind)| (id.into(), kind)).into();
+        Questions { ask: 2, spare: 1, list, told: vec![("paid".into(), AnswerKind::Digits)] }
     }
 
     fn judged(data: &Secret<Vec<u8>>, response: &str) -> bool {
@@ -279,6 +316,24 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_a_service_tells_is_compared_with_that() {
+        let data = data();
+        assert!(judged(&data, "birth=21031980\npaid=1250=12.50"));
+        assert!(judged(&data, "birth=21031980\npaid=1250=12.50 GBP"));
+        for wrong in [
+            "birth=21031980\npaid=1251=12.50",
+            // A service that told nothing, or no number.
+            "birth=21031980\npaid=1250",
+            "birth=21031980\npaid==",
+            "birth=21031980\npaid=1250=unknown",
+            // What is kept is not told.
+            "birth=21031980=1980-03-21\npaid=1250=12.50",
+        ] {
+            assert!(!judged(&data, wrong), "{wrong}");
+        }
+    }
+
+    #[test]
     fn an_answer_has_to_fit_its_question() {
         let given = |id: &str, answer: &str| {
             let others = [("door", "174"), ("pet", "rex")].map(|(id, answer)| (id.into(), secret(answer)));
@@ -298,7 +353,7 @@ mod tests {
     fn a_failure_brings_other_questions_and_nothing_else_does() {
         let all: Vec<QuestionId> = ["a", "b", "c", "d", "e"].map(QuestionId::from).into();
         let list = all.iter().map(|id| (id.clone(), AnswerKind::Digits)).collect();
-        let policy = Questions { ask: 2, spare: 2, list };
+        let policy = Questions { ask: 2, spare: 2, list, told: Vec::new() };
         let draw = |id: &QuestionId| {
             let mut out = [0; 32];
             out[0] = id.as_str().as_bytes()[0].wrapping_mul(97);

@@ -95,6 +95,8 @@ pub(super) struct Asked {
     questions: Vec<QuestionId>,
     answers: Secret<String>,
     answered: usize,
+    /// What a service told of some of them.
+    told: Vec<(QuestionId, Secret<String>)>,
 }
 
 impl Asked {
@@ -104,7 +106,11 @@ impl Asked {
 
     pub(super) const fn questions(factor: FactorId, questions: Vec<QuestionId>) -> Self {
         let answers = Secret::new(String::new());
-        Self { factor, match_number: None, questions, answers, answered: 0 }
+        Self { factor, match_number: None, questions, answers, answered: 0, told: Vec::new() }
+    }
+
+    pub(super) fn with(self, told: Vec<(QuestionId, Secret<String>)>) -> Self {
+        Self { told, ..self }
     }
 
     pub(super) fn sent_to(factor: FactorId, match_number: Option<String>) -> Self {
@@ -116,17 +122,22 @@ impl Asked {
     }
 
     /// Takes a response. What is to be judged, once all is answered: what was keyed, or a line for each question,
-    /// `name=answer`.
+    /// `name=answer`, and `=told` behind it when a service told what it should be.
     pub(super) fn answer(&mut self, response: Secret<String>) -> Option<Secret<String>> {
         let Some(question) = self.questions.get(self.answered) else { return Some(response) };
+        let told = self.told.iter().find(|(id, _)| id == question).map(|(_, told)| told);
+        let more = told.map_or(0, |told| told.expose().len() + 1);
         let mut lines = String::with_capacity(
-            self.answers.expose().len() + question.as_str().len() + response.expose().len() + 2,
+            self.answers.expose().len() + question.as_str().len() + response.expose().len() + more + 2,
         );
         lines.push_str(self.answers.expose());
         if self.answered > 0 {
             lines.push('\n');
         }
         lines.extend([question.as_str(), "=", response.expose()]);
+        if let Some(told) = told {
+            lines.extend(["=", told.expose()]);
+        }
         self.answers = Secret::new(lines);
         self.answered += 1;
         let done = self.answered == self.questions.len();

@@ -14,6 +14,7 @@
 mod course;
 mod grant;
 mod io;
+mod told;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use std::time::{Duration, Instant};
 use self::course::{Asked, Course};
 use super::assurance::Proof;
 use super::{
-    Answer, AssuranceLevel, FactorId, LevelName, Meeting, Policy, Prepared, Question, Refused, SubjectKey,
-    SubjectRef, Verdict,
+    Answer, AssuranceLevel, FactorId, LevelName, Meeting, Policy, Prepared, Question, QuestionId, Refused,
+    SubjectKey, SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::{AskId, CallId};
@@ -43,6 +44,8 @@ pub struct AuthSession {
     changed: Vec<(SubjectKey, FactorId)>,
     failures: u32,
     codes_left: Option<u8>,
+    /// Right answers to questions, as a service told them.
+    told: Vec<(QuestionId, Secret<String>)>,
     state: State,
     asked: u64,
     outputs: VecDeque<Output>,
@@ -105,6 +108,7 @@ impl AuthSession {
             changed: Vec::new(),
             failures: 0,
             codes_left: None,
+            told: Vec::new(),
             state: State::Idle,
             asked: 0,
             outputs: VecDeque::new(),
@@ -129,6 +133,7 @@ impl AuthSession {
         if self.subject.as_ref().is_none_or(|held| held.key() != subject.key()) {
             self.proved.clear();
             self.codes_left = None;
+            self.told.clear();
         }
         self.subject = Some(subject);
         self.abandon();
@@ -185,12 +190,6 @@ impl AuthSession {
     #[must_use]
     pub fn age(&self, now: Instant) -> Option<Duration> {
         self.policy.highest(&self.proofs(now)).map(|(_, age)| age)
-    }
-
-    /// How many recovery codes the subject has left, once one was accepted in this call.
-    #[must_use]
-    pub const fn codes_left(&self) -> Option<u8> {
-        self.codes_left
     }
 
     /// The claimed subject.
@@ -320,7 +319,8 @@ impl AuthSession {
                 self.challenge(now, course, Asked::sent_to(factor, match_number));
             }
             (Prepared::Questions(questions), Meeting::Asked) if !questions.is_empty() => {
-                self.challenge(now, course, Asked::questions(factor, questions));
+                let asked = Asked::questions(factor, questions).with(self.told.clone());
+                self.challenge(now, course, asked);
             }
             (other, _) => self.not_prepared(now, course, factor, why, &other),
         }

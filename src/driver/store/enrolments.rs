@@ -121,3 +121,18 @@ pub(super) fn confirm(
     set_throttle(connection, row.subject, &throttle, None)?;
     Ok(true)
 }
+
+pub(super) fn admit(
+    connection: &Connection,
+    subject: SubjectKey,
+    factor: FactorId,
+    before: &Throttle,
+) -> Result<bool, StoreError> {
+    if !connection.prepare_cached("SELECT 1 FROM subjects WHERE key = ?1")?.exists([subject.0])? {
+        return Ok(false);
+    }
+    let mut throttle = throttle_of(connection, subject)?;
+    throttle.succeeded(before, factor);
+    set_throttle(connection, subject, &throttle, None)?;
+    Ok(true)
+}

@@ -89,6 +89,12 @@ impl Tables {
                 let Some(row) = self.requests.values_mut().find(waits) else { return Ok(false) };
                 row.approved = true;
             }
+            Change::Admit { subject, factor, before } => {
+                if !self.subjects.contains_key(&subject) {
+                    return Ok(false);
+                }
+                self.throttles.entry(subject).or_default().succeeded(before, factor);
+            }
             Change::Renew { subject, factor, data } => {
                 let Some(row) = self.enrolments.get_mut(&(subject, factor)) else { return Ok(false) };
                 row.data = data;

@@ -197,6 +197,16 @@ pub enum Change<'a> {
         /// Now.
         now: UnixTime,
     },
+    /// The attempt was right, and nothing that is kept is used up by it: give the reservation back. Takes no effect
+    /// when there is no such subject.
+    Admit {
+        /// Whose attempt.
+        subject: SubjectKey,
+        /// With which factor.
+        factor: FactorId,
+        /// The counters before the reservation.
+        before: &'a Throttle,
+    },
     /// The attempt was wrong, but what is kept of the enrolment changes. Takes no effect when there is none.
     Renew {
         /// Whose enrolment.

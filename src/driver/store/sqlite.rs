@@ -168,6 +168,9 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
             return requests::spend(connection, (subject, factor), &request, now, false);
         }
         Change::Approve { request, now } => return requests::approve(connection, &request, now),
+        Change::Admit { subject, factor, before } => {
+            return enrolments::admit(connection, subject, factor, before);
+        }
         Change::Renew { subject, factor, data } => {
             return enrolments::renew(connection, subject, factor, &data);
         }

@@ -26,7 +26,9 @@ impl Vault {
         let nearest = self.store.nearest(subject)?.unwrap_or(subject);
         let row = self.store.subject(nearest)?;
         let enrolment = self.store.enrolment(nearest, factor)?;
-        let real = nearest == subject && row.is_some() && enrolment.is_some();
+        // Of answers that a service tells nothing is kept.
+        let needs_none = factor == FactorId::Questions && !policy.questions.told.is_empty();
+        let real = nearest == subject && row.is_some() && (enrolment.is_some() || needs_none);
         let own = row.as_ref().zip(enrolment.as_ref());
         let stand_in = || self.stand_in.enrolments.iter().find(|e| e.factor == factor);
         let (row, enrolment) =

@@ -377,6 +377,9 @@ impl Vault {
             None => None,
         };
         let change = match (&judged, renewed) {
+            (Some(judged), _) if judged.right && factor == FactorId::Questions => {
+                Change::Admit { subject, factor, before: &reserved.before }
+            }
             (Some(judged), renewed) if judged.right => {
                 let before = &reserved.before;
                 let key_id = match (&renewed, factor.peppering()) {
@@ -388,7 +391,7 @@ impl Vault {
             (_, Some(data)) => Change::Renew { subject, factor, data },
             _ => Change::Nothing,
         };
-        let claimed = matches!(change, Change::Succeed { .. });
+        let claimed = matches!(change, Change::Succeed { .. } | Change::Admit { .. });
         let locked = reserved.locked || !may;
         let mut result = (Verdict::Reject, locked, false);
         self.store.audited(change, &mut |head, effect| {

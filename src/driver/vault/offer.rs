@@ -25,9 +25,13 @@ impl Vault {
             let void = self.void(now, nearest, &enrolled)?;
             Ok::<_, VaultError>((throttle, enrolled, void))
         };
-        let (throttle, enrolled, void) = logged("enrolled", read()).map_err(|_| Refused::Unavailable)?;
+        let asked = policy.factor(FactorId::Questions).is_some_and(|used| used.questions.for_everybody());
+        let (throttle, mut enrolled, void) = logged("enrolled", read()).map_err(|_| Refused::Unavailable)?;
         if throttle.locked(now) {
             return Err(Refused::Locked);
+        }
+        if asked && !enrolled.contains(&FactorId::Questions) {
+            enrolled.push(FactorId::Questions);
         }
         let usable = |f: &FactorId| {
             policy.factor(*f).is_some()

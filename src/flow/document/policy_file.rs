@@ -160,7 +160,7 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
     let known: &[&str] = match id {
         FactorId::Pin => &["kind", "digits", "short_because", "weak", "store", "refuse"],
         FactorId::Password => &["kind", "digits", "weak", "store"],
-        FactorId::Questions => &["kind", "ask", "spare", "list", "weak", "store"],
+        FactorId::Questions => &["kind", "ask", "spare", "list", "told", "weak", "store"],
         FactorId::Totp => &["kind", "digits", "step", "drift", "weak", "algorithm", "single_use"],
         FactorId::OtpSms | FactorId::OtpEmail | FactorId::OtpCall => &sent::CODE,
         FactorId::Push => &sent::PUSH,
@@ -233,14 +233,22 @@ fn questions(factor: &Fields<'_>, policy: &mut FactorPolicy, findings: &mut Find
     if let Some(node) = factor.get("spare") {
         asked.spare = fields::count(node, "spare", 0..=9, findings).unwrap_or(asked.spare);
     }
-    let list = factor.get("list").and_then(|node| Fields::of(node, "`list`", findings));
+    asked.list = question_list(factor.get("list"), findings);
+    asked.told = question_list(factor.get("told"), findings);
+    asked.told.retain(|(told, _)| asked.list.iter().all(|(kept, _)| kept != told));
+}
+
+fn question_list(node: Option<&Node>, findings: &mut Findings) -> Vec<(QuestionId, AnswerKind)> {
+    let mut out = Vec::new();
+    let list = node.and_then(|node| Fields::of(node, "a list of questions", findings));
     for (key, value) in list.map(|fields| fields.pairs).unwrap_or_default() {
         let Some(name) = fields::name(key, "a question", findings) else { continue };
         let kinds =
             [("digits", AnswerKind::Digits), ("date", AnswerKind::Date), ("letters", AnswerKind::Letters)];
         let kind = fields::choice(value, "a question", &kinds, findings);
-        asked.list.extend(kind.map(|kind| (QuestionId::from(name.as_str()), kind)));
+        out.extend(kind.map(|kind| (QuestionId::from(name.as_str()), kind)));
     }
+    out
 }
 
 const fn digits_help(factor: FactorId) -> &'static str {

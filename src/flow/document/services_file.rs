@@ -215,7 +215,7 @@ fn reply_field<'n>(
     node: &'n Node,
     findings: &mut Findings,
 ) -> Option<(ReplyField, &'n Node)> {
-    let classes = [("public", Class::Public), ("personal", Class::Personal)];
+    let classes = [("public", Class::Public), ("personal", Class::Personal), ("secret", Class::Secret)];
     let usual = vec![name.clone()];
     if node.mapping().is_none() {
         let class = fields::choice(node, "class", &classes, findings).unwrap_or(Class::Personal);

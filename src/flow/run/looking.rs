@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::LevelName;
-use crate::flow::document::{Application, Enquiry, VarId};
+use crate::flow::document::{Application, Class, Enquiry, VarId};
+use crate::secret::Secret;
 use crate::units::AskId;
 
 use super::exit::Exit;
@@ -199,7 +200,12 @@ impl FlowRun {
             let variable = self.app.var(*var);
             let value =
                 text.zip(variable).and_then(|(text, variable)| Value::text(text).into_type(&variable.ty));
+            let secret = variable.is_some_and(|variable| variable.class >= Class::Secret);
             match value {
+                Some(value) if secret => {
+                    let text = value.as_text().unwrap_or_default();
+                    values.push((*var, Value::Secret(Secret::new(text))));
+                }
                 Some(value) => values.push((*var, value)),
                 None => {
                     self.trace_service(now, "useless");

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::{self, Challenge, Claim, FactorId, Grant, Identified, LevelName, Outcome};
+use crate::auth::{self, Challenge, Claim, FactorId, Grant, Identified, LevelName, Outcome, QuestionId};
 use crate::flow::document::{Authenticate, Identify, IdentifyBy, Require, StepKind, SubjectService};
 use crate::flow::expr::Expr;
 use crate::secret::Secret;
@@ -17,6 +17,7 @@ use super::challenge::Remark;
 use super::exit::Exit;
 use super::io::{Answer, Lookup, LookupReply, Name, Output, Question};
 use super::trace::TraceEvent;
+use super::values::Value;
 use super::{FlowRun, News, State, Waiting};
 
 impl FlowRun {
@@ -93,7 +94,22 @@ impl FlowRun {
         };
         let offer = step.offer.iter().copied().filter(|factor| !self.blocked(*factor)).collect();
         let choose = step.choose;
+        self.answers_are(now, &step.answers);
         self.prove(now, auth::Input::Begin { level, offer, choose });
+    }
+
+    /// Tells the judge what a service said that answers should be; what is not known is told to nobody.
+    pub(crate) fn answers_are(&mut self, now: Instant, answers: &[(QuestionId, Expr)]) {
+        let scope = self.scope(now);
+        let told = |(question, expr): &(QuestionId, Expr)| {
+            let right = match scope.value(expr) {
+                Value::Secret(right) => right,
+                other => Secret::new(other.as_text()?),
+            };
+            Some((question.clone(), right))
+        };
+        let told = answers.iter().filter_map(told).collect();
+        self.auth.answers_are(told);
     }
 
     /// Has the authentication begin, and what was typed before forgotten.

@@ -217,6 +217,11 @@ const FACTOR: Shape = Shape::Object(&[
         Shape::Map("a question", &Shape::Choice(&["digits", "date", "letters"])),
         "the questions, each with what its answer is",
     ),
+    may(
+        "told",
+        Shape::Map("a question", &Shape::Choice(&["digits", "date", "letters"])),
+        "questions whose answers a service tells in the call",
+    ),
 ]);
 
 const LEVEL: Shape = Shape::Object(&[
@@ -263,7 +268,7 @@ pub const POLICY: [FieldSpec; 5] = [
     may("risk", Shape::Map("signals and bands", &Shape::Any), "what makes a call suspicious"),
 ];
 
-const CLASS: Shape = Shape::Choice(&["public", "personal"]);
+const CLASS: Shape = Shape::Choice(&["public", "personal", "secret"]);
 const REPLY: Shape = Shape::Map(
     "a field",
     &Shape::OneOf(&[

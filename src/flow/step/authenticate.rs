@@ -2,15 +2,16 @@
 
 use std::time::Instant;
 
+use crate::auth::factor::questions::Questions;
 use crate::auth::{Choose, FactorId, Meeting, QuestionId};
 use crate::flow::document::build::local;
 use crate::flow::document::fields::{self, Fields};
 use crate::flow::document::policy_file::factor_id;
 use crate::flow::document::{Arm, Input, LevelRef, Prompt};
-use crate::flow::expr::{Field, Type};
+use crate::flow::expr::{Expr, Field, Type};
 use crate::flow::run::FlowRun;
 use super::ways::{self, Ways};
-use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind, Use, next};
+use super::{Arms, FieldSpec, Node, Reader, Shape, Sink, Spec, StepKind, Use, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "authenticate",
@@ -20,6 +21,7 @@ pub(super) const SPEC: Spec = Spec {
         FieldSpec::required("level", Shape::Level, "the level to reach: a name, or `\"${variable}\"`"),
         FieldSpec::required("offer", Shape::Factors, "the factors, in the order they are asked for"),
         FieldSpec::optional("choose", Shape::Choice(&["policy", "caller", "strongest_first"]), "who chooses among the factors that bring the caller nearer to the level: `policy`, the order of `offer`; `caller`, by a menu of those that are enrolled; `strongest_first`, what the caller has before what they know"),
+        FieldSpec::optional("answers", Shape::Values, "for `questions` of the policy that a service tells the answers to: the right answers, such as `{last_payment: result.last_payment}`. They may be of class secret, are judged and kept nowhere"),
         FieldSpec::required("prompts", Shape::Prompting, "one prompt for each factor, for `questions` one for each question: `questions: {pet: prompt, …}`; `failed` (may say `${tries_left, count}`); if wanted `failed_last` (one try is left) and `silent` (one prompt, or `{pin: …, totp: …}`); of codes that are sent `expired` (too old, a new one is on its way), `resent`, `not_resent` (too soon, or often enough) and `again` (which key sends it again), of other ways `instead` (one can't be used now) and `another` (which key takes one), all said when there is something to say; the prompt of `push` says `${match_number, spell}`; with `choose: caller`, `choose`: one prompt that names all, or `{intro: …, pin: …, totp: …}` of which those that are enrolled are said. The key of a factor is its place in `offer`"),
         ways::AGAIN,
         ways::ANOTHER,
@@ -65,6 +67,8 @@ pub struct Authenticate {
     pub challenge: Vec<(FactorId, Prompt)>,
     /// What is said for each question, where questions are offered.
     pub questions: Vec<(QuestionId, Prompt)>,
+    /// What the answers should be that a service told.
+    pub answers: Vec<(QuestionId, Expr)>,
     /// Said after a failure; may name `${tries_left, number}`.
     pub failed: Prompt,
     /// Said after a failure when one try is left; `failed` when `None`.
@@ -138,7 +142,7 @@ impl Node for Authenticate {
     }
 
     fn uses(&self) -> Vec<Use> {
-        self.level.uses()
+        self.level.uses().into_iter().chain(judged(&self.answers)).collect()
     }
 
     fn waits(&self, outcome: &str) -> bool {
@@ -178,6 +182,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         reachable(step, node, level, &offer);
     }
     let prompts = prompts(step, &offer);
+    let answers = answers(step, &offer);
     let choices = choices(step, &offer, choose);
     let ways = ways::read(step, &offer);
     let input = step.input(&[]);
@@ -198,6 +203,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         choices: choices?,
         challenge,
         questions,
+        answers: answers?,
         failed,
         failed_last,
         silent,
@@ -290,10 +296,37 @@ pub(super) fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Opti
     Some((challenge, questions, failed, failed_last, silent))
 }
 
+/// Where the right answers go.
+pub(super) fn judged(answers: &[(QuestionId, Expr)]) -> impl Iterator<Item = Use> {
+    answers.iter().map(|(question, expr)| Use::new(expr, Sink::Judge(question.to_string())).optional())
+}
+
+/// The right answer to each question of the policy that a service tells the answer to.
+pub(super) fn answers(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Option<Vec<(QuestionId, Expr)>> {
+    let used = step.build.shared.policy.factor(FactorId::Questions).map(|used| used.questions.told.clone());
+    let told = used.filter(|_| offer.contains(&FactorId::Questions)).unwrap_or_default();
+    let Some(node) = step.get("answers") else {
+        let Some((question, _)) = told.first() else { return Some(Vec::new()) };
+        let message = format!("nothing says what the answer to `{question}` should be");
+        let place = step.place.clone();
+        step.error("E114", &place, message, format!("add `answers: {{{question}: result.…}}`, behind the `lookup` that finds it"));
+        return None;
+    };
+    let fields = Fields::of(node, "`answers`", step.build.findings)?;
+    let known: Vec<&str> = told.iter().map(|(question, _)| question.as_str()).collect();
+    fields.only(&known, "`answers`", step.build.findings);
+    let mut out = Vec::new();
+    for (question, _) in &told {
+        let node = fields.need(question.as_str(), "`answers`", step.build.findings)?;
+        out.push((question.clone(), step.build.expr(node, None, &[])?.expr));
+    }
+    Some(out)
+}
+
 /// A prompt for each question of the policy.
 fn questions_of(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<Vec<(QuestionId, Prompt)>> {
-    let list = step.build.shared.policy.factor(FactorId::Questions).map(|used| used.questions.list.clone());
-    let list = list.unwrap_or_default();
+    let used = step.build.shared.policy.factor(FactorId::Questions).map(|used| &used.questions);
+    let list: Vec<_> = used.into_iter().flat_map(Questions::all).cloned().collect();
     let fields = Fields::of(node, "`questions`", step.build.findings)?;
     let known: Vec<&str> = list.iter().map(|(question, _)| question.as_str()).collect();
     fields.only(&known, "`questions`", step.build.findings);

@@ -194,6 +194,8 @@ pub(crate) enum Sink {
     Audit(String),
     /// Into a claim who is calling.
     Claim,
+    /// To the judge of a question's answer.
+    Judge(String),
 }
 
 impl LevelRef {

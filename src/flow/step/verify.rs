@@ -5,11 +5,12 @@ use std::time::Instant;
 use crate::auth::{self, FactorId, QuestionId};
 use crate::flow::document::fields;
 use crate::flow::document::{Arm, Input, Prompt};
+use crate::flow::expr::Expr;
 use crate::flow::run::FlowRun;
 use crate::flow::run::exit::Exit;
-use super::authenticate::{offered, prompts};
+use super::authenticate::{answers, judged, offered, prompts};
 use super::ways::{self, Ways};
-use super::{Arms, FieldSpec, Node, Proving, Reader, Shape, Spec, StepKind, next};
+use super::{Arms, FieldSpec, Node, Proving, Reader, Shape, Spec, StepKind, Use, next};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "verify",
@@ -17,6 +18,7 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Factors,
     fields: &[
         FieldSpec::optional("subject", Shape::Text, "who, such as `customer`"),
+        FieldSpec::optional("answers", Shape::Values, "what answers should be that a service told, as in `authenticate`"),
         FieldSpec::required("prompts", Shape::Prompting, "the factor's prompt; `failed` (may say `${tries_left, count}`); if wanted `failed_last` and `silent`, and of codes that are sent `expired`, `resent`, `not_resent`, `again` as for `authenticate`"),
         ways::AGAIN,
         ways::WAIT_FOR_CODE,
@@ -47,6 +49,8 @@ pub struct Verify {
     pub challenge: Vec<(FactorId, Prompt)>,
     /// What is said for each question, where it is questions.
     pub questions: Vec<(QuestionId, Prompt)>,
+    /// What the answers should be that a service told.
+    pub answers: Vec<(QuestionId, Expr)>,
     /// Said after a failure.
     pub failed: Prompt,
     /// Said after a failure when one try is left; `failed` when `None`.
@@ -94,6 +98,10 @@ impl Node for Verify {
         said.chain(&self.failed_last).chain(self.ways.prompts()).collect()
     }
 
+    fn uses(&self) -> Vec<Use> {
+        judged(&self.answers).collect()
+    }
+
     fn input(&self) -> Option<&Input> {
         Some(&self.input)
     }
@@ -127,6 +135,7 @@ impl Node for Verify {
         if run.blocked(self.factor) {
             return run.take(now, Exit::Outcome("not_enrolled"));
         }
+        run.answers_are(now, &self.answers);
         run.prove(now, auth::Input::Verify { factor: self.factor });
     }
 }
@@ -137,6 +146,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
     let offer: Vec<FactorId> = factor.into_iter().collect();
     let prompts = prompts(step, &offer);
     let ways = ways::read(step, &offer);
+    let answers = answers(step, &offer);
     let input = step.input(&[]);
     let required = ["passed", "failed", "locked", "not_enrolled", "unavailable"];
     let mut arms = step.arms(&required, &["expired"])?.into_iter();
@@ -146,6 +156,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         factor: factor?,
         challenge,
         questions,
+        answers: answers?,
         failed,
         failed_last,
         silent,
