@@ -51,6 +51,8 @@ enum Command {
     Webhook(cli::webhook::Arguments),
     /// Enrol a factor for a subject.
     Enrol(cli::enrol::Arguments),
+    /// Say in plain words what a policy asks for, and list the ready ones.
+    Policy(cli::policy::Arguments),
     /// Verify and export the audit log.
     Audit(cli::audit::Arguments),
     /// List who asked to be called back.
@@ -106,6 +108,7 @@ fn main() -> ExitCode {
         Some(Command::Token(arguments)) => cli::token::run(arguments),
         Some(Command::Webhook(arguments)) => cli::webhook::run(arguments),
         Some(Command::Enrol(arguments)) => cli::enrol::run(arguments),
+        Some(Command::Policy(arguments)) => cli::policy::run(arguments),
         Some(Command::Audit(arguments)) => cli::audit::run(arguments),
         Some(Command::Callbacks(arguments)) => cli::callbacks::run(&arguments),
         Some(Command::Messages(arguments)) => cli::messages::run(arguments),

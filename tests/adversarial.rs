@@ -12,6 +12,8 @@ mod chain;
 mod closed;
 #[path = "adversarial/erasure.rs"]
 mod erasure;
+#[path = "adversarial/guessing.rs"]
+mod guessing;
 #[path = "adversarial/kill.rs"]
 mod kill;
 #[path = "adversarial/theft.rs"]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign::auth::{Answer, Claim, FactorId, Identified, Question, SubjectRef, Verdict};
 use countersign::driver::application::{self, ApplicationSource};
+use countersign::driver::control::{self, Reply, Request};
 use countersign::driver::os;
 use countersign::driver::vault::Vault;
 use countersign::units::CallId;
@@ -52,6 +53,9 @@ fn five_wrong_pins_over_two_calls_lock_the_subject_also_after_kill_9() {
     guess(&mut stage, 0, &WRONG[3..]);
     stage.hear(0, "locked_for_now");
     assert!(stage.until(Duration::from_secs(15), |all| all[0].ended.is_some()), "the bank hangs up");
+    let status = control::ask(folder.path(), &Request::Status, Duration::from_secs(10));
+    let Ok(Reply::Status(status)) = status else { panic!("{status:?}") };
+    assert_eq!(status.alarms.subjects_locked, 1);
     server.kill();
 
     let server = Served::start(folder.path(), &[], None);

@@ -255,6 +255,9 @@ fn no_code_is_right_for_somebody_who_does_not_exist() {
     let mut policy = policy();
     policy.lockout.per_subject.failures = u32::MAX;
     policy.lockout.hard_stop = u32::MAX;
+    policy.lockout.guesses.per_day = u32::MAX;
+    policy.lockout.per_trunk.failures = u32::MAX;
+    policy.lockout.engine.failures = u32::MAX;
     let office = Office::with(Desk::default(), policy);
     office.prepare(0, NOBODY, FactorId::Push, false);
     for number in 0..1000 {

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use countersign::auth::factor::otp::Sends;
-use countersign::auth::throttle::{Admission, Throttle};
-use countersign::auth::{FactorId, Lockout, SubjectKey};
+use countersign::auth::tally::Counted;
+use countersign::auth::throttle::{Admission, Attempt, Lane, Throttle};
+use countersign::auth::{FactorId, Lockout, Policy, SourceLimit, SubjectKey};
 use countersign::driver::audit_log::{AuditError, Head};
 use countersign::driver::sender::{Channel, LetterId, LettersConfig, PerHourAndDay, Purpose, Scope, Status};
 use countersign::driver::store::letters::{LetterRow, Move, Taken};
@@ -16,7 +17,8 @@ use countersign::driver::store::memory::MemoryStore;
 use countersign::driver::store::sqlite::SqliteStore;
 use countersign::driver::store::tokens::TokenRow;
 use countersign::driver::store::{
-    CallRow, Change, EnrolmentRow, Identifier, OrderRow, RequestRow, Store, StoreError, SubjectRow, Trace,
+    CallRow, Change, EnrolmentRow, Identifier, OrderRow, Place, RequestRow, Reservation, Store, StoreError,
+    SubjectRow, Trace,
 };
 use countersign::units::{CallId, UnixTime};
 use vault_world::{Folder, NOON};
@@ -44,6 +46,7 @@ contract! {
     a_step_moves_forward_only,
     one_code_used_64_times_at_once_is_right_once,
     a_reservation_is_a_failure_until_it_succeeds,
+    failures_from_one_place_count_over_all_subjects,
     enrolling_again_replaces_and_forgives_the_run,
     the_nearest_subject_is_found_around_the_end,
     a_small_value_is_kept_once,
@@ -201,7 +204,7 @@ fn a_subject_is_found_by_what_it_has_until_it_is_erased(store: &dyn Store) {
     assert_eq!(store.find(Identifier::Account, &[9; 32]).expect("find"), []);
     assert_eq!(store.subject(key).expect("read"), Some(row(1, 1)));
     assert_eq!(store.enrolled(key).expect("read"), [FactorId::Pin, FactorId::Totp]);
-    store.reserve(key, NOON, FactorId::Pin, &Lockout::default()).expect("reserve");
+    reserve(store, key, NOON, &Lockout::default());
     assert!(change(store, Change::Erase(key)));
     assert!(!change(store, Change::Erase(key)), "it is gone");
     store.scrub().expect("scrub");
@@ -225,7 +228,7 @@ fn an_unwritten_audit_record_undoes_its_change(store: &dyn Store) {
     add(store, &[row(1, 1)], &[enrolment(1, FactorId::Pin)]);
     let key = SubjectKey([1; 16]);
     let head = store.audit_head().expect("read");
-    let before = Throttle::default();
+    let reserved = nothing();
     let step = Some(5);
     for change in [
         Change::Nothing,
@@ -236,7 +239,7 @@ fn an_unwritten_audit_record_undoes_its_change(store: &dyn Store) {
         Change::Succeed {
             subject: key,
             factor: FactorId::Pin,
-            before: &before,
+            reserved: &reserved,
             step,
             renewed: Some(vec![8]),
             key_id: None,
@@ -251,11 +254,55 @@ fn an_unwritten_audit_record_undoes_its_change(store: &dyn Store) {
     assert_eq!(store.audit_head().expect("read"), head);
 }
 
+const PLACE: Place = Place {
+    key: [5; 32],
+    limit: SourceLimit { failures: 6, within: Duration::from_secs(3600), lock: Duration::from_secs(3600) },
+};
+
+fn reserve(store: &dyn Store, subject: SubjectKey, now: UnixTime, limits: &Lockout) -> Reservation {
+    let attempt = Attempt::of(&Policy::default(), FactorId::Pin, Lane::Open);
+    store.reserve(subject, now, attempt, limits, &[PLACE]).expect("reserve")
+}
+
+/// A reservation that counted nothing.
+fn nothing() -> Reservation {
+    let counted = Counted { admission: Admission::Reserved { codes: 1 }, locked: false, closed: Vec::new() };
+    Reservation { counted, before: Throttle::default(), at: NOON, places: Vec::new() }
+}
+
+fn failures_from_one_place_count_over_all_subjects(store: &dyn Store) {
+    add(store, &[row(1, 1)], &[enrolment(1, FactorId::Pin)]);
+    let limits = Lockout::default();
+    for subject in [2, 3, 4, 5] {
+        assert!(reserve(store, SubjectKey([subject; 16]), NOON, &limits).counted.admission.may());
+    }
+    let (subject, factor) = (SubjectKey([1; 16]), FactorId::Pin);
+    let right = reserve(store, subject, NOON, &limits);
+    assert!(change(
+        store,
+        Change::Succeed { subject, factor, reserved: &right, step: None, renewed: None, key_id: None }
+    ));
+    assert_eq!(
+        store.tally(&PLACE).expect("read").failures(NOON, &PLACE.limit),
+        4,
+        "the right one counts not"
+    );
+    assert_eq!(reserve(store, SubjectKey([6; 16]), NOON, &limits).counted.closed, Vec::<usize>::new());
+    let sixth = reserve(store, SubjectKey([7; 16]), NOON, &limits);
+    assert_eq!((sixth.counted.closed, sixth.counted.locked), (vec![0], true));
+    let shut = reserve(store, SubjectKey([8; 16]), NOON, &limits);
+    assert!(!shut.counted.admission.may());
+    assert_eq!(store.throttle(SubjectKey([8; 16])).expect("read").failures(), 0, "nothing was judged");
+    let after = NOON.plus(Duration::from_secs(2 * 3600 + 60));
+    assert!(reserve(store, SubjectKey([8; 16]), after, &limits).counted.admission.may());
+    assert_eq!(store.tally(&PLACE).expect("read").failures(after, &PLACE.limit), 1);
+}
+
 fn use_step(store: &dyn Store, step: Option<u64>) -> bool {
     let (subject, factor) = (SubjectKey([1; 16]), FactorId::Totp);
     change(
         store,
-        Change::Succeed { subject, factor, before: &Throttle::default(), step, renewed: None, key_id: None },
+        Change::Succeed { subject, factor, reserved: &nothing(), step, renewed: None, key_id: None },
     )
 }
 
@@ -292,19 +339,19 @@ fn a_reservation_is_a_failure_until_it_succeeds(store: &dyn Store) {
     add(store, &[row(1, 1)], &[enrolment(1, FactorId::Pin)]);
     let (subject, factor, limits) = (SubjectKey([1; 16]), FactorId::Pin, Lockout::default());
     for failures in 1..=4 {
-        let reserved = store.reserve(subject, NOON, factor, &limits).expect("reserve");
-        assert_eq!((reserved.admission, reserved.locked), (Admission::Reserved, false));
+        let reserved = reserve(store, subject, NOON, &limits);
+        assert_eq!((reserved.counted.admission.may(), reserved.counted.locked), (true, false));
         assert_eq!(store.throttle(subject).expect("read").failures(), failures);
     }
-    let fifth = store.reserve(subject, NOON, factor, &limits).expect("reserve");
-    assert_eq!((fifth.admission, fifth.locked), (Admission::Reserved, true));
-    let sixth = store.reserve(subject, NOON, factor, &limits).expect("reserve");
-    assert_eq!(sixth.admission, Admission::Refused);
+    let fifth = reserve(store, subject, NOON, &limits);
+    assert_eq!((fifth.counted.admission.may(), fifth.counted.locked), (true, true));
+    let sixth = reserve(store, subject, NOON, &limits);
+    assert!(!sixth.counted.admission.may());
     assert!(store.throttle(subject).expect("read").locked(NOON));
     let success = Change::Succeed {
         subject,
         factor,
-        before: &fifth.before,
+        reserved: &fifth,
         step: None,
         renewed: Some(vec![8]),
         key_id: Some("newer".into()),
@@ -328,7 +375,7 @@ fn enrolling_again_replaces_and_forgives_the_run(store: &dyn Store) {
     let limits = Lockout { hard_stop: 2, ..Lockout::default() };
     for day in 0..2 {
         let at = NOON.plus(Duration::from_secs(day * 86_400));
-        store.reserve(subject, at, factor, &limits).expect("reserve");
+        reserve(store, subject, at, &limits);
     }
     assert!(store.throttle(subject).expect("read").stopped(factor, &limits));
     let new = EnrolmentRow { data: vec![9], ..enrolment(1, factor) };
@@ -514,7 +561,7 @@ fn sent(number: u8, expires: u64) -> RequestRow {
 fn spend(store: &dyn Store, number: u8, at: u64) -> bool {
     let (subject, factor) = (SubjectKey([1; 16]), FactorId::OtpSms);
     let (request, now) = ([number; 16], NOON.plus(Duration::from_secs(at)));
-    change(store, Change::Spend { subject, factor, request, now, before: &Throttle::default() })
+    change(store, Change::Spend { subject, factor, request, now, reserved: &nothing() })
 }
 
 /// Nobody has to be enrolled: a ghost's codes are kept like a subject's.
@@ -525,7 +572,7 @@ fn the_newest_code_that_was_sent_counts_once_and_in_its_time(store: &dyn Store) 
     store.keep_request(&sent(1, 300), NOON).expect("keeps");
     assert_eq!(store.request(subject, factor).expect("reads"), Some(sent(1, 300)));
     assert_eq!(store.request(subject, FactorId::OtpEmail).expect("reads"), None);
-    store.reserve(subject, NOON, factor, &Lockout::default()).expect("reserve");
+    reserve(store, subject, NOON, &Lockout::default());
     store.keep_request(&sent(2, 300), NOON).expect("keeps");
     assert!(!spend(store, 1, 1), "a newer one was sent");
     assert!(!spend(store, 2, 300), "too old");
@@ -543,13 +590,9 @@ fn the_newest_code_that_was_sent_counts_once_and_in_its_time(store: &dyn Store) 
     let other = RequestRow { subject: SubjectKey([2; 16]), ..sent(4, 300) };
     store.keep_request(&other, NOON.plus(Duration::from_secs(2 * 3600))).expect("keeps");
     assert_eq!(store.request(subject, factor).expect("reads"), None, "older than anybody asks about");
-    let spent = Change::Spend {
-        subject: other.subject,
-        factor,
-        request: [4; 16],
-        now: NOON,
-        before: &Throttle::default(),
-    };
+    let reserved = nothing();
+    let spent =
+        Change::Spend { subject: other.subject, factor, request: [4; 16], now: NOON, reserved: &reserved };
     assert!(matches!(store.audited(spent, &mut broken), Err(StoreError::Audit(_))));
     assert_eq!(store.request(other.subject, factor).expect("reads"), Some(other), "not used: not on record");
 }

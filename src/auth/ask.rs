@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::velocity::Seen;
 use super::{AuditEvent, Claim, FactorId, Grant, SubjectKey, SubjectRef, Verdict};
 use crate::secret::Secret;
 use crate::units::CallId;
@@ -69,6 +70,8 @@ pub enum Question {
         /// Its name.
         name: String,
     },
+    /// How often has this number called lately, and for how many accounts has it asked?
+    Velocity,
     /// Write this into the audit log.
     Audit(AuditEvent),
 }
@@ -88,6 +91,7 @@ impl fmt::Debug for Question {
             }
             Self::Remember { whose, name, .. } => write!(f, "Remember({whose:?}, {name})"),
             Self::Recall { whose, name } => write!(f, "Recall({whose:?}, {name})"),
+            Self::Velocity => f.write_str("Velocity"),
             Self::Audit(event) => write!(f, "Audit({event:?})"),
         }
     }
@@ -138,10 +142,28 @@ pub enum Answer {
     Remembered,
     /// To [`Question::Recall`]; `None` when nothing is kept, or not any more.
     Recalled(Option<String>),
+    /// To [`Question::Verify`]: accepted, by what says that the caller is not free. Whoever gives it to the
+    /// session says [`Answer::known`] of it: nothing that the caller hears may differ.
+    Forced,
+    /// To [`Question::Velocity`]; `None` when the caller hides the number.
+    Velocity(Option<Seen>),
     /// To [`Question::Audit`]: written and on disk, or not.
     Audited(bool),
     /// Nobody could answer.
     Unavailable,
+}
+
+impl Answer {
+    /// What the session may know: a proof under duress is a proof.
+    #[must_use]
+    pub fn known(self) -> Self {
+        match self {
+            Self::Forced => {
+                Self::Verdict { verdict: Verdict::Accept, locked: false, expired: false, left: None }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Who a claim points at.

@@ -73,6 +73,27 @@ pub enum AuditKind {
         #[serde(default)]
         reason: String,
     },
+    /// So many failures came from one place that nothing from there is judged for a while.
+    PlaceLocked {
+        /// `caller`, `trunk` or `engine`.
+        place: String,
+        /// The trunk that the last failure came by.
+        trunk: String,
+    },
+    /// One place asked for so many accounts that somebody seems to try which there are.
+    Mining {
+        /// `caller` or `trunk`.
+        place: String,
+        /// The trunk.
+        trunk: String,
+        /// How many.
+        accounts: u32,
+    },
+    /// A factor for duress was used: the caller is not free.
+    Duress {
+        /// Which.
+        factor: FactorId,
+    },
     /// A factor was enrolled, replacing an earlier one of its kind.
     Enrolled {
         /// Which factor.

@@ -7,7 +7,7 @@ use super::factor::otp::{self, Resend, Way};
 use super::factor::questions::{self, Questions};
 use super::factor::totp::Algorithm;
 use super::factor::{Meeting, password, push, recovery};
-use super::{FactorId, LevelName};
+use super::{FactorId, LevelName, Lockout};
 
 /// What counts as proof, and how often one may be wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub struct Policy {
     pub levels: Vec<LevelPolicy>,
     /// The limits on failures.
     pub lockout: Lockout,
+    /// Whether subjects may have a second PIN for duress, and what it gives.
+    pub duress: Option<Duress>,
+}
+
+/// What a proof under duress gives. The caller hears the same either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duress {
+    /// What any proof gives: the flow decides by `risk.duress` what is really done.
+    Same,
+    /// Nothing that is protected: a protected step is not carried out.
+    Nothing,
 }
 
 /// How one factor is used. Fields that do not concern a factor keep their defaults.
@@ -68,46 +79,6 @@ pub struct LevelPolicy {
     pub max_age: Option<Duration>,
 }
 
-/// Limits on failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lockout {
-    /// In one call, over all factors and subjects.
-    pub per_call: u32,
-    /// For one subject, over all factors and calls.
-    pub per_subject: SubjectLimit,
-    /// Consecutive failures of one factor of one subject until it must be enrolled again.
-    pub hard_stop: u32,
-}
-
-/// Limits on one subject's failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubjectLimit {
-    /// So many failures …
-    pub failures: u32,
-    /// … in so long …
-    pub within: Duration,
-    /// … lock for so long.
-    pub lock: Duration,
-    /// Each further failure while the window is full doubles the lock.
-    pub growing: bool,
-}
-
-impl Default for Lockout {
-    fn default() -> Self {
-        Self {
-            per_call: 3,
-            per_subject: SubjectLimit {
-                failures: 5,
-                within: Duration::from_secs(24 * 3600),
-                lock: Duration::from_secs(30 * 60),
-                growing: true,
-            },
-            // NIST SP 800-63B-4 §3.2.2: no more than 100 consecutive failures.
-            hard_stop: 100,
-        }
-    }
-}
-
 impl Default for Policy {
     /// The everyday policy: any factor is `basic`, two kinds within a quarter of an hour are `strong`.
     fn default() -> Self {
@@ -122,6 +93,7 @@ impl Default for Policy {
             factors: [FactorId::Pin, FactorId::Totp].map(FactorId::defaults).into(),
             levels: vec![level("basic", 1, None), level("strong", 2, Some(Duration::from_secs(15 * 60)))],
             lockout: Lockout::default(),
+            duress: None,
         }
     }
 }
@@ -179,9 +151,24 @@ pub enum PolicyError {
         /// The one below it.
         below: LevelName,
     },
+    /// A level that a voice reaches by itself.
+    #[error("a voice reaches `{level}` by itself, and a machine can make one")]
+    VoiceAlone {
+        /// Its name.
+        level: LevelName,
+    },
     /// A limit that never bites, or always.
     #[error("every limit needs a number of at least 1 and a time that is not zero")]
     Limits,
+    /// All guesses of a day are kept for the owner.
+    #[error("all guesses of a day are kept for the owner: nobody else could ever try")]
+    NothingForOthers,
+    /// A lock that does not end by itself.
+    #[error("a lock of more than 7 days does not end by itself")]
+    LocksForEver,
+    /// A window that forgets too fast.
+    #[error("failures counted over less than a minute lock nobody")]
+    NeverLocks,
 }
 
 impl Policy {
@@ -220,18 +207,48 @@ impl Policy {
             let below = self.levels.get(..at)?.iter().find(|below| !self.implies(level, below))?;
             Some(PolicyError::Order { level: level.name.clone(), below: below.name.clone() })
         }));
-        let Lockout { per_call, per_subject, hard_stop } = self.lockout;
-        if [per_call, per_subject.failures, hard_stop].contains(&0)
-            || per_subject.within.is_zero()
-            || per_subject.lock.is_zero()
-        {
-            found.push(PolicyError::Limits);
-        }
+        let voice = self.levels.iter().filter(|level| self.proves(level, &[FactorId::Voiceprint]));
+        found.extend(voice.map(|level| PolicyError::VoiceAlone { level: level.name.clone() }));
+        found.extend(self.lockout.problems());
         found
+    }
+
+    /// How many responses are right at one moment: what a guess can hit.
+    #[must_use]
+    pub fn codes_at_once(&self, factor: FactorId) -> u32 {
+        match factor {
+            // As many for whoever has none for duress: nobody can tell who has.
+            FactorId::Pin if self.duress.is_some() => 2,
+            _ => self.factor(factor).map_or(1, FactorPolicy::codes_at_once),
+        }
+    }
+
+    /// Whether the factor reaches some level by itself.
+    #[must_use]
+    pub fn alone(&self, factor: FactorId) -> bool {
+        self.levels.iter().any(|level| self.proves(level, &[factor]))
     }
 }
 
 impl FactorPolicy {
+    /// How many responses are right at one moment: what a guess can hit.
+    #[must_use]
+    pub fn codes_at_once(&self) -> u32 {
+        match self.factor {
+            FactorId::Totp => 1 + 2 * u32::from(self.drift),
+            FactorId::Hotp => 1 + u32::from(self.look_ahead),
+            _ => 1,
+        }
+    }
+
+    /// As it is used when only so many responses may be right.
+    #[must_use]
+    pub fn narrowed(&self, codes: u32) -> Self {
+        let drift = u8::try_from(codes.saturating_sub(1) / 2).unwrap_or(u8::MAX);
+        let ahead = u16::try_from(codes.saturating_sub(1)).unwrap_or(u16::MAX);
+        Self { drift: self.drift.min(drift), look_ahead: self.look_ahead.min(ahead), ..self.clone() }
+    }
+
     /// A factor whose fields all have the values of a factor that they do not concern.
     #[must_use]
     pub fn plain(factor: FactorId) -> Self {

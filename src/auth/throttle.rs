@@ -1,10 +1,16 @@
 //! How often a subject may be wrong: the counters' arithmetic. The vault keeps them and commits each
 //! attempt as a failure before its response is judged, so that no crash can lose one.
+//!
+//! Two limits stand beside each other. Failures within a time lock for a while, longer each time. And a day has
+//! room for a number of *guesses*: codes that could have been hit. A try at a factor that takes three codes at a
+//! time uses three of them, so that the chance of guessing in is the same whatever a caller guesses at. A part
+//! of the room is kept for the owner, who calls from the number on file: locking somebody out takes more than
+//! being wrong, and guessing from there gains nothing, because the room is one.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use super::{FactorId, Lockout};
+use super::{FactorId, Lockout, Policy};
 use crate::units::UnixTime;
 
 /// One subject's failures, over all factors and calls. A ghost has one too.
@@ -18,25 +24,98 @@ pub struct Throttle {
     locked_until: Option<i64>,
     /// How many locks have followed each other.
     locks: u32,
+    /// When something was guessed within the last day, and how many codes could have been hit.
+    #[serde(default)]
+    guesses: Vec<(i64, u32)>,
+    /// Those of the failures that came from the owner's number.
+    #[serde(default)]
+    own: Vec<i64>,
+    /// The owner is locked out too until then: by failures of their own, or because nothing is left of the day.
+    #[serde(default)]
+    own_locked_until: Option<i64>,
+}
+
+/// Who tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Anybody.
+    Open,
+    /// Somebody who calls from the subject's number on file: may try where others are locked out.
+    Owner,
+}
+
+/// One try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// At which factor.
+    pub factor: FactorId,
+    /// How many codes are right at this moment: what the try takes of the day's room.
+    pub codes: u32,
+    /// With how many it can be judged where the room is less.
+    pub least: u32,
+    /// Who tries.
+    pub lane: Lane,
+}
+
+impl Attempt {
+    /// A try at a factor as the policy uses it. A factor that reaches no level by itself takes one guess: what
+    /// stands beside it has to be guessed too.
+    #[must_use]
+    pub fn of(policy: &Policy, factor: FactorId, lane: Lane) -> Self {
+        let all = policy.codes_at_once(factor);
+        let codes = if policy.alone(factor) { all } else { 1 };
+        let least = if matches!(factor, FactorId::Totp | FactorId::Hotp) { 1 } else { codes };
+        Self { factor, codes, least, lane }
+    }
 }
 
 /// Whether an attempt may be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It may. It is already counted as a failure; [`Throttle::succeeded`] takes that back.
-    Reserved,
+    /// It may, with so many codes taken for right. It is already counted as a failure;
+    /// [`Throttle::succeeded`] takes that back.
+    Reserved {
+        /// As many as [`Attempt::codes`], or fewer when the day has no more room.
+        codes: u32,
+    },
     /// The subject is locked, or the factor has failed too often in a row: any response is wrong.
     Refused,
 }
 
+impl Admission {
+    /// Whether it may be judged.
+    #[must_use]
+    pub const fn may(&self) -> bool {
+        matches!(self, Self::Reserved { .. })
+    }
+}
+
 /// A lock never grows beyond this: the real customer needs a way back within a day.
-const LONGEST_LOCK: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_LOCK: Duration = DAY;
+/// The time that guesses are counted over.
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Throttle {
-    /// Whether the subject is locked at `now`.
+    /// Whether the subject is locked at `now`, for anybody.
     #[must_use]
     pub fn locked(&self, now: UnixTime) -> bool {
-        self.locked_until.is_some_and(|until| now.0 < until)
+        self.locked_in(now, Lane::Open)
+    }
+
+    /// Whether the subject is locked at `now` for who calls like this.
+    #[must_use]
+    pub fn locked_in(&self, now: UnixTime, lane: Lane) -> bool {
+        let until = match lane {
+            Lane::Open => self.locked_until.max(self.own_locked_until),
+            Lane::Owner => self.own_locked_until,
+        };
+        until.is_some_and(|until| now.0 < until)
+    }
+
+    /// When the lock for everybody ends; `None` when there is none at `now`.
+    #[must_use]
+    pub fn until(&self, now: UnixTime) -> Option<UnixTime> {
+        self.locked_until.max(self.own_locked_until).filter(|until| now.0 < *until).map(UnixTime)
     }
 
     /// Whether the factor must be enrolled again before it can be right.
@@ -51,11 +130,24 @@ impl Throttle {
         self.failures.len()
     }
 
+    /// How many codes were guessed at within the last day.
+    #[must_use]
+    pub fn guesses(&self, now: UnixTime) -> u32 {
+        let counts = self.guesses.iter().filter(|(at, _)| now.since(UnixTime(*at)) < DAY);
+        counts.fold(0, |sum, (_, codes)| sum.saturating_add(*codes))
+    }
+
     /// Counts an attempt as a failure, before it is judged.
-    pub fn reserve(&mut self, now: UnixTime, factor: FactorId, limits: &Lockout) -> Admission {
-        if self.locked(now) || self.stopped(factor, limits) {
+    pub fn reserve(&mut self, now: UnixTime, attempt: Attempt, limits: &Lockout) -> Admission {
+        self.guesses.retain(|(at, _)| now.since(UnixTime(*at)) < DAY);
+        if self.locked_in(now, attempt.lane) || self.stopped(attempt.factor, limits) {
             return Admission::Refused;
         }
+        let codes = attempt.codes.min(self.room(attempt.lane, limits));
+        if codes < attempt.least {
+            return Admission::Refused;
+        }
+        self.guesses.push((now.0, codes));
         let limit = limits.per_subject;
         // A clock that jumped back must not make failures of the future vanish or count for ever.
         self.failures.retain(|at| now.since(UnixTime(*at)) < limit.within);
@@ -63,15 +155,48 @@ impl Throttle {
             self.locks = 0;
         }
         self.failures.push(now.0);
-        let run = self.run(factor).saturating_add(1);
-        self.set_run(factor, run);
-        if u32::try_from(self.failures.len()).unwrap_or(u32::MAX) >= limit.failures {
+        self.own.retain(|at| now.since(UnixTime(*at)) < limit.within);
+        if attempt.lane == Lane::Owner {
+            self.own.push(now.0);
+        }
+        let run = self.run(attempt.factor).saturating_add(1);
+        self.set_run(attempt.factor, run);
+        let full = |failures: &[i64]| u32::try_from(failures.len()).unwrap_or(u32::MAX) >= limit.failures;
+        // The owner's tries behind others' failures make no lock longer, and others' lock the owner not out.
+        let own = attempt.lane == Lane::Owner && full(&self.own);
+        if own || (full(&self.failures) && !self.locked(now)) {
             let doubled = if limit.growing { 1_u32.checked_shl(self.locks).unwrap_or(u32::MAX) } else { 1 };
             let lock = limit.lock.saturating_mul(doubled).min(LONGEST_LOCK.max(limit.lock));
-            self.locked_until = Some(now.plus(lock).0);
+            let until = Some(now.plus(lock).0);
+            self.locked_until = self.locked_until.max(until);
+            self.own_locked_until = self.own_locked_until.max(until.filter(|_| own));
             self.locks = self.locks.saturating_add(1);
         }
-        Admission::Reserved
+        self.locked_until = self.locked_until.max(self.full_until(Lane::Open, limits));
+        self.own_locked_until = self.own_locked_until.max(self.full_until(Lane::Owner, limits));
+        Admission::Reserved { codes }
+    }
+
+    /// How many codes may still be guessed at within the day.
+    fn room(&self, lane: Lane, limits: &Lockout) -> u32 {
+        let spent = self.guesses.iter().fold(0_u32, |sum, (_, codes)| sum.saturating_add(*codes));
+        limits.guesses.of(lane).saturating_sub(spent)
+    }
+
+    /// When the day has room again; `None` when it has some.
+    fn full_until(&self, lane: Lane, limits: &Lockout) -> Option<i64> {
+        let mut room = self.room(lane, limits);
+        if room > 0 {
+            return None;
+        }
+        let mut kept = self.guesses.iter().rev();
+        // The newest guesses that fit are those that still stand when there is room for one.
+        let most = limits.guesses.of(lane).saturating_sub(1);
+        let oldest = kept.find(|(_, codes)| {
+            room = room.saturating_add(*codes);
+            room > most
+        });
+        oldest.map(|(at, _)| UnixTime(*at).plus(DAY).0)
     }
 
     /// The reserved attempt was right: `before` is what was stored before its reservation. Earlier
@@ -101,84 +226,5 @@ impl Throttle {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: i64 = 60_000;
-
-    fn fail(throttle: &mut Throttle, at: i64) -> Admission {
-        throttle.reserve(UnixTime(at), FactorId::Pin, &Lockout::default())
-    }
-
-    #[test]
-    fn the_fifth_failure_within_a_day_locks_for_half_an_hour() {
-        let mut throttle = Throttle::default();
-        for minute in 0..5 {
-            assert!(!throttle.locked(UnixTime(minute * MINUTE)));
-            assert_eq!(fail(&mut throttle, minute * MINUTE), Admission::Reserved);
-        }
-        assert!(throttle.locked(UnixTime(4 * MINUTE)));
-        assert_eq!(fail(&mut throttle, 33 * MINUTE), Admission::Refused);
-        assert!(!throttle.locked(UnixTime(34 * MINUTE)));
-    }
-
-    #[test]
-    fn each_further_failure_doubles_the_lock() {
-        let mut throttle = Throttle::default();
-        let mut now = 0;
-        assert!((0..5).all(|_| fail(&mut throttle, now) == Admission::Reserved));
-        for minutes in [30, 60, 120, 240] {
-            assert!(throttle.locked(UnixTime(now + minutes * MINUTE - 1)));
-            now += minutes * MINUTE;
-            assert!(!throttle.locked(UnixTime(now)));
-            assert_eq!(fail(&mut throttle, now), Admission::Reserved);
-        }
-    }
-
-    #[test]
-    fn failures_of_all_factors_count_together() {
-        let mut throttle = Throttle::default();
-        for turn in 0..5 {
-            let factor = if turn % 2 == 0 { FactorId::Pin } else { FactorId::Totp };
-            let _ = throttle.reserve(UnixTime(turn), factor, &Lockout::default());
-        }
-        assert!(throttle.locked(UnixTime(5)));
-    }
-
-    #[test]
-    fn a_success_takes_back_its_own_reservation_only() {
-        let mut throttle = Throttle::default();
-        assert!((0..4).all(|at| fail(&mut throttle, at) == Admission::Reserved));
-        let before = throttle.clone();
-        assert_eq!(fail(&mut throttle, 4), Admission::Reserved);
-        assert!(throttle.locked(UnixTime(4)));
-        throttle.succeeded(&before, FactorId::Pin);
-        assert!(!throttle.locked(UnixTime(4)));
-        assert_eq!(fail(&mut throttle, 5), Admission::Reserved);
-        assert!(throttle.locked(UnixTime(5)), "the four earlier ones still count");
-    }
-
-    #[test]
-    fn a_hundred_in_a_row_need_a_new_enrolment() {
-        let mut throttle = Throttle::default();
-        let day = 24 * 60 * MINUTE;
-        for attempt in 0..100 {
-            assert_eq!(fail(&mut throttle, attempt * day), Admission::Reserved, "attempt {attempt}");
-        }
-        assert_eq!(fail(&mut throttle, 100 * day), Admission::Refused);
-        throttle.enrolled(FactorId::Pin);
-        assert_eq!(fail(&mut throttle, 101 * day), Admission::Reserved);
-    }
-
-    #[test]
-    fn a_guesser_who_never_tires_has_ten_tries_in_the_first_day() {
-        // 10 tries at a six-digit number: 1e-5; at an eight-digit one: 1e-7.
-        let mut throttle = Throttle::default();
-        let admitted = (0..24 * 60)
-            .map(|minute| minute * MINUTE)
-            .flat_map(|at| std::iter::repeat_n(at, 10))
-            .filter(|at| fail(&mut throttle, *at) == Admission::Reserved)
-            .count();
-        assert_eq!(admitted, 10);
-    }
-}
+#[path = "throttle_tests.rs"]
+mod tests;

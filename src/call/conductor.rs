@@ -14,6 +14,7 @@ use super::message::Taking;
 use super::press::{Presses, Way};
 use super::record::{Draft, EndCause, Version};
 use super::stream::Stream;
+use crate::auth::Source;
 use crate::flow::run::{self, CallFacts, FlowRun, Signals};
 use crate::media;
 use crate::secret::Secret;
@@ -49,6 +50,7 @@ pub struct Call {
     pub(super) deadlines: Deadlines,
     pub(super) draft: Option<Draft>,
     pub(super) number: Option<Secret<String>>,
+    source: Source,
     /// The caller is a test caller, and is told what happens.
     pub(super) watched: bool,
 }
@@ -93,6 +95,7 @@ impl Call {
     pub fn new(now: Instant, new: NewCall, settings: Arc<CallSettings>, mut entropy: Entropy) -> Self {
         let NewCall { call, session, path, trunk, from, attestation, to, watched, canary, offer } = new;
         let version = Version::of(&settings, canary);
+        let source = Source { caller: from.clone(), trunk: Arc::clone(&trunk), attestation };
         let draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
         let number = from.as_ref().map(|number| number.expose().clone());
         let signals = Signals { attestation, ..Signals::default() };
@@ -119,6 +122,7 @@ impl Call {
             deadlines: Deadlines { longest: now + settings.limits.max_duration, tidy: None, farewell: None },
             draft: Some(draft),
             number: from,
+            source,
             watched,
             settings,
         }
@@ -184,6 +188,12 @@ impl Call {
     #[must_use]
     pub const fn version(&self) -> &Arc<CallSettings> {
         &self.settings
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub const fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Its sessions that may not have ended; for whoever drops the call.

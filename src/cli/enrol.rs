@@ -96,6 +96,17 @@ enum Command {
         #[arg(long, default_value = "data")]
         data: PathBuf,
     },
+    /// Sets a second PIN for when the customer is not free: it sounds like the first, and raises an alarm.
+    Duress {
+        /// The customer.
+        subject: String,
+        /// The application whose policy allows it.
+        #[arg(long)]
+        application: PathBuf,
+        /// The data folder.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
     /// Makes a seed for an authenticator app and shows it as a QR code, once.
     Totp {
         /// The customer.
@@ -128,6 +139,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             fobs(&data, subject, (list.as_deref(), counter), counts, &application)
         }
         Command::Recovery { subject, application, data } => recovery(&data, &subject, &application),
+        Command::Duress { subject, application, data } => duress(&data, &subject, &application),
         Command::Totp { subject, issuer, pending, application, data } => {
             authenticator(&data, &subject, &issuer, pending, application.as_deref())
         }
@@ -249,6 +261,14 @@ fn listed(file: &Path) -> Result<(Vec<Option<String>>, Vec<NewFob>), String> {
         errors.iter().map(|error| named(error.line, &error.problem)).collect::<Vec<_>>().join("\n")
     })?;
     Ok(fobs.into_iter().map(|(line, fob)| (Some(named(line, &"")), fob)).unzip())
+}
+
+fn duress(data: &Path, id: &str, application: &Path) -> Result<(), String> {
+    let vault = super::existing(data)?;
+    use_policy(&vault, Some(application))?;
+    vault.enrol_duress(os::unix_now(), id, &typed("PIN for duress")?).map_err(super::text)?;
+    println!("{id} has a PIN for duress");
+    Ok(())
 }
 
 /// Enrols by the policy of an application, where one is named.

@@ -14,6 +14,7 @@ pub(crate) mod draw;
 pub(crate) mod enrol;
 pub(crate) mod keys;
 pub(crate) mod messages;
+pub(crate) mod policy;
 pub(crate) mod reload;
 pub(crate) mod retention;
 pub(crate) mod run;

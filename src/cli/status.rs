@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use countersign::driver::control::{self, OnDisk, Reply, Request, Status, VersionStatus};
+use countersign::driver::control::{self, Alarms, OnDisk, Reply, Request, Status, VersionStatus};
 use countersign::units::UnixTime;
 
 /// Show what is served.
@@ -55,6 +55,16 @@ fn shown(status: &Status) -> String {
             if status.draining { "; no new ones are taken" } else { "" }
         ),
     );
+    if status.alarms != Alarms::default() {
+        let Alarms { subjects_locked, places_locked, mining, duress } = status.alarms;
+        line(
+            "alarms",
+            &format!(
+                "{subjects_locked} subject(s) and {places_locked} place(s) locked, {mining} × accounts tried, \
+                 {duress} × duress, since the start"
+            ),
+        );
+    }
     line("version", &version(&status.running));
     if let Some(text) = files(&status.running) {
         line("", &text);

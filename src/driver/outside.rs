@@ -12,10 +12,11 @@ use super::messages::Keeper;
 use super::notices::Notices;
 use super::records::Record;
 use super::services::ServicePool;
-use super::shard::{Mail, Mailbox, Outside};
-use super::vault_pool::VaultPool;
-use crate::auth;
-use crate::call::{CallRecord, CallSettings};
+use super::shard::{Asking, Mail, Mailbox, Outside};
+use super::vault::Vault;
+use super::vault_pool::{Asker, VaultPool};
+use crate::auth::{self, Source};
+use crate::call::CallRecord;
 use crate::flow::run::{Answer, Question};
 use crate::routing::DeskRequest;
 use crate::secret::Secret;
@@ -30,6 +31,8 @@ pub struct ShardOutside {
     pub edge: Edge,
     /// Questions of authentication.
     pub pool: Arc<VaultPool>,
+    /// Who counts calls.
+    pub vault: Arc<Vault>,
     /// Records.
     pub records: SyncSender<Record>,
     /// Questions to services.
@@ -49,7 +52,12 @@ impl Outside for ShardOutside {
         self.edge.send(path, bytes);
     }
 
-    fn ask(&mut self, call: CallId, version: &Arc<CallSettings>, ask: AskId, question: Question) {
+    fn begun(&mut self, source: &Source) {
+        self.vault.called(self.vault.calendar().now(), source);
+    }
+
+    fn ask(&mut self, call: CallId, by: Asking, ask: AskId, question: Question) {
+        let Asking { version, source } = by;
         let Some(mailbox) = self.mailbox.clone() else { return };
         let reply = move |answer| {
             if mailbox.send(Mail::Answer { call, ask, answer }).is_err() {
@@ -61,7 +69,8 @@ impl Outside for ShardOutside {
             Question::Auth(question) => {
                 let refused = reply.clone();
                 let reply = Box::new(move |answer| reply(Answer::Auth(answer)));
-                if self.pool.submit(question, Some(Arc::clone(&version.application.policy)), reply).is_err() {
+                let asker = Asker { policy: Some(Arc::clone(&version.application.policy)), source };
+                if self.pool.submit(question, asker, reply).is_err() {
                     // Law 4: a full queue answers, and lifts nobody.
                     refused(Answer::Auth(auth::Answer::Unavailable));
                 }

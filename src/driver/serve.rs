@@ -281,6 +281,7 @@ impl Parts<'_> {
                 shard: number,
                 edge: edge.clone(),
                 pool: Arc::clone(&pool),
+                vault: Arc::clone(&self.vault),
                 records: records.clone(),
                 messages: messages.clone(),
                 notices: notices.clone(),

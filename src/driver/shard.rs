@@ -19,6 +19,7 @@ use mio::{Events, Poll, Waker};
 
 use super::os;
 use super::ports::{Channel, MAILBOX, Ports};
+use crate::auth::Source;
 use crate::call::{CallRecord, CallSettings};
 use crate::engine::{Engine, Input, Lineup, Output, Served};
 use crate::flow::run::{Answer, Question};
@@ -153,12 +154,22 @@ impl Mailbox {
     }
 }
 
+/// On behalf of which call something is asked.
+pub struct Asking {
+    /// The version that it runs.
+    pub version: Arc<CallSettings>,
+    /// Where it comes from.
+    pub source: Source,
+}
+
 /// Where a shard's orders go that are not its own to carry out.
 pub trait Outside: Send {
     /// Sends a SIP message.
     fn sip(&mut self, path: &Path, bytes: &Bytes);
-    /// Asks something slow on behalf of a call that runs this version; the answer comes by mail.
-    fn ask(&mut self, call: CallId, version: &Arc<CallSettings>, ask: AskId, question: Question);
+    /// A call begins.
+    fn begun(&mut self, source: &Source);
+    /// Asks something slow on behalf of a call; the answer comes by mail.
+    fn ask(&mut self, call: CallId, by: Asking, ask: AskId, question: Question);
     /// Tells the switchboard.
     fn desk(&mut self, request: DeskRequest);
     /// Keeps the record of a call that ended.
@@ -424,7 +435,10 @@ impl Loop {
             Output::Rtp { port, to, bytes } => self.send(port, Channel::Rtp, to, &bytes),
             Output::Rtcp { port, to, bytes } => self.send(port, Channel::Rtcp, to, &bytes),
             Output::CloseMedia { port } => self.ports.close(self.poll.registry(), port),
-            Output::Ask { call, version, ask, question } => self.outside.ask(call, &version, ask, question),
+            Output::Begun(source) => self.outside.begun(&source),
+            Output::Ask { call, version, source, ask, question } => {
+                self.outside.ask(call, Asking { version, source }, ask, question);
+            }
             Output::Desk(request) => self.outside.desk(request),
             Output::Record { record, caller } => {
                 self.counters.ended.fetch_add(1, Ordering::Relaxed);

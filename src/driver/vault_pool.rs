@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::os;
 use super::vault::Vault;
-use crate::auth::{Answer, Policy, Question};
+use crate::auth::{Answer, Policy, Question, Source};
 
 /// Takes the answer, on a worker's thread.
 pub type Reply = Box<dyn FnOnce(Answer) + Send>;
@@ -25,8 +25,17 @@ pub struct VaultPool {
 
 struct Job {
     question: Question,
-    policy: Option<Arc<Policy>>,
+    asker: Asker,
     reply: Reply,
+}
+
+/// On whose behalf a question is asked.
+#[derive(Clone, Default)]
+pub struct Asker {
+    /// The policy to judge by; the vault's own when `None`.
+    pub policy: Option<Arc<Policy>>,
+    /// Where the call comes from.
+    pub source: Source,
 }
 
 /// The queue is full, or the pool is closing. The reply was dropped.
@@ -56,13 +65,13 @@ impl VaultPool {
         Ok(Self { queue: Some(sender), workers })
     }
 
-    /// Queues a question, to be judged by `policy` or else by the vault's own. `reply` is called once, unless the queue is full: then never.
+    /// Queues a question. `reply` is called once, unless the queue is full: then never.
     ///
     /// # Errors
     /// [`Full`]: answer the question with [`Answer::Unavailable`].
-    pub fn submit(&self, question: Question, policy: Option<Arc<Policy>>, reply: Reply) -> Result<(), Full> {
+    pub fn submit(&self, question: Question, asker: Asker, reply: Reply) -> Result<(), Full> {
         let queue = self.queue.as_ref().ok_or(Full)?;
-        queue.try_send(Job { question, policy, reply }).map_err(|_| Full)
+        queue.try_send(Job { question, asker, reply }).map_err(|_| Full)
     }
 }
 
@@ -91,15 +100,15 @@ fn work(vault: &Vault, jobs: &Mutex<Receiver<Job>>) {
     os::step_back();
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { question, policy, reply }) = next else { return };
+        let Ok(Job { question, asker, reply }) = next else { return };
         // A defect in one verification must not take the worker from all others, nor lift anyone.
         let answer = catch_unwind(AssertUnwindSafe(|| {
-            let policy = policy.unwrap_or_else(|| vault.policy());
+            let policy = asker.policy.unwrap_or_else(|| vault.policy());
             match vault.calendar().trusted() {
-                Some(now) => vault.answer_by(now, &policy, question),
+                Some(now) => vault.answer_for(now, &policy, &asker.source, question),
                 // Codes and locks are judged by the clock; who the caller says they are is not.
                 None if judged(&question) => Answer::Unavailable,
-                None => vault.answer_by(vault.calendar().now(), &policy, question),
+                None => vault.answer_for(vault.calendar().now(), &policy, &asker.source, question),
             }
         }));
         reply(answer.unwrap_or(Answer::Unavailable));

@@ -20,7 +20,7 @@ use super::shard::{Mail, Mailbox};
 use super::site::{Site, check_names};
 use super::speech::Speech;
 use super::turns::Turns;
-use super::vault::Vault;
+use super::vault::{AlarmCounts, Vault};
 use crate::call::CallSettings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Canary, Lineup, Served};
@@ -361,6 +361,12 @@ impl Versions {
             .collect();
         let left = || deadline.saturating_duration_since(os::now());
         asked.into_iter().map(|told| told.and_then(|told| told.recv_timeout(left()).ok())).collect()
+    }
+
+    /// Alarms since the start.
+    #[must_use]
+    pub fn alarms(&self) -> AlarmCounts {
+        self.links.vault.alarms()
     }
 
     /// Who waits and who serves; `None` when the switchboard does not say so in time.

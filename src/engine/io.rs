@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::lineup::Lineup;
+use crate::auth::Source;
 use crate::call::{CallRecord, CallSettings};
 use crate::flow::run::{Answer, Question};
 use crate::media::Packet;
@@ -116,12 +117,16 @@ pub enum Output {
         /// Which.
         port: MediaPort,
     },
+    /// A call was let in.
+    Begun(Source),
     /// Ask something slow.
     Ask {
         /// Who asks.
         call: CallId,
         /// The version that it runs: its services and its policy answer.
         version: Arc<CallSettings>,
+        /// Where the call comes from.
+        source: Source,
         /// Comes back in [`Input::Answer`].
         ask: AskId,
         /// What.

@@ -287,8 +287,9 @@ impl Engine {
             }
             call::Output::Ask(ask, question) => {
                 // The call that asks is there: it was polled.
-                if let Some(version) = self.calls.get(&id).map(|call| Arc::clone(call.version())) {
-                    self.out.push_back(Output::Ask { call: id, version, ask, question });
+                if let Some(call) = self.calls.get(&id) {
+                    let (version, source) = (Arc::clone(call.version()), call.source().clone());
+                    self.out.push_back(Output::Ask { call: id, version, source, ask, question });
                 }
             }
             call::Output::Desk(request) => self.out.push_back(Output::Desk(request)),
@@ -395,6 +396,7 @@ impl Engine {
         };
         tracing::info!(call = %id, %trunk, "call begins");
         let call = Call::new(now, new, version, self.entropy.fork());
+        self.out.push_back(Output::Begun(call.source().clone()));
         self.calls.insert(id, call);
         self.sessions.insert(session, id);
         self.counters.admitted = self.counters.admitted.saturating_add(1);

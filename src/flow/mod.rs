@@ -4,6 +4,7 @@ mod check;
 pub mod clip;
 pub mod document;
 pub mod expr;
+pub mod policies;
 pub mod prompt;
 pub mod run;
 pub mod schema;

@@ -120,6 +120,8 @@ pub struct Person {
     pub phones: Vec<String>,
     /// The language on file.
     pub language: Option<String>,
+    /// The PIN that they use when they are not free.
+    pub duress: Option<Secret<String>>,
     /// What proves that it is them: a PIN, the seed of a generator.
     pub factors: Vec<(FactorId, Secret<String>)>,
     /// What was handed out to them and counts from its first right code on.

@@ -15,6 +15,7 @@ mod leaks;
 mod line;
 mod names;
 mod performer;
+mod places;
 mod play;
 pub mod read;
 mod report;

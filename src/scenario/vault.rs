@@ -14,15 +14,16 @@ use crate::auth::ask::Whose;
 use crate::auth::factor::hotp::{Counted, Fob};
 use crate::auth::factor::totp::Parameters;
 use crate::auth::factor::{password, pin, questions};
-use crate::auth::throttle::{Admission, Throttle};
+use crate::auth::throttle::{Admission, Attempt, Lane, Throttle};
 use crate::auth::{
     Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Meeting, Policy, Prepared, Question,
-    QuestionId, Refused, SubjectKey, SubjectRef, Verdict,
+    QuestionId, Refused, Source, SubjectKey, SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::UnixTime;
 
 use super::document::{Fixture, Person};
+use super::places::Places;
 use super::sent::Sent;
 
 /// The vault of one test; what it has counted stays from call to call.
@@ -30,6 +31,7 @@ pub(super) struct Vault {
     policy: Arc<Policy>,
     people: Vec<Person>,
     throttles: HashMap<SubjectKey, Throttle>,
+    places: Places,
     /// The last accepted step of each generator.
     used: HashMap<(SubjectKey, FactorId), u64>,
     /// The counters of fobs whose last code was too far ahead.
@@ -52,6 +54,7 @@ impl Vault {
             policy,
             people: fixture.people.clone(),
             throttles: HashMap::new(),
+            places: Places::default(),
             used: HashMap::new(),
             ahead: HashMap::new(),
             kept: HashMap::new(),
@@ -61,13 +64,28 @@ impl Vault {
         }
     }
 
+    /// A call begins.
+    pub(super) fn called(&mut self, now: UnixTime, source: Source) {
+        self.places.called(now, source);
+    }
+
     /// The answer, and how long it takes.
     pub(super) fn answer(&mut self, now: UnixTime, question: Question) -> (Duration, Answer) {
         if !self.open {
             return (LOOK_UP, Answer::Unavailable);
         }
         match question {
-            Question::Identify { claim } => (LOOK_UP, Answer::Identified(self.identify(&claim))),
+            Question::Identify { claim } => {
+                let found = self.identify(&claim);
+                let limits = self.policy.lockout;
+                match &found {
+                    Identified::One(subject) => self.places.asked(now, (subject.key(), true), &limits),
+                    Identified::None(ghost) => self.places.asked(now, (ghost.key(), false), &limits),
+                    Identified::Many | Identified::Unavailable => {}
+                }
+                (LOOK_UP, Answer::Identified(found))
+            }
+            Question::Velocity => (LOOK_UP, Answer::Velocity(self.places.seen(now))),
             Question::Enrolled { subject } => (LOOK_UP, Answer::Enrolled(self.usable(now, subject.key()))),
             Question::Prepare { subject, factor: FactorId::Questions, .. } => {
                 (LOOK_UP, Answer::Prepared(self.questions(now, subject.key())))
@@ -121,10 +139,11 @@ impl Vault {
     /// A ghost has what some real subject has, or everything where there is none.
     fn usable(&self, now: UnixTime, subject: SubjectKey) -> Result<Vec<FactorId>, Refused> {
         let throttle = self.throttles.get(&subject).cloned().unwrap_or_default();
-        if throttle.locked(now) {
+        let limits = &self.policy.lockout;
+        let lane = self.lane(subject);
+        if throttle.locked_in(now, lane) || (lane == Lane::Open && self.places.locked(now, limits)) {
             return Err(Refused::Locked);
         }
-        let limits = &self.policy.lockout;
         let known = self.person(subject).or_else(|| self.people.first());
         let enrolled: Vec<FactorId> = match known {
             Some(person) => {
@@ -143,7 +162,7 @@ impl Vault {
     fn prepare(&mut self, now: UnixTime, subject: SubjectKey, factor: FactorId, again: bool) -> Prepared {
         let throttle = self.throttles.get(&subject).cloned().unwrap_or_default();
         match self.policy.factor(factor) {
-            Some(_) if throttle.locked(now) => Prepared::Locked,
+            Some(_) if throttle.locked_in(now, self.lane(subject)) => Prepared::Locked,
             Some(policy) if factor.meeting() == Meeting::Sent => {
                 let prepared = self.sent.prepare(now, policy, subject, again);
                 if matches!(prepared, Prepared::Sent { .. }) {
@@ -180,18 +199,27 @@ impl Vault {
         let limits = self.policy.lockout;
         let before = self.throttles.get(&subject).cloned().unwrap_or_default();
         let mut throttle = before.clone();
-        let may = throttle.reserve(now, factor, &limits) == Admission::Reserved;
-        let mut locked = throttle.locked(now) || !may;
+        let attempt = Attempt::of(&self.policy, factor, self.lane(subject));
+        let counted = self.places.reserve(&mut throttle, now, attempt, &limits);
+        let may = counted.admission.may();
+        let mut locked = counted.locked || !may;
+        let fewer = match counted.admission {
+            Admission::Reserved { codes } if codes < attempt.codes => Some(codes),
+            _ => None,
+        };
+        let forced = factor == FactorId::Pin && self.under_duress(subject, response);
         let sent = factor.meeting() == Meeting::Sent;
         let (fits, mut expired) = self.sent.judge(now, (subject, factor), response);
         let step = match sent {
             true => (fits && self.person(subject).is_some()).then_some(None),
-            false => self.judge(now, subject, factor, response),
+            false if forced => Some(None),
+            false => self.judge(now, subject, factor, response, fewer),
         };
         expired &= sent;
         let mut verdict = Verdict::Reject;
         if let (Some(step), true) = (step, may) {
             throttle.succeeded(&before, factor);
+            self.places.give_back(now, &limits);
             self.used.extend(step.map(|step| ((subject, factor), step)));
             if factor == FactorId::Recovery {
                 self.strike(subject, response);
@@ -204,6 +232,10 @@ impl Vault {
         }
         self.throttles.insert(subject, throttle);
         self.audited.push(AuditKind::Verified { factor, verdict, locked });
+        if forced && verdict == Verdict::Accept {
+            self.audited.push(AuditKind::Duress { factor });
+            return Answer::Forced;
+        }
         let list = self.person(subject).and_then(|person| self.proof(person, FactorId::Recovery));
         let used = factor == FactorId::Recovery && verdict == Verdict::Accept;
         let left = list.filter(|_| used).and_then(|list| u8::try_from(codes(list).count()).ok());
@@ -227,10 +259,11 @@ impl Vault {
         let seed = person.offered.iter().find(|(own, _)| *own == factor).map(|(_, seed)| seed.clone())?;
         let before = self.throttles.get(&subject).cloned().unwrap_or_default();
         let mut throttle = before.clone();
-        let may = throttle.reserve(now, factor, &limits) == Admission::Reserved;
+        let attempt = Attempt { factor, codes: 1, least: 1, lane: Lane::Open };
+        let may = throttle.reserve(now, attempt, &limits).may();
         let locked = throttle.locked(now) || !may;
         let last = self.used.remove(&(subject, factor));
-        let step = self.judge_by(now, subject, factor, &seed, code).flatten().filter(|_| may);
+        let step = self.judge_by(now, subject, factor, &seed, code, None).flatten().filter(|_| may);
         let kept = match step {
             Some(step) => {
                 throttle.succeeded(&before, factor);
@@ -251,6 +284,12 @@ impl Vault {
         };
         self.throttles.insert(subject, throttle);
         Some(kept)
+    }
+
+    /// Whether it is the PIN that somebody uses who is not free.
+    fn under_duress(&self, subject: SubjectKey, response: &Secret<String>) -> bool {
+        let second = self.person(subject).and_then(|person| person.duress.as_ref());
+        self.policy.duress.is_some() && second.is_some_and(|pin| response.matches(pin.expose().as_bytes()))
     }
 
     /// Keeps a factor, if the policy's rules let it be one.
@@ -299,12 +338,13 @@ impl Vault {
         subject: SubjectKey,
         factor: FactorId,
         response: &Secret<String>,
+        fewer: Option<u32>,
     ) -> Option<Option<u64>> {
         let kept = self.proof(self.person(subject)?, factor).cloned();
         // Of answers that a service tells nothing is kept.
         let none = (factor == FactorId::Questions).then(|| Secret::new(String::new()));
         let proof = &kept.or(none)?;
-        self.judge_by(now, subject, factor, proof, response)
+        self.judge_by(now, subject, factor, proof, response, fewer)
     }
 
     /// The same by what is or was handed out to them.
@@ -315,8 +355,10 @@ impl Vault {
         factor: FactorId,
         proof: &Secret<String>,
         response: &Secret<String>,
+        fewer: Option<u32>,
     ) -> Option<Option<u64>> {
-        let policy = &self.policy.factor(factor)?.clone();
+        let used = self.policy.factor(factor)?;
+        let policy = &fewer.map_or_else(|| used.clone(), |codes| used.narrowed(codes));
         let last = self.used.get(&(subject, factor)).copied();
         match factor {
             FactorId::Pin => response.matches(proof.expose().as_bytes()).then_some(None),
@@ -444,6 +486,12 @@ impl Vault {
 
     fn proof<'a>(&self, person: &'a Person, factor: FactorId) -> Option<&'a Secret<String>> {
         person.factors.iter().find(|(own, _)| *own == factor).map(|(_, proof)| proof)
+    }
+
+    /// Who tries.
+    fn lane(&self, subject: SubjectKey) -> Lane {
+        let numbers = self.person(subject).map(|person| person.phones.as_slice()).unwrap_or_default();
+        self.places.lane(numbers, &self.policy.lockout)
     }
 
     fn person(&self, subject: SubjectKey) -> Option<&Person> {

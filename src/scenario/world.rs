@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::SubjectKey;
+use crate::auth::{Source, SubjectKey};
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
 use crate::flow::run::{
     Abilities, Answer, CallFacts, FlowRun, HandOff, HandOffRequest, HangupCause, Input, MessageReply, Output,
     Question, Signals,
 };
+use crate::secret::Secret;
 use crate::units::{AskId, CallId, Entropy, Epoch, PlayId, UnixTime};
 
 use super::coverage::Coverage;
@@ -151,6 +152,12 @@ impl<'w> World<'w> {
         house.calls += 1;
         let facts = facts(house, script);
         let now = house.now;
+        let source = Source {
+            caller: script.from.clone().map(Secret::new),
+            trunk: Arc::from("test"),
+            attestation: script.attestation,
+        };
+        house.vault.called(house.epoch.unix_at(now), source);
         let run = FlowRun::new(Arc::clone(&house.app), facts, now, house.epoch);
         let keys = KeyLine::new(script.line, now, house.epoch, house.chance.fork());
         let mut world = Self {

@@ -11,7 +11,7 @@ use countersign::driver::audit_log::AUDIT_FILE;
 use countersign::driver::keys::{DATABASE_FILE, Keys};
 use countersign::driver::os;
 use countersign::driver::vault::{Vault, verify_audit};
-use countersign::driver::vault_pool::VaultPool;
+use countersign::driver::vault_pool::{Asker, VaultPool};
 use countersign::units::CallId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -41,7 +41,7 @@ fn right(vault: &Vault, subject: &SubjectRef) -> Verdict {
 fn pooled(pool: &VaultPool, subject: &SubjectRef) -> Verdict {
     let (to, told) = sync_channel(1);
     let reply = Box::new(move |answer| drop(to.try_send(answer)));
-    if pool.submit(question(subject), None, reply).is_err() {
+    if pool.submit(question(subject), Asker::default(), reply).is_err() {
         return Verdict::Unavailable;
     }
     match told.recv() {
@@ -171,7 +171,7 @@ fn bar_9_a_clock_that_jumps_verifies_nobody_until_it_is_right() {
         let (to, told) = sync_channel(1);
         let claim = countersign::auth::Claim::Account(secret(ACCOUNT));
         let reply = Box::new(move |answer| drop(to.try_send(answer)));
-        pool.submit(Question::Identify { claim }, None, reply).expect("room");
+        pool.submit(Question::Identify { claim }, Asker::default(), reply).expect("room");
         assert!(matches!(told.recv(), Ok(Answer::Identified(_))), "who calls is still known");
         vault.calendar().step_system(-jump);
     }

@@ -12,7 +12,7 @@ use countersign::auth::{Answer, FactorId, Question, SubjectRef, Verdict};
 use countersign::driver::keys::Keys;
 use countersign::driver::os;
 use countersign::driver::vault::{Vault, verify_audit};
-use countersign::driver::vault_pool::VaultPool;
+use countersign::driver::vault_pool::{Asker, VaultPool};
 use countersign::units::CallId;
 
 use crate::vault_world::{Folder, boundless, customer, secret};
@@ -188,7 +188,7 @@ fn worker() {
                 say(format!("failed {caller}"));
             }
             let reply = Box::new(move |answer| drop(to.try_send(answer)));
-            pool.submit(question, None, reply).expect("there is room for all");
+            pool.submit(question, Asker::default(), reply).expect("there is room for all");
             match told.recv() {
                 Ok(Answer::Verdict { verdict: Verdict::Accept, .. }) if right => {
                     say(format!("accepted {caller}"))

@@ -55,6 +55,10 @@ pub(crate) struct World {
     pub(crate) message: Option<(Duration, MessageReply)>,
     /// Whether messages are sent.
     pub(crate) sends: bool,
+    /// A right PIN is one for duress.
+    pub(crate) forced: bool,
+    /// What is known of the caller's number.
+    pub(crate) velocity: auth::velocity::Seen,
 }
 
 impl Default for World {
@@ -74,6 +78,8 @@ impl Default for World {
             vault: true,
             message: Some((Duration::from_secs(8), MessageReply::Saved)),
             sends: true,
+            forced: false,
+            velocity: auth::velocity::Seen { calls: 1, accounts: 0 },
         }
     }
 }
@@ -357,7 +363,12 @@ impl Scene {
                         let right = response.matches(right.as_bytes());
                         let verdict = if right { world.verdict } else { Verdict::Reject };
                         let expired = world.expired;
-                        auth::Answer::Verdict { verdict, locked: world.locked, expired, left: None }
+                        match right && world.forced {
+                            true => auth::Answer::Forced,
+                            false => {
+                                auth::Answer::Verdict { verdict, locked: world.locked, expired, left: None }
+                            }
+                        }
                     }
                     auth::Question::Enrol { .. } => auth::Answer::Enrolment(world.enrolment),
                     auth::Question::Remember { whose, name, value } => {
@@ -368,6 +379,7 @@ impl Scene {
                         let kept = self.memory.get(&(owner(whose), name.clone()));
                         auth::Answer::Recalled(kept.cloned())
                     }
+                    auth::Question::Velocity => auth::Answer::Velocity(Some(world.velocity)),
                     auth::Question::Audit(_) => auth::Answer::Audited(true),
                 };
                 (

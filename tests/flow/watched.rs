@@ -173,7 +173,9 @@ impl Watched {
                     auth::Question::Prepare { .. } => Sort::Prepare,
                     auth::Question::Verify { .. } => Sort::Verify,
                     auth::Question::Enrol { .. } => Sort::Enrol,
-                    auth::Question::Remember { .. } | auth::Question::Recall { .. } => Sort::Memory,
+                    auth::Question::Remember { .. }
+                    | auth::Question::Recall { .. }
+                    | auth::Question::Velocity => Sort::Memory,
                     auth::Question::Audit(_) => Sort::Audit,
                 };
                 self.pending.push((ask, sort));

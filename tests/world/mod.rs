@@ -298,6 +298,7 @@ impl World {
                 Output::CloseMedia { port } => {
                     self.ports.remove(&port).expect("a port is closed once");
                 }
+                Output::Begun(_) => {}
                 Output::Ask { call, ask, question, .. } => {
                     let unix = self.unix();
                     let answer = (self.vault)(unix, question);
@@ -437,6 +438,7 @@ fn answer(question: Question) -> Answer {
         }
         Question::Auth(auth::Question::Remember { .. }) => Answer::Auth(auth::Answer::Remembered),
         Question::Auth(auth::Question::Recall { .. }) => Answer::Auth(auth::Answer::Recalled(None)),
+        Question::Auth(auth::Question::Velocity) => Answer::Auth(auth::Answer::Velocity(None)),
         Question::Auth(auth::Question::Audit(_)) => Answer::Auth(auth::Answer::Audited(true)),
         Question::Message(_) => Answer::Message(MessageReply::Saved),
         Question::Notify(_) => Answer::Notified(false),

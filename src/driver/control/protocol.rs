@@ -169,10 +169,26 @@ pub struct Status {
     pub silent_shards: Vec<usize>,
     /// The last reload, when it was refused.
     pub refused: Option<RefusedAt>,
+    /// Alarms since the start.
+    #[serde(default)]
+    pub alarms: Alarms,
     /// The queues.
     pub queues: Vec<Queue>,
     /// The agents.
     pub agents: Vec<Agent>,
+}
+
+/// Alarms since the start: each is in the audit log too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarms {
+    /// Subjects that failures have locked.
+    pub subjects_locked: u64,
+    /// Callers' numbers, trunks or the whole that failures have locked.
+    pub places_locked: u64,
+    /// Times that somebody seemed to try which accounts there are.
+    pub mining: u64,
+    /// Times that a PIN for duress was used.
+    pub duress: u64,
 }
 
 /// A refused reload.

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::protocol::{
-    Agent, AppliedChange, CanaryStatus, Finding, OnDisk, OtherVersion, Queue, Refusal, RefusedAt, Reply,
-    Request, RotatedKey, Status, VersionStatus,
+    Agent, Alarms, AppliedChange, CanaryStatus, Finding, OnDisk, OtherVersion, Queue, Refusal, RefusedAt,
+    Reply, Request, RotatedKey, Status, VersionStatus,
 };
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::driver::application::{self, ApplicationError, ApplicationSource};
 use crate::driver::os;
-use crate::driver::vault::PEPPER_TIME;
+use crate::driver::vault::{AlarmCounts, PEPPER_TIME};
 use crate::driver::versions::{Applied, Change, InUse, ReloadError, Versions};
 use crate::engine::Served;
 
@@ -232,6 +232,7 @@ fn status(versions: &Versions) -> Status {
         canary: canary.map(|(canary, percent)| canary_status(&canary, percent, &served)),
         silent_shards: silent.collect(),
         refused: versions.refused().map(|refused| RefusedAt { at_ms: refused.at.0, error: refused.why }),
+        alarms: alarms(versions),
         queues: queues
             .into_iter()
             .map(|queue| Queue { name: queue.name, waiting: queue.waiting, places: queue.places })
@@ -241,6 +242,11 @@ fn status(versions: &Versions) -> Status {
             .map(|agent| Agent { name: agent.name, state: agent.state.to_owned(), queues: agent.queues })
             .collect(),
     }
+}
+
+fn alarms(versions: &Versions) -> Alarms {
+    let AlarmCounts { subjects_locked, places_locked, mining, duress } = versions.alarms();
+    Alarms { subjects_locked, places_locked, mining, duress }
 }
 
 fn canary_status(canary: &InUse, percent: u8, served: &[Option<Served>]) -> CanaryStatus {

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::sqlite::{set_throttle, throttle_of};
-use super::{EnrolmentRow, StoreError, SubjectRow};
+use super::counters::{self, set_throttle, throttle_of};
+use super::{EnrolmentRow, Reservation, StoreError, SubjectRow};
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, SubjectKey};
 
@@ -25,7 +25,7 @@ pub(super) fn succeed(
     connection: &Connection,
     subject: SubjectKey,
     factor: FactorId,
-    before: &Throttle,
+    reserved: &Reservation,
     step: Option<u64>,
     renewed: Option<&[u8]>,
     key_id: Option<&str>,
@@ -39,9 +39,7 @@ pub(super) fn succeed(
     if connection.prepare_cached(sql)?.execute(values)? != 1 {
         return Ok(false);
     }
-    let mut throttle = throttle_of(connection, subject)?;
-    throttle.succeeded(before, factor);
-    set_throttle(connection, subject, &throttle, None)?;
+    counters::succeeded(connection, subject, factor, reserved)?;
     Ok(true)
 }
 
@@ -126,13 +124,11 @@ pub(super) fn admit(
     connection: &Connection,
     subject: SubjectKey,
     factor: FactorId,
-    before: &Throttle,
+    reserved: &Reservation,
 ) -> Result<bool, StoreError> {
     if !connection.prepare_cached("SELECT 1 FROM subjects WHERE key = ?1")?.exists([subject.0])? {
         return Ok(false);
     }
-    let mut throttle = throttle_of(connection, subject)?;
-    throttle.succeeded(before, factor);
-    set_throttle(connection, subject, &throttle, None)?;
+    counters::succeeded(connection, subject, factor, reserved)?;
     Ok(true)
 }

@@ -7,11 +7,12 @@ use super::letters::LetterRow;
 use super::requests::{RequestId, RequestRow, forgotten};
 use super::tokens::TokenRow;
 use super::{
-    Append, AppendCount, CallRow, Change, EnrolmentRow, Identifier, Old, OrderRow, Reservation, Store,
+    Append, AppendCount, CallRow, Change, EnrolmentRow, Identifier, Old, OrderRow, Place, Reservation, Store,
     StoreError, SubjectRow, Trace,
 };
 use crate::auth::factor::otp::Sends;
-use crate::auth::throttle::Throttle;
+use crate::auth::tally::{self, Tally};
+use crate::auth::throttle::{Attempt, Throttle};
 use crate::auth::{FactorId, Lockout, SubjectKey};
 use crate::driver::audit_log::{AuditError, Head};
 use crate::units::UnixTime;
@@ -34,6 +35,7 @@ pub(super) struct Tables {
     offers: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
     throttles: BTreeMap<SubjectKey, Throttle>,
     requests: BTreeMap<(SubjectKey, FactorId), RequestRow>,
+    tallies: BTreeMap<[u8; 32], (Tally, UnixTime)>,
     agents: BTreeMap<String, Vec<u8>>,
     pub(super) tokens: BTreeMap<String, TokenRow>,
     pub(super) calls: Vec<CallRow>,
@@ -51,10 +53,20 @@ impl MemoryStore {
 }
 
 impl Tables {
+    /// The attempt was right.
+    fn give_back(&mut self, subject: SubjectKey, factor: FactorId, reserved: &Reservation) {
+        self.throttles.entry(subject).or_default().succeeded(&reserved.before, factor);
+        for place in &reserved.places {
+            if let Some((tally, _)) = self.tallies.get_mut(&place.key) {
+                tally.give_back(reserved.at, &place.limit);
+            }
+        }
+    }
+
     fn apply(&mut self, change: Change<'_>) -> Result<bool, StoreError> {
         match change {
             Change::Nothing => {}
-            Change::Succeed { subject, factor, before, step, renewed, key_id } => {
+            Change::Succeed { subject, factor, reserved, step, renewed, key_id } => {
                 let Some(row) = self.enrolments.get_mut(&(subject, factor)) else { return Ok(false) };
                 if step.is_some_and(|step| row.last_step.is_some_and(|last| last >= step)) {
                     return Ok(false);
@@ -66,13 +78,13 @@ impl Tables {
                 if let Some(key_id) = key_id {
                     row.key_id = key_id;
                 }
-                self.throttles.entry(subject).or_default().succeeded(before, factor);
+                self.give_back(subject, factor, reserved);
             }
-            Change::Spend { subject, factor, request, now, before } => {
+            Change::Spend { subject, factor, request, now, reserved } => {
                 let Some(row) = self.good_request((subject, factor), &request, now) else { return Ok(false) };
                 row.used = true;
                 row.sends = Sends::default();
-                self.throttles.entry(subject).or_default().succeeded(before, factor);
+                self.give_back(subject, factor, reserved);
             }
             Change::Burn { subject, factor, request, now } => {
                 let Some(row) = self.good_request((subject, factor), &request, now) else { return Ok(false) };
@@ -89,11 +101,11 @@ impl Tables {
                 let Some(row) = self.requests.values_mut().find(waits) else { return Ok(false) };
                 row.approved = true;
             }
-            Change::Admit { subject, factor, before } => {
+            Change::Admit { subject, factor, reserved } => {
                 if !self.subjects.contains_key(&subject) {
                     return Ok(false);
                 }
-                self.throttles.entry(subject).or_default().succeeded(before, factor);
+                self.give_back(subject, factor, reserved);
             }
             Change::Renew { subject, factor, data } => {
                 let Some(row) = self.enrolments.get_mut(&(subject, factor)) else { return Ok(false) };
@@ -246,18 +258,32 @@ impl Store for MemoryStore {
         Ok(self.tables().throttles.get(&subject).cloned().unwrap_or_default())
     }
 
+    fn tally(&self, place: &Place) -> Result<Tally, StoreError> {
+        Ok(self.tables().tallies.get(&place.key).map(|(tally, _)| tally.clone()).unwrap_or_default())
+    }
+
     fn reserve(
         &self,
         subject: SubjectKey,
         now: UnixTime,
-        factor: FactorId,
+        attempt: Attempt,
         limits: &Lockout,
+        places: &[Place],
     ) -> Result<Reservation, StoreError> {
         let mut tables = self.tables();
-        let throttle = tables.throttles.entry(subject).or_default();
-        let before = throttle.clone();
-        let admission = throttle.reserve(now, factor, limits);
-        Ok(Reservation { admission, before, locked: throttle.locked(now) })
+        tables.tallies.retain(|_, (_, over)| now < *over);
+        let before = tables.throttles.get(&subject).cloned().unwrap_or_default();
+        let mut throttle = before.clone();
+        let tally = |place: &Place| tables.tallies.get(&place.key).map(|(tally, _)| tally.clone());
+        let mut counts: Vec<_> =
+            places.iter().map(|place| (tally(place).unwrap_or_default(), place.limit)).collect();
+        let counted = tally::reserve(&mut throttle, &mut counts, now, attempt, limits);
+        tables.throttles.insert(subject, throttle);
+        for (place, (tally, limit)) in places.iter().zip(counts) {
+            let over = tally.over(&limit);
+            tables.tallies.insert(place.key, (tally, over));
+        }
+        Ok(Reservation { counted, before, at: now, places: places.to_vec() })
     }
 
     fn request(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<RequestRow>, StoreError> {

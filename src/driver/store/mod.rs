@@ -4,6 +4,7 @@
 //! A store sees sealed values and keyed hashes only. Every change that the audit log must tell of goes
 //! through [`Store::audited`], which commits the change and the log's new head together.
 
+mod counters;
 mod enrolments;
 pub mod letters;
 pub mod memory;
@@ -25,8 +26,9 @@ pub use self::requests::{RequestId, RequestRow};
 use self::tokens::{TokenRow, TokenStore};
 
 use super::audit_log::{AuditError, Head};
-use crate::auth::throttle::{Admission, Throttle};
-use crate::auth::{FactorId, Lockout, SubjectKey};
+use crate::auth::tally::{Counted, Tally};
+use crate::auth::throttle::{Attempt, Throttle};
+use crate::auth::{FactorId, Lockout, SourceLimit, SubjectKey};
 use crate::units::UnixTime;
 
 /// What a subject can be found by.
@@ -104,15 +106,26 @@ pub struct OrderRow {
     pub sealed: Vec<u8>,
 }
 
+/// A place that failures are counted for: under a keyed hash, by this limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The hash.
+    pub key: [u8; 32],
+    /// The limit.
+    pub limit: SourceLimit,
+}
+
 /// An attempt that was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
-    /// Whether it may be judged.
-    pub admission: Admission,
-    /// The counters before it.
+    /// Whether it may be judged, and what it has locked.
+    pub counted: Counted,
+    /// The subject's counters before it.
     pub before: Throttle,
-    /// Whether the subject is locked with it counted as a failure.
-    pub locked: bool,
+    /// When.
+    pub at: UnixTime,
+    /// The places that it was counted for.
+    pub places: Vec<Place>,
 }
 
 /// Rows past their time.
@@ -156,8 +169,8 @@ pub enum Change<'a> {
         subject: SubjectKey,
         /// With which factor.
         factor: FactorId,
-        /// The counters before the reservation.
-        before: &'a Throttle,
+        /// The reservation.
+        reserved: &'a Reservation,
         /// The step of the one-time code.
         step: Option<u64>,
         /// New data for the enrolment, made with today's cost.
@@ -176,8 +189,8 @@ pub enum Change<'a> {
         request: RequestId,
         /// Now.
         now: UnixTime,
-        /// The counters before the reservation.
-        before: &'a Throttle,
+        /// The reservation.
+        reserved: &'a Reservation,
     },
     /// A code that was sent is never right any more.
     Burn {
@@ -204,8 +217,8 @@ pub enum Change<'a> {
         subject: SubjectKey,
         /// With which factor.
         factor: FactorId,
-        /// The counters before the reservation.
-        before: &'a Throttle,
+        /// The reservation.
+        reserved: &'a Reservation,
     },
     /// The attempt was wrong, but what is kept of the enrolment changes. Takes no effect when there is none.
     Renew {
@@ -346,13 +359,16 @@ pub trait Store: LetterStore + TokenStore + Pages + Send + Sync {
 
     /// A subject's counters.
     fn throttle(&self, subject: SubjectKey) -> Result<Throttle, StoreError>;
-    /// Counts an attempt as a failure and commits that.
+    /// The failures of a place.
+    fn tally(&self, place: &Place) -> Result<Tally, StoreError>;
+    /// Counts an attempt as a failure of its subject and of these places, and commits that.
     fn reserve(
         &self,
         subject: SubjectKey,
         now: UnixTime,
-        factor: FactorId,
+        attempt: Attempt,
         limits: &Lockout,
+        places: &[Place],
     ) -> Result<Reservation, StoreError>;
 
     /// The newest code that was sent to a subject for a factor.

@@ -12,10 +12,11 @@ use super::enrolments;
 use super::requests::{self, RequestRow};
 use super::tables::migrate;
 use super::{
-    Append, AppendCount, CallRow, Change, EnrolmentRow, Identifier, Old, OrderRow, Reservation, Store,
-    StoreError, SubjectRow, Trace, subjects, tokens, upkeep,
+    Append, AppendCount, CallRow, Change, EnrolmentRow, Identifier, Old, OrderRow, Place, Reservation, Store,
+    StoreError, SubjectRow, Trace, counters, subjects, tokens, upkeep,
 };
-use crate::auth::throttle::Throttle;
+use crate::auth::tally::Tally;
+use crate::auth::throttle::{Attempt, Throttle};
 use crate::auth::{FactorId, Lockout, SubjectKey};
 use crate::driver::audit_log::{AuditError, Head};
 use crate::units::UnixTime;
@@ -26,8 +27,6 @@ pub struct SqliteStore {
     path: PathBuf,
 }
 
-/// Counters of claims that nobody stands behind go after so long: well beyond every window and lock.
-const GHOSTS_KEPT_MILLIS: i64 = 31 * 24 * 3600 * 1000;
 const HEAD: &str = "audit_head";
 
 impl SqliteStore {
@@ -126,50 +125,25 @@ fn meta_of(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, Store
     Ok(statement.query_row([name], |row| row.get(0)).optional()?)
 }
 
-pub(super) fn throttle_of(connection: &Connection, subject: SubjectKey) -> Result<Throttle, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT state FROM throttles WHERE subject = ?1")?;
-    let state: Option<String> = statement.query_row([subject.0], |row| row.get(0)).optional()?;
-    // A counter that can't be read must not count as none.
-    state.map_or_else(
-        || Ok(Throttle::default()),
-        |json| serde_json::from_str(&json).map_err(|_| StoreError::Row),
-    )
-}
-
-pub(super) fn set_throttle(
-    connection: &Connection,
-    subject: SubjectKey,
-    throttle: &Throttle,
-    now: Option<UnixTime>,
-) -> Result<(), StoreError> {
-    let json = serde_json::to_string(throttle).map_err(|_| StoreError::Row)?;
-    let sql = "INSERT INTO throttles VALUES (?1, ?2, coalesce(?3, 0)) ON CONFLICT (subject) \
-               DO UPDATE SET state = excluded.state, updated = coalesce(?3, updated)";
-    connection.prepare_cached(sql)?.execute(params![subject.0, json, now.map(|n| n.0)])?;
-    Ok(())
-}
-
 fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError> {
     match change {
         Change::Nothing => {}
-        Change::Succeed { subject, factor, before, step, renewed, key_id } => {
+        Change::Succeed { subject, factor, reserved, step, renewed, key_id } => {
             let (renewed, key_id) = (renewed.as_deref(), key_id.as_deref());
-            return enrolments::succeed(connection, subject, factor, before, step, renewed, key_id);
+            return enrolments::succeed(connection, subject, factor, reserved, step, renewed, key_id);
         }
-        Change::Spend { subject, factor, request, now, before } => {
+        Change::Spend { subject, factor, request, now, reserved } => {
             if !requests::spend(connection, (subject, factor), &request, now, true)? {
                 return Ok(false);
             }
-            let mut throttle = throttle_of(connection, subject)?;
-            throttle.succeeded(before, factor);
-            set_throttle(connection, subject, &throttle, None)?;
+            counters::succeeded(connection, subject, factor, reserved)?;
         }
         Change::Burn { subject, factor, request, now } => {
             return requests::spend(connection, (subject, factor), &request, now, false);
         }
         Change::Approve { request, now } => return requests::approve(connection, &request, now),
-        Change::Admit { subject, factor, before } => {
-            return enrolments::admit(connection, subject, factor, before);
+        Change::Admit { subject, factor, reserved } => {
+            return enrolments::admit(connection, subject, factor, reserved);
         }
         Change::Renew { subject, factor, data } => {
             return enrolments::renew(connection, subject, factor, &data);
@@ -265,27 +239,22 @@ impl Store for SqliteStore {
     }
 
     fn throttle(&self, subject: SubjectKey) -> Result<Throttle, StoreError> {
-        throttle_of(&self.connection(), subject)
+        counters::throttle_of(&self.connection(), subject)
+    }
+
+    fn tally(&self, place: &Place) -> Result<Tally, StoreError> {
+        counters::tally_of(&self.connection(), place)
     }
 
     fn reserve(
         &self,
         subject: SubjectKey,
         now: UnixTime,
-        factor: FactorId,
+        attempt: Attempt,
         limits: &Lockout,
+        places: &[Place],
     ) -> Result<Reservation, StoreError> {
-        self.write(|transaction| {
-            let sql =
-                "DELETE FROM throttles WHERE updated < ?1 AND subject NOT IN (SELECT key FROM subjects)";
-            transaction.prepare_cached(sql)?.execute([now.0.saturating_sub(GHOSTS_KEPT_MILLIS)])?;
-            let before = throttle_of(transaction, subject)?;
-            let mut throttle = before.clone();
-            let admission = throttle.reserve(now, factor, limits);
-            // Written when refused too, so that a locked subject costs the same time.
-            set_throttle(transaction, subject, &throttle, Some(now))?;
-            Ok(Reservation { admission, before, locked: throttle.locked(now) })
-        })
+        self.write(|transaction| counters::reserve(transaction, subject, now, attempt, limits, places))
     }
 
     fn request(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<RequestRow>, StoreError> {

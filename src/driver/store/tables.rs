@@ -24,6 +24,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
             LETTERS,
             OFFERS,
             super::tokens::TABLE,
+            TALLIES,
         ])
         .filter(|(schema, _)| *schema > version)
     {
@@ -33,7 +34,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     Ok(transaction.commit()?)
 }
 
-const SCHEMA: i64 = 8;
+const SCHEMA: i64 = 9;
 
 /// What schema 1 has.
 pub(super) const TABLES: &str = "
@@ -78,4 +79,10 @@ CREATE TABLE offers (
   subject BLOB NOT NULL REFERENCES subjects(key) ON DELETE CASCADE, factor TEXT NOT NULL, data BLOB NOT NULL,
   key_id TEXT NOT NULL, last_step INTEGER, PRIMARY KEY (subject, factor)
 ) WITHOUT ROWID;
+";
+
+/// What came with schema 9.
+const TALLIES: &str = "
+CREATE TABLE tallies (place BLOB PRIMARY KEY, state TEXT NOT NULL, ends INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX tallies_by_age ON tallies (ends);
 ";

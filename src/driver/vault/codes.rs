@@ -6,12 +6,13 @@
 
 use std::sync::PoisonError;
 
+use super::limits::Counting;
+use super::verifying::{Asked, Settled};
 use super::{TENANT, Vault, VaultError, admin, logged};
 use crate::auth::factor::otp::{self, May, REQUEST_BYTES, Way};
 use crate::auth::factor::{Judging, Meeting};
-use crate::auth::throttle::Admission;
 use crate::auth::{
-    Answer, AuditEvent, AuditKind, FactorId, FactorPolicy, Policy, Prepared, SubjectKey, Verdict,
+    Answer, AuditEvent, AuditKind, FactorId, FactorPolicy, Policy, Prepared, Source, SubjectKey,
 };
 use crate::driver::seal::random;
 use crate::driver::sender::{Channel, Letter, Purpose};
@@ -28,38 +29,29 @@ pub(super) struct Order<'a> {
     pub(super) again: bool,
 }
 
-/// A verdict, whether the subject is locked, whether what was sent is too old.
-type Judgement = (Verdict, bool, bool);
-
 impl Vault {
     /// Has links to the approval page begin like this: `https://calls.example.com/approve/`.
     pub fn set_page(&self, address: String) {
         *self.page.write().unwrap_or_else(PoisonError::into_inner) = Some(address);
     }
 
-    pub(super) fn prepare(
-        &self,
-        now: UnixTime,
-        policy: &Policy,
-        (subject, factor): (SubjectKey, FactorId),
-        call: CallId,
-        again: bool,
-    ) -> Answer {
+    pub(super) fn prepare(&self, now: UnixTime, policy: &Policy, asked: &Asked<'_>, again: bool) -> Answer {
+        let Asked { subject, factor, source, call } = *asked;
         let _turn = self.turn(subject);
         let prepared = match (policy.factor(factor), factor.meeting()) {
             (Some(used), Meeting::Sent) => {
                 let order = Order { now, policy: used, subject, call, again };
-                logged("prepare", self.send_code(&order, policy)).unwrap_or(Prepared::Unavailable)
+                logged("prepare", self.send_code(&order, policy, source)).unwrap_or(Prepared::Unavailable)
             }
             _ => Prepared::Unavailable,
         };
         Answer::Prepared(prepared)
     }
 
-    fn send_code(&self, order: &Order<'_>, policy: &Policy) -> Result<Prepared, VaultError> {
+    fn send_code(&self, order: &Order<'_>, policy: &Policy, source: &Source) -> Result<Prepared, VaultError> {
         let (now, factor) = (order.now, order.policy.factor);
         let throttle = self.store.throttle(order.subject)?;
-        if throttle.locked(now) {
+        if self.locked_out(now, policy, source, order.subject)? {
             return Ok(Prepared::Locked);
         }
         if throttle.stopped(factor, &policy.lockout) {
@@ -183,13 +175,13 @@ impl Vault {
         &self,
         now: UnixTime,
         policy: &Policy,
-        (subject, factor): (SubjectKey, FactorId),
+        asked: &Asked<'_>,
         response: &Secret<String>,
-        call: CallId,
-    ) -> Result<Judgement, VaultError> {
+    ) -> Result<Settled, VaultError> {
+        let Asked { subject, factor, call, .. } = *asked;
         let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
-        let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
-        let may = reserved.admission == Admission::Reserved;
+        let counting = self.reserve(now, policy, asked)?;
+        let Counting { reserved, may, locked, .. } = &counting;
         let real = self.store.subject(subject)?.is_some();
         let kept = self.store.request(subject, factor)?;
         let current = kept.as_ref().filter(|row| !row.used && row.expires > now);
@@ -210,27 +202,23 @@ impl Vault {
         let judged = factor.judge(&judging)?;
         // What the page shows counts once it was shown, in the call that it was shown for.
         let shown = current.filter(|row| factor != FactorId::Push || (row.approved && row.call == call));
-        let right = judged.right && shown.is_some() && may && real;
+        let right = judged.right && shown.is_some() && *may && real;
         let burnt = factor == FactorId::Push && shown.is_some() && !right;
         let change = match () {
-            () if right => Change::Spend { subject, factor, request, now, before: &reserved.before },
+            () if right => Change::Spend { subject, factor, request, now, reserved },
             // Three digits are few: one guess for each approval.
             () if burnt => Change::Burn { subject, factor, request, now },
             () => Change::Nothing,
         };
         let expired = current.is_none() || burnt;
-        let locked = reserved.locked || !may;
-        let mut result = (Verdict::Reject, locked, expired);
+        let mut settled = Settled::rejected(*locked, expired);
         self.store.audited(change, &mut |head, effect| {
-            if right {
-                result =
-                    if effect { (Verdict::Accept, false, false) } else { (Verdict::Reject, locked, expired) };
+            if right && effect {
+                settled = Settled::accepted(false);
             }
-            let kind = AuditKind::Verified { factor, verdict: result.0, locked: result.1 };
-            let event = AuditEvent { call: Some(call), subject: Some(subject), kind };
-            self.audit.append(head, now, &[event])
+            self.audit.append(head, now, &self.events(asked, &counting, settled))
         })?;
-        Ok(result)
+        Ok(settled)
     }
 
     /// Judges the number that a call comes from. Nobody guesses with it, so nothing is counted.
@@ -238,13 +226,12 @@ impl Vault {
         &self,
         now: UnixTime,
         policy: &Policy,
-        subject: SubjectKey,
+        asked: &Asked<'_>,
         number: &Secret<String>,
-        call: CallId,
-    ) -> Result<Judgement, VaultError> {
-        let factor = FactorId::Number;
+    ) -> Result<Settled, VaultError> {
+        let Asked { subject, factor, source, call } = *asked;
         let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
-        let locked = self.store.throttle(subject)?.locked(now);
+        let locked = self.locked_out(now, policy, source, subject)?;
         let row = self.store.subject(subject)?;
         let profile = self.profile(row.as_ref().unwrap_or(&self.stand_in.row))?;
         let on_file = Secret::new(admin::normalised(Identifier::Phone, &profile.phone).into_bytes());
@@ -263,11 +250,11 @@ impl Vault {
         };
         let judged = factor.judge(&judging)?;
         let right = judged.right && row.is_some() && !locked && !profile.declined.contains(&factor);
-        let verdict = if right { Verdict::Accept } else { Verdict::Reject };
-        let kind = AuditKind::Verified { factor, verdict, locked };
+        let settled = if right { Settled::accepted(false) } else { Settled::rejected(locked, false) };
+        let kind = Self::verified(factor, settled);
         let event = AuditEvent { call: Some(call), subject: Some(subject), kind };
         self.audited(now, Change::Nothing, &[event])?;
-        Ok((verdict, locked, false))
+        Ok(settled)
     }
 }
 

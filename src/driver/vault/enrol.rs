@@ -5,7 +5,7 @@
 
 use super::handing_out::check_secret;
 use super::{Vault, VaultError, logged};
-use crate::auth::throttle::Admission;
+use crate::auth::throttle::{Attempt, Lane};
 use crate::auth::{Answer, AuditEvent, AuditKind, Enrolment, FactorId, Grant, Policy};
 use crate::driver::store::{Change, EnrolmentRow};
 use crate::secret::Secret;
@@ -51,9 +51,11 @@ impl Vault {
         }
         let found = self.store.subject(subject)?.zip(self.store.offered(subject, factor)?);
         let Some((row, offered)) = found else { return Ok(None) };
-        let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
+        // Who proves that a factor has arrived has proved who they are: this is no guess at an account.
+        let attempt = Attempt { factor, codes: 1, least: 1, lane: Lane::Open };
+        let reserved = self.store.reserve(subject, now, attempt, &policy.lockout, &[])?;
         let judged = self.judge_row(now, &row, &offered, code, used)?;
-        let may = reserved.admission == Admission::Reserved;
+        let may = reserved.counted.admission.may();
         let enrolled = EnrolmentRow { last_step: judged.step, ..offered.clone() };
         let ahead = match &judged.renewed {
             // A fob that is far ahead: the next code behind this one will be right.
@@ -72,7 +74,7 @@ impl Vault {
         self.store.audited(change, &mut |head, effect| {
             result = match () {
                 () if confirms && effect => Enrolment::Done,
-                () if reserved.locked || !may => Enrolment::Locked,
+                () if reserved.counted.locked || !may => Enrolment::Locked,
                 () => Enrolment::Refused,
             };
             let kind = match result {

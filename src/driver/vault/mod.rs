@@ -9,10 +9,12 @@ mod admin;
 mod approvals;
 mod codes;
 mod contact;
+mod duress;
 mod enrol;
 mod erasing;
 mod handing_out;
 mod judging;
+mod limits;
 mod looking;
 mod memory;
 mod offer;
@@ -24,6 +26,7 @@ mod sending;
 mod stand_in;
 mod tokens;
 mod upkeep;
+mod verifying;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -38,20 +41,21 @@ use super::seal::{self, Key, Label, SealError, keyed_hash};
 use super::sender::Courier;
 use super::store::sqlite::SqliteStore;
 use super::store::{Change, Identifier, Store, StoreError, SubjectRow};
-use crate::auth::factor::{JudgeError, Meeting, Peppering, foreign, password, pin};
-use crate::auth::throttle::Admission;
+use crate::auth::factor::{JudgeError, foreign, password, pin};
 use crate::auth::{
-    Answer, AuditEvent, AuditKind, Claim, FactorId, Identified, Policy, Question, SubjectKey, SubjectRef,
-    Verdict,
+    Answer, AuditEvent, Claim, FactorId, Identified, Policy, Question, Source, SubjectKey, SubjectRef,
 };
 use crate::secret::Secret;
-use crate::units::{CallId, UnixTime};
+use crate::units::UnixTime;
+
+use verifying::Asked;
 
 pub use admin::{ImportError, NewSubject, Profile, Shown};
 pub use approvals::{Approval, Approved};
 pub use contact::{Changed, ContactChange, OrderedBy};
 use erasing::{OWN_KEY, Wrapping};
 pub use handing_out::{Counts, NewFob};
+pub use limits::AlarmCounts;
 pub use looking::Looker;
 pub use records::{FirstOrder, StoredCall};
 use rotation::Peppers;
@@ -77,6 +81,7 @@ pub struct Vault {
     agents: Key,
     memory: Key,
     orders: Key,
+    places: limits::Places,
     /// What codes that are sent are kept under.
     codes: Key,
     /// How links to the approval page begin.
@@ -209,6 +214,7 @@ impl Vault {
             agents,
             memory: keys.derive("memory"),
             orders: keys.derive("orders"),
+            places: limits::Places::new(keys.derive("places")),
             codes: keys.derive("codes"),
             page: RwLock::new(None),
             tokens: keys.derive("tokens"),
@@ -262,20 +268,35 @@ impl Vault {
         self.answer_by(now, &self.policy(), question)
     }
 
-    /// As [`Vault::answer`], by the policy of the version that the asking call runs.
+    /// As [`Vault::answer`], by the policy of the version that the asking call runs, for a call from nowhere.
     #[must_use]
     pub fn answer_by(&self, now: UnixTime, policy: &Policy, question: Question) -> Answer {
+        self.answer_for(now, policy, &Source::default(), question)
+    }
+
+    /// As [`Vault::answer_by`], for a call from there.
+    #[must_use]
+    pub fn answer_for(&self, now: UnixTime, policy: &Policy, source: &Source, question: Question) -> Answer {
         match question {
-            Question::Identify { claim } => Answer::Identified(self.identify(&claim)),
-            Question::Enrolled { subject } => Answer::Enrolled(self.usable(now, policy, subject.key())),
+            Question::Identify { claim } => {
+                let found = self.identify(&claim);
+                self.note_identified(now, policy, source, &found);
+                Answer::Identified(found)
+            }
+            Question::Velocity => Answer::Velocity(self.seen(now, source)),
+            Question::Enrolled { subject } => {
+                Answer::Enrolled(self.usable(now, policy, source, subject.key()))
+            }
             Question::Prepare { subject, factor: FactorId::Questions, .. } => {
-                Answer::Prepared(self.prepare_questions(now, policy, subject.key()))
+                Answer::Prepared(self.prepare_questions(now, policy, source, subject.key()))
             }
             Question::Prepare { subject, factor, call, again } => {
-                self.prepare(now, policy, (subject.key(), factor), call, again)
+                let asked = Asked { subject: subject.key(), factor, source, call };
+                self.prepare(now, policy, &asked, again)
             }
             Question::Verify { subject, factor, response, call } => {
-                self.verify(now, policy, subject.key(), factor, &response, call)
+                let asked = Asked { subject: subject.key(), factor, source, call };
+                self.verify(now, policy, &asked, &response)
             }
             Question::Enrol { grant, factor, secret, replace } => {
                 self.enrol_in_call(now, policy, &grant, factor, &secret, replace)
@@ -323,85 +344,10 @@ impl Vault {
         SubjectKey(key)
     }
 
-    fn verify(
-        &self,
-        now: UnixTime,
-        policy: &Policy,
-        subject: SubjectKey,
-        factor: FactorId,
-        response: &Secret<String>,
-        call: CallId,
-    ) -> Answer {
-        let _turn = self.turn(subject);
-        let judged = match factor.meeting() {
-            Meeting::Sent => self.counted_code(now, policy, (subject, factor), response, call),
-            Meeting::Silent => self.judged_number(now, policy, subject, response, call),
-            _ => self.counted(now, policy, subject, factor, response, call),
-        };
-        let nobody = (Verdict::Unavailable, false, false);
-        let (verdict, locked, expired) = logged("verify", judged).unwrap_or(nobody);
-        let used = factor == FactorId::Recovery && verdict == Verdict::Accept;
-        let left = used.then(|| logged("verify", self.recovery_left(subject)).ok().flatten()).flatten();
-        Answer::Verdict { verdict, locked, expired, left }
-    }
-
     /// Work on one subject takes turns.
     fn turn(&self, subject: SubjectKey) -> Option<MutexGuard<'_, ()>> {
         let turn = self.turns.get(usize::from(subject.0[0]) % TURNS);
         turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Counts, judges, settles: in this order, with a commit after the first and the last.
-    fn counted(
-        &self,
-        now: UnixTime,
-        policy: &Policy,
-        subject: SubjectKey,
-        factor: FactorId,
-        response: &Secret<String>,
-        call: CallId,
-    ) -> Result<(Verdict, bool, bool), VaultError> {
-        let reserved = self.store.reserve(subject, now, factor, &policy.lockout)?;
-        let peppers = self.peppers();
-        let judged = self.judge(now, subject, factor, response, policy, &peppers)?;
-        let may = reserved.admission == Admission::Reserved;
-        let asked = match policy.factor(factor) {
-            Some(used) if factor == FactorId::Questions => {
-                self.answers_those_asked(used, subject, &reserved.before, response)?
-            }
-            _ => true,
-        };
-        let judged = judged.filter(|_| may && asked);
-        let renewed = match judged.as_ref().and_then(|judged| judged.renewed.as_ref()) {
-            Some(data) => Some(self.seal_enrolment(subject, factor, data)?),
-            None => None,
-        };
-        let change = match (&judged, renewed) {
-            (Some(judged), _) if judged.right && factor == FactorId::Questions => {
-                Change::Admit { subject, factor, before: &reserved.before }
-            }
-            (Some(judged), renewed) if judged.right => {
-                let before = &reserved.before;
-                let key_id = match (&renewed, factor.peppering()) {
-                    (Some(_), Peppering::Whole) => Some(peppers.current().id.clone()),
-                    _ => None,
-                };
-                Change::Succeed { subject, factor, before, step: judged.step, renewed, key_id }
-            }
-            (_, Some(data)) => Change::Renew { subject, factor, data },
-            _ => Change::Nothing,
-        };
-        let claimed = matches!(change, Change::Succeed { .. } | Change::Admit { .. });
-        let locked = reserved.locked || !may;
-        let mut result = (Verdict::Reject, locked, false);
-        self.store.audited(change, &mut |head, effect| {
-            result.0 = if claimed && effect { Verdict::Accept } else { Verdict::Reject };
-            result.1 = locked && result.0 != Verdict::Accept;
-            let kind = AuditKind::Verified { factor, verdict: result.0, locked: result.1 };
-            let event = AuditEvent { call: Some(call), subject: Some(subject), kind };
-            self.audit.append(head, now, &[event])
-        })?;
-        Ok(result)
     }
 
     fn own_key(&self, row: &SubjectRow) -> Result<Key, SealError> {

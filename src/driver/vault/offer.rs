@@ -2,7 +2,7 @@
 
 use super::{Vault, VaultError, logged};
 use crate::auth::factor::recovery;
-use crate::auth::{FactorId, Meeting, Policy, Refused, SubjectKey};
+use crate::auth::{FactorId, Meeting, Policy, Refused, Source, SubjectKey};
 use crate::driver::store::StoreError;
 use crate::units::UnixTime;
 
@@ -13,6 +13,7 @@ impl Vault {
         &self,
         now: UnixTime,
         policy: &Policy,
+        source: &Source,
         subject: SubjectKey,
     ) -> Result<Vec<FactorId>, Refused> {
         let read = || {
@@ -23,11 +24,13 @@ impl Vault {
                 None => FactorId::ALL.iter().copied().filter(|f| *f != FactorId::Push).collect(),
             };
             let void = self.void(now, nearest, &enrolled)?;
-            Ok::<_, VaultError>((throttle, enrolled, void))
+            let locked = self.locked_out(now, policy, source, subject)?;
+            Ok::<_, VaultError>((throttle, enrolled, void, locked))
         };
         let asked = policy.factor(FactorId::Questions).is_some_and(|used| used.questions.for_everybody());
-        let (throttle, mut enrolled, void) = logged("enrolled", read()).map_err(|_| Refused::Unavailable)?;
-        if throttle.locked(now) {
+        let (throttle, mut enrolled, void, locked) =
+            logged("enrolled", read()).map_err(|_| Refused::Unavailable)?;
+        if locked {
             return Err(Refused::Locked);
         }
         if asked && !enrolled.contains(&FactorId::Questions) {

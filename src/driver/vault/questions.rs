@@ -3,7 +3,7 @@
 use super::{TENANT, Vault, VaultError, enrolment_label, logged};
 use crate::auth::factor::questions;
 use crate::auth::throttle::Throttle;
-use crate::auth::{FactorId, FactorPolicy, Policy, Prepared, QuestionId, SubjectKey};
+use crate::auth::{FactorId, FactorPolicy, Policy, Prepared, QuestionId, Source, SubjectKey};
 use crate::driver::seal::{self, keyed_hash, random};
 use crate::driver::store::EnrolmentRow;
 use crate::secret::Secret;
@@ -33,11 +33,17 @@ impl Vault {
 
     /// Which questions a subject is asked now. Somebody who is not there is asked what the subject next to them
     /// could be.
-    pub(super) fn prepare_questions(&self, now: UnixTime, policy: &Policy, subject: SubjectKey) -> Prepared {
+    pub(super) fn prepare_questions(
+        &self,
+        now: UnixTime,
+        policy: &Policy,
+        source: &Source,
+        subject: SubjectKey,
+    ) -> Prepared {
         let Some(used) = policy.factor(FactorId::Questions) else { return Prepared::Unavailable };
         let prepared = self.store.throttle(subject).map_err(VaultError::from).and_then(|throttle| {
             let asked = self.questions_now(used, subject, &throttle)?;
-            Ok((throttle.locked(now), asked))
+            Ok((self.locked_out(now, policy, source, subject)?, asked))
         });
         match logged("questions", prepared) {
             Ok((true, _)) => Prepared::Locked,

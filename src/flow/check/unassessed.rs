@@ -73,9 +73,10 @@ impl Walk<'_> {
                 }
                 _ => {}
             }
+            let after = assessed || matches!(step.kind, StepKind::RiskStep(_));
             for (_, arm) in step.kind.arms() {
                 if let Arm::Goto(block) = arm {
-                    self.reach(*block, assessed);
+                    self.reach(*block, after);
                 }
             }
         }

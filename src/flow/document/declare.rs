@@ -11,7 +11,7 @@ use super::fields::{self, Fields};
 use super::findings::Findings;
 use super::services::Services;
 use super::yaml::{Data, Node};
-use crate::auth::Policy;
+use crate::auth::{LevelName, Policy};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::expr::Type;
 use crate::flow::run;
@@ -27,6 +27,8 @@ pub(crate) struct Shared<'n> {
     pub(crate) risk: Option<Node>,
     /// The bands of risk.
     pub(crate) bands: Vec<(Arc<str>, u32)>,
+    /// Levels that a band raises: which, to which, in which band.
+    pub(crate) raises: Vec<(LevelName, LevelName, Arc<str>)>,
     pub(crate) services: Services,
     pub(crate) calendars: Calendars,
     pub(crate) flows: Vec<FlowDecl<'n>>,
@@ -72,6 +74,12 @@ pub(crate) struct BlockDecl<'n> {
 }
 
 impl<'n> Shared<'n> {
+    /// Levels that a band raises.
+    pub(crate) fn raises_in(&self, band: &str) -> Vec<(LevelName, LevelName)> {
+        let of_band = self.raises.iter().filter(|(.., name)| **name == *band);
+        of_band.map(|(from, to, _)| (from.clone(), to.clone())).collect()
+    }
+
     /// A new flow from the mapping that has its `blocks`; its results come later.
     pub(crate) fn declare(&mut self, name: Arc<str>, flow: &Fields<'n>, findings: &mut Findings) -> FlowId {
         let id = FlowId(u32::try_from(self.flows.len()).unwrap_or(u32::MAX));

@@ -20,6 +20,7 @@ use super::yaml::{self, Node};
 use super::{calendar_file, literal_secret, policy_file, services_file};
 use crate::auth::{LevelPolicy, Policy};
 use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::flow::policies::{self, BUILTIN};
 
 /// What `imports` names, each with what it is when it is not named.
 const USUAL: [(&str, &str); 4] = [
@@ -77,8 +78,11 @@ impl Loader<'_> {
 
     /// The file that `imports` names, or the usual one; only a usual one may be missing.
     fn imported(&mut self, main: &Fields<'_>, name: &str) -> Option<Node> {
-        let path = self.import(main, name)?;
         let named = main.get("imports").and_then(|node| node.get(name));
+        if let Some(node) = named.filter(|node| name == "policy" && node.text().starts_with(BUILTIN)) {
+            return self.builtin(node);
+        }
+        let path = self.import(main, name)?;
         let why = match self.files.read(&path) {
             Ok(text) => return yaml::read(&path, &text, self.findings),
             Err(why) => why,
@@ -102,6 +106,20 @@ impl Loader<'_> {
                 });
             }
         }
+        None
+    }
+
+    /// A policy that comes with the program.
+    fn builtin(&mut self, node: &Node) -> Option<Node> {
+        let name = node.text();
+        if let Some(ready) = policies::ready(name) {
+            return yaml::read(name, ready.text, self.findings);
+        }
+        self.unreadable = true;
+        let names: Vec<&str> = policies::READY.iter().map(|ready| ready.name).collect();
+        let help = suggestion(name.trim_start_matches(BUILTIN), names, "ready policies");
+        let message = format!("no policy `{name}` comes with the program");
+        self.findings.push(Diagnostic::error("E107", Some(node.place.clone()), message).help(help));
         None
     }
 

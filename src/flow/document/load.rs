@@ -68,6 +68,7 @@ impl Loader<'_> {
         // The part on risk can be read once everything has a name.
         let risk = imports.policy.as_ref().and_then(|root| root.get("risk").cloned());
         let bands = risk::bands(risk.as_ref(), self.findings);
+        let raises = risk::raises(risk.as_ref(), &policy, self.findings);
         let services = self.services(&imports, &policy);
         let calendars = self.calendars(&imports);
         let catalogues = self.catalogues(&imports);
@@ -85,6 +86,7 @@ impl Loader<'_> {
             policy,
             risk,
             bands,
+            raises,
             services,
             calendars,
             flows: Vec::new(),

@@ -17,6 +17,7 @@ mod handlers;
 mod imports;
 mod literal_secret;
 mod load;
+mod lockout_file;
 mod names;
 mod pieces;
 pub(crate) mod policy_file;

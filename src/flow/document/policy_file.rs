@@ -2,13 +2,15 @@
 
 use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
+use super::lockout_file;
 use super::policy_sent as sent;
 use super::scalar::spoken_duration;
 use super::yaml::Node;
 use crate::auth::factor::questions::AnswerKind;
 use crate::auth::policy::PolicyError;
-use crate::auth::{FactorId, FactorPolicy, LevelName, LevelPolicy, Lockout, Policy, QuestionId};
+use crate::auth::{Duress, FactorId, FactorPolicy, LevelName, LevelPolicy, Policy, QuestionId};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::flow::policies::about;
 
 /// Reads the policy. With a finding anywhere the rest is filled from the defaults, so that a flow's own
 /// findings do not drown in what follows from a policy that is not there.
@@ -16,7 +18,10 @@ pub(crate) fn read(root: &Node, findings: &mut Findings) -> Policy {
     let before = findings.errors();
     let mut policy = Policy::default();
     let Some(file) = Fields::of(root, "a policy", findings) else { return policy };
-    file.only(&["authpolicy", "factors", "levels", "lockout", "risk"], "a policy", findings);
+    let known =
+        ["authpolicy", "title", "standard", "factors", "levels", "lockout", "duress", "risk", "exceptions"];
+    file.only(&known, "a policy", findings);
+    about::read(&file, findings);
     version(&file, findings);
     let mut places =
         Places { whole: root.place.clone(), factors: Vec::new(), levels: Vec::new(), lockout: None };
@@ -28,7 +33,11 @@ pub(crate) fn read(root: &Node, findings: &mut Findings) -> Policy {
     }
     if let Some(node) = file.get("lockout") {
         places.lockout = Some(node.place.clone());
-        policy.lockout = lockout(node, findings);
+        policy.lockout = lockout_file::lockout(node, findings);
+    }
+    if let Some(node) = file.get("duress") {
+        let gives = [("same", Duress::Same), ("nothing", Duress::Nothing)];
+        policy.duress = fields::choice(node, "duress", &gives, findings);
     }
     if findings.errors() == before {
         let problems = policy.problems();
@@ -112,7 +121,24 @@ impl Places {
                     None => diagnostic,
                 };
             }
+            PolicyError::VoiceAlone { level } => {
+                let place = self.levels.iter().find(|(name, _)| name == level).map(|(_, place)| place);
+                ("E202", place, "write `not_only: [voiceprint]` into the level")
+            }
             PolicyError::Limits => ("E281", self.lockout.as_ref(), "remove the limit to get its default"),
+            PolicyError::NothingForOthers => (
+                "E281",
+                self.lockout.as_ref(),
+                "keep fewer for the owner than a day has: `guesses: {per_day: 10, for_owner: 3}`",
+            ),
+            PolicyError::LocksForEver => (
+                "E281",
+                self.lockout.as_ref(),
+                "lock for hours, or have the factor enrolled again: `hard_stop: 100`",
+            ),
+            PolicyError::NeverLocks => {
+                ("E281", self.lockout.as_ref(), "count over an hour or a day: `within: 24h`")
+            }
         };
         let place = place.unwrap_or(&self.whole).clone();
         Diagnostic::error(code, Some(place), problem.to_string()).help(help)
@@ -170,6 +196,11 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
         FactorId::Recovery => &["kind", "digits", "weak", "store", "single_use"],
     };
     factor.only(known, &format!("the factor `{id}`"), findings);
+    if id == FactorId::Voiceprint && factor.get("needs_consent").is_none() {
+        let message = "no voice is kept of somebody who was not asked";
+        let help = "write `needs_consent: voice_biometrics`, and ask by a `consent` of that purpose";
+        findings.push(Diagnostic::error("E241", Some(factor.place.clone()), message).help(help));
+    }
     if let Some(node) = factor.get("kind") {
         let kind = match id.kind() {
             crate::auth::FactorKind::Knowledge => "knowledge",
@@ -317,45 +348,4 @@ fn level(name: LevelName, node: &Node, findings: &mut Findings) -> LevelPolicy {
         policy.max_age = fields::duration(node, "max_age", findings);
     }
     policy
-}
-
-fn lockout(node: &Node, findings: &mut Findings) -> Lockout {
-    let mut out = Lockout::default();
-    let Some(lockout) = Fields::of(node, "`lockout`", findings) else { return out };
-    let known = ["per_call", "per_subject", "per_customer", "hard_stop", "per_caller", "unlock"];
-    lockout.only(&known, "`lockout`", findings);
-    for name in ["per_caller", "unlock"] {
-        if let Some((key, _)) = lockout.pairs.iter().find(|(key, _)| key.text() == name) {
-            fields::not_yet(&key.place, &format!("`{name}`"), findings);
-        }
-    }
-    if let Some(limit) = lockout.get("per_call").and_then(|node| Fields::of(node, "`per_call`", findings)) {
-        limit.only(&["failures"], "`per_call`", findings);
-        let node = limit.need("failures", "`per_call`", findings);
-        out.per_call =
-            node.and_then(|node| fields::count(node, "failures", 0..=1000, findings)).unwrap_or(out.per_call);
-    }
-    let subject = lockout.get("per_subject").or_else(|| lockout.get("per_customer"));
-    if let Some(limit) = subject.and_then(|node| Fields::of(node, "`per_subject`", findings)) {
-        limit.only(&["failures", "within", "lock", "growing", "count"], "`per_subject`", findings);
-        let subject = &mut out.per_subject;
-        if let Some(node) = limit.get("failures") {
-            subject.failures =
-                fields::count(node, "failures", 0..=1000, findings).unwrap_or(subject.failures);
-        }
-        if let Some(node) = limit.get("within") {
-            subject.within = fields::duration(node, "within", findings).unwrap_or(subject.within);
-        }
-        if let Some(node) = limit.get("lock") {
-            subject.lock = fields::duration(node, "lock", findings).unwrap_or(subject.lock);
-        }
-        if let Some(node) = limit.get("growing") {
-            subject.growing = fields::flag(node, "growing", findings).unwrap_or(subject.growing);
-        }
-    }
-    if let Some(node) = lockout.get("hard_stop") {
-        // NIST SP 800-63B-4 §3.2.2: at most 100 consecutive failures.
-        out.hard_stop = fields::count(node, "hard_stop", 0..=100, findings).unwrap_or(out.hard_stop);
-    }
-    out
 }

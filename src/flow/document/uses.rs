@@ -141,7 +141,7 @@ impl Application {
             }
             Some(Type::Band) => {
                 let bands = self.risk.iter().flat_map(|risk| &risk.bands);
-                bands.map(|(name, _)| name.to_string()).collect()
+                bands.map(|band| band.name.to_string()).collect()
             }
             Some(Type::Language) => self.languages.iter().map(|language| language.tag.clone()).collect(),
             _ => Vec::new(),

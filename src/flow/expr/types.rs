@@ -139,6 +139,8 @@ fields! {
     RiskBand = "risk.band", Public, Band;
     /// The signals that were there.
     RiskReasons = "risk.reasons", Public, List;
+    /// Whether the caller has used a PIN for duress: they are not free. Let nobody hear it.
+    RiskDuress = "risk.duress", Public, Flag;
     /// How many accounts this number has asked for within an hour; unset when nobody counts.
     AccountsPerCaller = "velocity.accounts_per_caller_1h", Public, Number;
     /// How many calls came from this number within an hour; unset when nobody counts.

@@ -27,6 +27,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) match_number: Option<&'a str>,
     pub(crate) answer: Option<&'a str>,
     pub(crate) risk: Option<&'a Assessment>,
+    /// The caller is not free.
+    pub(crate) duress: bool,
 }
 
 impl Scope<'_> {
@@ -116,6 +118,7 @@ impl Scope<'_> {
             Field::RiskScore => number(self.risk.map(|risk| risk.score)),
             Field::RiskBand => text(self.risk.map(|risk| &*risk.band)),
             Field::RiskReasons => self.risk.map_or(Value::Nothing, |risk| Value::List(risk.reasons.clone())),
+            Field::RiskDuress => Value::Truth(self.duress),
             Field::AccountsPerCaller => number(self.facts.signals.accounts_per_caller_1h),
             Field::CallsPerCaller => number(self.facts.signals.calls_per_caller_1h),
             Field::VoiceSynthetic => number(self.facts.signals.synthetic_voice.map(u32::from)),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub use crate::auth::Attestation;
 use crate::units::CallId;
 
 /// What is known of a call before its flow starts.
@@ -60,27 +61,4 @@ pub struct Signals {
     pub calls_per_caller_1h: Option<u32>,
     /// How likely the voice is made by a machine, in percent.
     pub synthetic_voice: Option<u8>,
-}
-
-/// How far the network that a call came from vouches for its number (RFC 8588 §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attestation {
-    /// Full: the customer is known and may use the number.
-    A,
-    /// Partial: the customer is known, the number is not checked.
-    B,
-    /// Gateway: it only knows where the call entered.
-    C,
-}
-
-impl Attestation {
-    /// Its letter.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::A => "A",
-            Self::B => "B",
-            Self::C => "C",
-        }
-    }
 }

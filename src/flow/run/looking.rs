@@ -41,7 +41,7 @@ impl FlowRun {
         let Some(step) = self.enquiry(&app) else { return self.fail(now, "a step that asks no service") };
         let grant = match &step.level {
             None => None,
-            Some(level) => match self.auth.grant(now, level, self.max_age_of(level)) {
+            Some(level) => match self.grant_of(now, level) {
                 Some(grant) => Some(grant),
                 None => {
                     // The checks before a call let no path come here without the level; but it may have

@@ -102,6 +102,8 @@ pub struct FlowRun {
     payments: u32,
     /// What the last `risk` step found.
     risk: Option<Assessment>,
+    /// The caller has proved themselves in a way that says they are not free.
+    duress: bool,
     /// Questions of `auth` under way, and when each is given up.
     auth_asks: Vec<(AskId, Instant)>,
     /// What an authentication has told and nobody has said yet.
@@ -234,6 +236,7 @@ impl FlowRun {
             card: None,
             payments: 0,
             risk: None,
+            duress: false,
             auth_asks: Vec::new(),
             remark: None,
             next_id: 0,
@@ -420,6 +423,7 @@ impl FlowRun {
             match_number: None,
             answer: None,
             risk: self.risk.as_ref(),
+            duress: self.duress,
         }
     }
 

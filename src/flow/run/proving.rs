@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::{self, Challenge, Claim, FactorId, Grant, Identified, LevelName, Outcome, QuestionId};
+use crate::auth::{
+    self, Challenge, Claim, Duress, FactorId, Grant, Identified, LevelName, Outcome, QuestionId,
+};
 use crate::flow::document::{Authenticate, Identify, IdentifyBy, Require, StepKind, SubjectService};
 use crate::flow::expr::Expr;
 use crate::secret::Secret;
@@ -92,6 +94,7 @@ impl FlowRun {
         let Some(level) = self.scope(now).level(&step.level) else {
             return self.fail(now, "no level to authenticate to");
         };
+        let level = self.needed(level);
         let offer = step.offer.iter().copied().filter(|factor| !self.blocked(*factor)).collect();
         let choose = step.choose;
         self.answers_are(now, &step.answers);
@@ -138,11 +141,17 @@ impl FlowRun {
     /// not held. The checks before a call let no path come here without the level; but it may have grown too
     /// old since, and the machine does not rely on the checks.
     pub(crate) fn granted(&mut self, now: Instant, level: &LevelName) -> Option<Grant> {
-        let grant = self.auth.grant(now, level, self.max_age_of(level));
+        let grant = self.grant_of(now, level);
         if grant.is_none() {
             self.trace(TraceEvent::Protected { level: Name::from(level.as_str()) });
         }
         grant
+    }
+
+    /// What the authentication permits. Under duress the policy may say that nothing protected is done.
+    pub(crate) fn grant_of(&self, now: Instant, level: &LevelName) -> Option<Grant> {
+        let grant = self.auth.grant(now, level, self.max_age_of(level));
+        grant.filter(|_| !(self.duress && self.app.policy.duress == Some(Duress::Nothing)))
     }
 
     /// Carries out what the authentication orders, until it waits.
@@ -209,6 +218,8 @@ impl FlowRun {
     pub(crate) fn auth_answered(&mut self, now: Instant, ask: AskId, answer: auth::Answer) {
         let Some(at) = self.auth_asks.iter().position(|(asked, _)| *asked == ask) else { return };
         self.auth_asks.swap_remove(at);
+        self.duress |= answer == auth::Answer::Forced;
+        let answer = answer.known();
         self.auth.handle(now, auth::Input::Answer(ask, answer));
         self.follow_auth(now);
     }
@@ -222,7 +233,9 @@ impl FlowRun {
 
     pub(crate) fn require(&mut self, now: Instant, step: &Require) {
         let level = self.scope(now).level(&step.level);
-        match level.filter(|level| self.auth.grant(now, level, step.max_age).is_some()) {
+        let held =
+            |level: &LevelName| self.auth.grant(now, &self.needed(level.clone()), step.max_age).is_some();
+        match level.filter(held) {
             Some(level) => {
                 self.required = Some((level, step.max_age));
                 self.next_step();

@@ -143,6 +143,12 @@ pub enum TraceEvent {
         band: Name,
         /// The signals that were there.
         reasons: Vec<Name>,
+        /// What follows from the band, or would.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        actions: Vec<Name>,
+        /// The policy only observes: nothing of it was done.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        observed: bool,
     },
     /// A protected lookup was not made: no grant.
     Protected {

@@ -231,17 +231,73 @@ const LEVEL: Shape = Shape::Object(&[
     may("max_age", Shape::Duration, "when the level is gone again"),
 ]);
 
-const FAILURES: FieldSpec = may("failures", Shape::Count { min: 0, max: 1000 }, "how many");
+const FAILURES: FieldSpec = may("failures", Shape::Count { min: 1, max: 100_000 }, "how many");
+const WITHIN: FieldSpec = may("within", Shape::Duration, "in this time");
 const SUBJECT: Shape = Shape::Object(&[
     FAILURES,
-    may("within", Shape::Duration, "in this time"),
+    WITHIN,
     may("lock", Shape::Duration, "how long they are locked then"),
     may("growing", Shape::Flag, "each further failure doubles it"),
     may("count", Shape::Text, "what counts, in words"),
 ]);
+const PLACE: Shape = Shape::Object(&[
+    FAILURES,
+    WITHIN,
+    may("lock", Shape::Duration, "how long nothing from there is judged then"),
+]);
+const GUESSES: Shape = Shape::Object(&[
+    may("per_day", Shape::Count { min: 1, max: 1000 }, "how many codes may be guessed at in 24 hours"),
+    may("for_owner", Shape::Count { min: 0, max: 1000 }, "how many of them are kept for the owner"),
+    may("owner", Shape::Choice(&["number_on_file", "attested_number"]), "who counts as the owner"),
+]);
+const MINING: Shape = Shape::Object(&[
+    may("accounts_per_caller", Shape::Count { min: 1, max: 64 }, "accounts that one number asks for"),
+    may("unknown_per_trunk", Shape::Count { min: 1, max: 1024 }, "accounts that nobody has, from one trunk"),
+    WITHIN,
+]);
+
+const SIGNAL: Shape = Shape::Object(&[
+    must("when", Shape::Expression, "when it is there"),
+    may("add", Shape::Count { min: 0, max: 1000 }, "how many points it adds"),
+    may("blocks", Shape::Factors, "factors that are not offered then"),
+]);
+const POINTS: Shape = Shape::Count { min: 0, max: 1000 };
+const BAND: Shape = Shape::OneOf(&[
+    POINTS,
+    Shape::Object(&[
+        must("from", POINTS, "how many points it begins at"),
+        may(
+            "needs",
+            Shape::Map("a level", &Shape::Level),
+            "levels, each with the higher one that is needed then",
+        ),
+        may("blocks", Shape::Factors, "factors that are not offered then"),
+        may("goto", Shape::Block, "a block of the main flow that `risk: assess` leads to then"),
+    ]),
+]);
+const RISK: Shape = Shape::Object(&[
+    must("signals", Shape::Map("a signal", &SIGNAL), "what adds points"),
+    may("bands", Shape::Map("a band", &BAND), "what points add up to, and what follows; lowest first"),
+    may(
+        "service",
+        Shape::Object(&[
+            must("call", Shape::Text, "a call of services.yaml that replies with points"),
+            may("give", Shape::Values, "its arguments"),
+            may("field", Shape::Text, "the field of its reply that has the points; `score` when left out"),
+            may("timeout", Shape::Duration, "how long it may take; 2s when left out, 5s at most"),
+            must("default", POINTS, "the points when it does not answer"),
+        ]),
+        "somebody else who is asked for points",
+    ),
+    may(
+        "mode",
+        Shape::Choice(&["enforce", "observe"]),
+        "`observe`: only told in the record, nothing is done",
+    ),
+]);
 
 /// The fields of a policy.
-pub const POLICY: [FieldSpec; 5] = [
+pub const POLICY: [FieldSpec; 9] = [
     must("authpolicy", ONE, "the version of the language"),
     must("factors", Shape::Map("a factor", &FACTOR), "the factors, by name"),
     must("levels", Shape::Map("a level", &LEVEL), "the levels, lowest first"),
@@ -260,12 +316,36 @@ pub const POLICY: [FieldSpec; 5] = [
                 Shape::Count { min: 0, max: 100 },
                 "failures in a row after which a factor is enrolled again",
             ),
-            may("per_caller", SUBJECT, "not in this version"),
-            may("unlock", TEXTS, "not in this version"),
+            may("guesses", GUESSES, "what may be guessed at one subject in a day, whatever the factor"),
+            may("per_caller", PLACE, "failures from one number, over all subjects"),
+            may("per_trunk", PLACE, "failures from one trunk"),
+            may("engine", PLACE, "failures over everything"),
+            may("mining", MINING, "when somebody seems to try which accounts there are"),
+            may("unlock", Shape::List(&Shape::Choice(&["time", "operator"])), "how a lock ends; always both"),
         ]),
         "limits",
     ),
-    may("risk", Shape::Map("signals and bands", &Shape::Any), "what makes a call suspicious"),
+    may("risk", RISK, "what makes a call suspicious"),
+    may(
+        "duress",
+        Shape::Choice(&["same", "nothing"]),
+        "whether subjects may have a second PIN for when they are not free, and what it gives",
+    ),
+    may("title", Shape::Text, "its name for people"),
+    may(
+        "standard",
+        Shape::Choice(&["nist_sp_800_63b_4", "pci_dss_4_0_1", "hipaa"]),
+        "what `countersign policy explain` holds it against",
+    ),
+    may(
+        "exceptions",
+        Shape::List(&Shape::Object(&[
+            must("rule", Shape::Text, "from which rule"),
+            must("what", Shape::Text, "what is otherwise"),
+            must("because", Shape::Text, "why"),
+        ])),
+        "where it departs from rules, for those who read it",
+    ),
 ];
 
 const CLASS: Shape = Shape::Choice(&["public", "personal", "secret"]);

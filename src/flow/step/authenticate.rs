@@ -237,6 +237,14 @@ fn reachable(step: &mut Reader<'_, '_, '_>, node: &fields::Node, level: &LevelRe
         },
         LevelRef::From(_) => Vec::new(),
     };
+    let raised = step.build.shared.raises.iter().find(|(from, to, _)| {
+        wanted.contains(from) && policy.reachable(from, offer) && !policy.reachable(to, offer)
+    });
+    if let Some((from, to, band)) = raised {
+        let message = format!("in the band `{band}` of risk `{from}` needs `{to}`, which this offer can't reach");
+        let help = format!("offer what `{to}` takes as well, or take `needs` out of the band");
+        return step.error("E204", &node.place, message, help);
+    }
     let Some(level) = wanted.iter().find(|level| !policy.reachable(level, offer)) else {
         return alternative(step, node, &wanted, offer);
     };

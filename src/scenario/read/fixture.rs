@@ -107,7 +107,8 @@ impl Reader<'_> {
         for (key, value) in fields.pairs {
             let id = key.text().to_owned();
             let Some(about) = Fields::of(value, "a person", self.findings) else { continue };
-            let mut known: Vec<&str> = vec!["account", "phone", "phones", "name", "language", "pending"];
+            let mut known: Vec<&str> =
+                vec!["account", "phone", "phones", "name", "language", "pending", "duress"];
             known.extend(self.names.factors.iter().map(|factor| factor.name()));
             let all: Vec<&str> = FactorId::ALL.iter().map(|factor| factor.name()).collect();
             let mut person = Person { id: id.clone(), ..Person::default() };
@@ -122,6 +123,9 @@ impl Reader<'_> {
                     "language" => person.language = self.language(value),
                     "name" => {}
                     "pending" => person.offered = self.pending(value),
+                    "duress" => {
+                        person.duress = fields::text(value, "a PIN", self.findings).map(Secret::new);
+                    }
                     factor if self.names.factors.iter().any(|known| known.name() == factor) => {
                         let known = FactorId::from_name(factor);
                         let proof = fields::text(value, factor, self.findings);

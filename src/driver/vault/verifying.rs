@@ -1,0 +1,120 @@
+//! Is this response right? Counted before it is judged, settled after.
+
+use super::{Vault, VaultError, limits::Counting, logged};
+use crate::auth::factor::{Meeting, Peppering};
+use crate::auth::{Answer, AuditKind, FactorId, Policy, Source, SubjectKey, Verdict};
+use crate::driver::store::Change;
+use crate::secret::Secret;
+use crate::units::{CallId, UnixTime};
+
+/// A response that is to be judged: whose it should be, and where it comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) subject: SubjectKey,
+    pub(super) factor: FactorId,
+    pub(super) source: &'a Source,
+    pub(super) call: CallId,
+}
+
+/// What came of it.
+#[derive(Clone, Copy)]
+pub(super) struct Settled {
+    pub(super) verdict: Verdict,
+    pub(super) locked: bool,
+    /// What was sent is too old.
+    pub(super) expired: bool,
+    /// It was accepted and says that the caller is not free.
+    pub(super) forced: bool,
+}
+
+impl Settled {
+    /// Wrong.
+    pub(super) const fn rejected(locked: bool, expired: bool) -> Self {
+        Self { verdict: Verdict::Reject, locked, expired, forced: false }
+    }
+
+    /// Right.
+    pub(super) const fn accepted(forced: bool) -> Self {
+        Self { verdict: Verdict::Accept, locked: false, expired: false, forced }
+    }
+}
+
+impl Vault {
+    pub(super) fn verify(
+        &self,
+        now: UnixTime,
+        policy: &Policy,
+        asked: &Asked<'_>,
+        response: &Secret<String>,
+    ) -> Answer {
+        let _turn = self.turn(asked.subject);
+        let judged = match asked.factor.meeting() {
+            Meeting::Sent => self.counted_code(now, policy, asked, response),
+            Meeting::Silent => self.judged_number(now, policy, asked, response),
+            _ => self.counted(now, policy, asked, response),
+        };
+        let unavailable = Settled { verdict: Verdict::Unavailable, ..Settled::rejected(false, false) };
+        let Settled { verdict, locked, expired, forced } = logged("verify", judged).unwrap_or(unavailable);
+        if forced {
+            return Answer::Forced;
+        }
+        let used = asked.factor == FactorId::Recovery && verdict == Verdict::Accept;
+        let left = used.then(|| logged("verify", self.recovery_left(asked.subject)).ok().flatten()).flatten();
+        Answer::Verdict { verdict, locked, expired, left }
+    }
+
+    /// Counts, judges, settles: in this order, with a commit after the first and the last.
+    fn counted(
+        &self,
+        now: UnixTime,
+        policy: &Policy,
+        asked: &Asked<'_>,
+        response: &Secret<String>,
+    ) -> Result<Settled, VaultError> {
+        let Asked { subject, factor, .. } = *asked;
+        let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
+        let counting = self.reserve(now, policy, asked)?;
+        let fewer = counting.fewer.map(|codes| used.narrowed(codes));
+        let used = fewer.as_ref().unwrap_or(used);
+        let peppers = self.peppers();
+        let by = (&*peppers, policy.duress.is_some());
+        let judged = self.judge(now, (subject, factor), response, used, by)?;
+        let Counting { reserved, may, locked, .. } = &counting;
+        let those_asked = factor != FactorId::Questions
+            || self.answers_those_asked(used, subject, &reserved.before, response)?;
+        let judged = judged.filter(|_| *may && those_asked);
+        let forced = judged.as_ref().is_some_and(|(_, forced)| *forced);
+        let renewed = match judged.as_ref().and_then(|(judged, _)| judged.renewed.as_ref()) {
+            Some(data) => Some(self.seal_enrolment(subject, factor, data)?),
+            None => None,
+        };
+        let change = match (&judged, renewed) {
+            (Some((judged, _)), _) if judged.right && factor == FactorId::Questions => {
+                Change::Admit { subject, factor, reserved }
+            }
+            (Some((judged, _)), renewed) if judged.right => {
+                let key_id = match (&renewed, factor.peppering()) {
+                    (Some(_), Peppering::Whole) => Some(peppers.current().id.clone()),
+                    _ => None,
+                };
+                Change::Succeed { subject, factor, reserved, step: judged.step, renewed, key_id }
+            }
+            (_, Some(data)) => Change::Renew { subject, factor, data },
+            _ => Change::Nothing,
+        };
+        let claimed = matches!(change, Change::Succeed { .. } | Change::Admit { .. });
+        let mut settled = Settled::rejected(*locked, false);
+        self.store.audited(change, &mut |head, effect| {
+            if claimed && effect {
+                settled = Settled::accepted(forced);
+            }
+            self.audit.append(head, now, &self.events(asked, &counting, settled))
+        })?;
+        Ok(settled)
+    }
+
+    /// The audit record of a verdict.
+    pub(super) const fn verified(factor: FactorId, settled: Settled) -> AuditKind {
+        AuditKind::Verified { factor, verdict: settled.verdict, locked: settled.locked }
+    }
+}

@@ -1,0 +1,115 @@
+//! A PIN for callers who are not free, against the real vault.
+
+mod vault_world;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign::auth::{Answer, Duress, FactorId, Policy, Question, SubjectRef, Verdict};
+use countersign::driver::audit_log::AUDIT_FILE;
+use countersign::driver::vault::Vault;
+use countersign::units::CallId;
+use vault_world::{ACCOUNT, Folder, NOON, PIN, add_customer, boundless, customer, secret, subject};
+
+const FORCED: &str = "62849173";
+const WRONG: &str = "11112222";
+
+fn answer(vault: &Vault, subject: &SubjectRef, pin: &str) -> Answer {
+    let (subject, response) = (subject.clone(), secret(pin));
+    vault.answer(NOON, Question::Verify { subject, factor: FactorId::Pin, response, call: CallId(7) })
+}
+
+fn verdict(verdict: Verdict) -> Answer {
+    Answer::Verdict { verdict, locked: false, expired: false, left: None }
+}
+
+fn policy(duress: Option<Duress>) -> Arc<Policy> {
+    Arc::new(Policy { duress, ..(*boundless()).clone() })
+}
+
+#[test]
+fn the_second_pin_is_taken_and_rings_and_the_first_stays_what_it_was() {
+    let folder = Folder::new();
+    let vault = folder.vault();
+    add_customer(&vault);
+    let caller = subject(&vault, ACCOUNT);
+    assert!(vault.enrol_duress(NOON, "C1", &secret(FORCED)).is_err(), "the policy has no duress");
+    vault.set_policy(policy(Some(Duress::Same)));
+    for pin in [PIN, "12345678", "628491", ACCOUNT] {
+        assert!(vault.enrol_duress(NOON, "C1", &secret(pin)).is_err(), "{pin}");
+    }
+    assert!(vault.add_subjects(NOON, &[customer("C2", "55230196")]).is_ok());
+    assert!(vault.enrol_duress(NOON, "C2", &secret(FORCED)).is_err(), "there is no PIN to tell it from");
+    vault.enrol_duress(NOON, "C1", &secret(FORCED)).expect("enrolled");
+    drop(vault);
+    let vault = folder.vault();
+    vault.set_policy(policy(Some(Duress::Same)));
+    assert_eq!(answer(&vault, &caller, PIN), verdict(Verdict::Accept));
+    assert_eq!(answer(&vault, &caller, WRONG), verdict(Verdict::Reject));
+    assert_eq!(vault.alarms().duress, 0);
+    assert_eq!(answer(&vault, &caller, FORCED), Answer::Forced);
+    assert_eq!(Answer::Forced.known(), verdict(Verdict::Accept));
+    assert_eq!(vault.alarms().duress, 1);
+    let log = std::fs::read_to_string(folder.file(AUDIT_FILE)).expect("the log");
+    assert_eq!(log.matches("\"duress\"").count(), 1);
+    // A version of the flow without duress knows the first PIN only, and a new PIN ends the second.
+    vault.set_policy(policy(None));
+    assert_eq!(answer(&vault, &caller, PIN), verdict(Verdict::Accept));
+    assert_eq!(answer(&vault, &caller, FORCED), verdict(Verdict::Reject));
+    vault.set_policy(policy(Some(Duress::Same)));
+    vault.enrol_pin(NOON, "C1", &secret("73920581")).expect("a new PIN");
+    assert_eq!(answer(&vault, &caller, FORCED), verdict(Verdict::Reject));
+    assert_eq!(answer(&vault, &caller, "73920581"), verdict(Verdict::Accept));
+}
+
+#[test]
+fn a_locked_subject_is_locked_for_the_second_pin_too() {
+    let folder = Folder::new();
+    let vault = folder.vault();
+    vault.set_policy(Arc::new(Policy { duress: Some(Duress::Same), ..Policy::default() }));
+    add_customer(&vault);
+    vault.enrol_duress(NOON, "C1", &secret(FORCED)).expect("enrolled");
+    let caller = subject(&vault, ACCOUNT);
+    // Two PINs are right at a time: a day has room for three tries from anywhere, and one of the owner's.
+    let told: Vec<Answer> = (0..4).map(|_| answer(&vault, &caller, WRONG)).collect();
+    let locked = Answer::Verdict { verdict: Verdict::Reject, locked: true, expired: false, left: None };
+    assert_eq!(told.last(), Some(&locked));
+    assert_eq!(answer(&vault, &caller, FORCED), locked);
+    assert_eq!(vault.alarms().duress, 0);
+}
+
+/// Time by the clock: both hashes are computed for everybody. The control is a policy without duress, which
+/// computes one.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the time that it takes is what is tested")]
+fn whoever_has_a_second_pin_and_whoever_has_none_wait_as_long() {
+    let folder = Folder::new();
+    let vault = folder.vault();
+    vault.set_policy(policy(Some(Duress::Same)));
+    add_customer(&vault);
+    let mut other = customer("C2", "55230196");
+    other.pin = Some(secret(PIN));
+    assert!(vault.add_subjects(NOON, &[other]).is_ok());
+    vault.enrol_duress(NOON, "C1", &secret(FORCED)).expect("enrolled");
+    let (with, without, ghost) =
+        (subject(&vault, ACCOUNT), subject(&vault, "55230196"), subject(&vault, "99887760"));
+    let time = |who: &SubjectRef, pin: &str| {
+        let before = Instant::now();
+        let _ = answer(&vault, who, pin);
+        before.elapsed()
+    };
+    let ways =
+        [(&with, PIN), (&with, FORCED), (&with, WRONG), (&without, PIN), (&without, WRONG), (&ghost, WRONG)];
+    // Turn by turn, so that what else the machine does falls on all of them; the fastest is the work alone.
+    let mut times = [Duration::MAX; 6];
+    for _ in 0..20 {
+        for (fastest, (who, pin)) in times.iter_mut().zip(ways) {
+            *fastest = time(who, pin).min(*fastest);
+        }
+    }
+    let (least, most) = (times.iter().min().expect("some"), times.iter().max().expect("some"));
+    assert!(*most < *least * 3 / 2, "{times:?}");
+    vault.set_policy(policy(None));
+    let one = (0..20).map(|_| time(&with, PIN)).min().expect("twenty");
+    assert!(one < *least * 3 / 4, "the control: one hash takes {one:?}, two take {least:?}");
+}
