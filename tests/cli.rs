@@ -285,9 +285,9 @@ fn customers_are_added_imported_shown_masked_and_removed() {
         &["none.csv", "help:"],
     );
 
-    assert!(done(&run(&["subject", "remove", "C2", "--data", &data])).contains("C2 is removed"));
+    assert!(done(&run(&["subject", "erase", "C2", "--data", &data])).contains("C2 is erased"));
     refused(&show("C2"), &["C2", "help:"]);
-    refused(&run(&["subject", "remove", "C2", "--data", &data]), &["C2", "help:"]);
+    refused(&run(&["subject", "erase", "C2", "--data", &data]), &["C2", "help:"]);
     assert!(done(&run(&["audit", "verify", "--data", &data])).contains("audit records"));
 }
 

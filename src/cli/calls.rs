@@ -60,14 +60,7 @@ fn listed(arguments: &ListArguments) -> Result<(), String> {
     }
     let role = if looker.is_some() { Role::Officer } else { Role::Operator };
     let calls = vault.calls(arguments.last).map_err(super::text)?;
-    let caller = |call: &StoredCall| {
-        call.caller.as_ref().map(|number| masking::shown(masking::Class::Phone, role, number.expose()))
-    };
-    let callers: Vec<Option<String>> = calls.iter().map(caller).collect();
-    let mut records = read(calls)?;
-    for (record, caller) in records.iter_mut().zip(callers) {
-        record["caller"] = caller.into();
-    }
+    let records = read(calls, role)?;
     match arguments.format {
         super::Format::Json => println!("{}", Value::from(records)),
         super::Format::Text if records.is_empty() => println!("no call has ended yet"),
@@ -86,19 +79,26 @@ fn explained(arguments: &ExplainArguments) -> Result<(), String> {
     Ok(())
 }
 
-fn read(stored: Vec<StoredCall>) -> Result<Vec<Value>, String> {
-    let record = |call: StoredCall| serde_json::from_str(&call.record);
-    stored.into_iter().map(record).collect::<Result<_, _>>().map_err(super::text)
+/// The records, each with as much of the caller's number as whoever looks may see.
+fn read(stored: Vec<StoredCall>, role: Role) -> Result<Vec<Value>, String> {
+    let record = |call: StoredCall| {
+        let mut record: Value = serde_json::from_str(&call.record)?;
+        let caller = call.caller.as_ref();
+        record["caller"] =
+            caller.map(|number| masking::shown(masking::Class::Phone, role, number.expose())).into();
+        Ok(record)
+    };
+    stored.into_iter().map(record).collect::<Result<_, serde_json::Error>>().map_err(super::text)
 }
 
 /// The one call whose name begins so.
 fn find(vault: &Vault, name: &str, data: &Path) -> Result<Value, String> {
-    let mut found = read(vault.calls_named(name).map_err(super::text)?)?;
+    let mut found = read(vault.calls_named(name).map_err(super::text)?, Role::Operator)?;
     match (found.pop(), found.is_empty()) {
         (Some(record), true) => Ok(record),
         (Some(_), false) => Err(format!("more than one call begins with `{name}`\n  help: give more of it")),
         (None, _) => {
-            let last = read(vault.calls(SUGGESTED).map_err(super::text)?)?;
+            let last = read(vault.calls(SUGGESTED).map_err(super::text)?, Role::Operator)?;
             let lines: Vec<String> = last.iter().map(|record| format!("    {}", line(record))).collect();
             let help = match lines.is_empty() {
                 true => "no call has ended yet; a call that runs has no record".to_owned(),

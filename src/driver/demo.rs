@@ -98,7 +98,7 @@ pub fn create_customers(vault: &Vault, data: &Path, now: UnixTime) -> Result<Cre
 fn write(path: &Path, customers: &[Customer]) -> io::Result<()> {
     let mut text = Secret::new(String::from(
         "# Demo customers of this data folder, for trying the bank. Not for production: remove this file and\n\
-         # the customers (`countersign subject remove C1001`, …) before real callers come.\n",
+         # the customers (`countersign subject erase C1001`, …) before real callers come.\n",
     ));
     for customer in customers {
         let block = Secret::new(format!(
