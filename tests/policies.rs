@@ -124,7 +124,7 @@ fn ready_policies_are_listed_and_can_be_copied() {
     let (list, _, good) = countersign(&["policy", "list"]);
     assert!(good && READY.iter().all(|ready| list.contains(ready.name)), "{list}");
     let (text, _, _) = countersign(&["policy", "print", "hipaa"]);
-    let file = std::fs::read_to_string(root().join("flows/policies/hipaa.yaml")).expect("the file");
+    let file = std::fs::read_to_string(root().join("src/flow/policies/hipaa.yaml")).expect("the file");
     assert_eq!(text, file);
     let (_, why, good) = countersign(&["policy", "print", "hippa"]);
     assert!(!good && why.contains("help:"), "{why}");

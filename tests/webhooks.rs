@@ -37,6 +37,7 @@ struct Server {
 }
 
 impl Server {
+    #[expect(clippy::disallowed_methods, reason = "the other side is a thread of its own")]
     fn start(statuses: &[u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));

@@ -3,7 +3,8 @@
 //! Everything that can fail fails before the first thread starts, with what, where and what to do; then the
 //! threads start, each with what it owns.
 
-use std::collections::HashSet;
+mod parts;
+
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -16,11 +17,10 @@ use thiserror::Error;
 
 use super::application::{self, ApplicationError, ApplicationSource, Loaded};
 use super::checkpoints::Signer;
-use super::config::{Config, ConfigError, TrunkConfig};
+use super::config::{Config, ConfigError};
 use super::control::{self, Claim, Control, ControlError};
 use super::edge::{self, Edge, EdgeError, Listeners, Readers};
-use super::gate::Gate;
-use super::house::{self, House};
+use super::house;
 use super::keys::{Keys, KeysError};
 use super::messages::{Keeper, MessageError, Messages};
 use super::notices::Notices;
@@ -39,14 +39,11 @@ use super::vault::{Vault, VaultError};
 use super::vault_pool::{self, VaultPool};
 use super::versions::{Applied, Change, Links, ReloadError, Versions};
 use super::web::{self, Door, Web, WebError};
-use crate::call::Room;
 use super::webhooks::{Patience as HookPatience, WebhookError, Webhooks};
-use crate::engine::{Engine, EngineConfig, Limits, Lineup};
-use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
-use crate::sip::digest::Algorithm;
-use crate::sip::registrar::{Registrar, RegistrarConfig};
+use crate::call::Room;
+use crate::engine::{Engine, Lineup};
 use crate::sip::timers::TimerConfig;
-use crate::sip::{AccessError, AccessList, EndpointConfig};
+use crate::sip::{AccessError, AccessList};
 use crate::units::{Epoch, UnixTime};
 
 /// What to serve and where.
@@ -299,15 +296,7 @@ impl Parts<'_> {
             let thread = shard::start(prepared, shard_settings, engine, Box::new(outside));
             threads.push(thread.map_err(|source| system("threads", source))?);
         }
-        let roster = self.site.roster(&self.config);
-        let queues = roster.queues.into_iter().map(|(name, places)| Queue::new(name, places)).collect();
-        let house = House {
-            switchboard: Switchboard::new(SwitchboardConfig::default(), queues, roster.agents),
-            registrar: Registrar::new(self.registrar_config(), os::now(), entropy.fork()),
-            vault: Arc::clone(&self.vault),
-            shards: mailboxes.clone(),
-            edge: edge.clone(),
-        };
+        let house = self.house(mailboxes.clone(), edge.clone(), entropy.fork());
         let house_thread = house::start(house, house_mail).map_err(|source| system("threads", source))?;
         self.announce_fixed_agents(&house_sender);
         let links = Links {
@@ -350,47 +339,6 @@ impl Parts<'_> {
             _sweeper: sweeper,
             _signer: signer,
         })
-    }
-
-    fn announce_fixed_agents(&self, house_sender: &SyncSender<house::Mail>) {
-        for (name, uri) in self.site.fixed_agents(&self.config) {
-            // The mailbox is empty: there is room for every agent of a settings file.
-            let up = house::Mail::AgentUp(AgentName::from(name.as_str()), Contact::new(uri, None));
-            let _ = house_sender.try_send(up);
-        }
-    }
-
-    fn engine_config(&self, call_id_suffix: String, lineup: Lineup, shards: usize) -> EngineConfig {
-        EngineConfig {
-            endpoint: EndpointConfig {
-                call_id_suffix,
-                timers: self.settings.sip_timers,
-                ..EndpointConfig::default()
-            },
-            lineup,
-            trunks: self.access.trunks.clone(),
-            traced: self.trunks_that(|trunk| trunk.trace),
-            attesting: self.trunks_that(|trunk| trunk.verstat),
-            limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
-        }
-    }
-
-    fn gate(&self, token: &str, shards: usize) -> Gate {
-        let Access { trunks, phones } = &self.access;
-        Gate::new(trunks.clone(), phones.clone(), token.to_owned(), shards)
-    }
-
-    fn registrar_config(&self) -> RegistrarConfig {
-        let mut config = RegistrarConfig::default();
-        if !self.config.phones.sha256 {
-            config.algorithms = vec![Algorithm::Md5];
-        }
-        config
-    }
-
-    fn trunks_that(&self, are: impl Fn(&TrunkConfig) -> bool) -> HashSet<Arc<str>> {
-        let trunks = self.config.trunks.iter().filter(|trunk| are(trunk));
-        trunks.map(|trunk| Arc::from(trunk.name.as_str())).collect()
     }
 }
 

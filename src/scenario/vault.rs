@@ -4,6 +4,8 @@
 //! one-time codes are computed from the virtual calendar. Only the slow hash of a PIN is left out: it is
 //! compared in clear. A subject that does not exist is a ghost here too, takes as long, and is counted.
 
+mod keyed;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use crate::auth::{
 use crate::secret::Secret;
 use crate::units::UnixTime;
 
+use self::keyed::{answers, codes, keys, seed};
 use super::document::{Fixture, Person};
 use super::places::Places;
 use super::sent::Sent;
@@ -442,48 +445,6 @@ impl Vault {
         }
     }
 
-    /// What a caller who is this subject would key now. Nobody's are digits that fit and are wrong.
-    pub(super) fn right(
-        &self,
-        now: UnixTime,
-        subject: Option<SubjectKey>,
-        factor: FactorId,
-    ) -> Option<Secret<String>> {
-        let person = self.person(subject?)?;
-        let proof = person.offered.iter().find(|(own, _)| *own == factor).map(|(_, seed)| seed);
-        let proof = proof.or_else(|| self.proof(person, factor))?;
-        match factor {
-            FactorId::Pin => Some(proof.clone()),
-            FactorId::Password => Some(keys(proof)),
-            FactorId::Recovery => codes(proof).next().map(|code| Secret::new(code.to_owned())),
-            FactorId::Hotp => {
-                let next = self.used.get(&(subject?, factor)).map_or(0, |last| last.saturating_add(1));
-                Some(Fob::of(self.policy.factor(factor)?).code(&seed(proof), next))
-            }
-            FactorId::Totp => {
-                let parameters = Parameters::of(self.policy.factor(factor)?);
-                Some(parameters.code(&seed(proof), parameters.step_at(now)))
-            }
-            _ => self.sent.code((subject?, factor)),
-        }
-    }
-
-    /// Digits of the right length that are wrong, whoever the caller is.
-    pub(super) fn wrong(
-        &self,
-        now: UnixTime,
-        subject: Option<SubjectKey>,
-        factor: FactorId,
-    ) -> Secret<String> {
-        let length = self.policy.factor(factor).map_or(6, |policy| usize::from(*policy.digits.end()));
-        let right = self.right(now, subject, factor).unwrap_or_else(|| Secret::new("5".repeat(length)));
-        let moved = right
-            .expose()
-            .chars()
-            .map(|c| c.to_digit(10).map_or(c, |digit| DIGITS[(digit as usize + 5) % 10]));
-        Secret::new(moved.collect())
-    }
-
     fn proof<'a>(&self, person: &'a Person, factor: FactorId) -> Option<&'a Secret<String>> {
         person.factors.iter().find(|(own, _)| *own == factor).map(|(_, proof)| proof)
     }
@@ -497,32 +458,6 @@ impl Vault {
     fn person(&self, subject: SubjectKey) -> Option<&Person> {
         self.people.iter().find(|person| key_of("person", &person.id) == subject)
     }
-}
-
-const DIGITS: [char; 10] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
-
-/// A seed as a test writes it: any text stands for its own bytes.
-fn seed(proof: &Secret<String>) -> Secret<Vec<u8>> {
-    Secret::new(proof.expose().clone().into_bytes())
-}
-
-/// A password as a test writes it, as keys.
-fn keys(proof: &Secret<String>) -> Secret<String> {
-    password::keys(proof).unwrap_or_else(|_| proof.clone())
-}
-
-/// Answers as a test writes them: `pet=Rex; birth=1980-03-21`.
-fn answers(proof: &Secret<String>) -> impl Iterator<Item = (QuestionId, Secret<String>)> {
-    let answer = |part: &str| {
-        let (question, answer) = part.split_once('=')?;
-        Some((QuestionId::from(question.trim()), Secret::new(answer.trim().to_owned())))
-    };
-    proof.expose().split(';').filter_map(answer)
-}
-
-/// Recovery codes as a test writes them: with spaces between.
-fn codes(proof: &Secret<String>) -> impl Iterator<Item = &str> {
-    proof.expose().split_whitespace()
 }
 
 fn kept_by(whose: &Whose) -> String {

@@ -82,6 +82,7 @@ const FULL: &str = "COUNTERSIGN_FULL_DISK";
 
 /// Works under a limit on the size of files; does nothing unless it is told to.
 #[test]
+#[expect(clippy::print_stdout, reason = "a process tells the one that started it")]
 fn worker() {
     if std::env::var(FULL).is_err() {
         return;

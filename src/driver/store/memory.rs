@@ -142,15 +142,7 @@ impl Tables {
             Change::Offer(row) => {
                 self.offers.insert((row.subject, row.factor), row.clone());
             }
-            Change::Confirm { row, before } => {
-                let key = (row.subject, row.factor);
-                if self.offers.get(&key).is_none_or(|offered| offered.data != row.data) {
-                    return Ok(false);
-                }
-                self.offers.remove(&key);
-                self.throttles.entry(row.subject).or_default().succeeded(before, row.factor);
-                self.enrolments.insert(key, row.clone());
-            }
+            Change::Confirm { row, before } => return Ok(self.confirm(row, before)),
             Change::Remove { subject, factor } => {
                 let offered = self.offers.remove(&(subject, factor)).is_some();
                 return Ok(self.enrolments.remove(&(subject, factor)).is_some() || offered);
@@ -166,6 +158,18 @@ impl Tables {
             }
         }
         Ok(true)
+    }
+
+    /// What was handed out counts from now on; `false` when something else was handed out meanwhile.
+    fn confirm(&mut self, row: &EnrolmentRow, before: &Throttle) -> bool {
+        let key = (row.subject, row.factor);
+        if self.offers.get(&key).is_none_or(|offered| offered.data != row.data) {
+            return false;
+        }
+        self.offers.remove(&key);
+        self.throttles.entry(row.subject).or_default().succeeded(before, row.factor);
+        self.enrolments.insert(key, row.clone());
+        true
     }
 
     /// The newest of a subject and factor, if it is this one and can still be right.

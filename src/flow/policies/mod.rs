@@ -19,10 +19,10 @@ pub struct Ready {
 
 /// All of them.
 pub const READY: [Ready; 4] = [
-    Ready { name: "call-centre", text: include_str!("../../../flows/policies/call-centre.yaml") },
-    Ready { name: "nist", text: include_str!("../../../flows/policies/nist.yaml") },
-    Ready { name: "pci-dss", text: include_str!("../../../flows/policies/pci-dss.yaml") },
-    Ready { name: "hipaa", text: include_str!("../../../flows/policies/hipaa.yaml") },
+    Ready { name: "call-centre", text: include_str!("call-centre.yaml") },
+    Ready { name: "nist", text: include_str!("nist.yaml") },
+    Ready { name: "pci-dss", text: include_str!("pci-dss.yaml") },
+    Ready { name: "hipaa", text: include_str!("hipaa.yaml") },
 ];
 
 /// What stands before the name of one in a flow.

@@ -1,0 +1,81 @@
+//! What the threads of a deployment are made with, out of its settings.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use super::Parts;
+use crate::driver::config::TrunkConfig;
+use crate::driver::edge::Edge;
+use crate::driver::gate::Gate;
+use crate::driver::house::{self, House};
+use crate::driver::os;
+use crate::driver::serve::Access;
+use crate::driver::shard::Mailbox;
+use crate::engine::{EngineConfig, Limits, Lineup};
+use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
+use crate::sip::EndpointConfig;
+use crate::sip::digest::Algorithm;
+use crate::sip::registrar::{Registrar, RegistrarConfig};
+use crate::units::Entropy;
+
+impl Parts<'_> {
+    /// The switchboard and the registrar.
+    pub(super) fn house(&self, shards: Vec<Mailbox>, edge: Edge, entropy: Entropy) -> House {
+        let roster = self.site.roster(&self.config);
+        let queues = roster.queues.into_iter().map(|(name, places)| Queue::new(name, places)).collect();
+        House {
+            switchboard: Switchboard::new(SwitchboardConfig::default(), queues, roster.agents),
+            registrar: Registrar::new(self.registrar_config(), os::now(), entropy),
+            vault: Arc::clone(&self.vault),
+            shards,
+            edge,
+        }
+    }
+
+    pub(super) fn announce_fixed_agents(&self, house_sender: &SyncSender<house::Mail>) {
+        for (name, uri) in self.site.fixed_agents(&self.config) {
+            // The mailbox is empty: there is room for every agent of a settings file.
+            let up = house::Mail::AgentUp(AgentName::from(name.as_str()), Contact::new(uri, None));
+            let _ = house_sender.try_send(up);
+        }
+    }
+
+    pub(super) fn engine_config(
+        &self,
+        call_id_suffix: String,
+        lineup: Lineup,
+        shards: usize,
+    ) -> EngineConfig {
+        EngineConfig {
+            endpoint: EndpointConfig {
+                call_id_suffix,
+                timers: self.settings.sip_timers,
+                ..EndpointConfig::default()
+            },
+            lineup,
+            trunks: self.access.trunks.clone(),
+            traced: self.trunks_that(|trunk| trunk.trace),
+            attesting: self.trunks_that(|trunk| trunk.verstat),
+            limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
+        }
+    }
+
+    pub(super) fn gate(&self, token: &str, shards: usize) -> Gate {
+        let Access { trunks, phones } = &self.access;
+        Gate::new(trunks.clone(), phones.clone(), token.to_owned(), shards)
+    }
+
+    fn registrar_config(&self) -> RegistrarConfig {
+        let mut config = RegistrarConfig::default();
+        if !self.config.phones.sha256 {
+            config.algorithms = vec![Algorithm::Md5];
+        }
+        config
+    }
+
+    fn trunks_that(&self, are: impl Fn(&TrunkConfig) -> bool) -> HashSet<Arc<str>> {
+        let trunks = self.config.trunks.iter().filter(|trunk| are(trunk));
+        trunks.map(|trunk| Arc::from(trunk.name.as_str())).collect()
+    }
+}
