@@ -240,6 +240,7 @@ fn an_unwritten_audit_record_undoes_its_change(store: &dyn Store) {
             subject: key,
             factor: FactorId::Pin,
             reserved: &reserved,
+            of: None,
             step,
             renewed: Some(vec![8]),
             key_id: None,
@@ -280,7 +281,15 @@ fn failures_from_one_place_count_over_all_subjects(store: &dyn Store) {
     let right = reserve(store, subject, NOON, &limits);
     assert!(change(
         store,
-        Change::Succeed { subject, factor, reserved: &right, step: None, renewed: None, key_id: None }
+        Change::Succeed {
+            subject,
+            factor,
+            reserved: &right,
+            of: None,
+            step: None,
+            renewed: None,
+            key_id: None
+        }
     ));
     assert_eq!(
         store.tally(&PLACE).expect("read").failures(NOON, &PLACE.limit),
@@ -302,7 +311,15 @@ fn use_step(store: &dyn Store, step: Option<u64>) -> bool {
     let (subject, factor) = (SubjectKey([1; 16]), FactorId::Totp);
     change(
         store,
-        Change::Succeed { subject, factor, reserved: &nothing(), step, renewed: None, key_id: None },
+        Change::Succeed {
+            subject,
+            factor,
+            reserved: &nothing(),
+            of: None,
+            step,
+            renewed: None,
+            key_id: None,
+        },
     )
 }
 
@@ -352,6 +369,7 @@ fn a_reservation_is_a_failure_until_it_succeeds(store: &dyn Store) {
         subject,
         factor,
         reserved: &fifth,
+        of: None,
         step: None,
         renewed: Some(vec![8]),
         key_id: Some("newer".into()),

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::os;
+use super::services::http;
 use super::vault::Vault;
 
 /// `audit.checkpoints` of `countersign.yaml`.
@@ -126,17 +127,15 @@ impl Signing {
             append().map_err(|error: io::Error| format!("{}: {error}", path.display()))?;
         }
         if let Some(url) = &self.config.url {
-            let agent: ureq::Agent = ureq::Agent::config_builder()
-                .timeout_global(Some(PATIENCE))
-                .tls_config(
-                    ureq::tls::TlsConfig::builder()
-                        .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-                        .build(),
-                )
-                .build()
-                .into();
-            let sent = agent.post(url).header("Content-Type", "application/json").send(line);
-            sent.map_err(|error| format!("the address of checkpoints: {error}"))?;
+            let agent = http::agent(url.starts_with("https://"), None, None, "*/*")
+                .map_err(|error| format!("the address of checkpoints: {error}"))?;
+            let request = agent.post(url).header("Content-Type", "application/json");
+            let sent = request.config().timeout_global(Some(PATIENCE)).build().send(line);
+            let reply = sent.map_err(|error| format!("the address of checkpoints: {error}"))?;
+            // A redirect stores nothing.
+            if !reply.status().is_success() {
+                return Err(format!("the address of checkpoints answers {}", reply.status().as_u16()));
+            }
         }
         Ok(())
     }

@@ -34,9 +34,13 @@ pub(super) fn caller_number(invite: &Incoming) -> Option<String> {
 pub(super) fn attestation(invite: &Incoming) -> Option<Attestation> {
     let passed =
         verstat(identity(invite)).is_some_and(|found| found.eq_ignore_ascii_case("TN-Validation-Passed"));
-    let said =
-        ATTESTATION_HEADERS.into_iter().find_map(|name| invite.headers.text(name)).filter(|_| passed)?;
-    match said.trim() {
+    let mut all = ATTESTATION_HEADERS.into_iter().flat_map(|name| invite.headers.all(name));
+    let said = all.next().filter(|_| passed)?;
+    // Two that differ were not both written by the carrier.
+    if all.any(|other| other != said) {
+        return None;
+    }
+    match std::str::from_utf8(said).ok()?.trim() {
         "A" => Some(Attestation::A),
         "B" => Some(Attestation::B),
         "C" => Some(Attestation::C),

@@ -178,6 +178,10 @@ impl LettersConfig {
     /// The longest beginning that fits decides; a dear part of a cheap country must be named itself.
     fn allows_number(&self, number: &str) -> bool {
         let digits = number.trim_start_matches('+');
+        // A national prefix left in: no such number, but some networks would take it for another.
+        if digits.starts_with("440") || digits.starts_with("11") {
+            return false;
+        }
         let allowed = self.countries.iter().map(|country| country.trim_start_matches('+'));
         let longest = allowed.filter(|country| digits.starts_with(country)).map(str::len).max();
         let apart = APART.iter().filter(|apart| digits.starts_with(**apart)).map(|apart| apart.len()).max();
@@ -192,6 +196,8 @@ pub fn international(to: &str) -> Option<String> {
     let digits: String = rest.chars().filter(char::is_ascii_digit).collect();
     let clean = rest.chars().all(|c| c.is_ascii_digit() || " -()".contains(c));
     // ITU-T E.164 §6: 15 digits at most, and no country code begins with 0.
+    // E.123 §7: `(0)` is dialled within a country only. With it the number is another one than it looks.
+    let clean = clean && !rest.contains("(0)");
     (clean && (7..=15).contains(&digits.len()) && !digits.starts_with('0')).then(|| format!("+{digits}"))
 }
 

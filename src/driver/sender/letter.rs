@@ -149,6 +149,11 @@ pub trait Courier: Send + Sync {
     /// As [`Courier::send`].
     fn pretend(&self, now: UnixTime, channel: Channel, subject: SubjectKey) -> Result<LetterId, Refused>;
 
+    /// Whether a letter to this address would be taken, budgets apart.
+    fn reaches(&self, _channel: Channel, _to: &str) -> bool {
+        true
+    }
+
     /// The last letters that a development sender was given, the newest last; `None` where letters are really
     /// sent.
     fn shown(&self) -> Option<Vec<Shown>> {

@@ -240,6 +240,10 @@ impl Courier for PostOffice {
         }
     }
 
+    fn reaches(&self, channel: Channel, to: &str) -> bool {
+        self.shared.reaches(channel, to)
+    }
+
     fn shown(&self) -> Option<Vec<Shown>> {
         let mut all = Vec::new();
         let mut any = false;
@@ -270,6 +274,11 @@ impl Shared {
         self.senders.iter().enumerate().filter(move |(_, open)| open.channels.contains(&channel))
     }
 
+    /// Senders that only show letters show those to everywhere.
+    fn reaches(&self, channel: Channel, to: &str) -> bool {
+        self.of_channel(channel).all(|(_, open)| open.shows) || self.letters.allows(channel, to)
+    }
+
     fn send(&self, now: UnixTime, mut letter: Letter) -> Result<LetterId, Refused> {
         let channel = letter.channel;
         self.of_channel(channel).next().ok_or(Refused::NoSender)?;
@@ -278,8 +287,7 @@ impl Shared {
         {
             letter.to = Secret::new(number);
         }
-        let shown_only = self.of_channel(channel).all(|(_, open)| open.shows);
-        if !shown_only && !self.letters.allows(channel, letter.to.expose()) {
+        if !self.reaches(channel, letter.to.expose()) {
             tracing::warn!(%channel, subject = %letter.subject, "a letter to a destination that `letters:` does not allow");
             return Err(Refused::Country);
         }

@@ -23,19 +23,20 @@ pub(super) fn update(connection: &Connection, row: &SubjectRow) -> Result<bool, 
 
 pub(super) fn succeed(
     connection: &Connection,
-    subject: SubjectKey,
-    factor: FactorId,
+    (subject, factor): (SubjectKey, FactorId),
     reserved: &Reservation,
+    of: Option<&[u8]>,
     step: Option<u64>,
-    renewed: Option<&[u8]>,
-    key_id: Option<&str>,
+    (renewed, key_id): (Option<&[u8]>, Option<&str>),
 ) -> Result<bool, StoreError> {
     let step = step.map(i64::try_from).transpose().map_err(|_| StoreError::Row)?;
-    // The compare-and-set that makes a one-time code single use.
+    // The compare-and-set that makes a one-time code single use, and lets nothing old come back over what was
+    // enrolled while it was judged.
     let sql = "UPDATE enrolments SET last_step = coalesce(?3, last_step), data = coalesce(?4, data), \
                key_id = coalesce(?5, key_id) \
-               WHERE subject = ?1 AND factor = ?2 AND (?3 IS NULL OR last_step IS NULL OR last_step < ?3)";
-    let values = params![subject.0, factor.name(), step, renewed, key_id];
+               WHERE subject = ?1 AND factor = ?2 AND (?6 IS NULL OR data = ?6) \
+               AND (?3 IS NULL OR last_step IS NULL OR last_step < ?3)";
+    let values = params![subject.0, factor.name(), step, renewed, key_id, of];
     if connection.prepare_cached(sql)?.execute(values)? != 1 {
         return Ok(false);
     }
@@ -45,6 +46,9 @@ pub(super) fn succeed(
 
 pub(super) fn enrol(connection: &Connection, row: &EnrolmentRow) -> Result<(), StoreError> {
     keep(connection, "enrolments", row)?;
+    // What was handed out before is not to be confirmed any more.
+    let sql = "DELETE FROM offers WHERE subject = ?1 AND factor = ?2";
+    connection.prepare_cached(sql)?.execute(params![row.subject.0, row.factor.name()])?;
     let mut throttle = throttle_of(connection, row.subject)?;
     throttle.enrolled(row.factor);
     set_throttle(connection, row.subject, &throttle, None)
@@ -97,10 +101,11 @@ pub(super) fn renew(
     connection: &Connection,
     subject: SubjectKey,
     factor: FactorId,
+    of: &[u8],
     data: &[u8],
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE enrolments SET data = ?3 WHERE subject = ?1 AND factor = ?2";
-    Ok(connection.prepare_cached(sql)?.execute(params![subject.0, factor.name(), data])? == 1)
+    let sql = "UPDATE enrolments SET data = ?3 WHERE subject = ?1 AND factor = ?2 AND data = ?4";
+    Ok(connection.prepare_cached(sql)?.execute(params![subject.0, factor.name(), data, of])? == 1)
 }
 
 pub(super) fn confirm(
@@ -114,6 +119,9 @@ pub(super) fn confirm(
         return Ok(false);
     }
     keep(connection, "enrolments", row)?;
+    // What was handed out before is not to be confirmed any more.
+    let sql = "DELETE FROM offers WHERE subject = ?1 AND factor = ?2";
+    connection.prepare_cached(sql)?.execute(params![row.subject.0, row.factor.name()])?;
     let mut throttle = throttle_of(connection, row.subject)?;
     throttle.succeeded(before, row.factor);
     set_throttle(connection, row.subject, &throttle, None)?;

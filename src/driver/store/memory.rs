@@ -66,9 +66,10 @@ impl Tables {
     fn apply(&mut self, change: Change<'_>) -> Result<bool, StoreError> {
         match change {
             Change::Nothing => {}
-            Change::Succeed { subject, factor, reserved, step, renewed, key_id } => {
+            Change::Succeed { subject, factor, reserved, of, step, renewed, key_id } => {
                 let Some(row) = self.enrolments.get_mut(&(subject, factor)) else { return Ok(false) };
-                if step.is_some_and(|step| row.last_step.is_some_and(|last| last >= step)) {
+                let used_up = step.is_some_and(|step| row.last_step.is_some_and(|last| last >= step));
+                if used_up || of.is_some_and(|of| row.data != of) {
                     return Ok(false);
                 }
                 row.last_step = step.or(row.last_step);
@@ -107,8 +108,9 @@ impl Tables {
                 }
                 self.give_back(subject, factor, reserved);
             }
-            Change::Renew { subject, factor, data } => {
-                let Some(row) = self.enrolments.get_mut(&(subject, factor)) else { return Ok(false) };
+            Change::Renew { subject, factor, of, data } => {
+                let kept = self.enrolments.get_mut(&(subject, factor)).filter(|row| row.data == of);
+                let Some(row) = kept else { return Ok(false) };
                 row.data = data;
             }
             Change::AddSubjects { subjects, enrolments } => {
@@ -136,6 +138,7 @@ impl Tables {
                 self.throttles.remove(&key);
             }
             Change::Enrol(row) => {
+                self.offers.remove(&(row.subject, row.factor));
                 self.throttles.entry(row.subject).or_default().enrolled(row.factor);
                 self.enrolments.insert((row.subject, row.factor), row.clone());
             }

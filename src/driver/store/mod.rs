@@ -171,6 +171,8 @@ pub enum Change<'a> {
         factor: FactorId,
         /// The reservation.
         reserved: &'a Reservation,
+        /// The data that was judged: takes no effect when other data is kept meanwhile. `None`: whatever is kept.
+        of: Option<&'a [u8]>,
         /// The step of the one-time code.
         step: Option<u64>,
         /// New data for the enrolment, made with today's cost.
@@ -226,6 +228,8 @@ pub enum Change<'a> {
         subject: SubjectKey,
         /// Of which factor.
         factor: FactorId,
+        /// The data that was judged: takes no effect when other data is kept meanwhile.
+        of: &'a [u8],
         /// The new data.
         data: Vec<u8>,
     },

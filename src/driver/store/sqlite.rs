@@ -128,9 +128,9 @@ fn meta_of(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, Store
 fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError> {
     match change {
         Change::Nothing => {}
-        Change::Succeed { subject, factor, reserved, step, renewed, key_id } => {
-            let (renewed, key_id) = (renewed.as_deref(), key_id.as_deref());
-            return enrolments::succeed(connection, subject, factor, reserved, step, renewed, key_id);
+        Change::Succeed { subject, factor, reserved, of, step, renewed, key_id } => {
+            let new = (renewed.as_deref(), key_id.as_deref());
+            return enrolments::succeed(connection, (subject, factor), reserved, of, step, new);
         }
         Change::Spend { subject, factor, request, now, reserved } => {
             if !requests::spend(connection, (subject, factor), &request, now, true)? {
@@ -145,8 +145,8 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
         Change::Admit { subject, factor, reserved } => {
             return enrolments::admit(connection, subject, factor, reserved);
         }
-        Change::Renew { subject, factor, data } => {
-            return enrolments::renew(connection, subject, factor, &data);
+        Change::Renew { subject, factor, of, data } => {
+            return enrolments::renew(connection, subject, factor, of, &data);
         }
         Change::AddSubjects { subjects, enrolments } => {
             subjects.iter().try_for_each(|row| subjects::add(connection, row))?;

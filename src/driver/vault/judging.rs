@@ -10,8 +10,8 @@ use crate::secret::Secret;
 use crate::units::UnixTime;
 
 impl Vault {
-    /// What the factor says, and whether it was said under duress; `None` when the subject has no such
-    /// enrolment, after the same work.
+    /// What the factor says, whether it was said under duress, and the sealed data that it was said of; `None`
+    /// when the subject has no such enrolment, after the same work.
     pub(super) fn judge(
         &self,
         now: UnixTime,
@@ -19,7 +19,7 @@ impl Vault {
         response: &Secret<String>,
         policy: &FactorPolicy,
         (peppers, duress): (&Peppers, bool),
-    ) -> Result<Option<(Judged, bool)>, VaultError> {
+    ) -> Result<Option<(Judged, bool, Vec<u8>)>, VaultError> {
         // Who is not there is judged by what the subject next to them has, whose answer does not count: a PIN
         // that came hashed from elsewhere takes its own time.
         let nearest = self.store.nearest(subject)?.unwrap_or(subject);
@@ -33,10 +33,12 @@ impl Vault {
         let (row, enrolment) =
             own.or_else(|| Some((&self.stand_in.row, stand_in()?))).ok_or(VaultError::NoFactor(factor))?;
         let whose = if real { subject } else { self.stand_in.row.key };
-        let judged = self.judge_as(whose, now, (row, enrolment), response, policy, (peppers, duress))?;
-        // Of a pepper whose time is over: void, after the same work.
-        let void = factor.peppering() != Peppering::None && peppers.is_over(&enrolment.key_id, now);
-        Ok((real && !void).then_some(judged))
+        let (judged, forced) =
+            self.judge_as(whose, now, (row, enrolment), response, policy, (peppers, duress))?;
+        // Of a pepper whose time is over: void, after the same work. The stand-in's is always good.
+        let kept = row.key != self.stand_in.row.key && factor.peppering() != Peppering::None;
+        let void = kept && peppers.is_over(&enrolment.key_id, now);
+        Ok((real && !void).then(|| (judged, forced, enrolment.data.clone())))
     }
 
     /// What a factor says of a response to this enrolment of this subject.

@@ -3,6 +3,7 @@
 use super::{Vault, VaultError, logged};
 use crate::auth::factor::recovery;
 use crate::auth::{FactorId, Meeting, Policy, Refused, Source, SubjectKey};
+use crate::driver::sender::Channel;
 use crate::driver::store::StoreError;
 use crate::units::UnixTime;
 
@@ -69,6 +70,17 @@ impl Vault {
             (!profile.phone.is_empty()).then_some([FactorId::OtpSms, FactorId::OtpCall, FactorId::Number]);
         let email = (!profile.email.is_empty()).then_some(FactorId::OtpEmail);
         let found = phone.into_iter().flatten().chain(email);
-        Ok(found.filter(|factor| !profile.declined.contains(factor)).collect())
+        // A letter that would not be taken is not offered: nobody learns later that somebody is there.
+        let courier = self.courier();
+        let reached = |factor: &FactorId| {
+            let (channel, to) = match factor {
+                FactorId::OtpSms => (Channel::Sms, &profile.phone),
+                FactorId::OtpCall => (Channel::Call, &profile.phone),
+                FactorId::OtpEmail => (Channel::Email, &profile.email),
+                _ => return true,
+            };
+            courier.as_ref().is_none_or(|courier| courier.reaches(channel, to))
+        };
+        Ok(found.filter(|factor| !profile.declined.contains(factor) && reached(factor)).collect())
     }
 }

@@ -82,8 +82,8 @@ impl Vault {
             Some(to) => {
                 keyed_hash(&self.lookup, &[TENANT.as_bytes(), b"address", way, to.expose().as_bytes()])
             }
-            // Somebody who is not there has an address as well: nobody else's.
-            None => keyed_hash(&self.ghosts, &[TENANT.as_bytes(), b"address", &subject.0]),
+            // Somebody who is not there has an address of each way as well: nobody else's.
+            None => keyed_hash(&self.ghosts, &[TENANT.as_bytes(), b"address", way, &subject.0]),
         };
         let same = same.map(|text| {
             keyed_hash(&self.lookup, &[TENANT.as_bytes(), b"letter", &address, text.expose().as_bytes()])

@@ -83,23 +83,24 @@ impl Vault {
         let those_asked = factor != FactorId::Questions
             || self.answers_those_asked(used, subject, &reserved.before, response)?;
         let judged = judged.filter(|_| *may && those_asked);
-        let forced = judged.as_ref().is_some_and(|(_, forced)| *forced);
-        let renewed = match judged.as_ref().and_then(|(judged, _)| judged.renewed.as_ref()) {
+        let forced = judged.as_ref().is_some_and(|(_, forced, _)| *forced);
+        let renewed = match judged.as_ref().and_then(|(judged, ..)| judged.renewed.as_ref()) {
             Some(data) => Some(self.seal_enrolment(subject, factor, data)?),
             None => None,
         };
         let change = match (&judged, renewed) {
-            (Some((judged, _)), _) if judged.right && factor == FactorId::Questions => {
+            (Some((judged, ..)), _) if judged.right && factor == FactorId::Questions => {
                 Change::Admit { subject, factor, reserved }
             }
-            (Some((judged, _)), renewed) if judged.right => {
+            (Some((judged, _, of)), renewed) if judged.right => {
                 let key_id = match (&renewed, factor.peppering()) {
                     (Some(_), Peppering::Whole) => Some(peppers.current().id.clone()),
                     _ => None,
                 };
-                Change::Succeed { subject, factor, reserved, step: judged.step, renewed, key_id }
+                let (step, of) = (judged.step, Some(of.as_slice()));
+                Change::Succeed { subject, factor, reserved, of, step, renewed, key_id }
             }
-            (_, Some(data)) => Change::Renew { subject, factor, data },
+            (Some((_, _, of)), Some(data)) => Change::Renew { subject, factor, of, data },
             _ => Change::Nothing,
         };
         let claimed = matches!(change, Change::Succeed { .. } | Change::Admit { .. });

@@ -234,7 +234,11 @@ impl Waiting for Kept {
             auth::Answer::Enrolment(Enrolment::Refused) => run.enrol_again(now),
             auth::Answer::Enrolment(Enrolment::Exists) => run.take(now, Exit::Outcome("exists")),
             auth::Answer::Enrolment(Enrolment::Locked) => run.take(now, Exit::Outcome("locked")),
-            _ => run.take(now, Exit::Outcome("unavailable")),
+            _ => {
+                // It may be kept all the same, or be kept later.
+                run.factor_changed(self.factor);
+                run.take(now, Exit::Outcome("unavailable"));
+            }
         }
     }
 }
