@@ -44,6 +44,7 @@ contract! {
     subjects_are_added_all_or_none,
     an_unwritten_audit_record_undoes_its_change,
     a_step_moves_forward_only,
+    a_verdict_on_what_is_not_kept_any_more_changes_nothing,
     one_code_used_64_times_at_once_is_right_once,
     a_reservation_is_a_failure_until_it_succeeds,
     failures_from_one_place_count_over_all_subjects,
@@ -332,6 +333,29 @@ fn a_step_moves_forward_only(store: &dyn Store) {
     assert!(use_step(store, Some(6)));
     let row = store.enrolment(SubjectKey([1; 16]), FactorId::Totp).expect("read");
     assert_eq!(row.and_then(|row| row.last_step), Some(6));
+}
+
+fn a_verdict_on_what_is_not_kept_any_more_changes_nothing(store: &dyn Store) {
+    let old = enrolment(1, FactorId::Pin);
+    add(store, &[row(1, 1)], &[old.clone()]);
+    let (subject, factor) = (old.subject, old.factor);
+    let new = EnrolmentRow { data: vec![77; 8], ..old.clone() };
+    let right = |of: &[u8]| {
+        let (of, renewed) = (Some(of), Some(old.data.clone()));
+        change(
+            store,
+            Change::Succeed { subject, factor, reserved: &nothing(), of, step: None, renewed, key_id: None },
+        )
+    };
+    assert!(right(&old.data), "the control: what was judged is kept");
+    assert!(change(store, Change::Offer(&old)));
+    assert!(change(store, Change::Enrol(&new)));
+    assert!(store.offered(subject, factor).expect("read").is_none(), "what was handed out before is void");
+    assert!(!right(&old.data));
+    assert!(!change(store, Change::Renew { subject, factor, of: &old.data, data: old.data.clone() }));
+    let kept = store.enrolment(subject, factor).expect("read").expect("there");
+    assert_eq!(kept.data, new.data);
+    assert!(change(store, Change::Renew { subject, factor, of: &new.data, data: vec![78; 8] }));
 }
 
 fn one_code_used_64_times_at_once_is_right_once(store: &dyn Store) {

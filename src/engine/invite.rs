@@ -122,6 +122,19 @@ mod tests {
     }
 
     #[test]
+    fn levels_that_differ_are_none() {
+        let passed =
+            ("P-Asserted-Identity", "<sip:+441632960001;verstat=TN-Validation-Passed@carrier.example>");
+        let both = |other: &str, header: &'static str| {
+            let headers = [passed, ("Attestation-Info", "A"), (header, other)];
+            attestation(&invite("sip:someone@caller.example", &headers))
+        };
+        assert_eq!(both("C", "P-Attestation-Indicator"), None);
+        assert_eq!(both("B", "Attestation-Info"), None);
+        assert_eq!(both("A", "P-Attestation-Indicator"), Some(Attestation::A));
+    }
+
+    #[test]
     fn what_is_said_of_from_says_nothing_of_another_identity() {
         let verified = "sip:+441632960001;verstat=TN-Validation-Passed@carrier.example";
         let level = ("Attestation-Info", "A");
