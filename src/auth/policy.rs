@@ -265,7 +265,9 @@ impl FactorPolicy {
             resend: Resend::default(),
             text: Vec::new(),
             // RFC 4226 §7.4 leaves both to the server.
-            look_ahead: 10,
+            // RFC 4226 §7.2: as small as is usable. A greater one gives each guess that many more chances, and
+            // two codes in a row catch up with a fob that is further ahead.
+            look_ahead: 2,
             resync: 100,
             questions: Questions::default(),
         }

@@ -178,8 +178,8 @@ mod tests {
         assert_eq!(judged(None, Some(4), &code(4)), Counted::Wrong, "used");
         assert_eq!(judged(None, Some(4), &code(3)), Counted::Wrong, "passed over");
         assert_eq!(judged(None, Some(4), &code(5)), Counted::Right(5));
-        assert_eq!(judged(None, Some(4), &code(15)), Counted::Right(15), "ten were not used");
-        assert_eq!(judged(None, Some(4), &code(16)), Counted::Ahead(16));
+        assert_eq!(judged(None, Some(4), &code(7)), Counted::Right(7), "two were not used");
+        assert_eq!(judged(None, Some(4), &code(8)), Counted::Ahead(8));
         assert_eq!(judged(None, Some(4), &code(105)), Counted::Ahead(105));
         assert_eq!(judged(None, Some(4), &code(106)), Counted::Wrong);
     }

@@ -104,7 +104,7 @@ impl Places {
                 "`questions: {ask: 2, spare: 1, list: {birth_date: date, postcode: letters, last_four: digits}}`",
             ),
             PolicyError::Window => {
-                ("E282", factor(FactorId::Hotp), "`look_ahead: 10, resync: 100` is what suits most key fobs")
+                ("E282", factor(FactorId::Hotp), "`look_ahead: 2, resync: 100` is what suits most key fobs")
             }
             PolicyError::Drift => {
                 ("E282", factor(FactorId::Totp), "`step: 30s, drift: 1` is what authenticator apps expect")
