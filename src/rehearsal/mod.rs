@@ -144,16 +144,26 @@ fn rehearse(folder: &Path, app: &Application, file: &TestFile, test: &Test, work
         site.close();
     }
     if let Some(identical) = &test.identical {
-        let chosen: Vec<_> = identical.runs.iter().filter_map(|at| heard.get(*at)).collect();
-        if chosen.windows(2).any(|pair| pair.first() != pair.last()) {
-            return (
-                vec![problem(identical.place.clone(), "a caller can tell the runs apart by what they hear")],
-                calls,
-                time,
-            );
+        let mut chosen = identical.runs.iter().filter_map(|at| heard.get(*at));
+        let first = chosen.next();
+        if let Some(apart) = first.and_then(|first| chosen.find_map(|other| apart(first, other))) {
+            let message = format!("a caller can tell the runs apart by what they hear: {apart}");
+            return (vec![problem(identical.place.clone(), &message)], calls, time);
         }
     }
     (Vec::new(), calls, time)
+}
+
+/// The first prompt that differs, call by call. When a caller has hung up, what one run had begun to say and the
+/// other not yet is no difference: it depends on the moment.
+fn apart(one: &[Vec<String>], other: &[Vec<String>]) -> Option<String> {
+    let calls = one.iter().zip(other).zip(1..);
+    let differs = |((one, other), call): ((&Vec<String>, &Vec<String>), usize)| {
+        let mut prompts = one.iter().zip(other).zip(1..);
+        let ((one, other), prompt) = prompts.find(|((one, other), _)| one != other)?;
+        Some(format!("prompt {prompt} of call {call} is `{one}` in one and `{other}` in the other"))
+    };
+    calls.into_iter().find_map(differs)
 }
 
 fn could_not(test: &Test, why: &str) -> Problem {
@@ -165,4 +175,19 @@ fn problem(place: crate::diagnostic::Place, message: &str) -> Problem {
         .label("as real calls over loopback")
         .help("the same test passes in virtual time; run it alone with --filter to see it again");
     Problem { finding, transcript: crate::scenario::Transcript::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::apart;
+
+    #[test]
+    fn runs_are_told_apart_by_what_is_said_and_not_by_when_the_caller_hangs_up() {
+        let call = |prompts: &[&str]| prompts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let known = [call(&["greeting", "pin"]), call(&["greeting", "wait"])];
+        assert_eq!(apart(&known, &known.clone()), None);
+        assert_eq!(apart(&known, &[call(&["greeting", "pin"]), call(&["greeting", "wait", "music"])]), None);
+        let told = apart(&known, &[call(&["greeting", "pin"]), call(&["greeting", "nobody"])]);
+        assert_eq!(told.as_deref(), Some("prompt 2 of call 2 is `wait` in one and `nobody` in the other"));
+    }
 }
