@@ -337,7 +337,7 @@ fn a_step_moves_forward_only(store: &dyn Store) {
 
 fn a_verdict_on_what_is_not_kept_any_more_changes_nothing(store: &dyn Store) {
     let old = enrolment(1, FactorId::Pin);
-    add(store, &[row(1, 1)], &[old.clone()]);
+    add(store, &[row(1, 1)], std::slice::from_ref(&old));
     let (subject, factor) = (old.subject, old.factor);
     let new = EnrolmentRow { data: vec![77; 8], ..old.clone() };
     let right = |of: &[u8]| {
