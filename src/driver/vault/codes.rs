@@ -10,7 +10,7 @@ use super::limits::Counting;
 use super::verifying::{Asked, Settled};
 use super::{TENANT, Vault, VaultError, admin, logged};
 use crate::auth::factor::otp::{self, May, REQUEST_BYTES, Way};
-use crate::auth::factor::{Judging, Meeting};
+use crate::auth::factor::{Judged, Judging, Meeting};
 use crate::auth::{
     Answer, AuditEvent, AuditKind, FactorId, FactorPolicy, Policy, Prepared, Source, SubjectKey,
 };
@@ -187,19 +187,7 @@ impl Vault {
         let current = kept.as_ref().filter(|row| !row.used && row.expires > now);
         let (request, tag) = current.map_or(([0; REQUEST_BYTES], [0; 32]), |row| (row.request, row.tag));
         let data = otp::encode(&request, &tag);
-        let judging = Judging {
-            data: &data,
-            response,
-            subject,
-            tenant: TENANT,
-            pepper: &self.codes,
-            fresh: None,
-            salt: random()?,
-            now,
-            policy: used,
-            last_step: None,
-        };
-        let judged = factor.judge(&judging)?;
+        let judged = self.judge_unkept(now, subject, (&data, response), used)?;
         // What the page shows counts once it was shown, in the call that it was shown for.
         let shown = current.filter(|row| factor != FactorId::Push || (row.approved && row.call == call));
         let right = judged.right && shown.is_some() && *may && real;
@@ -211,14 +199,31 @@ impl Vault {
             () => Change::Nothing,
         };
         let expired = current.is_none() || burnt;
-        let mut settled = Settled::rejected(*locked, expired);
-        self.store.audited(change, &mut |head, effect| {
-            if right && effect {
-                settled = Settled::accepted(false);
-            }
-            self.audit.append(head, now, &self.events(asked, &counting, settled))
-        })?;
-        Ok(settled)
+        let accepted = right.then(|| Settled::accepted(false));
+        self.settle(now, asked, &counting, change, accepted, Settled::rejected(*locked, expired))
+    }
+
+    /// What a factor says that has no enrolment: it judges by what was sent, or by what is on file.
+    fn judge_unkept(
+        &self,
+        now: UnixTime,
+        subject: SubjectKey,
+        (data, response): (&Secret<Vec<u8>>, &Secret<String>),
+        policy: &FactorPolicy,
+    ) -> Result<Judged, VaultError> {
+        let judging = Judging {
+            data,
+            response,
+            subject,
+            tenant: TENANT,
+            pepper: &self.codes,
+            fresh: None,
+            salt: random()?,
+            now,
+            policy,
+            last_step: None,
+        };
+        Ok(policy.factor.judge(&judging)?)
     }
 
     /// Judges the number that a call comes from. Nobody guesses with it, so nothing is counted.
@@ -236,19 +241,7 @@ impl Vault {
         let profile = self.profile(row.as_ref().unwrap_or(&self.stand_in.row))?;
         let on_file = Secret::new(admin::normalised(Identifier::Phone, &profile.phone).into_bytes());
         let calling = Secret::new(admin::normalised(Identifier::Phone, number.expose()));
-        let judging = Judging {
-            data: &on_file,
-            response: &calling,
-            subject,
-            tenant: TENANT,
-            pepper: &self.codes,
-            fresh: None,
-            salt: random()?,
-            now,
-            policy: used,
-            last_step: None,
-        };
-        let judged = factor.judge(&judging)?;
+        let judged = self.judge_unkept(now, subject, (&on_file, &calling), used)?;
         let right = judged.right && row.is_some() && !locked && !profile.declined.contains(&factor);
         let settled = if right { Settled::accepted(false) } else { Settled::rejected(locked, false) };
         let kind = Self::verified(factor, settled);

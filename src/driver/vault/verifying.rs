@@ -104,12 +104,25 @@ impl Vault {
             _ => Change::Nothing,
         };
         let claimed = matches!(change, Change::Succeed { .. } | Change::Admit { .. });
-        let mut settled = Settled::rejected(*locked, false);
+        let accepted = claimed.then(|| Settled::accepted(forced));
+        self.settle(now, asked, &counting, change, accepted, Settled::rejected(*locked, false))
+    }
+
+    /// Commits a change with its audit record. `accepted` is the verdict when the change took effect: nothing is
+    /// accepted without one.
+    pub(super) fn settle(
+        &self,
+        now: UnixTime,
+        asked: &Asked<'_>,
+        counting: &Counting,
+        change: Change<'_>,
+        accepted: Option<Settled>,
+        otherwise: Settled,
+    ) -> Result<Settled, VaultError> {
+        let mut settled = otherwise;
         self.store.audited(change, &mut |head, effect| {
-            if claimed && effect {
-                settled = Settled::accepted(forced);
-            }
-            self.audit.append(head, now, &self.events(asked, &counting, settled))
+            settled = accepted.filter(|_| effect).unwrap_or(otherwise);
+            self.audit.append(head, now, &self.events(asked, counting, settled))
         })?;
         Ok(settled)
     }
