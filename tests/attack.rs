@@ -269,7 +269,7 @@ fn garbage_over_udp_and_tcp_stops_no_call() {
         let method = methods[below(&mut entropy, 9)];
         // No INVITE is whole: whole ones would take the ports of the canary for 32 s each.
         let id = format!("g{turn}");
-        let spoiled = if method == "INVITE" { body.replace("RTP/AVP", "RTP/XXX") } else { body.clone() };
+        let spoiled = if method == "INVITE" { body.replace("RTP/AVP", "RTP/NONE") } else { body.clone() };
         let whole = request(method, &id, from, ["", ";tag=x"][below(&mut entropy, 2)], digest, &spoiled);
         let message = mutated(&mut entropy, whole.as_bytes());
         if turn % 16 == 0 {

@@ -1,5 +1,9 @@
 //! What every store promises, run over all of them.
 
+#[path = "store_contract/kept.rs"]
+mod kept;
+#[path = "store_contract/sent.rs"]
+mod sent;
 mod vault_world;
 
 use std::sync::Arc;
@@ -21,6 +25,16 @@ use countersign::driver::store::{
     SubjectRow, Trace,
 };
 use countersign::units::{CallId, UnixTime};
+use kept::{
+    keys_are_wrapped_anew_and_small_values_replaced, orders_of_a_service_come_in_their_turn,
+    what_is_kept_of_a_number_is_forgotten_as_of_a_time,
+    what_is_remembered_is_kept_for_its_time_and_by_its_owner,
+};
+use sent::{
+    a_letter_at_the_end_of_a_budgets_time_makes_room, a_page_approves_once_and_in_its_time,
+    a_sent_code_used_64_times_at_once_is_right_once, letters_are_counted_and_what_became_of_them_is_kept,
+    the_newest_code_that_was_sent_counts_once_and_in_its_time,
+};
 use vault_world::{Folder, NOON};
 
 /// Runs every promise over every store.
@@ -64,97 +78,6 @@ contract! {
     a_letter_at_the_end_of_a_budgets_time_makes_room,
     what_is_kept_of_a_number_is_forgotten_as_of_a_time,
     keys_are_wrapped_anew_and_small_values_replaced,
-}
-
-fn letter(number: u8, at: i64) -> LetterRow {
-    LetterRow {
-        id: LetterId([number; 16]),
-        at: UnixTime(at),
-        channel: Channel::Sms,
-        purpose: Purpose::Notice,
-        subject: SubjectKey([1; 16]),
-        address: [2; 32],
-        same: None,
-        status: Status::Queued,
-        changed: UnixTime(at),
-        sender: None,
-        reference: None,
-        reason: None,
-    }
-}
-
-fn letters_are_counted_and_what_became_of_them_is_kept(store: &dyn Store) {
-    let budgets =
-        LettersConfig { address: PerHourAndDay { hour: 3, day: 9 }, ..LettersConfig::default() }.budgets();
-    let now = NOON.0;
-    let same = |number, at| LetterRow { same: Some([9; 32]), ..letter(number, at) };
-    let take = |row: &LetterRow| store.take_letter(row, &budgets).expect("counts");
-    assert_eq!(take(&same(1, now)), Taken::New);
-    assert_eq!(take(&same(2, now + 59_999)), Taken::Again(LetterId([1; 16])));
-    assert_eq!(take(&same(2, now + 60_000)), Taken::New);
-    let ghost = LetterRow { status: Status::Pretended, ..letter(3, now + 60_000) };
-    assert_eq!(take(&ghost), Taken::New);
-    assert_eq!(take(&letter(4, now + 60_000)), Taken::Spent(Scope::Address));
-    let by = |status, reference| Move {
-        at: UnixTime(now + 70_000),
-        status,
-        sender: Some("one"),
-        reference,
-        reason: None,
-    };
-    let [one, two] = [LetterId([1; 16]), LetterId([2; 16])];
-    assert!(store.move_letter(one, &by(Status::Accepted, Some("m-1"))).expect("moves"));
-    assert_eq!(store.letter_called("one", "m-1").expect("finds"), Some(one));
-    assert_eq!(store.letter_called("two", "m-1").expect("finds"), None);
-    assert!(store.move_letter(one, &by(Status::Delivered, None)).expect("moves"));
-    assert!(!store.move_letter(one, &by(Status::Failed, None)).expect("stays"));
-    assert_eq!(store.abandon_letters(UnixTime(now + 80_000)).expect("tells"), 1);
-    let rows = store.letters(9).expect("rows");
-    let kept: Vec<_> = rows.iter().map(|row| (row.id, row.status, row.reference.as_deref())).collect();
-    assert_eq!(kept, [(two, Status::Failed, None), (one, Status::Delivered, Some("m-1"))]);
-    store.forget_letters(SubjectKey([1; 16])).expect("forgets");
-    assert!(store.letters(9).expect("rows").is_empty());
-}
-
-fn a_letter_at_the_end_of_a_budgets_time_makes_room(store: &dyn Store) {
-    let config = LettersConfig { address: PerHourAndDay { hour: 1, day: 2 }, ..LettersConfig::default() };
-    let (budgets, now, hour) = (config.budgets(), NOON.0, 3_600_000);
-    let take = |number, at| store.take_letter(&letter(number, at), &budgets).expect("counts");
-    assert_eq!(take(1, now), Taken::New);
-    assert_eq!(take(2, now + hour - 1), Taken::Spent(Scope::Address));
-    assert_eq!(take(2, now + hour), Taken::New);
-    assert_eq!(take(3, now + 2 * hour), Taken::Spent(Scope::Address));
-    // A clock that was put back gives no budget back.
-    assert_eq!(take(3, now - 5 * hour), Taken::Spent(Scope::Address));
-    assert_eq!(take(3, now + 24 * hour), Taken::New);
-}
-
-fn what_is_kept_of_a_number_is_forgotten_as_of_a_time(store: &dyn Store) {
-    let call = |at| CallRow {
-        at: UnixTime(at),
-        record: format!("{{\"call\":\"{at}\"}}"),
-        caller_hash: Some([3; 32]),
-        caller: Some(vec![9]),
-    };
-    store.add_calls(&[call(10), call(20)]).expect("kept");
-    store.remember(&[1; 32], &[2; 32], b"v", UnixTime(0), UnixTime(100)).expect("kept");
-    store.remember(&[1; 32], &[3; 32], b"v", UnixTime(0), UnixTime(101)).expect("kept");
-    let trace = Trace { owner: [1; 32], until: UnixTime(100), caller: [3; 32], at: UnixTime(15) };
-    store.forget_traces(&[trace]).expect("forgotten");
-    let recalled = |name| store.recall(&[1; 32], &[name; 32], UnixTime(1)).expect("read").is_some();
-    assert_eq!([recalled(2), recalled(3)], [false, true]);
-    let callers: Vec<bool> = store.calls(9).expect("read").iter().map(|call| call.caller.is_some()).collect();
-    assert_eq!(callers, [true, false], "newest first");
-}
-
-fn keys_are_wrapped_anew_and_small_values_replaced(store: &dyn Store) {
-    add(store, &[row(1, 1), row(2, 2)], &[]);
-    store.rewrap(&[(SubjectKey([1; 16]), vec![42])]).expect("wrapped");
-    let wrapped = |number| store.subject(SubjectKey([number; 16])).expect("read").expect("there").wrapped_key;
-    assert_eq!([wrapped(1), wrapped(2)], [vec![42], vec![2, 1]]);
-    store.set_meta("name", b"one").expect("set");
-    store.set_meta("name", b"two").expect("set");
-    assert_eq!(store.meta("name").expect("read"), Some(b"two".to_vec()));
 }
 
 fn row(number: u8, account: u8) -> SubjectRow {
@@ -535,135 +458,4 @@ fn a_thousand_rounds_of_64_uses_have_one_success_each() {
         sums
     });
     assert!(right.iter().all(|successes| *successes == 1));
-}
-
-fn what_is_remembered_is_kept_for_its_time_and_by_its_owner(store: &dyn Store) {
-    let (one, two, name, other) = ([1; 32], [2; 32], [8; 32], [9; 32]);
-    let hour = |hours: u64| NOON.plus(Duration::from_secs(hours * 3600));
-    let read = |owner, name, now| store.recall(owner, name, now).expect("read");
-    assert_eq!(read(&one, &name, NOON), None);
-    store.remember(&one, &name, b"es-ES", NOON, hour(2)).expect("keeps");
-    store.remember(&one, &other, b"2026-01", NOON, hour(1)).expect("keeps");
-    assert_eq!(read(&one, &name, NOON).as_deref(), Some(b"es-ES".as_slice()));
-    assert_eq!(read(&two, &name, NOON), None, "another's");
-    store.remember(&one, &name, b"en-GB", NOON, hour(3)).expect("keeps");
-    assert_eq!(
-        read(&one, &name, hour(2)).as_deref(),
-        Some(b"en-GB".as_slice()),
-        "the later value for the longer time"
-    );
-    assert_eq!(read(&one, &other, hour(1)), None, "its time is past");
-    store.remember(&two, &name, b"x", hour(2), hour(9)).expect("keeps");
-    assert_eq!(read(&one, &other, NOON), None, "what is past its time is gone with the next that is kept");
-    store.forget(&one).expect("forgets");
-    assert_eq!(read(&one, &name, NOON), None);
-    assert_eq!(read(&two, &name, hour(3)).as_deref(), Some(b"x".as_slice()));
-}
-
-fn orders_of_a_service_come_in_their_turn(store: &dyn Store) {
-    let order =
-        |service: &str, what: &[u8]| OrderRow { service: service.into(), at: NOON, sealed: what.to_vec() };
-    assert!(store.first_orders().expect("reads").is_empty());
-    for (service, what, kept) in
-        [("b", b"1", true), ("a", b"2", true), ("b", b"3", true), ("b", b"4", false), ("a", b"5", true)]
-    {
-        assert_eq!(store.keep_order(&order(service, what), 2).expect("keeps"), kept);
-    }
-    let first = |store: &dyn Store| -> Vec<(i64, OrderRow)> { store.first_orders().expect("reads") };
-    let rows: Vec<OrderRow> = first(store).into_iter().map(|(_, row)| row).collect();
-    assert_eq!(rows, [order("a", b"2"), order("b", b"1")]);
-    store.drop_order(first(store)[1].0).expect("drops");
-    let rows: Vec<OrderRow> = first(store).into_iter().map(|(_, row)| row).collect();
-    assert_eq!(rows, [order("a", b"2"), order("b", b"3")]);
-    assert!(store.keep_order(&order("b", b"6"), 2).expect("keeps"), "there is room again");
-    for _ in 0..4 {
-        store.drop_order(first(store)[0].0).expect("drops");
-    }
-    assert!(first(store).is_empty());
-}
-
-fn sent(number: u8, expires: u64) -> RequestRow {
-    let mut sends = Sends::default();
-    sends.sent(NOON);
-    RequestRow {
-        subject: SubjectKey([1; 16]),
-        factor: FactorId::OtpSms,
-        request: [number; 16],
-        tag: [number; 32],
-        call: CallId(u64::MAX),
-        expires: NOON.plus(Duration::from_secs(expires)),
-        generation: 1,
-        used: false,
-        sends,
-        link: None,
-        approved: false,
-    }
-}
-
-fn spend(store: &dyn Store, number: u8, at: u64) -> bool {
-    let (subject, factor) = (SubjectKey([1; 16]), FactorId::OtpSms);
-    let (request, now) = ([number; 16], NOON.plus(Duration::from_secs(at)));
-    change(store, Change::Spend { subject, factor, request, now, reserved: &nothing() })
-}
-
-/// Nobody has to be enrolled: a ghost's codes are kept like a subject's.
-fn the_newest_code_that_was_sent_counts_once_and_in_its_time(store: &dyn Store) {
-    let (subject, factor) = (SubjectKey([1; 16]), FactorId::OtpSms);
-    assert_eq!(store.request(subject, factor).expect("reads"), None);
-    assert!(!spend(store, 1, 0), "nothing was sent");
-    store.keep_request(&sent(1, 300), NOON).expect("keeps");
-    assert_eq!(store.request(subject, factor).expect("reads"), Some(sent(1, 300)));
-    assert_eq!(store.request(subject, FactorId::OtpEmail).expect("reads"), None);
-    reserve(store, subject, NOON, &Lockout::default());
-    store.keep_request(&sent(2, 300), NOON).expect("keeps");
-    assert!(!spend(store, 1, 1), "a newer one was sent");
-    assert!(!spend(store, 2, 300), "too old");
-    assert_eq!(store.throttle(subject).expect("reads").failures(), 1);
-    assert!(spend(store, 2, 299));
-    assert_eq!(store.throttle(subject).expect("reads").failures(), 0, "the reservation is given back");
-    assert!(!spend(store, 2, 299), "a second time");
-    let used = store.request(subject, factor).expect("reads").expect("is kept");
-    assert!(used.used && used.sends == Sends::default());
-    store.keep_request(&sent(3, 300), NOON).expect("keeps");
-    let burn = Change::Burn { subject, factor, request: [3; 16], now: NOON };
-    assert!(change(store, burn));
-    assert!(!spend(store, 3, 1), "burnt");
-    assert_ne!(store.request(subject, factor).expect("reads").expect("is kept").sends, Sends::default());
-    let other = RequestRow { subject: SubjectKey([2; 16]), ..sent(4, 300) };
-    store.keep_request(&other, NOON.plus(Duration::from_secs(2 * 3600))).expect("keeps");
-    assert_eq!(store.request(subject, factor).expect("reads"), None, "older than anybody asks about");
-    let reserved = nothing();
-    let spent =
-        Change::Spend { subject: other.subject, factor, request: [4; 16], now: NOON, reserved: &reserved };
-    assert!(matches!(store.audited(spent, &mut broken), Err(StoreError::Audit(_))));
-    assert_eq!(store.request(other.subject, factor).expect("reads"), Some(other), "not used: not on record");
-}
-
-fn a_sent_code_used_64_times_at_once_is_right_once(store: &dyn Store) {
-    for round in 1..=15 {
-        store.keep_request(&sent(round, 300), NOON).expect("keeps");
-        let right = AtomicU32::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..64 {
-                scope.spawn(|| right.fetch_add(u32::from(spend(store, round, 1)), Ordering::Relaxed));
-            }
-        });
-        assert_eq!(right.into_inner(), 1, "round {round}");
-    }
-}
-
-fn a_page_approves_once_and_in_its_time(store: &dyn Store) {
-    let push = RequestRow { factor: FactorId::Push, link: Some([9; 32]), ..sent(5, 120) };
-    let approve = |request: [u8; 16], at: u64| {
-        change(store, Change::Approve { request, now: NOON.plus(Duration::from_secs(at)) })
-    };
-    store.keep_request(&sent(6, 120), NOON).expect("keeps");
-    store.keep_request(&push, NOON).expect("keeps");
-    assert_eq!(store.linked(&[8; 32]).expect("reads"), None);
-    assert_eq!(store.linked(&[9; 32]).expect("reads"), Some(push));
-    assert!(!approve([6; 16], 1), "a code has no page");
-    assert!(!approve([5; 16], 120), "too old");
-    assert!(approve([5; 16], 119));
-    assert!(!approve([5; 16], 119), "a second time");
-    assert!(store.linked(&[9; 32]).expect("reads").is_some_and(|row| row.approved && !row.used));
 }
