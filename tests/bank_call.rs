@@ -1,10 +1,12 @@
 //! The bank, called by a phone that hears and presses, in virtual time: real flow, real recordings, real
 //! vault. What a caller of `countersign serve flows/bank` would meet, without a socket.
 
+mod folder;
+
 mod world;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,33 +15,15 @@ use countersign::call::{ClipSource, EndCause};
 use countersign::driver::vault::{NewSubject, Profile, Vault};
 use countersign::flow::document::Application;
 use countersign::flow::run::{Answer, LookupReply, MessageReply, Question};
-use countersign::flow::{ClipKey, Files, Unread, load};
+use countersign::flow::{ClipKey, load};
 use countersign::secret::Secret;
 use countersign::units::{SampleRate, UnixTime};
+use folder::Folder;
 use world::{Manner, World};
 
 const ACCOUNT: &str = "44110021";
 const PIN: &str = "80421537";
 const SECOND: Duration = Duration::from_secs(1);
-
-/// The application's folder in the source tree.
-struct Bank(PathBuf);
-
-impl Files for Bank {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        fs::read_to_string(self.0.join(path)).map_err(|error| error.kind().into())
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.0.join(folder)).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries
-            .filter(|entry| entry.path().is_file())
-            .map(|entry| Path::new(folder).join(entry.file_name()).to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    }
-}
 
 /// The recordings of the source tree, read when they are played.
 struct Recordings;
@@ -57,7 +41,7 @@ fn root() -> PathBuf {
 }
 
 fn bank() -> Arc<Application> {
-    let (application, _) = load(&Bank(root().join("flows/bank"))).expect("the bank loads");
+    let (application, _) = load(&Folder(root().join("flows/bank"))).expect("the bank loads");
     Arc::new(application)
 }
 

@@ -8,29 +8,14 @@ use std::path::PathBuf;
 use countersign::diagnostic::render;
 use countersign::diff::{Changes, compare};
 use countersign::flow::document::Application;
-use countersign::flow::{Files, Unread, load};
-
-/// Files in memory, by path.
-#[derive(Clone)]
-struct Memory(BTreeMap<String, String>);
-
-impl Files for Memory {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        self.0.get(path).cloned().ok_or(Unread::Absent)
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let inside = |path: &&String| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
-        self.0.keys().filter(inside).cloned().collect()
-    }
-}
+use countersign::flow::load;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/diff")
 }
 
 /// The application that all cases begin with.
-fn bank() -> Memory {
+fn bank() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for below in ["", "prompts", "data"] {
         for entry in fs::read_dir(root().join("bank").join(below)).into_iter().flatten().flatten() {
@@ -40,10 +25,10 @@ fn bank() -> Memory {
             }
         }
     }
-    Memory(files)
+    files
 }
 
-fn loaded(files: &Memory) -> Application {
+fn loaded(files: &BTreeMap<String, String>) -> Application {
     match load(files) {
         Ok((application, _)) => application,
         Err(found) => panic!("{}", render(&found)),
@@ -54,7 +39,7 @@ fn loaded(files: &Memory) -> Application {
 fn changed(pieces: &[(&str, &str, &str)]) -> Changes {
     let mut files = bank();
     for (path, from, to) in pieces {
-        let text = files.0.get_mut(*path).expect("a file");
+        let text = files.get_mut(*path).expect("a file");
         assert!(text.contains(from), "{path} has no {from}");
         *text = text.replace(from, to);
     }
@@ -167,7 +152,7 @@ fn what_is_stronger_than_before_needs_nobody() {
     for (_, pieces) in CASES.iter().filter(|(name, _)| *name != "levels-change-places") {
         let mut files = bank();
         for (path, from, to) in *pieces {
-            let text = files.0.get_mut(*path).expect("a file");
+            let text = files.get_mut(*path).expect("a file");
             *text = text.replace(from, to);
         }
         let changes = compare(&loaded(&files), &loaded(&bank()));

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use countersign::flow::load;
 use countersign::flow::step::{INPUT_FIELDS, STEPS};
-use countersign::flow::{Files, Unread, load};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -82,19 +82,6 @@ fn every_diagnostic_code_is_in_the_table_and_no_other() {
     assert_eq!(used, told);
 }
 
-struct Example(BTreeMap<String, String>);
-
-impl Files for Example {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        self.0.get(path).cloned().ok_or(Unread::Absent)
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let within = |path: &&String| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
-        self.0.keys().filter(within).cloned().collect()
-    }
-}
-
 #[test]
 fn the_whole_example_of_the_manual_loads_without_a_warning() {
     let manual = manual();
@@ -102,8 +89,8 @@ fn the_whole_example_of_the_manual_loads_without_a_warning() {
         let (name, rest) = block.split_once('\n')?;
         Some((name.to_owned(), rest.split_once("\n```")?.0.to_owned()))
     });
-    let files = Example(blocks.collect());
-    assert_eq!(files.0.len(), 3, "flow, catalogue, policy");
+    let files = blocks.collect::<BTreeMap<String, String>>();
+    assert_eq!(files.len(), 3, "flow, catalogue, policy");
     match load(&files) {
         Ok((_, warnings)) => assert!(warnings.is_empty(), "{}", countersign::diagnostic::render(&warnings)),
         Err(found) => panic!("{}", countersign::diagnostic::render(&found)),

@@ -8,29 +8,14 @@ use countersign::diagnostic::render;
 use countersign::draw::{Picture, mermaid, svg};
 use countersign::driver::application::{ApplicationSource, open};
 use countersign::flow::document::{Application, Arm, Block, Goto, Step, StepKind};
-use countersign::flow::{Files, Unread, certain_levels, load};
-
-/// Files in memory, by path.
-#[derive(Clone)]
-struct Memory(BTreeMap<String, String>);
-
-impl Files for Memory {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        self.0.get(path).cloned().ok_or(Unread::Absent)
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let inside = |path: &&String| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
-        self.0.keys().filter(inside).cloned().collect()
-    }
-}
+use countersign::flow::{certain_levels, load};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A bank of this test's own, which stays as it is.
-fn bank() -> Memory {
+fn bank() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let folder = root().join("tests/data/draw");
     for below in ["", "prompts", "data"] {
@@ -41,10 +26,10 @@ fn bank() -> Memory {
             }
         }
     }
-    Memory(files)
+    files
 }
 
-fn loaded(files: &Memory) -> Application {
+fn loaded(files: &BTreeMap<String, String>) -> Application {
     match load(files) {
         Ok((application, _)) => application,
         Err(found) => panic!("{}", render(&found)),
@@ -229,7 +214,7 @@ fn no_box_lies_on_another() {
 #[test]
 fn hostile_names_are_only_text() {
     let mut application = bank();
-    let flow = application.0.get_mut("bank.flow.yaml").expect("the flow");
+    let flow = application.get_mut("bank.flow.yaml").expect("the flow");
     *flow = flow
         .replace(
             "title: Retail bank, main number",
@@ -269,7 +254,7 @@ fn roll(state: &mut u64, sides: usize) -> usize {
 fn whatever_else_the_bank_may_be_it_can_be_drawn_and_compared() {
     let bank = bank();
     let before = loaded(&bank);
-    let text = bank.0.get("bank.flow.yaml").expect("the flow");
+    let text = bank.get("bank.flow.yaml").expect("the flow");
     let lines: Vec<&str> = text.lines().collect();
     let jumps: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].contains("goto: ")).collect();
     let names: Vec<&str> =
@@ -286,7 +271,7 @@ fn whatever_else_the_bank_may_be_it_can_be_drawn_and_compared() {
             changed[at] = format!("{head}goto: {}{}", names[roll(&mut state, names.len())], &tail[end..]);
         }
         let mut other = bank.clone();
-        other.0.insert("bank.flow.yaml".to_owned(), changed.join("\n"));
+        other.insert("bank.flow.yaml".to_owned(), changed.join("\n"));
         if let Ok((application, _)) = load(&other) {
             let picture = svg(&Picture::of(&application));
             assert_well_formed(&picture);

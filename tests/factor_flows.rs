@@ -1,27 +1,16 @@
 //! Every factor that is keyed, in whole calls: the application in `tests/data/factors` and its flow tests.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod folder;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::diagnostic::render;
-use countersign::flow::{ClipKey, Files, Unread, load};
+use countersign::flow::{ClipKey, Files, load};
 use countersign::scenario::{Choice, Report, Sounds, read};
 
-struct Folder(PathBuf);
-
-impl Files for Folder {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        fs::read_to_string(self.0.join(path)).map_err(|error| error.kind().into())
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.0.join(folder)).into_iter().flatten().flatten();
-        let names = entries.filter(|entry| entry.path().is_file()).map(|entry| entry.file_name());
-        names.map(|name| Path::new(folder).join(name).to_string_lossy().into_owned()).collect()
-    }
-}
+use folder::Folder;
 
 /// Nobody has recorded anything: prompts last as long as their words.
 struct Unrecorded;

@@ -1,9 +1,11 @@
 //! Calls to the bank that ships with Countersign, as plays in virtual time, and in any order of inputs.
 
+mod folder;
+
 mod flow;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
@@ -11,30 +13,11 @@ use proptest::prelude::*;
 use countersign::auth::{Identified, Refused};
 use countersign::flow::document::Application;
 use countersign::flow::run::{HandOff, HandOffRequest, LookupReply};
-use countersign::flow::{ClipKey, Files, Unread, load};
+use countersign::flow::{ClipKey, load};
 
 use flow::watched::{Watched, acts};
 use flow::{Scene, World};
-
-/// The folder as it is in the repository.
-struct Folder(PathBuf);
-
-impl Files for Folder {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        std::fs::read_to_string(self.0.join(path)).map_err(|error| error.kind().into())
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.0.join(folder)) else { return Vec::new() };
-        let mut paths: Vec<String> = entries
-            .filter_map(Result::ok)
-            .filter(|entry| entry.path().is_file())
-            .filter_map(|entry| Some(Path::new(folder).join(entry.file_name()).to_str()?.to_owned()))
-            .collect();
-        paths.sort();
-        paths
-    }
-}
+use folder::Folder;
 
 static BANK: LazyLock<Arc<Application>> = LazyLock::new(read_bank);
 static RECORDINGS: LazyLock<BTreeSet<ClipKey>> = LazyLock::new(|| BANK.clips());

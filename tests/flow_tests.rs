@@ -2,32 +2,19 @@
 //! that pass, fail or can't be read, each beside what `countersign test` says of it. Set `UPDATE_GOLDEN=1` to
 //! write the texts anew.
 
+mod folder;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use countersign::diagnostic::render;
 use countersign::flow::document::Application;
-use countersign::flow::{ClipKey, Files, Unread, load};
+use countersign::flow::{ClipKey, load};
 use countersign::scenario::{Choice, Report, Sounds, junit, read};
 
-struct Folder(PathBuf);
-
-impl Files for Folder {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        fs::read_to_string(self.0.join(path)).map_err(|error| error.kind().into())
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.0.join(folder)).into_iter().flatten().flatten();
-        let names = entries.filter(|entry| entry.path().is_file()).map(|entry| entry.file_name());
-        let mut paths: Vec<String> =
-            names.map(|name| Path::new(folder).join(name).to_string_lossy().into_owned()).collect();
-        paths.sort();
-        paths
-    }
-}
+use folder::Folder;
 
 /// Nobody has recorded anything: prompts last as long as their words.
 struct Unrecorded;

@@ -7,8 +7,8 @@ use std::process::Command;
 use countersign::auth::throttle::{Admission, Attempt, Lane, Throttle};
 use countersign::auth::{FactorId, Policy};
 use countersign::diagnostic::render;
+use countersign::flow::load;
 use countersign::flow::policies::READY;
-use countersign::flow::{Files, Unread, load};
 use countersign::units::UnixTime;
 
 fn root() -> PathBuf {
@@ -20,19 +20,6 @@ fn countersign(arguments: &[&str]) -> (String, String, bool) {
     let output = command.current_dir(root()).args(arguments).output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr), output.status.success())
-}
-
-struct Memory(BTreeMap<String, String>);
-
-impl Files for Memory {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        self.0.get(path).cloned().ok_or(Unread::Absent)
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let within = |path: &&String| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
-        self.0.keys().filter(within).cloned().collect()
-    }
 }
 
 /// A flow that imports the policy: reaches a level by both factors.
@@ -51,7 +38,7 @@ fn importing(name: &str, level: &str) -> Policy {
         .replace("- identify: customer", "- risk: assess\n    - identify: customer");
     let services = files.get_mut("services.yaml").expect("the services");
     *services = services.replace("level: basic", &format!("level: {level}"));
-    match load(&Memory(files)) {
+    match load(&files) {
         Ok((application, found)) => {
             assert!(found.is_empty(), "{name}: {}", render(&found));
             (*application.policy).clone()

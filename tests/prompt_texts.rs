@@ -6,21 +6,7 @@ use countersign::driver::application::{ApplicationSource, open};
 use countersign::flow::document::{Application, LanguageId, Piece, StepKind};
 use countersign::flow::prompt::render;
 use countersign::flow::run::values::{Money, Value};
-use countersign::flow::{ClipKey, Files, Unread, load};
-
-/// Files in memory, by path.
-struct Memory(BTreeMap<&'static str, String>);
-
-impl Files for Memory {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        self.0.get(path).cloned().ok_or(Unread::Absent)
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let inside = |path: &&&str| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
-        self.0.keys().filter(inside).map(|path| (*path).to_owned()).collect()
-    }
-}
+use countersign::flow::{ClipKey, load};
 
 /// An application that says one prompt after a number was set.
 fn saying(english: &str, spanish: &str) -> Application {
@@ -38,7 +24,7 @@ fn saying(english: &str, spanish: &str) -> Application {
         ("prompts/en-GB.yaml", catalogue("en-GB", english)),
         ("prompts/es-ES.yaml", catalogue("es-ES", spanish)),
     ];
-    match load(&Memory(files.into())) {
+    match load(&BTreeMap::from(files)) {
         Ok((application, _)) => application,
         Err(found) => panic!("{}", countersign::diagnostic::render(&found)),
     }
@@ -158,7 +144,7 @@ fn words_that_nothing_listens_for_are_told() {
     let flow = "callflow: 1\nid: a\nblocks:\n  start:\n    - say: it\n    - hangup: normal\n";
     let catalogue = "language: en-GB\nprompts:\n  it: \"Hello.\"\nwords:\n  cards: [card, my card]\n";
     let files = [("a.flow.yaml", flow.to_owned()), ("prompts/en-GB.yaml", catalogue.to_owned())];
-    let (application, warnings) = load(&Memory(files.into())).expect("it loads");
+    let (application, warnings) = load(&BTreeMap::from(files)).expect("it loads");
     let told = countersign::diagnostic::render(&warnings);
     assert!(told.contains("warning[W172]: no question listens for the words `cards`"), "{told}");
     let phrases = application.words.get("cards").map(|words| words.in_language(LanguageId(0)).to_vec());

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use countersign::flow::load;
 use countersign::flow::schema::{Document, schema};
 use countersign::flow::step::STEPS;
-use countersign::flow::{Files, Unread, load};
 use countersign::scenario;
 use serde_json::Value;
 
@@ -191,19 +191,6 @@ fn broken_files_are_refused_by_the_schema() {
     }
 }
 
-struct Memory(BTreeMap<String, String>);
-
-impl Files for Memory {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        self.0.get(path).cloned().ok_or(Unread::Absent)
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let inside = |path: &&String| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
-        self.0.keys().filter(inside).cloned().collect()
-    }
-}
-
 /// What the reader says it knows, where it is asked for something that it does not: the names, and how many
 /// more there are.
 fn known_to_the_reader(file: &str, text: &str) -> (BTreeSet<String>, usize) {
@@ -212,8 +199,9 @@ fn known_to_the_reader(file: &str, text: &str) -> (BTreeSet<String>, usize) {
         ("prompts/en-GB.yaml", "language: en-GB\nprompts: {greeting: \"Welcome.\"}\n"),
     ]);
     files.insert(file, text);
-    let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
-    let found = match load(&Memory(files)) {
+    let files: BTreeMap<String, String> =
+        files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
+    let found = match load(&files) {
         Ok((_, found)) | Err(found) => found,
     };
     let told = found.iter().find(|f| f.code == "E110" && f.message.contains("`zzzzzzzz`"));

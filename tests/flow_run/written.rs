@@ -4,21 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign::diagnostic::render;
 use countersign::flow::document::Application;
-use countersign::flow::{Files, Unread, load};
-
-/// The files of one, by path.
-struct Memory(BTreeMap<String, String>);
-
-impl Files for Memory {
-    fn read(&self, path: &str) -> Result<String, Unread> {
-        self.0.get(path).cloned().ok_or(Unread::Absent)
-    }
-
-    fn list(&self, folder: &str) -> Vec<String> {
-        let inside = |path: &&String| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
-        self.0.keys().filter(inside).cloned().collect()
-    }
-}
+use countersign::flow::load;
 
 /// Every prompt that a written flow may say, the same in both languages.
 const PROMPTS: [&str; 24] = [
@@ -71,7 +57,7 @@ pub(crate) fn application(flow: &str, files: &[(&str, &str)]) -> Application {
         memory
             .insert(format!("prompts/{language}.yaml"), format!("language: {language}\nprompts:\n{prompts}"));
     }
-    match load(&Memory(memory)) {
+    match load(&memory) {
         Ok((application, _)) => application,
         Err(found) => panic!("{}", render(&found)),
     }

@@ -144,6 +144,16 @@ impl Unusable {
     }
 }
 
+/// Tells whether the `server` of a setting can be one.
+fn a_host(server: &str) -> Result<(), Unusable> {
+    let host = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
+    if server.is_empty() || !server.chars().all(host) {
+        let help = "write the name of the server alone; its port is `port`";
+        return Err(Unusable::new("`server` is no name of a host", help));
+    }
+    Ok(())
+}
+
 /// Makes [`SenderConfig`] from the list of senders. Each module has a `Settings` with [`SenderSettings`] and an
 /// `EXAMPLE` of them.
 macro_rules! senders {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::letter::{Channel, Letter, LetterId};
 use super::outcome::{Accepted, Code, NotTaken};
 use super::wire::{self, Wire};
-use super::{LettersConfig, Sender, SenderSettings, Tools, Unusable, mail};
+use super::{LettersConfig, Sender, SenderSettings, Tools, Unusable, a_host, mail};
 use crate::driver::os;
 use crate::driver::secrets::Secrets;
 use crate::secret::Secret;
@@ -69,13 +69,7 @@ impl SenderSettings for Settings {
 
     fn check(&self) -> Result<(), Unusable> {
         let wrong = |what: &str, help| Err(Unusable::new(what, help));
-        let host = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
-        if self.server.is_empty() || !self.server.chars().all(host) {
-            return wrong(
-                "`server` is no name of a host",
-                "write the mail server's name alone; its port is `port`",
-            );
-        }
+        a_host(&self.server)?;
         if !LettersConfig::default().allows(Channel::Email, &self.from) {
             return wrong(
                 "`from` is no mail address",

@@ -1,6 +1,7 @@
 //! The files of an application, and why one of them can't be read.
 
-use std::collections::BTreeSet;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,18 @@ pub trait Files {
     /// Whether missing recordings of a language are spoken when the application is served.
     fn speaks(&self, _language: &str) -> bool {
         false
+    }
+}
+
+/// Texts by their paths.
+impl<K: Borrow<str> + Ord> Files for BTreeMap<K, String> {
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        self.get(path).cloned().ok_or(Unread::Absent)
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        let inside = |path: &&str| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+        self.keys().map(Borrow::borrow).filter(inside).map(str::to_owned).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use self::pdu::Address;
 use self::session::{Order, Session};
 use super::letter::{Channel, Letter, LetterId};
 use super::outcome::{Accepted, NotTaken};
-use super::{Sender, SenderSettings, Tools, Unusable};
+use super::{Sender, SenderSettings, Tools, Unusable, a_host};
 use crate::driver::os;
 
 /// `smpp:` of a sender.
@@ -80,10 +80,7 @@ impl SenderSettings for Settings {
 
     fn check(&self) -> Result<(), Unusable> {
         let wrong = |what: &str, help| Err(Unusable::new(what, help));
-        let host = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
-        if self.server.is_empty() || !self.server.chars().all(host) {
-            return wrong("`server` is no name of a host", "write the host alone; its port is `port`");
-        }
+        a_host(&self.server)?;
         let plain = |text: &str, most| text.len() <= most && text.chars().all(|c| (' '..='~').contains(&c));
         if self.system_id.is_empty() || !plain(&self.system_id, 15) {
             return wrong(
