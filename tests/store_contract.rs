@@ -420,6 +420,14 @@ fn tokens_are_kept_by_their_names(store: &dyn Store) {
     assert_eq!(store.tokens().expect("read"), [token("a", 1), token("b", 2)]);
     assert_eq!(store.token("b").expect("read"), Some(token("b", 2)));
     assert_eq!(store.token("c").expect("read"), None);
+    let rotate = |before: u8, new: &str| {
+        let (before, after, new) = (token("b", before), token("b", 3), token(new, 9));
+        change(store, Change::RotateToken { before: &before, after: &after, new: &new })
+    };
+    assert!(!rotate(1, "d"), "it was changed since it was read");
+    assert_eq!(store.token("d").expect("read"), None);
+    assert!(rotate(2, "e"));
+    assert_eq!(store.tokens().expect("read"), [token("a", 1), token("b", 3), token("e", 9)]);
 }
 
 fn a_factor_is_removed_once(store: &dyn Store) {

@@ -22,6 +22,23 @@ fn restored(backup: &Path, keys: &Path) -> (Folder, Vault) {
 }
 
 #[test]
+fn a_token_that_was_revoked_is_not_good_again_with_a_backup() {
+    let folder = Folder::new();
+    let vault = folder.vault();
+    let now = os::unix_now();
+    let scopes = ["calls:read".to_owned()];
+    let life = std::time::Duration::from_secs(3600);
+    let (token, shown) = vault.make_token(now, "crm", &scopes, life).expect("made");
+    let saved = Folder::new();
+    let backup = saved.file("backup");
+    backup::backup(folder.path(), &backup).expect("made");
+    assert!(vault.token_holder(now, &shown).is_some(), "the control: it is good");
+    vault.revoke_token(now, &token.id).expect("revoked");
+    let (_restored_to, back) = restored(&backup, folder.path());
+    assert!(back.token_holder(os::unix_now(), &shown).is_none());
+}
+
+#[test]
 fn bar_8_a_subject_that_was_erased_does_not_come_back_with_a_backup() {
     let folder = Folder::new();
     let vault = folder.vault();

@@ -150,6 +150,7 @@ impl Tables {
                 let offered = self.offers.remove(&(subject, factor)).is_some();
                 return Ok(self.enrolments.remove(&(subject, factor)).is_some() || offered);
             }
+            Change::RotateToken { before, after, new } => return Ok(self.rotate_token(before, after, new)),
             Change::KeepTokens(rows) => {
                 self.tokens.extend(rows.iter().map(|row| (row.id.clone(), row.clone())));
             }
@@ -172,6 +173,14 @@ impl Tables {
         self.offers.remove(&key);
         self.throttles.entry(row.subject).or_default().succeeded(before, row.factor);
         self.enrolments.insert(key, row.clone());
+        true
+    }
+
+    fn rotate_token(&mut self, before: &TokenRow, after: &TokenRow, new: &TokenRow) -> bool {
+        let kept = self.tokens.get_mut(&before.id).filter(|kept| kept.sealed == before.sealed);
+        let Some(kept) = kept else { return false };
+        kept.sealed.clone_from(&after.sealed);
+        self.tokens.insert(new.id.clone(), new.clone());
         true
     }
 

@@ -268,6 +268,16 @@ pub enum Change<'a> {
     },
     /// Tokens for the API, new ones and changed ones.
     KeepTokens(&'a [TokenRow]),
+    /// A token gets another end, and another takes its place. Takes no effect when what is kept of the first has
+    /// changed meanwhile.
+    RotateToken {
+        /// The token, as it was read.
+        before: &'a TokenRow,
+        /// The same with its new end.
+        after: &'a TokenRow,
+        /// The new one.
+        new: &'a TokenRow,
+    },
     /// Enrolments of these factors that were made with a pepper that is void go.
     Void {
         /// The pepper.

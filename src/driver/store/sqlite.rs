@@ -168,6 +168,9 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
             return enrolments::remove(connection, subject, factor);
         }
         Change::KeepTokens(rows) => tokens::keep(connection, rows)?,
+        Change::RotateToken { before, after, new } => {
+            return tokens::rotate(connection, before, after, new);
+        }
         Change::Void { key_id, factors } => upkeep::void(connection, key_id, factors)?,
         Change::SetAgent { name, sealed } => {
             connection.execute("INSERT OR REPLACE INTO agents VALUES (?1, ?2)", params![name, sealed])?;

@@ -17,7 +17,8 @@ pub struct TokenRow {
     pub sealed: Vec<u8>,
 }
 
-/// The part of a store that keeps tokens. They are changed by [`super::Change::KeepTokens`].
+/// The part of a store that keeps tokens. They are changed by [`super::Change::KeepTokens`]
+/// and [`super::Change::RotateToken`].
 pub trait TokenStore {
     /// A token by its name.
     ///
@@ -38,6 +39,20 @@ pub(super) fn keep(connection: &Connection, rows: &[TokenRow]) -> Result<(), Sto
         insert.execute(params![row.id, row.hash, row.sealed])?;
     }
     Ok(())
+}
+
+pub(super) fn rotate(
+    connection: &Connection,
+    before: &TokenRow,
+    after: &TokenRow,
+    new: &TokenRow,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE tokens SET sealed = ?3 WHERE id = ?1 AND sealed = ?2";
+    let changed = connection.prepare_cached(sql)?.execute(params![before.id, before.sealed, after.sealed])?;
+    if changed == 1 {
+        keep(connection, std::slice::from_ref(new))?;
+    }
+    Ok(changed == 1)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<TokenRow> {

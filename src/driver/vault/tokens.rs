@@ -90,7 +90,7 @@ impl Vault {
             ));
         }
         let (token, row, text) = self.fresh(now, name, scopes, life)?;
-        self.keep_tokens(now, &[(&token, row)])?;
+        self.audited(now, Change::KeepTokens(&[row]), &[Self::token_kept(&token)])?;
         Ok((token, text))
     }
 
@@ -105,14 +105,22 @@ impl Vault {
         life: Duration,
         overlap: Duration,
     ) -> Result<(Token, Secret<String>), VaultError> {
-        let (mut old, mut old_row) = self.named_token(id)?;
+        let (mut old, before) = self.named_token(id)?;
         if !old.is_good(now) {
             return Err(VaultError::Field("this token is not good any more: make a new one"));
         }
         let (token, row, text) = self.fresh(now, &old.holder.name, &old.holder.scopes, life)?;
         old.holder.until = old.holder.until.min(now.plus(overlap));
-        old_row.sealed = self.sealed(&old)?;
-        self.keep_tokens(now, &[(&old, old_row), (&token, row)])?;
+        let after = TokenRow { sealed: self.sealed(&old)?, ..before.clone() };
+        let events = [Self::token_kept(&old), Self::token_kept(&token)];
+        let change = Change::RotateToken { before: &before, after: &after, new: &row };
+        // What did not take effect was not recorded either: the append is told.
+        let rotated = self.store.audited(change, &mut |head, effect| {
+            self.audit.append(head, now, if effect { &events } else { &[] })
+        })?;
+        if !rotated {
+            return Err(VaultError::Field("this token was changed meanwhile: look at it again"));
+        }
         Ok((token, text))
     }
 
@@ -140,6 +148,12 @@ impl Vault {
         let event = AuditEvent { call: None, subject: None, kind };
         self.audited(now, Change::KeepTokens(&[row]), &[event])?;
         Ok(token)
+    }
+
+    /// No token of before is good any more: after a backup was put back, which may have those that were revoked.
+    pub(super) fn revoke_tokens(&self, now: UnixTime) -> Result<(), VaultError> {
+        let mut good = self.tokens()?.into_iter().filter(|token| token.is_good(now));
+        good.try_for_each(|token| self.revoke_token(now, &token.id).map(drop))
     }
 
     /// Whose token this is; `None` for what is none, or none any more, after the same work.
@@ -184,17 +198,11 @@ impl Vault {
         Ok((token, row, text))
     }
 
-    fn keep_tokens(&self, now: UnixTime, tokens: &[(&Token, TokenRow)]) -> Result<(), VaultError> {
-        let event = |(token, _): &(&Token, TokenRow)| {
-            let Holder { name, scopes, until, .. } = &token.holder;
-            let (token, holder, scopes) = (token.id.clone(), name.clone(), scopes.clone());
-            let kind = AuditKind::TokenKept { token, holder, scopes, until: until.0 };
-            AuditEvent { call: None, subject: None, kind }
-        };
-        let events: Vec<AuditEvent> = tokens.iter().map(event).collect();
-        let rows: Vec<TokenRow> = tokens.iter().map(|(_, row)| row.clone()).collect();
-        self.audited(now, Change::KeepTokens(&rows), &events)?;
-        Ok(())
+    fn token_kept(token: &Token) -> AuditEvent {
+        let Holder { name, scopes, until, .. } = &token.holder;
+        let (token, holder, scopes) = (token.id.clone(), name.clone(), scopes.clone());
+        let kind = AuditKind::TokenKept { token, holder, scopes, until: until.0 };
+        AuditEvent { call: None, subject: None, kind }
     }
 
     fn named_token(&self, id: &str) -> Result<(Token, TokenRow), VaultError> {

@@ -78,7 +78,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Says in the audit log that a backup was put back.
+    /// Says in the audit log that a backup was put back, and revokes the tokens that came with it.
     ///
     /// # Errors
     /// When the audit log can't be written.
@@ -87,7 +87,7 @@ impl Vault {
             jiff::Timestamp::from_millisecond(backup.0).map_or_else(|_| String::new(), |at| at.to_string());
         let event = AuditEvent { call: None, subject: None, kind: AuditKind::Restored { of } };
         self.audited(now, crate::driver::store::Change::Nothing, &[event])?;
-        Ok(())
+        self.revoke_tokens(now)
     }
 
     /// Number of the audit log's last record.
