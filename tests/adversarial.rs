@@ -14,8 +14,12 @@ mod closed;
 mod erasure;
 #[path = "adversarial/guessing.rs"]
 mod guessing;
+#[path = "adversarial/heedless.rs"]
+mod heedless;
 #[path = "adversarial/kill.rs"]
 mod kill;
+#[path = "adversarial/race.rs"]
+mod race;
 #[path = "adversarial/theft.rs"]
 mod theft;
 

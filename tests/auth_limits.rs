@@ -6,12 +6,11 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use countersign::auth::{
-    Answer, AuthSession, Choose, Enrolment, FactorId, Grant, Identified, Input, Outcome, Output, Policy,
-    Question, Refused, SubjectRef, Verdict,
+    Answer, AuthSession, Choose, Enrolment, FactorId, Identified, Input, Outcome, Output, Policy, Question,
+    Refused, SubjectRef, Verdict,
 };
 use countersign::driver::audit_log::AUDIT_FILE;
 use countersign::driver::keys::Keys;
@@ -19,15 +18,11 @@ use countersign::driver::vault::{Vault, verify_audit};
 use countersign::driver::vault_pool::{Asker, VaultPool};
 use countersign::units::{CallId, UnixTime};
 use vault_world::{
-    ACCOUNT, Folder, NOON, PIN, add_customer, boundless, claim, customer, later, secret, subject, verify,
+    ACCOUNT, Folder, NOON, PIN, add_customer, boundless, claim, customer, grant, later, secret, start,
+    subject, verify,
 };
 
 const UNKNOWN: &str = "99887760";
-
-#[expect(clippy::disallowed_methods, reason = "a test needs some first instant")]
-fn start() -> Instant {
-    Instant::now()
-}
 
 /// One call that authenticates with these responses; its challenges and its end, as text.
 fn call(vault: &Vault, subject: &SubjectRef, level: &str, responses: &[&str]) -> Vec<String> {
@@ -177,30 +172,6 @@ fn a_ghost_offers_what_some_subject_offers() {
 }
 
 #[test]
-fn one_code_used_by_64_callers_at_once_opens_once() {
-    let folder = Folder::new();
-    let vault = folder.vault();
-    vault.set_policy(boundless());
-    let (totp, seed) = add_customer(&vault);
-    let caller = subject(&vault, ACCOUNT);
-    for round in 1..=4 {
-        let now = later(Duration::from_secs(round * 90));
-        let code = totp.code(&seed, totp.step_at(now));
-        let right = AtomicU32::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..64 {
-                scope.spawn(|| {
-                    let (verdict, _) = verify(&vault, now, &caller, FactorId::Totp, code.expose());
-                    assert!(matches!(verdict, Verdict::Accept | Verdict::Reject));
-                    right.fetch_add(u32::from(verdict == Verdict::Accept), Ordering::Relaxed);
-                });
-            }
-        });
-        assert_eq!(right.into_inner(), 1, "round {round}");
-    }
-}
-
-#[test]
 fn parallel_guessers_have_no_more_guesses_than_one() {
     let folder = Folder::new();
     let vault = folder.vault();
@@ -306,29 +277,13 @@ fn a_clock_that_jumps_back_makes_no_old_code_right() {
     assert_eq!(verify(&vault, hour, &caller, FactorId::Totp, code_at(hour).expose()).0, Verdict::Reject);
 }
 
-/// A caller of [`ACCOUNT`] who has proved a factor, and what that gives them.
-fn proved(vault: &Vault, pin: &str) -> Option<Grant> {
-    let mut session = AuthSession::new(boundless(), CallId(7));
-    session.claimed(subject(vault, ACCOUNT));
-    session.handle(start(), Input::Verify { factor: FactorId::Pin });
-    loop {
-        let input = match session.poll() {
-            Output::Ask(ask, question) => Input::Answer(ask, vault.answer(NOON, question)),
-            Output::Challenge(_) => Input::Response(secret(pin)),
-            Output::Done(_) => return session.grant(start(), &"basic".into(), None),
-            _ => continue,
-        };
-        session.handle(start(), input);
-    }
-}
-
 #[test]
 fn a_caller_changes_their_own_pin_and_nobody_elses() {
     let folder = Folder::new();
     let vault = folder.vault();
     vault.set_policy(boundless());
     add_customer(&vault);
-    let grant = Arc::new(proved(&vault, PIN).expect("a grant"));
+    let grant = Arc::new(grant(&vault, boundless(), PIN).expect("a grant"));
     let order = |new: &str, replace| {
         let (grant, secret) = (Arc::clone(&grant), secret(new));
         vault.answer(NOON, Question::Enrol { grant, factor: FactorId::Pin, secret, replace })
@@ -358,7 +313,7 @@ fn a_locked_subject_changes_no_pin() {
     let folder = Folder::new();
     let vault = folder.vault();
     add_customer(&vault);
-    let grant = Arc::new(proved(&vault, PIN).expect("a grant"));
+    let grant = Arc::new(grant(&vault, boundless(), PIN).expect("a grant"));
     let caller = subject(&vault, ACCOUNT);
     for _ in 0..5 {
         verify(&vault, NOON, &caller, FactorId::Pin, "11112222");

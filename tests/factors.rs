@@ -3,20 +3,19 @@
 mod vault_world;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use countersign::auth::factor::hotp::{self, Fob};
 use countersign::auth::factor::questions::{AnswerKind, Questions};
 use countersign::auth::{
-    Answer, AuthSession, Claim, Enrolment, FactorId, FactorPolicy, Grant, Identified, Input, Output, Policy,
-    Prepared, Question, QuestionId, SubjectKey, SubjectRef, Verdict,
+    Answer, Claim, Enrolment, FactorId, FactorPolicy, Grant, Identified, Policy, Prepared, Question,
+    QuestionId, SubjectKey, SubjectRef, Verdict,
 };
 use countersign::driver::keys::Keys;
 use countersign::driver::sender::{self, Channel, Courier, Letter, LetterId};
 use countersign::driver::vault::{ContactChange, Counts, NewFob, OrderedBy, Vault, VaultError, verify_audit};
 use countersign::secret::Secret;
 use countersign::units::{CallId, UnixTime};
-use vault_world::{ACCOUNT, Folder, NOON, add_customer, boundless, customer, secret, subject, verify};
+use vault_world::{ACCOUNT, Folder, NOON, add_customer, boundless, customer, grant, secret, subject, verify};
 
 const SEED: &[u8] = b"12345678901234567890";
 const UNKNOWN: &str = "99887760";
@@ -51,25 +50,6 @@ fn press(counter: u64) -> String {
 
 fn accepts(vault: &Vault, caller: &SubjectRef, factor: FactorId, response: &str) -> bool {
     verify(vault, NOON, caller, factor, response).0 == Verdict::Accept
-}
-
-/// How many of 64 at once are accepted.
-fn at_once(vault: &Vault, caller: &SubjectRef, factor: FactorId, response: &str) -> u32 {
-    let accepted = AtomicU32::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..64 {
-            scope.spawn(|| {
-                let right = accepts(vault, caller, factor, response);
-                accepted.fetch_add(u32::from(right), Ordering::Relaxed);
-            });
-        }
-    });
-    accepted.into_inner()
-}
-
-/// Rounds of a race: few, or 1,000 with `COUNTERSIGN_ROUNDS=full`.
-fn rounds(few: u64) -> u64 {
-    if std::env::var("COUNTERSIGN_ROUNDS").is_ok_and(|rounds| rounds == "full") { 1_000 } else { few }
 }
 
 #[test]
@@ -137,16 +117,6 @@ fn fobs_are_given_to_all_or_to_nobody() {
 }
 
 #[test]
-fn one_press_used_64_times_at_once_is_right_once() {
-    let folder = Folder::new();
-    let (vault, caller) = vault(&folder);
-    give_fob(&vault, 0);
-    for counter in 0..rounds(20) {
-        assert_eq!(at_once(&vault, &caller, FactorId::Hotp, &press(counter)), 1, "press {counter}");
-    }
-}
-
-#[test]
 fn each_recovery_code_is_right_once_and_what_is_left_is_told() {
     let folder = Folder::new();
     let (vault, caller) = vault(&folder);
@@ -169,22 +139,6 @@ fn each_recovery_code_is_right_once_and_what_is_left_is_told() {
     assert_eq!(enrolled(&vault), [FactorId::Pin, FactorId::Totp, FactorId::Recovery]);
     assert!(!accepts(&vault, &caller, FactorId::Recovery, codes[0].expose()), "an old list");
     assert!(accepts(&vault, &caller, FactorId::Recovery, again[0].expose()));
-}
-
-#[test]
-fn one_recovery_code_used_64_times_at_once_is_right_once() {
-    let folder = Folder::new();
-    let (vault, caller) = vault(&folder);
-    let mut codes = vault.enrol_recovery(NOON, "C1").expect("made");
-    for round in 0..rounds(2) {
-        if codes.is_empty() {
-            codes = vault.enrol_recovery(NOON, "C1").expect("made");
-        }
-        let code = codes.pop().expect("some are left");
-        assert_eq!(at_once(&vault, &caller, FactorId::Recovery, code.expose()), 1, "round {round}");
-    }
-    // The control: a secret that is not used up is right each time.
-    assert_eq!(at_once(&vault, &caller, FactorId::Pin, vault_world::PIN), 64);
 }
 
 #[test]
@@ -269,27 +223,8 @@ fn a_pin_that_came_hashed_is_right_at_once_and_hashed_anew_at_its_first_use() {
 }
 
 /// Proof that it is they, by the PIN.
-fn grant(vault: &Vault, caller: &SubjectRef) -> Arc<Grant> {
-    let now = start();
-    let mut session = AuthSession::new(policy(), CallId(1));
-    session.claimed(caller.clone());
-    session.handle(now, Input::Verify { factor: FactorId::Pin });
-    for _ in 0..9 {
-        let next = match session.poll() {
-            Output::Ask(ask, question) => Input::Answer(ask, vault.answer(NOON, question)),
-            Output::Challenge(_) => Input::Response(secret(vault_world::PIN)),
-            Output::Done(_) => break,
-            _ => continue,
-        };
-        while !matches!(session.poll(), Output::Idle) {}
-        session.handle(now, next);
-    }
-    Arc::new(session.grant(now, &"basic".into(), None).expect("proved"))
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test needs some first instant")]
-fn start() -> std::time::Instant {
-    std::time::Instant::now()
+fn proof(vault: &Vault) -> Arc<Grant> {
+    Arc::new(grant(vault, policy(), vault_world::PIN).expect("proved"))
 }
 
 fn first_code(vault: &Vault, grant: &Arc<Grant>, factor: FactorId, code: &str, replace: bool) -> Answer {
@@ -301,7 +236,7 @@ fn first_code(vault: &Vault, grant: &Arc<Grant>, factor: FactorId, code: &str, r
 fn what_is_handed_out_counts_from_its_first_right_code_on() {
     let folder = Folder::new();
     let (vault, caller) = vault(&folder);
-    let grant = grant(&vault, &caller);
+    let grant = proof(&vault);
     let done = Answer::Enrolment(Enrolment::Done);
     let refused = Answer::Enrolment(Enrolment::Refused);
     assert_eq!(first_code(&vault, &grant, FactorId::Hotp, &press(0), false), Answer::Unavailable, "none yet");
@@ -328,30 +263,6 @@ fn what_is_handed_out_counts_from_its_first_right_code_on() {
     // Wrong first codes are failures like all others.
     let shown = vault.shown(NOON, "C1").expect("read").expect("there");
     assert_eq!(shown.failures, 4);
-}
-
-#[test]
-fn a_first_code_used_64_times_at_once_is_right_once() {
-    let folder = Folder::new();
-    let (vault, caller) = vault(&folder);
-    let grant = grant(&vault, &caller);
-    for _ in 0..rounds(3) {
-        let fob = NewFob { id: "C1".into(), seed: Secret::new(SEED.to_vec()), counter: 0 };
-        assert!(vault.enrol_hotp(NOON, &[fob], Counts::FromFirstCode).is_ok());
-        let done = AtomicU32::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..64 {
-                scope.spawn(|| {
-                    let answer = first_code(&vault, &grant, FactorId::Hotp, &press(0), true);
-                    done.fetch_add(
-                        u32::from(answer == Answer::Enrolment(Enrolment::Done)),
-                        Ordering::Relaxed,
-                    );
-                });
-            }
-        });
-        assert_eq!(done.into_inner(), 1);
-    }
 }
 
 fn asked(vault: &Vault, caller: &SubjectRef) -> Vec<QuestionId> {
@@ -433,7 +344,7 @@ fn a_new_number_needs_the_highest_level_and_the_old_one_is_told() {
     let (vault, caller) = vault(&folder);
     let letters = Arc::new(Outbox::default());
     vault.set_courier(Arc::clone(&letters) as Arc<dyn Courier>);
-    let basic = grant(&vault, &caller);
+    let basic = proof(&vault);
     let number = |phone: &str| ContactChange { phone: Some(secret(phone)), ..ContactChange::default() };
     let by_caller = vault.change_contact(NOON, "C1", &number("+441632960111"), &OrderedBy::Caller(&basic));
     assert!(matches!(by_caller, Err(VaultError::NotProved)));
@@ -470,7 +381,7 @@ fn a_caller_who_declines_a_factor_is_not_asked_for_it() {
         other => panic!("{other:?}"),
     };
     assert!(offered(&vault));
-    let basic = grant(&vault, &caller);
+    let basic = proof(&vault);
     let without = ContactChange { without: vec![FactorId::OtpSms], ..ContactChange::default() };
     assert!(vault.change_contact(NOON, "C1", &without, &OrderedBy::Caller(&basic)).is_ok());
     assert!(!offered(&vault));

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign::auth::factor::totp::Parameters;
 use countersign::auth::{
-    Answer, Claim, FactorId, Identified, Lockout, Policy, Question, Source, SubjectRef, Verdict,
+    Answer, AuthSession, Claim, FactorId, Grant, Identified, Input, Lockout, Output, Policy, Question,
+    Source, SubjectRef, Verdict,
 };
 use countersign::driver::vault::{NewSubject, Profile, Vault};
 use countersign::secret::Secret;
@@ -143,4 +144,27 @@ pub(crate) fn boundless() -> Arc<Policy> {
 
 pub(crate) fn later(by: Duration) -> UnixTime {
     NOON.plus(by)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test needs some first instant")]
+pub(crate) fn start() -> Instant {
+    Instant::now()
+}
+
+/// What a caller of [`ACCOUNT`] gets who proves to be them by a PIN.
+pub(crate) fn grant(vault: &Vault, policy: Arc<Policy>, pin: &str) -> Option<Grant> {
+    let now = start();
+    let mut session = AuthSession::new(policy, CallId(7));
+    session.claimed(subject(vault, ACCOUNT));
+    session.handle(now, Input::Verify { factor: FactorId::Pin });
+    loop {
+        let input = match session.poll() {
+            Output::Ask(ask, question) => Input::Answer(ask, vault.answer(NOON, question)),
+            Output::Challenge(_) => Input::Response(secret(pin)),
+            Output::Done(_) => return session.grant(now, &"basic".into(), None),
+            _ => continue,
+        };
+        while !matches!(session.poll(), Output::Idle) {}
+        session.handle(now, input);
+    }
 }
