@@ -16,7 +16,7 @@ use crate::auth::factor::password;
 use crate::driver::os;
 use crate::phone::{Phone, PhoneConfig, PhoneEvent};
 use crate::scenario::document::{AgentAct, CallScript, Expect, Keys, Reply, Want};
-use crate::scenario::{Problem, Seen, Stage, Transcript, perform};
+use crate::scenario::{Problem, Seen, Stage, Transcript, answer, perform};
 use crate::secret::Secret;
 use crate::sip::{SessionId, StatusCode};
 use crate::units::UnixTime;
@@ -196,7 +196,7 @@ impl<'s> LiveCall<'s> {
         typed.or_else(|| people.first().filter(|_| people.len() == 1)).or_else(|| people.first())
     }
 
-    fn right(&mut self, factor: FactorId) -> Option<String> {
+    fn right(&mut self, factor: FactorId, question: Option<&str>) -> Option<String> {
         let one = self.claimed()?;
         match factor {
             FactorId::Pin => {
@@ -206,6 +206,11 @@ impl<'s> LiveCall<'s> {
             FactorId::Password => {
                 let password = one.person.factors.iter().find(|(own, _)| *own == factor);
                 password.and_then(|(_, text)| Some(password::keys(text).ok()?.expose().clone()))
+            }
+            FactorId::Questions => {
+                let policy = self.site.deployment()?.vault.policy();
+                let own = one.person.factors.iter().find(|(own, _)| *own == factor)?;
+                answer(&own.1, &policy.factor(factor)?.questions, question).map(|keys| keys.expose().clone())
             }
             FactorId::Recovery => one.codes.borrow_mut().pop().map(|code| code.expose().clone()),
             FactorId::Hotp => {
@@ -350,14 +355,14 @@ impl Stage for LiveCall<'_> {
         self.site.services.with(|services| services.set(call, reply, once));
     }
 
-    fn response(&mut self, factor: FactorId, wrong: bool) -> Option<Secret<String>> {
+    fn response(&mut self, factor: FactorId, question: Option<&str>, wrong: bool) -> Option<Secret<String>> {
         if !wrong {
-            return self.right(factor).map(Secret::new);
+            return self.right(factor, question).map(Secret::new);
         }
         let length =
             self.site.deployment()?.vault.policy().factor(factor).map_or(6, |p| usize::from(*p.digits.end()));
         let right = match factor {
-            FactorId::Pin => self.right(factor).unwrap_or_else(|| "5".repeat(length)),
+            FactorId::Pin => self.right(factor, None).unwrap_or_else(|| "5".repeat(length)),
             _ => "5".repeat(length),
         };
         let moved = right

@@ -15,7 +15,7 @@ use super::agent::Agent;
 use super::call::{LiveCall, Played};
 use super::post::Post;
 use crate::auth::factor::totp::Parameters;
-use crate::auth::{FactorId, QuestionId};
+use crate::auth::{Answer, Claim, FactorId, Identified, Question, QuestionId};
 use crate::driver::application::ApplicationSource;
 use crate::driver::config::Config;
 use crate::driver::messages::Messages;
@@ -31,7 +31,7 @@ use crate::scenario::document::{CallScript, Expect, Fixture, Person, Seer, Test,
 use crate::scenario::{Leaks, Problem, Services};
 use crate::secret::Secret;
 use crate::sip::timers::TimerConfig;
-use crate::units::UnixTime;
+use crate::units::{CallId, UnixTime};
 
 /// A deployment to be called.
 pub(super) struct Site {
@@ -298,29 +298,68 @@ fn enrol(deployment: &Deployment, people: &[Person]) -> Result<Vec<Enrolled>, St
                 FactorId::Totp => {
                     one.generator = Some(deployment.vault.enrol_totp(now, &person.id).map_err(refused)?);
                 }
-                FactorId::Hotp => one.fob = Some((fob(deployment, now, person, proof)?, Cell::new(0))),
+                FactorId::Hotp => {
+                    one.fob = Some((fob(deployment, now, person, proof, Counts::AtOnce)?, Cell::new(0)))
+                }
                 FactorId::Questions => {
-                    let answers: Vec<(QuestionId, Secret<String>)> = proof
-                        .expose()
-                        .split(';')
-                        .filter_map(|part| part.split_once('='))
-                        .map(|(id, answer)| {
-                            (QuestionId::from(id.trim()), Secret::new(answer.trim().to_owned()))
-                        })
-                        .collect();
+                    let answers = kept_answers(deployment, proof);
                     deployment.vault.enrol_questions(now, &person.id, &answers).map_err(refused)?;
                 }
                 FactorId::Recovery => {
                     let codes = deployment.vault.enrol_recovery(now, &person.id).map_err(refused)?;
-                    one.codes = RefCell::new(codes);
+                    let left = proof.expose().split_whitespace().count();
+                    one.codes = RefCell::new(used_up(deployment, now, &person.id, codes, left));
                 }
                 // A PIN came with the subject; the others need nothing that is theirs.
                 _ => {}
             }
         }
+        for (factor, written) in &person.offered {
+            match factor {
+                FactorId::Totp => {
+                    one.generator = Some(deployment.vault.offer_totp(now, &person.id).map_err(refused)?);
+                }
+                _ => {
+                    let seed = fob(deployment, now, person, written, Counts::FromFirstCode)?;
+                    one.fob = Some((seed, Cell::new(0)));
+                }
+            }
+        }
         out.push(one);
     }
     Ok(out)
+}
+
+/// The answers that are kept; what a service tells is known to the caller only.
+fn kept_answers(deployment: &Deployment, written: &Secret<String>) -> Vec<(QuestionId, Secret<String>)> {
+    let policy = deployment.vault.policy();
+    let list = policy.factor(FactorId::Questions).map(|used| used.questions.list.clone()).unwrap_or_default();
+    let parts = written.expose().split(';').filter_map(|part| part.split_once('='));
+    let answers =
+        parts.map(|(id, answer)| (QuestionId::from(id.trim()), Secret::new(answer.trim().to_owned())));
+    answers.filter(|(id, _)| list.iter().any(|(kept, _)| kept == id)).collect()
+}
+
+/// Uses a list of recovery codes until as many are left as the fixture writes.
+fn used_up(
+    deployment: &Deployment,
+    now: UnixTime,
+    id: &str,
+    mut codes: Vec<Secret<String>>,
+    left: usize,
+) -> Vec<Secret<String>> {
+    let claim = Claim::SubjectId(id.to_owned());
+    let Answer::Identified(Identified::One(subject)) =
+        deployment.vault.answer(now, Question::Identify { claim })
+    else {
+        return codes;
+    };
+    while codes.len() > left {
+        let Some(response) = codes.pop() else { break };
+        let (subject, factor, call) = (subject.clone(), FactorId::Recovery, CallId(0));
+        deployment.vault.answer(now, Question::Verify { subject, factor, response, call });
+    }
+    codes
 }
 
 /// Gives somebody a fob with a seed made of what the fixture writes.
@@ -329,12 +368,10 @@ fn fob(
     now: UnixTime,
     person: &Person,
     written: &Secret<String>,
+    counts: Counts,
 ) -> Result<Secret<Vec<u8>>, String> {
     let seed = Secret::new(Sha256::digest(written.expose().as_bytes()).to_vec());
     let new = NewFob { id: person.id.clone(), seed: seed.clone(), counter: 0 };
-    deployment
-        .vault
-        .enrol_hotp(now, &[new], Counts::AtOnce)
-        .map_err(|errors| format!("no fob: {errors:?}"))?;
+    deployment.vault.enrol_hotp(now, &[new], counts).map_err(|errors| format!("no fob: {errors:?}"))?;
     Ok(seed)
 }

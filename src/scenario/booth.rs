@@ -85,7 +85,7 @@ impl Visit<'_> {
     pub fn codes(&mut self) -> Vec<String> {
         let factors = FactorId::ALL.iter();
         let response = |factor: &FactorId| {
-            let response = self.world.response(*factor, false)?;
+            let response = self.world.response(*factor, None, false)?;
             Some(format!("{factor}: {}", response.expose()))
         };
         factors.filter_map(response).collect()

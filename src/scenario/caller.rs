@@ -107,12 +107,12 @@ impl Stage for World<'_> {
         self.house.services.set(call, reply, once);
     }
 
-    fn response(&mut self, factor: FactorId, wrong: bool) -> Option<Secret<String>> {
+    fn response(&mut self, factor: FactorId, question: Option<&str>, wrong: bool) -> Option<Secret<String>> {
         let now = self.unix();
         if wrong {
-            return Some(self.house.vault.wrong(now, self.subject, factor));
+            return Some(self.house.vault.wrong(now, self.subject, (factor, question)));
         }
-        self.house.vault.right(now, self.subject, factor)
+        self.house.vault.right(now, self.subject, (factor, question))
     }
 
     fn holds(&mut self, want: &Want) -> Result<(), String> {

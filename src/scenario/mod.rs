@@ -42,4 +42,5 @@ pub use seen::{Asked, Seen};
 pub use services::Services;
 pub use stage::Stage;
 pub use transcript::{Line, Transcript};
+pub(crate) use vault::answer;
 pub use world::Sounds;

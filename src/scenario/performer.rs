@@ -320,7 +320,8 @@ impl<'s, S: Stage> Performer<'s, S> {
                 "let the caller do first what leads there".to_owned(),
             ));
         }
-        let Some(response) = self.stage.response(factor, wrong) else {
+        let question = self.turn.as_ref().and_then(|turn| turn.asked.question.clone());
+        let Some(response) = self.stage.response(factor, question.as_deref(), wrong) else {
             return Err((
                 format!("this caller has no {factor}"),
                 "nobody with this claim is enrolled".to_owned(),

@@ -91,6 +91,8 @@ pub struct Asked {
     pub verb: String,
     /// The factor asked for.
     pub factor: Option<String>,
+    /// Which question, where the factor is questions.
+    pub question: Option<String>,
     /// Keys, and what they choose.
     pub choices: Vec<(String, String)>,
     /// Whether keys count while the question is still said.
@@ -113,9 +115,10 @@ impl From<&TraceEvent> for Seen {
             },
             TraceEvent::Prompt { prompt } => Self::Prompt(prompt.to_string()),
             TraceEvent::Interrupted => Self::Interrupted,
-            TraceEvent::Asks { verb, factor, choices, interrupt } => Self::Asks(Asked {
+            TraceEvent::Asks { verb, factor, question, choices, interrupt } => Self::Asks(Asked {
                 verb: (*verb).to_owned(),
                 factor: factor.as_ref().map(ToString::to_string),
+                question: question.as_ref().map(ToString::to_string),
                 choices: choices.iter().map(|c| (c.keys.clone(), c.name.to_string())).collect(),
                 interrupt: *interrupt,
             }),
@@ -193,6 +196,7 @@ impl Seen {
                 Self::Asks(Asked {
                     verb: text("verb"),
                     factor: optional("factor"),
+                    question: optional("question"),
                     choices: choices.map(|choice| (part(choice, "keys"), part(choice, "name"))).collect(),
                     interrupt: event.get("interrupt").and_then(Value::as_bool).unwrap_or_default(),
                 })

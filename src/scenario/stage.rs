@@ -33,8 +33,9 @@ pub trait Stage {
     fn agent(&mut self, act: &AgentAct) -> Result<(), String>;
     /// What a service says from now on, or once.
     fn answers(&mut self, call: &str, reply: &Reply, once: bool);
-    /// What the caller would key for a factor, were they who they say; digits that are wrong when `wrong`.
-    fn response(&mut self, factor: FactorId, wrong: bool) -> Option<Secret<String>>;
+    /// What the caller would key for a factor, were they who they say; digits that are wrong when `wrong`. Of
+    /// questions, the answer to the one that is asked.
+    fn response(&mut self, factor: FactorId, question: Option<&str>, wrong: bool) -> Option<Secret<String>>;
     /// Whether something is so that only the world outside of the flow knows.
     ///
     /// # Errors

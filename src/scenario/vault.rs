@@ -24,6 +24,7 @@ use crate::auth::{
 use crate::secret::Secret;
 use crate::units::UnixTime;
 
+pub(crate) use self::keyed::answer;
 use self::keyed::{answers, codes, keys, seed};
 use super::document::{Fixture, Person};
 use super::places::Places;

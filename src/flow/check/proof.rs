@@ -226,8 +226,11 @@ impl Proof<'_> {
             StepKind::Hangup(_) => {}
             StepKind::Require(require) => {
                 let rank = self.levels.named(&require.level, here.env, &self.app.vars);
-                let passed = held.and(self.levels.found(rank, require.max_age));
-                out.push(Way { check: rank >= held.rank, ..Way::on(passed) });
+                let found = self.levels.found(rank, require.max_age);
+                // A lower level that was looked at just now outlives a higher one at which nobody looked.
+                let outlives = rank < held.rank && rank > self.levels.lasting(held).rank;
+                let passed = if outlives { found } else { held.and(found) };
+                out.push(Way { check: outlives || rank >= held.rank, ..Way::on(passed) });
                 if let Some(arm) = &require.otherwise {
                     self.arm(arm, held, "below the level", here, out);
                 }

@@ -23,6 +23,10 @@ impl FlowRun {
             What::Part { .. } => step.node().first_code().map(|factor| Name::from(factor.name())),
             _ => None,
         };
+        let question = match asking.what() {
+            What::Factor { challenge, .. } => challenge.question.as_ref().map(|id| Name::from(id.as_str())),
+            _ => None,
+        };
         let choices = if asking.reads_back() {
             vec![choice("1", "yes"), choice("2", "no")]
         } else {
@@ -30,7 +34,7 @@ impl FlowRun {
         };
         let interrupt = asking.hears();
         let verb = step.verb();
-        self.trace(TraceEvent::Asks { verb, factor, choices, interrupt });
+        self.trace(TraceEvent::Asks { verb, factor, question, choices, interrupt });
     }
 }
 

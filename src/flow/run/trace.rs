@@ -76,6 +76,9 @@ pub enum TraceEvent {
         /// The factor that is asked for, when one is.
         #[serde(skip_serializing_if = "Option::is_none")]
         factor: Option<Name>,
+        /// Which question, where the factor is questions.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        question: Option<Name>,
         /// Which keys choose what; empty where a number is typed.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         choices: Vec<Choice>,

@@ -386,6 +386,10 @@ fn choices(
         out.push((None, step.build.prompt(node, &[])?));
     }
     for factor in offer {
+        // What needs no answer is no choice of the caller's.
+        if factor.meeting() == Meeting::Silent && fields.get(factor.name()).is_none() {
+            continue;
+        }
         let node = fields.need(factor.name(), "`choose`", step.build.findings)?;
         out.push((Some(*factor), step.build.prompt(node, &[])?));
     }

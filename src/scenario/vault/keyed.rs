@@ -2,6 +2,7 @@
 
 use crate::auth::factor::hotp::Fob;
 use crate::auth::factor::password;
+use crate::auth::factor::questions::Questions;
 use crate::auth::factor::totp::Parameters;
 use crate::auth::{FactorId, QuestionId, SubjectKey};
 use crate::secret::Secret;
@@ -15,7 +16,7 @@ impl Vault {
         &self,
         now: UnixTime,
         subject: Option<SubjectKey>,
-        factor: FactorId,
+        (factor, question): (FactorId, Option<&str>),
     ) -> Option<Secret<String>> {
         let person = self.person(subject?)?;
         let proof = person.offered.iter().find(|(own, _)| *own == factor).map(|(_, seed)| seed);
@@ -23,6 +24,7 @@ impl Vault {
         match factor {
             FactorId::Pin => Some(proof.clone()),
             FactorId::Password => Some(keys(proof)),
+            FactorId::Questions => answer(proof, &self.policy.factor(factor)?.questions, question),
             FactorId::Recovery => codes(proof).next().map(|code| Secret::new(code.to_owned())),
             FactorId::Hotp => {
                 let next = self.used.get(&(subject?, factor)).map_or(0, |last| last.saturating_add(1));
@@ -41,10 +43,11 @@ impl Vault {
         &self,
         now: UnixTime,
         subject: Option<SubjectKey>,
-        factor: FactorId,
+        (factor, question): (FactorId, Option<&str>),
     ) -> Secret<String> {
         let length = self.policy.factor(factor).map_or(6, |policy| usize::from(*policy.digits.end()));
-        let right = self.right(now, subject, factor).unwrap_or_else(|| Secret::new("5".repeat(length)));
+        let right =
+            self.right(now, subject, (factor, question)).unwrap_or_else(|| Secret::new("5".repeat(length)));
         let moved = right
             .expose()
             .chars()
@@ -72,6 +75,18 @@ pub(super) fn answers(proof: &Secret<String>) -> impl Iterator<Item = (QuestionI
         Some((QuestionId::from(question.trim()), Secret::new(answer.trim().to_owned())))
     };
     proof.expose().split(';').filter_map(answer)
+}
+
+/// What somebody keys who knows the answers that a test writes: to one question, or all as they are written.
+pub(crate) fn answer(
+    proof: &Secret<String>,
+    asked: &Questions,
+    question: Option<&str>,
+) -> Option<Secret<String>> {
+    let Some(question) = question else { return Some(proof.clone()) };
+    let (_, own) = answers(proof).find(|(id, _)| id.as_str() == question)?;
+    let (_, kind) = asked.all().find(|(id, _)| id.as_str() == question)?;
+    kind.keys(&own)
 }
 
 /// Recovery codes as a test writes them: with spaces between.
