@@ -357,7 +357,7 @@ fn used_up(
     while codes.len() > left {
         let Some(response) = codes.pop() else { break };
         let (subject, factor, call) = (subject.clone(), FactorId::Recovery, CallId(0));
-        deployment.vault.answer(now, Question::Verify { subject, factor, response, call });
+        let _ = deployment.vault.answer(now, Question::Verify { subject, factor, response, call });
     }
     codes
 }
