@@ -7,6 +7,7 @@ pub mod clip;
 pub mod codec;
 pub mod correlate;
 pub mod decode;
+pub mod dtmf;
 pub mod level;
 pub mod resample;
 pub mod tone;

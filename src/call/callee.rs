@@ -8,7 +8,7 @@ use super::orders::OWN_PLAY;
 use super::record::CallEvent;
 use super::stream::Stream;
 use crate::flow::run::{self, HandOff};
-use crate::media;
+use crate::media::{self, InbandKeys, MediaTerms};
 use crate::routing::{AgentName, Contact, DeskEvent, DeskRequest, OfferResult};
 use crate::sip::{NameAddr, OutgoingInvite, SessionId};
 use crate::units::{LegSide, MediaAddress};
@@ -64,7 +64,9 @@ impl Call {
             return;
         };
         let (silence, epoch) = (self.settings.limits.media_silence, self.settings.epoch);
-        let stream = Stream::new(self.now, &address, silence, epoch, &mut self.entropy);
+        // Whoever is called presses keys for nobody.
+        let terms = MediaTerms { inband_keys: InbandKeys::Off };
+        let stream = Stream::new(self.now, &address, silence, epoch, terms, &mut self.entropy);
         let offer = stream.offer();
         let invite = self.callee.as_ref().map(|callee| self.invite(&callee.party, offer));
         if let (Some(callee), Some(invite)) = (&mut self.callee, invite) {

@@ -29,7 +29,8 @@ impl Call {
             return;
         };
         let (limits, epoch) = (&self.settings.limits, self.settings.epoch);
-        let mut stream = Stream::new(self.now, &address, limits.media_silence, epoch, &mut self.entropy);
+        let mut stream =
+            Stream::new(self.now, &address, limits.media_silence, epoch, self.terms, &mut self.entropy);
         let agreed = match offer.map(|offer| stream.prepare(&offer)) {
             Some(Ok(negotiated)) => Agreed::Answer(Box::new(negotiated)),
             None => Agreed::LateOffer,
@@ -160,6 +161,7 @@ impl Call {
     pub(super) fn on_caller_media(&mut self, event: media::Event) {
         match event {
             media::Event::Digit(digit) => self.on_key(Way::Media, digit),
+            media::Event::Tone(digit) => self.on_key(Way::Audio, digit),
             media::Event::PlayFinished(id) => self.tell_flow(run::Input::PlayFinished(id)),
             media::Event::Silent => self.caller_silent(),
             media::Event::Latched(_) | media::Event::FirstPacket => {}

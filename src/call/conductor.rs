@@ -16,7 +16,7 @@ use super::record::{Draft, EndCause, Version};
 use super::stream::Stream;
 use crate::auth::Source;
 use crate::flow::run::{self, CallFacts, FlowRun, Signals};
-use crate::media;
+use crate::media::{self, MediaTerms};
 use crate::secret::Secret;
 use crate::sip::SessionId;
 use crate::units::{CallId, Digit, Entropy, LegSide};
@@ -51,6 +51,8 @@ pub struct Call {
     pub(super) draft: Option<Draft>,
     pub(super) number: Option<Secret<String>>,
     source: Source,
+    /// What is settled about the caller's media.
+    pub(super) terms: MediaTerms,
     /// The caller is a test caller, and is told what happens.
     pub(super) watched: bool,
 }
@@ -93,7 +95,8 @@ impl Call {
     /// A caller at the door: asks for media ports first.
     #[must_use]
     pub fn new(now: Instant, new: NewCall, settings: Arc<CallSettings>, mut entropy: Entropy) -> Self {
-        let NewCall { call, session, path, trunk, from, attestation, to, watched, canary, offer } = new;
+        let NewCall { call, session, path, trunk, terms, from, attestation, to, watched, canary, offer } =
+            new;
         let version = Version::of(&settings, canary);
         let source = Source { caller: from.clone(), trunk: Arc::clone(&trunk), attestation };
         let draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
@@ -123,6 +126,7 @@ impl Call {
             draft: Some(draft),
             number: from,
             source,
+            terms,
             watched,
             settings,
         }

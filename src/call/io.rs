@@ -14,7 +14,7 @@ use crate::audio::Clip;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
 use crate::flow::run::{Answer, Attestation, Question};
-use crate::media::Packet;
+use crate::media::{MediaTerms, Packet};
 use crate::routing::{Contact, DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::{self, OutgoingInvite, Path, SessionId, StatusCode};
@@ -93,6 +93,8 @@ pub struct NewCall {
     pub path: Path,
     /// The trunk it came by.
     pub trunk: Arc<str>,
+    /// What is settled about the media of that trunk.
+    pub terms: MediaTerms,
     /// The caller's number (class personal).
     pub from: Option<Secret<String>>,
     /// How far the network vouches for that number; `None` when it says nothing that counts.

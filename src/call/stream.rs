@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::media::sdp::{self, Layout, LocalMedia, Negotiated, SdpError};
-use crate::media::{MediaConfig, MediaSession};
+use crate::media::{MediaConfig, MediaSession, MediaTerms};
 use crate::units::{Entropy, Epoch, MediaAddress, MediaPort};
 
 /// An open pair of ports with its media session.
@@ -26,11 +26,16 @@ impl Stream {
         address: &MediaAddress,
         silence: std::time::Duration,
         epoch: Epoch,
+        terms: MediaTerms,
         entropy: &mut Entropy,
     ) -> Self {
         // RFC 8866 §5.2: a numeric session id; 63 bits, since some parsers keep it signed.
         let local = LocalMedia::new(address.rtp, entropy.next_u64() >> 1);
-        let config = MediaConfig { silence_timeout: silence, ..MediaConfig::from_entropy(entropy, epoch) };
+        let config = MediaConfig {
+            silence_timeout: silence,
+            inband_keys: terms.inband_keys,
+            ..MediaConfig::from_entropy(entropy, epoch)
+        };
         Self {
             port: address.port,
             session: MediaSession::new(now, config),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,6 +20,7 @@ use super::sender::{self, LettersConfig, SenderConfig};
 use super::speech::SpeechConfig;
 use super::web::WebConfig;
 use super::webhooks::WebhookConfig;
+use crate::media::{InbandKeys, MediaTerms};
 
 /// Why the settings can't be used.
 #[derive(Debug, Error)]
@@ -123,6 +125,17 @@ pub struct TrunkConfig {
     /// identity, and the level in `Attestation-Info` or `P-Attestation-Indicator`.
     #[serde(default)]
     pub verstat: bool,
+    /// When keys are listened for in the audio: `auto` (from callers without telephone-events), `always`, `off`.
+    #[serde(default)]
+    pub inband_keys: InbandKeys,
+}
+
+impl TrunkConfig {
+    /// What the trunk's name stands for in the media of its calls.
+    #[must_use]
+    pub fn terms(&self) -> (Arc<str>, MediaTerms) {
+        (Arc::from(self.name.as_str()), MediaTerms { inband_keys: self.inband_keys })
+    }
 }
 
 /// Where agents' phones may be.

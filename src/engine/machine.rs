@@ -15,6 +15,7 @@ use super::limits::Limits;
 use super::lineup::{Lineup, Served};
 use super::timers::Timers;
 use crate::call::{self, Call, CallSettings, EndCause, NewCall, SessionEvent, SipOrder};
+use crate::media::MediaTerms;
 use crate::secret::Secret;
 use crate::sip::{self, AccessList, Endpoint, EndpointConfig, Incoming, Path, SessionId};
 use crate::units::{CallId, Entropy, LegSide, MediaAddress, MediaPort};
@@ -31,6 +32,8 @@ pub struct EngineConfig {
     pub traced: HashSet<Arc<str>>,
     /// The trunks whose word on how a caller's number was verified counts.
     pub attesting: HashSet<Arc<str>>,
+    /// What is settled about the media of trunks; of those that are not named, the usual.
+    pub terms: HashMap<Arc<str>, MediaTerms>,
     /// How many.
     pub limits: Limits,
 }
@@ -43,6 +46,7 @@ pub struct Engine {
     trunks: AccessList,
     traced: HashSet<Arc<str>>,
     attesting: HashSet<Arc<str>>,
+    terms: HashMap<Arc<str>, MediaTerms>,
     limits: Limits,
     entropy: Entropy,
     now: Option<Instant>,
@@ -87,6 +91,7 @@ impl Engine {
             trunks: config.trunks,
             traced: config.traced,
             attesting: config.attesting,
+            terms: config.terms,
             limits: config.limits,
             entropy,
             now: None,
@@ -387,6 +392,7 @@ impl Engine {
             session,
             path,
             trunk: Arc::clone(&trunk),
+            terms: self.terms.get(&trunk).copied().unwrap_or_default(),
             from: caller_number(&invite).map(Secret::new),
             to: dialled(&invite),
             attestation: attestation(&invite).filter(|_| self.attesting.contains(&trunk)),

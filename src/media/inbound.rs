@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::frame::Frame;
+use super::inband::{Ear, InbandKeys};
 use super::io::Event;
 use super::latch::{Latch, LatchPolicy, Verdict};
 use super::rtp::jitter::{JitterBuffer, JitterConfig};
@@ -30,6 +31,9 @@ pub struct Inbound {
     /// The SSRC before the present one, and since when: its stragglers do not bring it back.
     former: Option<(Ssrc, Instant)>,
     keys: Keys,
+    inband: InbandKeys,
+    /// Listens for keys in the audio.
+    ear: Option<Box<Ear>>,
     jitter: JitterBuffer,
     listening: bool,
     muting: bool,
@@ -80,7 +84,12 @@ struct Silence {
 impl Inbound {
     /// Takes nothing before [`Inbound::connect`].
     #[must_use]
-    pub fn new(policy: LatchPolicy, jitter: JitterConfig, silence_timeout: Duration) -> Self {
+    pub fn new(
+        policy: LatchPolicy,
+        jitter: JitterConfig,
+        silence_timeout: Duration,
+        inband: InbandKeys,
+    ) -> Self {
         Self {
             policy,
             latch: None,
@@ -88,6 +97,8 @@ impl Inbound {
             reception: None,
             former: None,
             keys: Keys::default(),
+            inband,
+            ear: None,
             jitter: JitterBuffer::new(jitter),
             listening: false,
             muting: false,
@@ -109,6 +120,12 @@ impl Inbound {
             events: [remote.receive_event, remote.telephone_event],
             open: remote.direction.receives(),
         };
+        if self.inband.is_armed(remote.receive_event.is_some()) {
+            self.ear.get_or_insert_default();
+        } else {
+            self.ear = None;
+        }
+        self.hold_back();
         self.silence.last = self.agreed.open.then_some(now);
         self.silence.reported = false;
     }
@@ -143,10 +160,7 @@ impl Inbound {
         let arrival = self.arrive(now, &header);
         let digit = match kind {
             Kind::Event => self.key(&header, arrival, payload),
-            Kind::Audio(codec) => {
-                self.audio(now, &header, arrival, codec, payload);
-                None
-            }
+            Kind::Audio(codec) => self.audio(now, &header, arrival, codec, payload),
             Kind::Noise => None,
         };
         [latched, first, digit]
@@ -164,6 +178,12 @@ impl Inbound {
     /// have come, as far as that can be foreseen.
     pub fn mute_keys(&mut self, on: bool) {
         self.muting = on;
+        self.hold_back();
+    }
+
+    /// Keys that are heard go on as telephone-events, so their tones never do.
+    fn hold_back(&mut self) {
+        let on = self.muting || self.ear.is_some();
         self.jitter.hold_at_least(if on { EVENT_LEAD } else { Duration::ZERO });
     }
 
@@ -171,8 +191,9 @@ impl Inbound {
     pub fn frame(&mut self, now: Instant) -> Option<Frame> {
         let (mut frame, timestamp) = self.jitter.take(now)?;
         let ssrc = self.reception.as_ref().map(|known| known.ssrc);
-        if self.muting && ssrc.is_some_and(|ssrc| self.keys.of(ssrc).sounds_within(timestamp, FRAME_SAMPLES))
-        {
+        let told = self.muting
+            && ssrc.is_some_and(|ssrc| self.keys.of(ssrc).sounds_within(timestamp, FRAME_SAMPLES));
+        if told || self.ear.as_ref().is_some_and(|ear| ear.sounds_within(timestamp, FRAME_SAMPLES)) {
             let silence = frame.codec.silence_byte();
             frame.payload.fill(silence);
             self.jitter.forget_last();
@@ -252,6 +273,9 @@ impl Inbound {
             self.counted.source_changes += 1;
             self.former = Some((old.ssrc, now));
             self.jitter.reset();
+            if let Some(ear) = &mut self.ear {
+                ear.restart();
+            }
         }
         Arrival::Advance
     }
@@ -264,13 +288,24 @@ impl Inbound {
         Some(Event::Digit(digit))
     }
 
-    fn audio(&mut self, now: Instant, header: &Header, arrival: Arrival, codec: Codec, payload: &[u8]) {
+    fn audio(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        arrival: Arrival,
+        codec: Codec,
+        payload: &[u8],
+    ) -> Option<Event> {
         if let Some(reception) = &mut self.reception {
             reception.time(now, header.timestamp);
         }
         if self.listening && !matches!(arrival, Arrival::Duplicate | Arrival::Doubtful) {
             self.jitter.insert(now, header.timestamp, header.marker, codec, payload);
         }
+        let ear = self.ear.as_mut().filter(|_| !matches!(arrival, Arrival::Duplicate | Arrival::Doubtful))?;
+        let digit = ear.hear(header.timestamp, codec, payload)?;
+        self.counted.tones += 1;
+        Some(Event::Tone(digit))
     }
 }
 

@@ -57,6 +57,8 @@ pub enum Output {
 pub enum Event {
     /// A key was pressed. Reported once a press, when its first packet is seen.
     Digit(Digit),
+    /// A key was heard in the audio. Once a press; the same press may also have come as a [`Event::Digit`].
+    Tone(Digit),
     /// The last packet of this order to play has been handed out.
     PlayFinished(PlayId),
     /// From now on this source is the peer.

@@ -5,6 +5,7 @@
 //! keys and frames. A telephone-event payload is a key, perhaps of a PIN, so no type here prints a payload.
 
 pub mod frame;
+pub mod inband;
 pub mod inbound;
 pub mod io;
 pub mod latch;
@@ -14,9 +15,11 @@ pub mod rtp;
 pub mod sdp;
 pub mod session;
 pub mod stats;
+pub mod terms;
 
 pub use frame::Frame;
 pub(crate) use frame::is_quiet;
+pub use inband::InbandKeys;
 pub use io::{Event, Input, Output};
 pub use latch::LatchPolicy;
 pub use rtp::jitter::JitterConfig;
@@ -24,3 +27,4 @@ pub use rtp::packet::Packet;
 pub use sdp::{Direction, LocalMedia, Negotiated, Remote, SdpError};
 pub use session::{MediaConfig, MediaSession};
 pub use stats::MediaStats;
+pub use terms::MediaTerms;

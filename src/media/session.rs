@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::frame::Frame;
+use super::inband::InbandKeys;
 use super::inbound::Inbound;
 use super::io::{Event, Input, Output};
 use super::latch::LatchPolicy;
@@ -38,6 +39,8 @@ pub struct MediaConfig {
     pub latch: LatchPolicy,
     /// Bounds of the jitter buffer.
     pub jitter: JitterConfig,
+    /// When keys are listened for in the audio.
+    pub inband_keys: InbandKeys,
     /// Our canonical name in RTCP.
     pub cname: String,
     /// Send silence while there is nothing to send, so that NAT bindings and telephones stay content.
@@ -61,6 +64,7 @@ impl MediaConfig {
             silence_timeout: Duration::from_secs(30),
             latch: LatchPolicy::default(),
             jitter: JitterConfig::default(),
+            inband_keys: InbandKeys::Off,
             // RFC 7022 §4.2: a short-term persistent name of 96 random bits.
             cname: entropy.hex(12),
             comfort: true,
@@ -98,7 +102,7 @@ impl MediaSession {
         let MediaConfig { ssrc, first_seq, first_timestamp, comfort, .. } = config;
         Self {
             now,
-            inbound: Inbound::new(config.latch, config.jitter, config.silence_timeout),
+            inbound: Inbound::new(config.latch, config.jitter, config.silence_timeout, config.inband_keys),
             outbound: Outbound::new(ssrc, first_seq, first_timestamp, comfort),
             reporter: Reporter::new(ssrc, config.cname, config.epoch, config.entropy),
             remote: None,

@@ -31,6 +31,8 @@ pub struct MediaStats {
     pub malformed: u64,
     /// Keys reported.
     pub keys: u64,
+    /// Keys heard in the audio.
+    pub tones: u64,
     /// Times the peer's stream started anew with another SSRC.
     pub source_changes: u64,
     /// Fraction of our packets that the peer did not get, by its last report.

@@ -118,6 +118,7 @@ impl World {
             trunks: trunks(),
             traced: std::collections::HashSet::new(),
             attesting: std::collections::HashSet::new(),
+            terms: std::collections::HashMap::new(),
             limits,
         };
         let engine = Engine::new(config, seed.fork());

@@ -57,6 +57,7 @@ impl Parts<'_> {
             trunks: self.access.trunks.clone(),
             traced: self.trunks_that(|trunk| trunk.trace),
             attesting: self.trunks_that(|trunk| trunk.verstat),
+            terms: self.config.trunks.iter().map(TrunkConfig::terms).collect(),
             limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
         }
     }
