@@ -44,6 +44,15 @@ pub fn cause(record: &Value) -> String {
         "media_timeout" => "no media came from the caller for too long",
         "max_duration" => "it lasted as long as a call may",
         "shutdown" => "the server was stopped",
+        "code_told" => "the code was told",
+        "busy" => "the line was busy",
+        "no_answer" => "nobody answered",
+        "declined" => "the call was declined",
+        "no_key" => "it was answered, and nobody pressed the key: a mailbox, perhaps",
+        "hung_up" => "they hung up before the code was told",
+        "expired" => "the code was too old before it was told",
+        "not_placed" => "the route did not take the call: see the log",
+        "broken" => "no media in common, or the line broke",
         other => other,
     }
     .to_owned()
@@ -87,6 +96,9 @@ fn told(event: &Value) -> Option<String> {
         "not_reached" => format!("{} is not reached: {}", text("who"), text("why")),
         "joined" => format!("the caller and {} are joined", text("who")),
         "parted" => "the other side is gone, the caller is not".to_owned(),
+        "ordered" => format!("a call for the letter {}", text("letter")),
+        "rings" => "the telephone rings".to_owned(),
+        "code_told" => "the code is told".to_owned(),
         _ => return unknown(event),
     })
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 
 use super::message::Room;
+use super::outgoing::{News, Ticket};
 use super::record::{CallRecord, EndCause};
 use crate::audio::Clip;
 use crate::flow::ClipKey;
@@ -175,7 +176,7 @@ pub enum SipOrder {
     Accept(SessionId, Bytes),
     /// Refuse the caller.
     Reject(SessionId, StatusCode),
-    /// Call somebody for leg B; the engine reports the session by [`super::Call::placed`].
+    /// Call somebody; the engine reports the session by [`super::Call::placed`].
     Invite(Box<OutgoingInvite>),
     /// Stop ringing.
     Cancel(SessionId),
@@ -222,6 +223,8 @@ pub enum Output {
     Ask(AskId, Question),
     /// Tell the switchboard.
     Desk(DeskRequest),
+    /// Tell whoever ordered this call.
+    Told(Ticket, News),
     /// The call is over: nothing follows, and it may be dropped.
     Done {
         /// The record.

@@ -5,7 +5,9 @@
 //! translates between them and decides nothing that a flow could decide. Its end is always the same: both
 //! legs and the flow over, ports given back, one [`CallRecord`] (law 8).
 //!
-//! It does no SIP itself: orders to the endpoint leave as [`SipOrder`], and come back as [`SessionEvent`].
+//! [`OutgoingCall`] is a call of the engine's own: it tells a one-time code to whoever answers the telephone on file.
+//!
+//! They do no SIP themselves: orders to the endpoint leave as [`SipOrder`], and come back as [`SessionEvent`].
 
 mod callee;
 mod caller;
@@ -16,6 +18,7 @@ mod io;
 mod leg;
 mod message;
 mod orders;
+mod outgoing;
 pub(crate) mod press;
 mod record;
 mod settle;
@@ -24,4 +27,5 @@ mod stream;
 pub use conductor::Call;
 pub use io::{CallLimits, CallSettings, ClipSource, Input, NewCall, Output, SessionEvent, SipOrder};
 pub use message::Room;
+pub use outgoing::{CodeCall, Fate, News, OutgoingCall, Script, Ticket};
 pub use record::{CallEvent, CallRecord, Direction, EndCause, Happened, MediaReport, Version, What};

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Serialize, Serializer};
 
 use super::io::CallSettings;
+use super::outgoing::Fate;
 use crate::flow::run::{HangupCause, TraceEvent};
 use crate::media::MediaStats;
 use crate::units::{CallId, Epoch, UnixTime};
@@ -20,10 +21,10 @@ pub struct CallRecord {
     pub call: CallId,
     /// Which way it was made.
     pub direction: Direction,
-    /// The trunk it came by.
+    /// The trunk it came by, or the sender that it was made for.
     #[serde(serialize_with = "as_text")]
     pub trunk: Arc<str>,
-    /// The number that was dialled.
+    /// The number that was dialled; empty for calls of our own, whose number is sealed.
     pub dialled: String,
     /// The application that ran.
     pub application: Version,
@@ -77,6 +78,12 @@ impl Version {
         let (id, title) = (application.id.clone(), application.title.clone());
         Self { id, title, hash: Arc::clone(&settings.application_hash), canary }
     }
+
+    /// Of a call that runs no flow of the application: it tells a code.
+    pub(super) fn told(settings: &CallSettings) -> Self {
+        let (id, title) = ("code_call".to_owned(), "A code, told in a call".to_owned());
+        Self { id, title, hash: Arc::clone(&settings.application_hash), canary: false }
+    }
 }
 
 /// Which way a call was made.
@@ -85,6 +92,8 @@ impl Version {
 pub enum Direction {
     /// Somebody called us.
     Inbound,
+    /// We called somebody, to tell them a code.
+    Outbound,
 }
 
 /// Why a call ended.
@@ -117,6 +126,41 @@ pub enum EndCause {
     MaxDuration,
     /// The engine is shutting down.
     Shutdown,
+    /// A call of our own: the code was told.
+    CodeTold,
+    /// A call of our own: the line was busy.
+    Busy,
+    /// A call of our own: nobody answered.
+    NoAnswer,
+    /// A call of our own: it was declined.
+    Declined,
+    /// A call of our own: it was answered, and nobody pressed the key.
+    NoKey,
+    /// A call of our own: they hung up before the code was told.
+    HungUp,
+    /// A call of our own: the code was too old before it was told.
+    Expired,
+    /// A call of our own: the next hop did not take it.
+    NotPlaced,
+    /// A call of our own: it broke.
+    Broken,
+}
+
+impl From<Fate> for EndCause {
+    fn from(fate: Fate) -> Self {
+        match fate {
+            Fate::Told => Self::CodeTold,
+            Fate::Busy => Self::Busy,
+            Fate::NoAnswer => Self::NoAnswer,
+            Fate::Declined => Self::Declined,
+            Fate::NoKey => Self::NoKey,
+            Fate::HungUp => Self::HungUp,
+            Fate::Expired => Self::Expired,
+            Fate::NotPlaced(_) => Self::NotPlaced,
+            Fate::NoRoom => Self::Shutdown,
+            Fate::Broken => Self::Broken,
+        }
+    }
 }
 
 impl From<HangupCause> for EndCause {
@@ -182,6 +226,15 @@ pub enum CallEvent {
     },
     /// The other side is gone, the caller is not.
     Parted,
+    /// A call of our own: for this letter.
+    Ordered {
+        /// Its name.
+        letter: String,
+    },
+    /// A call of our own: the telephone rings.
+    Rings,
+    /// A call of our own: the code was said in full.
+    CodeTold,
 }
 
 /// How the media of a leg was.

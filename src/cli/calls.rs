@@ -130,14 +130,20 @@ fn lasted(record: &Value) -> String {
 /// A call in a line.
 fn line(record: &Value) -> String {
     let application = &record["application"];
+    // The number of a call of our own is kept as a caller's is.
+    let (outbound, other) = (record["direction"] == "outbound", record["caller"].as_str());
     let version = application["hash"].as_str().or_else(|| application.as_str()).unwrap_or("–");
     format!(
         "{}  {}  {:>8}  {}to {}  {} {version}  level {}  {}",
         text(record, "call"),
         started(record),
         lasted(record),
-        record["caller"].as_str().map(|caller| format!("from {caller}  ")).unwrap_or_default(),
-        text(record, "dialled"),
+        if outbound {
+            String::new()
+        } else {
+            other.map(|caller| format!("from {caller}  ")).unwrap_or_default()
+        },
+        if outbound { other.unwrap_or("–") } else { text(record, "dialled") },
         text(application, "id"),
         text(record, "level"),
         text(record, "cause"),

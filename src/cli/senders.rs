@@ -112,6 +112,7 @@ fn test(data: &Path, name: &str, to: String, wait: Duration) -> Result<(), Strin
         subject: SubjectKey(id),
         language: "en-GB".to_owned(),
         text: Secret::new(format!("This is a test of the sender {name}. Nothing needs to be done.")),
+        code: None,
         title: Some("Test".to_owned()),
         purpose: Purpose::Notice,
         until: now.plus(Duration::from_secs(600)),

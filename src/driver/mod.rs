@@ -8,6 +8,7 @@ mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod dialler;
 pub mod edge;
 pub mod embedded;
 pub mod gate;

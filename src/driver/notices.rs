@@ -90,6 +90,7 @@ fn send(vault: &Vault, call: CallId, notice: &Notify) -> bool {
                     subject,
                     language: language.to_owned(),
                     text: Secret::new(text.to_owned()),
+                    code: None,
                     title: None,
                     purpose: Purpose::Notice,
                     until: now.plus(OF_USE),

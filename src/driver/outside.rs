@@ -6,6 +6,7 @@ use std::sync::mpsc::SyncSender;
 
 use bytes::Bytes;
 
+use super::dialler::Dialler;
 use super::edge::Edge;
 use super::house;
 use super::messages::Keeper;
@@ -16,7 +17,7 @@ use super::shard::{Asking, Mail, Mailbox, Outside};
 use super::vault::Vault;
 use super::vault_pool::{Asker, VaultPool};
 use crate::auth::{self, Source};
-use crate::call::CallRecord;
+use crate::call::{CallRecord, News, Ticket};
 use crate::flow::run::{Answer, Question};
 use crate::routing::DeskRequest;
 use crate::secret::Secret;
@@ -41,6 +42,8 @@ pub struct ShardOutside {
     pub messages: Keeper,
     /// What `notify` steps send.
     pub notices: Notices,
+    /// Who has calls of the engine's own made.
+    pub dialler: Arc<Dialler>,
     /// The switchboard.
     pub house: SyncSender<house::Mail>,
     /// Where answers go.
@@ -99,6 +102,10 @@ impl Outside for ShardOutside {
                 let _ = mailbox.send(Mail::Desk(call, crate::routing::DeskEvent::Full));
             }
         }
+    }
+
+    fn told(&mut self, ticket: Ticket, news: News) {
+        self.dialler.told(ticket, news);
     }
 
     fn record(&mut self, record: Box<CallRecord>, caller: Option<Secret<String>>) {

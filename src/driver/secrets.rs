@@ -132,6 +132,11 @@ impl Secrets {
         Self { config, data: data.to_owned(), places: Mutex::new(places), read: Mutex::default() }
     }
 
+    /// The data folder: paths of the settings are relative to it.
+    pub(super) fn folder(&self) -> &Path {
+        &self.data
+    }
+
     /// Whether everything that an application needs is there: what is missing is told before a caller notices.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use super::application::{self, ApplicationError, ApplicationSource, Loaded};
 use super::checkpoints::Signer;
 use super::config::{Config, ConfigError};
 use super::control::{self, Claim, Control, ControlError};
+use super::dialler::Dialler;
 use super::edge::{self, Edge, EdgeError, Listeners, Readers};
 use super::house;
 use super::keys::{Keys, KeysError};
@@ -144,6 +145,7 @@ pub struct Deployment {
     records_thread: JoinHandle<()>,
     messages_thread: JoinHandle<()>,
     notices_thread: JoinHandle<()>,
+    dialler: Arc<Dialler>,
     post: Option<Arc<PostOffice>>,
     /// Tell others what happens, until the end.
     _webhooks: Webhooks,
@@ -183,7 +185,8 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
     let listening = door.as_ref().map(|door| door.address).into_iter().chain([listeners.local]);
-    let post = PostOffice::of(&vault, &config, &secrets, listening)?;
+    let dialler = Dialler::start().map_err(|source| system("threads", source))?;
+    let post = PostOffice::of(&vault, &config, &secrets, &dialler, listening)?;
     let messages = Arc::new(Messages::open(&settings.data, &keys)?);
     vault.set_policy(Arc::clone(&loaded.application.policy));
     if let Some(clock) = clock {
@@ -201,7 +204,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     // Fewer descriptors than calls need would show as refused calls, later.
     os::raise_descriptor_limit();
     let webhooks = Webhooks::start(&config.webhooks, &vault, &site.secrets, HookPatience::default())?;
-    let parts = Parts { settings, config, access, loaded, vault, site, messages, post, webhooks };
+    let parts = Parts { settings, config, access, loaded, vault, site, messages, dialler, post, webhooks };
     parts.start_threads(listeners, door, claim)
 }
 
@@ -231,6 +234,7 @@ struct Parts<'a> {
     vault: Arc<Vault>,
     site: Site,
     messages: Arc<Messages>,
+    dialler: Arc<Dialler>,
     post: Option<Arc<PostOffice>>,
     webhooks: Webhooks,
 }
@@ -283,6 +287,7 @@ impl Parts<'_> {
                 messages: messages.clone(),
                 notices: notices.clone(),
                 services: Arc::clone(&services),
+                dialler: Arc::clone(&self.dialler),
                 house: house_sender.clone(),
                 mailbox: mailboxes.get(number).cloned(),
             };
@@ -296,6 +301,7 @@ impl Parts<'_> {
             let thread = shard::start(prepared, shard_settings, engine, Box::new(outside));
             threads.push(thread.map_err(|source| system("threads", source))?);
         }
+        self.dialler.connect(edge.clone(), mailboxes.clone());
         let house = self.house(mailboxes.clone(), edge.clone(), entropy.fork());
         let house_thread = house::start(house, house_mail).map_err(|source| system("threads", source))?;
         self.announce_fixed_agents(&house_sender);
@@ -333,6 +339,7 @@ impl Parts<'_> {
             records_thread,
             messages_thread,
             notices_thread,
+            dialler: self.dialler,
             post: self.post,
             _webhooks: self.webhooks,
             _spooler: spooler,
@@ -447,6 +454,8 @@ impl Deployment {
         let _ = self.records_thread.join();
         let _ = self.messages_thread.join();
         let _ = self.notices_thread.join();
+        // What became of the last calls is told before the letters are.
+        self.dialler.close();
         if let Some(post) = self.post {
             post.close();
         }

@@ -20,7 +20,7 @@ use mio::{Events, Poll, Waker};
 use super::os;
 use super::ports::{Channel, MAILBOX, Ports};
 use crate::auth::Source;
-use crate::call::{CallRecord, CallSettings};
+use crate::call::{CallRecord, CallSettings, CodeCall, News, Ticket};
 use crate::engine::{Engine, Input, Lineup, Output, Served};
 use crate::flow::run::{Answer, Question};
 use crate::routing::{DeskEvent, DeskRequest};
@@ -57,6 +57,8 @@ pub enum Mail {
         /// Told what the shard serves, once it does.
         done: SyncSender<Served>,
     },
+    /// Call somebody and tell them a code.
+    Place(Box<CodeCall>),
     /// Tell what is served.
     Report(SyncSender<Served>),
     /// Take no new calls.
@@ -172,6 +174,8 @@ pub trait Outside: Send {
     fn ask(&mut self, call: CallId, by: Asking, ask: AskId, question: Question);
     /// Tells the switchboard.
     fn desk(&mut self, request: DeskRequest);
+    /// Tells whoever ordered a call what becomes of it.
+    fn told(&mut self, ticket: Ticket, news: News);
     /// Keeps the record of a call that ended.
     fn record(&mut self, record: Box<CallRecord>, caller: Option<Secret<String>>);
 }
@@ -386,6 +390,7 @@ impl Loop {
                 Mail::TransportFailed(path) => Input::TransportFailed(path),
                 Mail::Answer { call, ask, answer } => Input::Answer { call, ask, answer },
                 Mail::Desk(call, event) => Input::Desk(call, event),
+                Mail::Place(order) => Input::Place(order),
                 Mail::Drain => Input::Drain,
                 Mail::Stop => {
                     self.stopping = Some(now + FAREWELL);
@@ -440,6 +445,7 @@ impl Loop {
                 self.outside.ask(call, Asking { version, source }, ask, question);
             }
             Output::Desk(request) => self.outside.desk(request),
+            Output::Told(ticket, news) => self.outside.told(ticket, news),
             Output::Record { record, caller } => {
                 self.counters.ended.fetch_add(1, Ordering::Relaxed);
                 self.outside.record(record, caller);

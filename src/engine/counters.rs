@@ -7,6 +7,10 @@ use super::limits::Refusal;
 pub struct Counters {
     /// Calls let in.
     pub admitted: u64,
+    /// Calls of our own.
+    pub placed: u64,
+    /// Calls of our own that were not made: as many as allowed were running, or the shard stops.
+    pub not_placed: u64,
     /// Calls refused: as many as allowed were running.
     pub refused_full: u64,
     /// Calls refused: shutting down.

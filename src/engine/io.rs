@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::lineup::Lineup;
 use crate::auth::Source;
-use crate::call::{CallRecord, CallSettings};
+use crate::call::{CallRecord, CallSettings, CodeCall, News, Ticket};
 use crate::flow::run::{Answer, Question};
 use crate::media::Packet;
 use crate::routing::{DeskEvent, DeskRequest};
@@ -68,7 +68,9 @@ pub enum Input<'a> {
     Desk(CallId, DeskEvent),
     /// New calls get these versions from now on; those that run keep theirs.
     Reload(Lineup),
-    /// Take no new calls.
+    /// Call somebody and tell them a code. What becomes of it is told by [`Output::Told`], always.
+    Place(Box<CodeCall>),
+    /// Take no new calls. Calls of our own are still made: those that run may need a code.
     Drain,
     /// Take no new calls and end those that run.
     Stop,
@@ -134,6 +136,8 @@ pub enum Output {
     },
     /// Tell the switchboard.
     Desk(DeskRequest),
+    /// Tell whoever ordered a call of our own what becomes of it.
+    Told(Ticket, News),
     /// A call is over: keep its record.
     Record {
         /// The record.

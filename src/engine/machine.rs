@@ -13,8 +13,11 @@ use super::invite::{TRACE_PACKAGE, attestation, caller_number, dialled, wants_tr
 use super::io::{Input, Output};
 use super::limits::Limits;
 use super::lineup::{Lineup, Served};
+use super::running::Running;
 use super::timers::Timers;
-use crate::call::{self, Call, CallSettings, EndCause, NewCall, SessionEvent, SipOrder};
+use crate::call::{
+    self, Call, CallSettings, CodeCall, EndCause, Fate, NewCall, News, OutgoingCall, SessionEvent, SipOrder,
+};
 use crate::media::MediaTerms;
 use crate::secret::Secret;
 use crate::sip::{self, AccessList, Endpoint, EndpointConfig, Incoming, Path, SessionId};
@@ -54,7 +57,7 @@ pub struct Engine {
     endpoint_due: Option<Instant>,
     /// The endpoint was given something since it was polled dry.
     endpoint_touched: bool,
-    calls: HashMap<CallId, Call>,
+    calls: HashMap<CallId, Running>,
     sessions: HashMap<SessionId, CallId>,
     ports: HashMap<MediaPort, (CallId, LegSide)>,
     timers: Timers<CallId>,
@@ -64,6 +67,7 @@ pub struct Engine {
     opened: VecDeque<(CallId, LegSide, Option<MediaAddress>)>,
     out: VecDeque<Output>,
     draining: bool,
+    stopping: bool,
     counters: Counters,
 }
 
@@ -107,6 +111,7 @@ impl Engine {
             opened: VecDeque::new(),
             out: VecDeque::new(),
             draining: false,
+            stopping: false,
             counters: Counters::default(),
         }
     }
@@ -138,6 +143,7 @@ impl Engine {
                 self.lineup = lineup;
                 self.begun = [0; 2];
             }
+            Input::Place(order) => self.place(now, *order),
             Input::Drain => self.draining = true,
             Input::Stop => self.stop(now),
             Input::MediaOpened { .. } => {}
@@ -219,7 +225,7 @@ impl Engine {
     }
 
     fn stop(&mut self, now: Instant) {
-        self.draining = true;
+        (self.draining, self.stopping) = (true, true);
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for call in calls {
             self.tell(now, call, call::Input::End(EndCause::Shutdown));
@@ -278,7 +284,7 @@ impl Engine {
 
     /// Takes one order of a touched call; when it has none left, it is no longer touched.
     fn poll_call(&mut self, now: Instant, id: CallId) {
-        let order = self.calls.get_mut(&id).map_or(call::Output::Timeout(None), Call::poll);
+        let order = self.calls.get_mut(&id).map_or(call::Output::Timeout(None), Running::poll);
         match order {
             call::Output::Sip(order) => self.carry_out(now, id, order),
             call::Output::Rtp { port, to, bytes } => self.out.push_back(Output::Rtp { port, to, bytes }),
@@ -292,12 +298,15 @@ impl Engine {
             }
             call::Output::Ask(ask, question) => {
                 // The call that asks is there: it was polled.
-                if let Some(call) = self.calls.get(&id) {
-                    let (version, source) = (Arc::clone(call.version()), call.source().clone());
+                if let Some(call) = self.calls.get(&id)
+                    && let Some(source) = call.source().cloned()
+                {
+                    let version = Arc::clone(call.version());
                     self.out.push_back(Output::Ask { call: id, version, source, ask, question });
                 }
             }
             call::Output::Desk(request) => self.out.push_back(Output::Desk(request)),
+            call::Output::Told(ticket, news) => self.out.push_back(Output::Told(ticket, news)),
             call::Output::Done { record, caller } => {
                 self.forget(id);
                 self.out.push_back(Output::Record { record, caller });
@@ -403,9 +412,25 @@ impl Engine {
         tracing::info!(call = %id, %trunk, "call begins");
         let call = Call::new(now, new, version, self.entropy.fork());
         self.out.push_back(Output::Begun(call.source().clone()));
-        self.calls.insert(id, call);
+        self.calls.insert(id, Running::Inbound(Box::new(call)));
         self.sessions.insert(session, id);
         self.counters.admitted = self.counters.admitted.saturating_add(1);
+        self.touch(id);
+    }
+
+    /// A call of our own, unless there is no room for one more.
+    fn place(&mut self, now: Instant, order: CodeCall) {
+        if self.stopping || self.calls.len() >= self.limits.calls {
+            self.counters.not_placed = self.counters.not_placed.saturating_add(1);
+            self.out.push_back(Output::Told(order.ticket, News::Over(Fate::NoRoom)));
+            return;
+        }
+        let id = self.new_id();
+        tracing::info!(call = %id, sender = %order.by, "a call of our own begins");
+        let version = Arc::clone(&self.lineup.running);
+        let call = OutgoingCall::new(now, id, order, version, self.entropy.fork());
+        self.calls.insert(id, Running::Outbound(Box::new(call)));
+        self.counters.placed = self.counters.placed.saturating_add(1);
         self.touch(id);
     }
 

@@ -10,6 +10,7 @@ mod io;
 mod limits;
 mod lineup;
 mod machine;
+mod running;
 mod timers;
 
 pub use counters::Counters;

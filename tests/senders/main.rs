@@ -119,6 +119,7 @@ fn letter(channel: Channel, to: &str, text: &str) -> Letter {
         subject: SubjectKey([1; 16]),
         language: "en-GB".to_owned(),
         text: Secret::new(text.to_owned()),
+        code: None,
         title: Some("Your code".to_owned()),
         purpose: Purpose::Code,
         until: os::unix_now().plus(Duration::from_secs(600)),

@@ -135,7 +135,11 @@ impl Site {
 
     /// Serves any application.
     pub(crate) fn of(name: &str, application: &Path, shards: usize, agents: &[&Handset]) -> Self {
-        let folder = Folder::new(name);
+        Self::in_folder(Folder::new(name), application, shards, agents)
+    }
+
+    /// Serves it with the settings that lie in a folder.
+    pub(crate) fn in_folder(folder: Folder, application: &Path, shards: usize, agents: &[&Handset]) -> Self {
         let more_agents = agents.iter().zip(0..);
         let more_agents =
             more_agents.map(|(agent, n)| (format!("agent{n}"), format!("sip:agent@{}", agent.phone.address)));
@@ -248,6 +252,8 @@ pub(crate) struct Handset {
     pub(crate) session: Option<SessionId>,
     /// Whether it takes calls by itself.
     pub(crate) takes_calls: bool,
+    /// What it says to calls that it refuses.
+    pub(crate) refuses: Option<StatusCode>,
     pub(crate) answered: bool,
     pub(crate) heard: Vec<i16>,
     pub(crate) keys: Vec<Digit>,
@@ -267,6 +273,7 @@ impl Handset {
             phone,
             session: None,
             takes_calls: false,
+            refuses: None,
             answered: false,
             heard: Vec::new(),
             keys: Vec::new(),
@@ -357,6 +364,11 @@ impl Handset {
                 self.session = Some(session);
                 self.ended = None;
                 self.phone.answer(session).expect("taken");
+            }
+            PhoneEvent::Incoming { session, .. } => {
+                if let Some(status) = self.refuses {
+                    self.phone.reject(session, status);
+                }
             }
             PhoneEvent::Answered(_) => self.answered = true,
             PhoneEvent::Heard(_, samples) => self.heard.extend(samples),

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use countersign::audio::Clip;
 use countersign::auth;
-use countersign::call::{CallLimits, CallRecord, CallSettings, ClipSource};
+use countersign::call::{CallLimits, CallRecord, CallSettings, ClipSource, News, Ticket};
 use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
@@ -64,6 +64,8 @@ pub struct World {
     /// No port is left from now on.
     pub no_ports: bool,
     pub records: Vec<CallRecord>,
+    /// What was told of calls of our own.
+    pub told: Vec<(Ticket, News)>,
     /// Callers hide their numbers.
     pub hidden_numbers: bool,
     /// What came for [`STRANGER`], who is no phone: a test plays them by hand.
@@ -141,6 +143,7 @@ impl World {
             next_port: 0,
             no_ports: false,
             records: Vec::new(),
+            told: Vec::new(),
             hidden_numbers: false,
             strange: Vec::new(),
             seed,
@@ -174,6 +177,12 @@ impl World {
             self.drain_desk();
         }
         phones
+    }
+
+    /// A telephone that the engine calls by itself; returns its index.
+    pub fn telephone(&mut self, manner: Manner) -> usize {
+        let host = 100 + u8::try_from(self.phones.len()).expect("few phones");
+        self.phone(SocketAddr::from(([10, 0, 3, host], 5060)), manner)
     }
 
     fn phone(&mut self, address: SocketAddr, manner: Manner) -> usize {
@@ -300,6 +309,7 @@ impl World {
                     self.ports.remove(&port).expect("a port is closed once");
                 }
                 Output::Begun(_) => {}
+                Output::Told(ticket, news) => self.told.push((ticket, news)),
                 Output::Ask { call, ask, question, .. } => {
                     let unix = self.unix();
                     let answer = (self.vault)(unix, question);

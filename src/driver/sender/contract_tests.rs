@@ -74,6 +74,7 @@ fn deliver(config: &SenderConfig, secrets: &Arc<Secrets>) -> (Result<Accepted, N
         subject: SubjectKey([1; 16]),
         language: "en-GB".to_owned(),
         text: Secret::new(format!("Your code is {CODE}")),
+        code: None,
         title: None,
         purpose: Purpose::Code,
         until: UnixTime(os::unix_now().0 + 600_000),
@@ -219,6 +220,11 @@ fn senders_that_contradict_themselves_are_told_with_help() {
         check(&senders, &LettersConfig::default()).expect_err("wrong").to_string()
     };
     let development = "development: {}";
+    let by = |hop: &str| {
+        format!(
+            "[{{name: a, call: {{from: \"+441632960000\", routes: [{{to: [\"+44\"], by: \"{hop}\"}}]}}}}]"
+        )
+    };
     for (yaml, part) in [
         ("[{name: a}]".to_owned(), "0 kinds"),
         ("[{name: a, development: {}, push_webhook: {url: \"https://x\", secret: s}}]".to_owned(), "2 kinds"),
@@ -230,6 +236,14 @@ fn senders_that_contradict_themselves_are_told_with_help() {
             "[{name: a, smpp: {server: x, system_id: y, password: z, from: Bank}}]".to_owned(),
             "no country is allowed",
         ),
+        ("[{name: a, call: {from: \"0800\", routes: []}}]".to_owned(), "`from` is no telephone number"),
+        ("[{name: a, call: {from: \"+44800\", routes: []}}]".to_owned(), "`from` is no telephone number"),
+        ("[{name: a, call: {from: \"+441632960000\", routes: []}}]".to_owned(), "`routes` is empty"),
+        (by("carrier.example"), "leads nowhere"),
+        (by("sip:carrier.example"), "leads nowhere"),
+        (by("sips:192.0.2.7"), "leads nowhere"),
+        (by("sip:192.0.2.7;transport=tls"), "leads nowhere"),
+        (by("sip:192.0.2.7"), "no country is allowed"),
         ("[{name: a, sms_http: {profile: signed, secret: s}}]".to_owned(), "`url` is not there"),
         ("[{name: a, sms_http: {profile: twilio, secret: s}}]".to_owned(), "`account` or `from`"),
     ] {
@@ -262,4 +276,50 @@ fn the_manuals_settings_are_taken_as_they_stand_there() {
     for (kind, _) in KINDS {
         assert!(manual.contains(&format!("### `{kind}`")), "{kind} is explained");
     }
+}
+
+#[test]
+fn the_manuals_routes_are_taken_as_they_stand_there() {
+    let manual = include_str!("../../../docs/senders.md");
+    let block = manual.split("```yaml\n").find(|block| block.starts_with("- name: calls")).expect("a block");
+    let calls: Vec<SenderConfig> =
+        serde_saphyr::from_str(block.split("```").next().expect("text")).expect("settings");
+    let letters = LettersConfig { countries: vec!["+44".to_owned()], ..LettersConfig::default() };
+    assert_eq!(check(&calls, &letters), Ok(()));
+}
+
+#[test]
+fn nobody_is_called_without_a_code_a_route_and_an_engine() {
+    let folder = Folder::new();
+    let settings = |more: &str| {
+        format!(
+            "{{name: x, call: {{from: \"+441632960000\", routes: [{{to: [\"+44\"], by: \"sip:127.0.0.1\"}}]{more}}}}}"
+        )
+    };
+    let letter = |to: &str, code: Option<&str>| Letter {
+        channel: Channel::Call,
+        to: Secret::new(to.to_owned()),
+        subject: SubjectKey([1; 16]),
+        language: "en-GB".to_owned(),
+        text: Secret::new("Your code".to_owned()),
+        code: code.map(|code| Secret::new(code.to_owned())),
+        title: None,
+        purpose: Purpose::Code,
+        until: UnixTime(os::unix_now().0 + 600_000),
+    };
+    let told = |settings: &str, letter: &Letter| {
+        let sender = config(settings).open(&folder.secrets(), Arc::new(|_| {})).expect("opens");
+        sender.deliver(LetterId([7; 16]), letter, os::now() + Duration::from_secs(1))
+    };
+    let plain = settings("");
+    assert_eq!(told(&plain, &letter(TO, None)), Err(NotTaken::Unfit), "a notice");
+    assert_eq!(told(&plain, &letter(TO, Some("80421x"))), Err(NotTaken::Unfit));
+    assert_eq!(told(&plain, &letter("07400123456", Some(CODE))), Err(NotTaken::Unfit));
+    assert_eq!(told(&plain, &letter("+14155550100", Some(CODE))), Err(NotTaken::NoRoute));
+    assert_eq!(told(&plain, &letter(TO, Some(CODE))), Err(NotTaken::NoEngine));
+    let secret = settings(", user: x, password: nothing");
+    assert_eq!(told(&secret, &letter(TO, Some(CODE))), Err(NotTaken::Secret));
+    let own = settings(", who: {en-GB: nothing.wav}");
+    let refused = config(&own).open(&folder.secrets(), Arc::new(|_| {})).err().expect("no such recording");
+    assert!(refused.to_string().contains("nothing"), "{refused}");
 }

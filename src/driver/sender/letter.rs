@@ -93,6 +93,8 @@ pub struct Letter {
     pub language: String,
     /// What it says.
     pub text: Secret<String>,
+    /// The code alone, where the channel speaks it.
+    pub code: Option<Secret<String>>,
     /// A line above the text, for channels that have one. Not secret: it never carries a code.
     pub title: Option<String>,
     /// What it is for.
@@ -129,6 +131,9 @@ pub enum Refused {
     /// The settings do not allow numbers of this country.
     #[error("the settings do not allow this destination")]
     Country,
+    /// Every sender of this channel fails and is left alone for now.
+    #[error("the senders of this channel fail just now")]
+    Down,
     /// As many letters as may wait are waiting, or the counters can't be kept.
     #[error("too many letters wait")]
     Full,

@@ -118,6 +118,7 @@ mod tests {
             subject: SubjectKey([1; 16]),
             language: "en-GB".to_owned(),
             text: Secret::new(text.to_owned()),
+            code: None,
             title: Some(title.to_owned()),
             purpose: Purpose::Code,
             until: UnixTime(0).plus(Duration::from_secs(600)),

@@ -9,6 +9,7 @@
 //! it.
 
 mod budget;
+mod call;
 mod development;
 mod letter;
 mod line;
@@ -36,6 +37,7 @@ pub use letter::{Channel, Courier, Letter, LetterId, Purpose, Refused, Shown};
 pub use office::{PostError, PostOffice};
 pub use outcome::{Accepted, Code, NotTaken, Report, ReportRefused, Status};
 
+use super::dialler::Dialler;
 use super::secrets::Secrets;
 use crate::flow::document::Breaker;
 
@@ -93,6 +95,8 @@ pub struct Tools {
     pub secrets: Arc<Secrets>,
     /// Takes reports.
     pub reports: Reports,
+    /// Makes calls.
+    pub dialler: Arc<Dialler>,
 }
 
 /// The settings of one kind of sender.
@@ -195,6 +199,8 @@ senders! {
     smtp,
     /// Messages to devices, by a request to whoever brings them there.
     push_webhook,
+    /// Calls of the engine's own, over a route to a carrier.
+    call,
 }
 
 const fn default_timeout() -> u64 {
@@ -312,12 +318,26 @@ impl SenderConfig {
         settings.check().map_err(|why| SenderError::Settings { name: self.name.clone(), why })
     }
 
-    /// Makes it.
+    /// Makes it, outside of an engine: it can't call anybody.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn open(&self, secrets: &Arc<Secrets>, reports: Reports) -> Result<Box<dyn Sender>, SenderError> {
-        let tools = Tools { name: self.name.clone(), secrets: Arc::clone(secrets), reports };
+        self.open_with(secrets, reports, &Arc::default())
+    }
+
+    /// Makes it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn open_with(
+        &self,
+        secrets: &Arc<Secrets>,
+        reports: Reports,
+        dialler: &Arc<Dialler>,
+    ) -> Result<Box<dyn Sender>, SenderError> {
+        let (secrets, dialler) = (Arc::clone(secrets), Arc::clone(dialler));
+        let tools = Tools { name: self.name.clone(), secrets, reports, dialler };
         let (_, settings) = self.settings()?;
         settings.open(tools).map_err(|why| SenderError::Settings { name: self.name.clone(), why })
     }

@@ -18,6 +18,7 @@ use super::outcome::{NotTaken, Report, ReportRefused, Status};
 use super::{Reports, Sender, SenderConfig, SenderError, Told};
 use crate::auth::SubjectKey;
 use crate::driver::config::Config;
+use crate::driver::dialler::Dialler;
 use crate::driver::os;
 use crate::driver::seal;
 use crate::driver::secrets::{SecretError, Secrets};
@@ -106,6 +107,7 @@ impl PostOffice {
         vault: &Arc<Vault>,
         config: &Config,
         secrets: &Arc<Secrets>,
+        dialler: &Arc<Dialler>,
         mut listeners: impl Iterator<Item = SocketAddr>,
     ) -> Result<Option<Arc<Self>>, PostError> {
         if let Some(sender) = config.senders.iter().find(|sender| sender.shows())
@@ -116,7 +118,7 @@ impl PostOffice {
         if config.senders.is_empty() {
             return Ok(None);
         }
-        let post = Self::open(vault, &config.senders, &config.letters, secrets)?;
+        let post = Self::open(vault, (&config.senders, &config.letters), secrets, dialler)?;
         vault.set_courier(Arc::clone(&post) as Arc<dyn Courier>);
         Ok(Some(post))
     }
@@ -127,9 +129,9 @@ impl PostOffice {
     /// [`PostError`].
     pub fn open(
         vault: &Arc<Vault>,
-        senders: &[SenderConfig],
-        letters: &LettersConfig,
+        (senders, letters): (&[SenderConfig], &LettersConfig),
         secrets: &Arc<Secrets>,
+        dialler: &Arc<Dialler>,
     ) -> Result<Arc<Self>, PostError> {
         super::check(senders, letters)?;
         for name in senders.iter().flat_map(SenderConfig::secrets) {
@@ -144,7 +146,7 @@ impl PostOffice {
                 timeout: config.timeout(),
                 breaker: SenderConfig::breaker(),
                 fuse: Fuse::default(),
-                sender: config.open(secrets, reports)?,
+                sender: config.open_with(secrets, reports, dialler)?,
             })
         };
         let senders = senders.iter().map(open).collect::<Result<Vec<_>, _>>()?;
@@ -209,6 +211,7 @@ fn reports(vault: Weak<Vault>, sender: String) -> Reports {
 
 fn keep_report(vault: &Vault, sender: &str, report: &Report) -> bool {
     let reason = match (report.status, report.code) {
+        (Status::Failed, _) if report.why.is_some() => report.why.map(str::to_owned),
         (Status::Failed, Some(code)) => Some(format!("the provider could not deliver it (code {code})")),
         (Status::Failed, None) => Some("the provider could not deliver it".to_owned()),
         _ => None,
@@ -232,7 +235,7 @@ impl Courier for PostOffice {
 
     fn pretend(&self, now: UnixTime, channel: Channel, subject: SubjectKey) -> Result<LetterId, Refused> {
         let shared = &self.shared;
-        shared.of_channel(channel).next().ok_or(Refused::NoSender)?;
+        shared.is_up(channel)?;
         let _place = shared.line.place().ok_or(Refused::Full)?;
         let writing = Writing { channel, purpose: Purpose::Code, subject, to: None, same: None };
         match shared.count(now, &writing)? {
@@ -274,6 +277,15 @@ impl Shared {
         self.senders.iter().enumerate().filter(move |(_, open)| open.channels.contains(&channel))
     }
 
+    /// Whether a letter that a caller waits for has a sender that may be asked now. It says the same of every
+    /// subject, so it tells nothing of any.
+    fn is_up(&self, channel: Channel) -> Result<(), Refused> {
+        let (mut of_channel, now) = (self.of_channel(channel).peekable(), os::now());
+        of_channel.peek().ok_or(Refused::NoSender)?;
+        let up = of_channel.any(|(_, open)| !open.fuse.is_open(open.breaker, now));
+        if up { Ok(()) } else { Err(Refused::Down) }
+    }
+
     /// Senders that only show letters show those to everywhere.
     fn reaches(&self, channel: Channel, to: &str) -> bool {
         self.of_channel(channel).all(|(_, open)| open.shows) || self.letters.allows(channel, to)
@@ -281,7 +293,11 @@ impl Shared {
 
     fn send(&self, now: UnixTime, mut letter: Letter) -> Result<LetterId, Refused> {
         let channel = letter.channel;
-        self.of_channel(channel).next().ok_or(Refused::NoSender)?;
+        match letter.purpose {
+            Purpose::Code | Purpose::Link => self.is_up(channel)?,
+            // It is of use for longer than a caller waits.
+            Purpose::Notice => drop(self.of_channel(channel).next().ok_or(Refused::NoSender)?),
+        }
         if matches!(channel, Channel::Sms | Channel::Call)
             && let Some(number) = international(letter.to.expose())
         {

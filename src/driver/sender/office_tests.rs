@@ -103,6 +103,7 @@ fn letter(world: &World, subject: u8, to: &str) -> Letter {
         subject: SubjectKey([subject; 16]),
         language: "en-GB".to_owned(),
         text: Secret::new("Your code is 804215".to_owned()),
+        code: None,
         title: None,
         purpose: Purpose::Code,
         until: world.now().plus(Duration::from_secs(600)),
@@ -126,6 +127,7 @@ fn a_letter_goes_to_the_first_sender_and_its_report_finds_it() {
         letter: None,
         status,
         code: None,
+        why: None,
     };
     tell(report("m-2", Status::Delivered));
     assert_eq!(world.became()[0].0, Status::Accepted, "another's");

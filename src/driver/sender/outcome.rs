@@ -87,6 +87,18 @@ pub enum NotTaken {
     /// The letter does not fit the channel.
     #[error("the letter does not fit this channel")]
     Unfit,
+    /// Somebody was called, and the code was not told: why.
+    #[error("{0}")]
+    NotTold(&'static str),
+    /// No route of the settings leads to this number.
+    #[error("no route leads to this number")]
+    NoRoute,
+    /// Calls are made by a running engine only.
+    #[error("no engine runs here that could call")]
+    NoEngine,
+    /// As many calls of our own as may be are made, or the engine is being stopped.
+    #[error("as many calls as may be are made already")]
+    Busy,
 }
 
 /// The code of an answer, as its protocol names it.
@@ -101,6 +113,9 @@ pub enum Code {
     /// A reply code of SMTP.
     #[error("SMTP {0}")]
     Smtp(u16),
+    /// A status of SIP.
+    #[error("SIP {0}")]
+    Sip(u16),
     /// A `command_status` of SMPP.
     #[error("SMPP {0:#010x}")]
     Smpp(u32),
@@ -110,13 +125,13 @@ impl NotTaken {
     /// Whether no sender could ever do it.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Address(_) | Self::Unfit)
+        matches!(self, Self::Address(_) | Self::Unfit | Self::NotTold(_) | Self::NoRoute)
     }
 
     /// Whether the sender is to blame, so that it is left alone after some of them.
     #[must_use]
     pub const fn is_the_senders(self) -> bool {
-        !self.is_final()
+        !self.is_final() && !matches!(self, Self::Busy)
     }
 }
 
@@ -131,6 +146,8 @@ pub struct Report {
     pub status: Status,
     /// The provider's code, when it failed.
     pub code: Option<u32>,
+    /// Why it failed, in our own words, when the sender knows it.
+    pub why: Option<&'static str>,
 }
 
 /// Why a report is not taken.

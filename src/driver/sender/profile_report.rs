@@ -63,6 +63,7 @@ pub(super) fn own(secret: &Secret<String>, told: &Told<'_>, now: UnixTime) -> Re
         letter,
         status,
         code: body["code"].as_u64().and_then(|code| u32::try_from(code).ok()),
+        why: None,
     }))
 }
 
@@ -95,6 +96,7 @@ fn twilio(secret: &Secret<String>, url: &str, told: &Told<'_>) -> Read {
         letter: letter.and_then(|(_, name)| letter_named(&name)),
         status,
         code: value("ErrorCode").and_then(|code| code.parse().ok()),
+        why: None,
     }))
 }
 
@@ -124,6 +126,7 @@ fn vonage_form(secret: &Secret<String>, told: &Told<'_>, now: UnixTime) -> Read 
         letter: value("client-ref").and_then(letter_named),
         status,
         code: value("err-code").and_then(|code| code.parse().ok()),
+        why: None,
     }))
 }
 
@@ -166,6 +169,7 @@ fn vonage_json(secret: &Secret<String>, told: &Told<'_>, now: UnixTime) -> Read 
         letter: body["client_ref"].as_str().and_then(letter_named),
         status,
         code,
+        why: None,
     }))
 }
 

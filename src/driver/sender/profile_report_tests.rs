@@ -35,6 +35,7 @@ fn report(reference: &str, letter: bool, status: Status, code: Option<u32>) -> V
         letter: letter.then_some(LetterId([7; 16])),
         status,
         code,
+        why: None,
     }]
 }
 

@@ -18,6 +18,7 @@ fn letter(to: &str, text: &str) -> Letter {
         subject: SubjectKey([1; 16]),
         language: "en-GB".to_owned(),
         text: Secret::new(text.to_owned()),
+        code: None,
         title: None,
         purpose: Purpose::Code,
         until: UnixTime(0).plus(Duration::from_secs(600)),

@@ -52,6 +52,7 @@ fn deliver(sender: &dyn Sender) -> Result<Accepted, NotTaken> {
         subject: SubjectKey([1; 16]),
         language: "en-GB".to_owned(),
         text: Secret::new("Code 804215\n.dot".to_owned()),
+        code: None,
         title: None,
         purpose: Purpose::Code,
         until: UnixTime(0),

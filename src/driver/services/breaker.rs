@@ -40,6 +40,12 @@ impl Fuse {
         true
     }
 
+    /// Whether nobody may ask it now, not even to try.
+    pub(in crate::driver) fn is_open(&self, settings: Breaker, now: Instant) -> bool {
+        let state = self.state();
+        state.open.is_some_and(|open| now.saturating_duration_since(open) < settings.open_for)
+    }
+
     /// A call that was admitted was not made: if it was to try, another one may.
     pub(super) fn not_asked(&self) {
         self.state().trial = None;

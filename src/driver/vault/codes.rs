@@ -140,6 +140,7 @@ impl Vault {
             subject: order.subject,
             language: profile.language.clone(),
             text: otp::written(order.policy, &profile.language, &said),
+            code: (channel == Channel::Call).then(|| code.clone()),
             title: Some(otp::title(order.policy, &profile.language).to_owned()),
             purpose: if push { Purpose::Link } else { Purpose::Code },
             until,

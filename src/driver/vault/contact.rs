@@ -133,6 +133,7 @@ impl Vault {
                 subject,
                 language: old.language.clone(),
                 text: Secret::new(text.words(&old.language).to_owned()),
+                code: None,
                 title: Some(text.title(&old.language).to_owned()),
                 purpose: Purpose::Notice,
                 until: now.plus(NOTICE_TIME),

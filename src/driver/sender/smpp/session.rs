@@ -338,7 +338,7 @@ impl Session {
             return;
         }
         let code = receipt.code.filter(|_| status == Status::Failed);
-        (self.tools.reports)(Report { reference: receipt.message.clone(), letter, status, code });
+        (self.tools.reports)(Report { reference: receipt.message.clone(), letter, status, code, why: None });
     }
 }
 

@@ -1,0 +1,62 @@
+//! A call of either way, as the machine keeps it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::auth::Source;
+use crate::call::{Call, CallSettings, Input, OutgoingCall, Output};
+use crate::sip::SessionId;
+
+/// A call.
+pub(super) enum Running {
+    /// Somebody called.
+    Inbound(Box<Call>),
+    /// One of our own.
+    Outbound(Box<OutgoingCall>),
+}
+
+impl Running {
+    pub(super) fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match self {
+            Self::Inbound(call) => call.handle(now, input),
+            Self::Outbound(call) => call.handle(now, input),
+        }
+    }
+
+    pub(super) fn poll(&mut self) -> Output {
+        match self {
+            Self::Inbound(call) => call.poll(),
+            Self::Outbound(call) => call.poll(),
+        }
+    }
+
+    pub(super) fn placed(&mut self, session: SessionId) {
+        match self {
+            Self::Inbound(call) => call.placed(session),
+            Self::Outbound(call) => call.placed(session),
+        }
+    }
+
+    pub(super) fn version(&self) -> &Arc<CallSettings> {
+        match self {
+            Self::Inbound(call) => call.version(),
+            Self::Outbound(call) => call.version(),
+        }
+    }
+
+    /// Where it comes from; a call of our own comes from nowhere, and asks nothing.
+    pub(super) fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Inbound(call) => Some(call.source()),
+            Self::Outbound(_) => None,
+        }
+    }
+
+    /// Its sessions that may not have ended.
+    pub(super) fn sessions(&self) -> Vec<SessionId> {
+        match self {
+            Self::Inbound(call) => call.sessions().collect(),
+            Self::Outbound(call) => call.session().into_iter().collect(),
+        }
+    }
+}
