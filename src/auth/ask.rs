@@ -54,6 +54,13 @@ pub enum Question {
         /// `true`: in the place of what is enrolled. `false`: only when nothing is.
         replace: bool,
     },
+    /// Change what is on file of the subject.
+    Amend {
+        /// Whose, in which call, and the proof that it is they who order it.
+        grant: Arc<Grant>,
+        /// What.
+        amendment: Amendment,
+    },
     /// Keep a small value from this call to the next, in the place of what was kept by that name.
     Remember {
         /// Of whom.
@@ -89,10 +96,44 @@ impl fmt::Debug for Question {
                 let what = if *replace { "Reset" } else { "Enrol" };
                 write!(f, "{what}({:?}, {factor})", grant.subject())
             }
+            Self::Amend { grant, amendment } => write!(f, "Amend({:?}, {amendment:?})", grant.subject()),
             Self::Remember { whose, name, .. } => write!(f, "Remember({whose:?}, {name})"),
             Self::Recall { whose, name } => write!(f, "Recall({whose:?}, {name})"),
             Self::Velocity => f.write_str("Velocity"),
             Self::Audit(event) => write!(f, "Audit({event:?})"),
+        }
+    }
+}
+
+/// What a subject has changed of what is on file of them. The values are personal: `Debug` leaves them out.
+#[derive(Clone)]
+pub enum Amendment {
+    /// The telephone number, with its country code.
+    Phone(Secret<String>),
+    /// The mail address.
+    Email(Secret<String>),
+    /// They do not want to be asked for this any more.
+    Without(FactorId),
+}
+
+impl Amendment {
+    /// The factors that rest on it: they prove nothing new in the call in which it is changed.
+    #[must_use]
+    pub const fn factors(&self) -> &'static [FactorId] {
+        match self {
+            Self::Phone(_) => &[FactorId::OtpSms, FactorId::OtpCall, FactorId::Number],
+            Self::Email(_) => &[FactorId::OtpEmail],
+            Self::Without(_) => &[],
+        }
+    }
+}
+
+impl fmt::Debug for Amendment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Phone(_) => f.write_str("phone"),
+            Self::Email(_) => f.write_str("email"),
+            Self::Without(factor) => write!(f, "without {factor}"),
         }
     }
 }
@@ -136,7 +177,7 @@ pub enum Answer {
         /// A recovery code was right: so many are left.
         left: Option<u8>,
     },
-    /// To [`Question::Enrol`].
+    /// To [`Question::Enrol`] and [`Question::Amend`].
     Enrolment(Enrolment),
     /// To [`Question::Remember`]: it is kept.
     Remembered,
@@ -229,14 +270,15 @@ impl fmt::Debug for QuestionId {
     }
 }
 
-/// What became of an enrolment.
+/// What became of an enrolment, or of a change of what is on file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enrolment {
     /// It is kept, its audit record too; only it counts from now on.
     Done,
-    /// The rules of the policy refuse it: too simple, a date, a number of the subject's own.
+    /// The rules of the policy refuse it: too simple, a date, a number of the subject's own; no number or address at
+    /// all; too little would be left to prove who they are.
     Refused,
-    /// There is one already, and it was not to be replaced.
+    /// There is one already, and it was not to be replaced; what is on file is what was ordered.
     Exists,
     /// The subject is locked.
     Locked,

@@ -21,7 +21,7 @@ pub mod token;
 pub mod velocity;
 pub mod verdict;
 
-pub use ask::{Answer, Enrolment, Identified, Prepared, Question, QuestionId, Refused, Whose};
+pub use ask::{Amendment, Answer, Enrolment, Identified, Prepared, Question, QuestionId, Refused, Whose};
 pub use assurance::{AssuranceLevel, LevelName};
 pub use audit::{AuditEvent, AuditKind};
 pub use claim::{Claim, SubjectKey, SubjectRef};

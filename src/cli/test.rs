@@ -44,6 +44,9 @@ pub(crate) struct Arguments {
     /// With --live: so many tests at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     at_once: u8,
+    /// With --live: tests whose calls take longer are not played, such as 6m
+    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = time)]
+    longest: Duration,
     /// How results are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -123,10 +126,14 @@ fn report(arguments: &Arguments, folder: &Path) -> Result<Report, String> {
     };
     let choice = Choice { filter: arguments.filter.as_deref(), repeat: arguments.repeat };
     if arguments.live {
-        let rehearsal = Rehearsal { at_once: arguments.at_once.into(), ..Rehearsal::default() };
+        let rehearsal = Rehearsal { at_once: arguments.at_once.into(), longest: arguments.longest };
         return Ok(rehearsal.of(folder, &suite, choice));
     }
     Ok(Report::of(&name, &suite.application, &suite.sounds, &suite.files, choice, os::now()))
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    testing::duration(text).ok_or_else(|| "write a time such as 90s or 6m".to_owned())
 }
 
 /// What to do where there are no tests.

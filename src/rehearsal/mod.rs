@@ -16,10 +16,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use self::site::Site;
+use crate::auth::FactorId;
 use crate::driver::os;
 use crate::driver::testing::Suite;
 use crate::flow::document::Application;
-use crate::scenario::document::{Test, TestFile, Verb};
+use crate::scenario::document::{Person, Test, TestFile, Verb};
 use crate::scenario::{Choice, Problem, Report, Tested};
 
 /// How tests are rehearsed.
@@ -90,18 +91,26 @@ impl Rehearsal {
             "a state of the world is given that no deployment can be put into"
         } else if acts().any(|act| matches!(act.verb, Verb::Says { .. })) {
             "nothing listens to words in a real call of this version"
+        } else if fixtures().any(|fixture| fixture.people.iter().any(approves)) {
+            "an approval takes a telephone with a passkey"
         } else if let Some(unreal) = tested.unreal {
             unreal
         } else if tested.longest > self.longest {
             return Some(format!(
-                "a call of it takes {} in real time",
-                crate::scenario::in_words(Duration::from_secs(tested.longest.as_secs()))
+                "a call of it takes {} in real time: `--longest {}m` plays it",
+                crate::scenario::in_words(Duration::from_secs(tested.longest.as_secs())),
+                tested.longest.as_secs() / 60 + 1
             ));
         } else {
             return None;
         };
         Some(why.to_owned())
     }
+}
+
+/// Whether somebody proves it by an approval on a telephone of theirs.
+fn approves(person: &Person) -> bool {
+    person.factors.iter().any(|(factor, _)| *factor == FactorId::Push)
 }
 
 /// Whether a deployment can be put into a state of the world.

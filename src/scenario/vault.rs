@@ -4,6 +4,7 @@
 //! one-time codes are computed from the virtual calendar. Only the slow hash of a PIN is left out: it is
 //! compared in clear. A subject that does not exist is a ghost here too, takes as long, and is counted.
 
+mod amended;
 mod keyed;
 
 use std::collections::HashMap;
@@ -103,6 +104,10 @@ impl Vault {
             Question::Enrol { grant, factor, secret, replace } => {
                 let enrolment = self.enrol(now, grant.subject().key(), factor, secret, replace);
                 (JUDGEMENT, enrolment.map_or(Answer::Unavailable, Answer::Enrolment))
+            }
+            Question::Amend { grant, amendment } => {
+                let amended = self.amend(now, &grant, &amendment);
+                (JUDGEMENT, amended.map_or(Answer::Unavailable, Answer::Enrolment))
             }
             Question::Remember { whose, name, value } => {
                 self.kept.insert((kept_by(&whose), name), value);

@@ -370,7 +370,9 @@ impl Scene {
                             }
                         }
                     }
-                    auth::Question::Enrol { .. } => auth::Answer::Enrolment(world.enrolment),
+                    auth::Question::Enrol { .. } | auth::Question::Amend { .. } => {
+                        auth::Answer::Enrolment(world.enrolment)
+                    }
                     auth::Question::Remember { whose, name, value } => {
                         self.memory.insert((owner(whose), name.clone()), value.clone());
                         auth::Answer::Remembered

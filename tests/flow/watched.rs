@@ -163,7 +163,7 @@ impl Watched {
                 self.pending.push((ask, Sort::Lookup));
             }
             Output::Ask(ask, Question::Auth(question)) => {
-                if let auth::Question::Enrol { grant, .. } = &question {
+                if let auth::Question::Enrol { grant, .. } | auth::Question::Amend { grant, .. } = &question {
                     let held = self.run.auth().grant(self.now, grant.level(), None);
                     assert!(held.is_some(), "law 3: a factor kept for somebody who does not hold the level");
                 }
@@ -172,7 +172,7 @@ impl Watched {
                     auth::Question::Enrolled { .. } => Sort::Enrolled,
                     auth::Question::Prepare { .. } => Sort::Prepare,
                     auth::Question::Verify { .. } => Sort::Verify,
-                    auth::Question::Enrol { .. } => Sort::Enrol,
+                    auth::Question::Enrol { .. } | auth::Question::Amend { .. } => Sort::Enrol,
                     auth::Question::Remember { .. }
                     | auth::Question::Recall { .. }
                     | auth::Question::Velocity => Sort::Memory,

@@ -444,7 +444,7 @@ fn answer(question: Question) -> Answer {
             let verdict = if right { auth::Verdict::Accept } else { auth::Verdict::Reject };
             Answer::Auth(auth::Answer::Verdict { verdict, locked: false, expired: false, left: None })
         }
-        Question::Auth(auth::Question::Enrol { .. }) => {
+        Question::Auth(auth::Question::Enrol { .. } | auth::Question::Amend { .. }) => {
             Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Done))
         }
         Question::Auth(auth::Question::Remember { .. }) => Answer::Auth(auth::Answer::Remembered),

@@ -6,6 +6,7 @@
 //! the disk.
 
 mod admin;
+mod amending;
 mod approvals;
 mod codes;
 mod contact;
@@ -301,6 +302,7 @@ impl Vault {
             Question::Enrol { grant, factor, secret, replace } => {
                 self.enrol_in_call(now, policy, &grant, factor, &secret, replace)
             }
+            Question::Amend { grant, amendment } => self.amend_in_call(now, policy, &grant, &amendment),
             Question::Remember { whose, name, value } => self.remember(now, &whose, &name, &value),
             Question::Recall { whose, name } => self.recall(now, &whose, &name),
             Question::Audit(event) => {

@@ -21,7 +21,7 @@ impl Vault {
             let throttle = self.store.throttle(subject)?;
             let nearest = self.store.nearest(subject)?;
             let enrolled = match nearest {
-                Some(key) => [self.in_force(key)?, self.addressed(key)?].concat(),
+                Some(key) => self.has(key)?,
                 None => FactorId::ALL.iter().copied().filter(|f| *f != FactorId::Push).collect(),
             };
             let void = self.void(now, nearest, &enrolled)?;
@@ -60,6 +60,11 @@ impl Vault {
     pub(super) fn recovery_left(&self, subject: SubjectKey) -> Result<Option<u8>, StoreError> {
         let row = self.store.enrolment(subject, FactorId::Recovery)?;
         Ok(row.map(|row| recovery::left(row.last_step)))
+    }
+
+    /// What a subject has, enrolled or by an address on file.
+    pub(super) fn has(&self, subject: SubjectKey) -> Result<Vec<FactorId>, VaultError> {
+        Ok([self.in_force(subject)?, self.addressed(subject)?].concat())
     }
 
     /// What a subject has because its address is on file.

@@ -5,7 +5,7 @@ use crate::auth::{AuditEvent, AuditKind, FactorId, SubjectKey};
 use crate::driver::masking::{Class, Role, shown};
 use crate::driver::store::{Change, StoreError};
 use crate::driver::vault::Shown;
-use crate::units::UnixTime;
+use crate::units::{CallId, UnixTime};
 
 impl Vault {
     /// Subjects behind this pseudonym, masked, in the order of their pseudonyms.
@@ -108,12 +108,23 @@ impl Vault {
     pub fn remove_factor(&self, now: UnixTime, id: &str, factor: FactorId) -> Result<bool, VaultError> {
         let row = self.required(id)?;
         let _turn = self.turn(row.key);
-        let there = self.store.enrolment(row.key, factor)?.or(self.store.offered(row.key, factor)?);
+        self.removed(now, row.key, factor, None)
+    }
+
+    /// The same in a call, or not.
+    pub(super) fn removed(
+        &self,
+        now: UnixTime,
+        subject: SubjectKey,
+        factor: FactorId,
+        call: Option<CallId>,
+    ) -> Result<bool, VaultError> {
+        let there = self.store.enrolment(subject, factor)?.or(self.store.offered(subject, factor)?);
         if there.is_none() {
             return Ok(false);
         }
-        let event = AuditEvent { call: None, subject: Some(row.key), kind: AuditKind::Removed { factor } };
-        Ok(self.audited(now, Change::Remove { subject: row.key, factor }, &[event])?)
+        let event = AuditEvent { call, subject: Some(subject), kind: AuditKind::Removed { factor } };
+        Ok(self.audited(now, Change::Remove { subject, factor }, &[event])?)
     }
 }
 

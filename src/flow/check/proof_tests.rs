@@ -134,3 +134,53 @@ fn an_application_that_is_too_much_to_be_proved_is_an_error() {
     let found = found(text);
     assert!(found.iter().any(|found| found.code == "E142"), "{}", crate::diagnostic::render(&found));
 }
+
+/// Whoever goes round in circles with a higher level that ends holds at least the lower one that was looked at last.
+#[test]
+fn a_lower_level_that_was_looked_at_outlives_a_higher_one_that_was_not() {
+    let policy = "authpolicy: 1\nfactors: {pin: {digits: 8}, totp: {digits: 6}, hotp: {}}\nlevels:\n  basic: {factors: 1}\n  \
+                  two: {factors: 2, max_age: 15m}\n  strong: {factors: 2, different_kinds: true, max_age: 15m}\n";
+    let flow = |reset: &str| {
+        format!(
+            "callflow: 1\nid: x\nblocks:\n  start:\n    - answer:\n    - identify: customer\n      by: caller_id\n      \
+             outcome: {{one: continue, none: continue, many: continue, unavailable: continue}}\n    - goto: round\n  \
+             round:\n    - confirm: word\n      outcome: {{\"yes\": {{goto: strong}}, \"no\": {{goto: new}}, give_up: \
+             {{goto: done}}}}\n  strong:\n    - require: strong\n      else: {{goto: prove}}\n    - goto: round\n  \
+             new:\n    - require: two\n      else: {{goto: prove}}\n    - reset: pin\n      after: {reset}\n      prompts: \
+             {{pin: word, again: word, differ: word, refused: word}}\n      outcome: {{done: continue, refused: {{goto: \
+             done}}, locked: {{goto: done}}, unavailable: {{goto: done}}}}\n    - goto: round\n  prove:\n    - \
+             authenticate: customer\n      level: strong\n      offer: [pin, totp]\n      prompts: {{pin: word, totp: word, \
+             failed: word}}\n      outcome: {{reached: {{goto: round}}, insufficient: {{goto: done}}, not_enrolled: {{goto: \
+             done}}, locked: {{goto: done}}, unavailable: {{goto: done}}}}\n  done:\n    - hangup: normal\n"
+        )
+    };
+    let found = |reset: &str| {
+        let files = With { policy, flow: flow(reset) };
+        match load(&files) {
+            Ok((_, warnings)) => warnings,
+            Err(found) => found,
+        }
+    };
+    let two = found("two");
+    assert!(two.is_empty(), "{}", crate::diagnostic::render(&two));
+    assert!(found("strong").iter().any(|found| found.code == "E200"));
+}
+
+/// A flow with a policy of its own.
+struct With {
+    policy: &'static str,
+    flow: String,
+}
+
+impl Files for With {
+    fn read(&self, path: &str) -> Result<String, Unread> {
+        match path {
+            "policy.yaml" => Ok(self.policy.to_owned()),
+            _ => One(self.flow.clone()).read(path),
+        }
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        One(String::new()).list(folder)
+    }
+}

@@ -184,6 +184,7 @@ impl<'a> Map<'a> {
                 Sink::Agent(name) => (Class::Personal, format!("an agent (`{name}`)")),
                 Sink::Audit(name) => (Class::Public, format!("the audit log (`{name}`)")),
                 Sink::Claim => (Class::Personal, "a claim".to_owned()),
+                Sink::File => (Class::Personal, "what is on file".to_owned()),
                 Sink::Judge(name) => (Class::Secret, format!("the judge of `{name}`")),
             };
             out.push((used.expr, most, sink));

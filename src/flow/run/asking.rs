@@ -399,7 +399,7 @@ impl FlowRun {
                 self.next_step();
             }
             (Some(StepKind::Consent(step)), None) => {
-                self.consented(step, Some(choice < step.answers.yes_keys.len()));
+                self.consented(now, step, Some(choice < step.answers.yes_keys.len()));
             }
             _ => self.fail(now, "a choice that nobody asked for"),
         }

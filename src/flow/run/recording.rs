@@ -8,7 +8,7 @@ use super::io::{Name, Output};
 use super::order::RecordingOrder;
 use super::trace::TraceEvent;
 use super::values::Value;
-use super::{CONSENT_GRANTED, FlowRun};
+use super::{CONSENT_GRANTED, CONSENT_REFUSED, FlowRun};
 
 /// What the recorder does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +85,13 @@ impl FlowRun {
             }
             _ => {}
         }
+    }
+
+    /// Whether the caller has granted or refused it in this call.
+    pub(crate) fn has_answered(&self, consent: VarId) -> bool {
+        let said = [CONSENT_GRANTED, CONSENT_REFUSED].map(Value::text);
+        let slot = self.slots.get(consent.index());
+        slot.is_some_and(|slot| said.iter().any(|said| slot.equals(said)))
     }
 
     /// The call is answered.

@@ -60,6 +60,14 @@ impl FlowRun {
         self.wait(Box::new(Recalling { ask, until: now + PATIENCE, then }));
     }
 
+    /// Has a value kept by this name of somebody who has proved who they are; `None` when nobody has.
+    pub(crate) fn remember_proved(&mut self, now: Instant, name: &str, value: &str) -> Option<AskId> {
+        self.auth.level(now).name()?;
+        let whose = Whose::Subject(self.auth.subject()?.key());
+        let (name, value) = (format!("{}/{name}", self.app.id), value.to_owned());
+        Some(self.ask(Question::Auth(auth::Question::Remember { whose, name, value })))
+    }
+
     /// Has a value kept by this name. Nothing waits for it.
     pub(crate) fn remember(&mut self, now: Instant, name: &str, value: &str) {
         let Some(whose) = self.whose(now) else { return };

@@ -9,8 +9,14 @@ use crate::flow::document::{Input, Prompt, VarId};
 use crate::flow::run::values::Value;
 use crate::flow::run::{CONSENT_GRANTED, CONSENT_REFUSED, CONSENT_UNKNOWN, FlowRun, Name, TraceEvent};
 use crate::units::Digit;
+use super::notice::OncePer;
 use super::yes_no::YesNo;
 use super::{FieldSpec, Node, Reader, Shape, Spec, StepKind};
+
+/// The name by which an answer is remembered.
+pub(super) fn memory(purpose: &str) -> String {
+    format!("consent/{purpose}")
+}
 
 pub(super) const SPEC: Spec = Spec {
     verb: "consent",
@@ -21,6 +27,7 @@ pub(super) const SPEC: Spec = Spec {
         FieldSpec::required("keys", Shape::KeyMap("`granted` or `refused`"), "which key means what"),
         FieldSpec::optional("words", Shape::Map("`granted` or `refused`", &Shape::Text), "phrases of the catalogues that mean it, beside the usual words, where the engine has a recogniser"),
         FieldSpec::optional("version", Shape::Text, "which version of the text this is, for the record"),
+        FieldSpec::optional("once_per", Shape::Choice(&["call", "caller", "version"]), "asks once: in this call, this caller, or this caller until the version changes; each time when left out. Of a caller who has proved who they are the answer is remembered, until a `withdraw`; silence never is. Anybody else is asked"),
         FieldSpec::optional("otherwise", Shape::Choice(&["refused", "unknown"]), "what holds after the last try; `refused` when left out"),
     ],
     outcomes: &[],
@@ -49,6 +56,8 @@ pub struct Consent {
     pub version: Option<String>,
     /// Whether silence counts as a refusal; else it is `unknown`. It never grants anything.
     pub silence_refuses: bool,
+    /// Whether it is asked once only.
+    pub once_per: Option<OncePer>,
     /// Timers and ladders.
     pub input: Input,
 }
@@ -78,18 +87,54 @@ impl Node for Consent {
         true
     }
 
-    fn gave_up(&self, run: &mut FlowRun, _now: Instant) {
-        run.consented(self, None);
+    fn gave_up(&self, run: &mut FlowRun, now: Instant) {
+        run.consented(now, self, None);
     }
 
     fn begin(&self, run: &mut FlowRun, now: Instant) {
-        run.begin_asking(now);
+        if self.once_per.is_some() && run.has_answered(self.into) {
+            return run.next_step();
+        }
+        // A claim proves nothing: nobody agrees in the name of whoever has this telephone.
+        let proved = run.auth().level(now).name().is_some();
+        match self.once_per {
+            Some(OncePer::Caller | OncePer::Version) if proved => {
+                run.recall(now, &memory(&self.purpose), recalled);
+            }
+            _ => run.begin_asking(now),
+        }
+    }
+}
+
+/// It is known what the caller said before, if anything.
+fn recalled(run: &mut FlowRun, now: Instant, kept: Option<String>) {
+    let app = run.application();
+    let Some(StepKind::Consent(step)) = run.current(&app) else {
+        return run.fail(now, "a consent that is gone");
+    };
+    let kept = kept.unwrap_or_default();
+    let (answer, version) = kept.split_once(' ').unwrap_or((&kept, ""));
+    let holds = step.once_per == Some(OncePer::Caller) || Some(version) == step.version.as_deref();
+    match answer {
+        CONSENT_GRANTED if holds => run.holds_on(step, CONSENT_GRANTED),
+        CONSENT_REFUSED if holds => run.holds_on(step, CONSENT_REFUSED),
+        _ => run.begin_asking(now),
     }
 }
 
 impl FlowRun {
+    /// What the caller said in an earlier call holds in this one.
+    fn holds_on(&mut self, step: &Consent, answer: &'static str) {
+        self.store(step.into, Value::text(answer));
+        let (purpose, version) = (step.purpose.as_str(), step.version.as_deref().unwrap_or_default());
+        let (purpose, version) = (Name::from(purpose), Name::from(version));
+        self.trace(TraceEvent::Consent { purpose, answer, version });
+        self.next_step();
+        self.record_after(step.into, answer == CONSENT_GRANTED);
+    }
+
     /// Keeps an answer, tells of it, and goes on. `None`: the caller gave none.
-    pub(crate) fn consented(&mut self, step: &Consent, granted: Option<bool>) {
+    pub(crate) fn consented(&mut self, now: Instant, step: &Consent, granted: Option<bool>) {
         let answer = match granted {
             Some(true) => CONSENT_GRANTED,
             Some(false) => CONSENT_REFUSED,
@@ -114,6 +159,10 @@ impl FlowRun {
             answer,
             version: Name::from(version),
         });
+        let remembered = matches!(step.once_per, Some(OncePer::Caller | OncePer::Version));
+        if remembered && granted.is_some() {
+            self.remember_proved(now, &memory(&step.purpose), format!("{answer} {version}").trim_end());
+        }
         self.next_step();
         self.record_after(step.into, answer == CONSENT_GRANTED);
     }
@@ -133,6 +182,14 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         None => None,
     };
     let silence_refuses = otherwise(step)?;
+    let often = [("call", OncePer::Call), ("caller", OncePer::Caller), ("version", OncePer::Version)];
+    let once_per = match step.get("once_per") {
+        Some(node) => Some(fields::choice(node, "once_per", &often, step.build.findings)?),
+        None => None,
+    };
+    if once_per == Some(OncePer::Version) {
+        step.need("version")?;
+    }
     let input = step.input(&[]);
     Some(StepKind::Consent(Consent {
         purpose,
@@ -141,6 +198,7 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         answers,
         version,
         silence_refuses,
+        once_per,
         input,
     }))
 }

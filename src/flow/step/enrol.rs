@@ -292,7 +292,7 @@ fn order(step: &mut Reader<'_, '_, '_>, replace: bool) -> Option<Enrol> {
         (_, None) => None,
     };
     let after = after?;
-    strong_enough(step, &after, replace);
+    strong_enough(step, &after, if replace { "replace" } else { "get" });
     let range = step.build.shared.policy.factor(factor).map_or(0..=0, |policy| policy.digits.clone());
     let digits = (*range.start(), *range.end());
     Some(Enrol { factor, after, replace, digits, prompts, input, arms: Vec::new() })
@@ -329,15 +329,14 @@ fn enrolling(step: &mut Reader<'_, '_, '_>, factor: FactorId, twice: bool) -> Op
     Some(Enrolling { why, first: first?, twice, refused: refused? })
 }
 
-/// Whoever proves a level by weak factors alone must not get a factor that counts for more.
-fn strong_enough(step: &mut Reader<'_, '_, '_>, after: &LevelName, replace: bool) {
+/// Whoever proves a level by weak factors alone must not get a factor that counts for more, nor take one.
+pub(super) fn strong_enough(step: &mut Reader<'_, '_, '_>, after: &LevelName, what: &str) {
     let policy = &step.build.shared.policy;
     let weak: Vec<FactorId> = policy.factors.iter().filter(|used| used.weak).map(|used| used.factor).collect();
     if !policy.reachable(after, &weak) {
         return;
     }
     let names: Vec<String> = weak.iter().map(|factor| format!("`{factor}`")).collect();
-    let what = if replace { "replace" } else { "get" };
     let message = format!("`{after}` can be proved by weak factors alone ({}), which must not {what} another", names.join(", "));
     let place = step.get("after").map_or_else(|| step.place.clone(), |node| node.place.clone());
     let help = format!("ask for a higher level, or keep weak factors from proving this one alone: `not_only: [{}]` in policy.yaml", weak.iter().map(|factor| factor.name()).collect::<Vec<_>>().join(", "));

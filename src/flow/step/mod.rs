@@ -55,6 +55,7 @@ steps! {
     choose_language::ChooseLanguage,
     notice::Notice,
     consent::Consent,
+    withdraw::Withdraw,
     recording::Recording,
     hold::Hold,
     notify::Notify,
@@ -73,6 +74,8 @@ steps! {
     verify::Verify,
     enrol::Enrol,
     reset::Reset,
+    change_address::ChangeAddress,
+    opt_out::OptOut,
     require::Require,
     risk::RiskStep,
     card::Card,
@@ -89,6 +92,7 @@ steps! {
 pub use ask::{Check, Days, Digits, Readback, WholeMoney};
 pub(crate) use authenticate::Proving;
 pub use card::{Brand, CardField};
+pub use change_address::Address;
 pub use choose_language::Remember;
 pub use enrol::{Enrolling, Twice};
 pub use hangup::Cause;

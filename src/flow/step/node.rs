@@ -194,6 +194,8 @@ pub(crate) enum Sink {
     Audit(String),
     /// Into a claim who is calling.
     Claim,
+    /// Into what is on file of the caller.
+    File,
     /// To the judge of a question's answer.
     Judge(String),
 }
