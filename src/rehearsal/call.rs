@@ -238,8 +238,8 @@ impl<'s> LiveCall<'s> {
                 None
             }
             other => {
-                let own = one.person.factors.iter().find(|(own, _)| *own == other);
-                self.site.post.code(other, own.map(|(_, to)| to.expose().as_str())?)
+                one.person.factors.iter().find(|(own, _)| *own == other)?;
+                self.site.post.code(other, one.subject.key())
             }
         }
     }

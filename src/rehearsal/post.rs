@@ -1,5 +1,5 @@
-//! The post of a rehearsal: codes that the deployment sends come to the caller of the test, notices go the way that
-//! the deployment has for them.
+//! The post of a rehearsal: what the deployment sends goes through its own post office, to a development sender for
+//! each way that the fixture leaves open; the caller of the test reads the codes on their way.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,11 +15,15 @@ pub(super) struct Post {
     own: Option<Arc<dyn Courier>>,
 }
 
+/// Whether anything can be sent that way.
+pub(super) fn is_open(fixture: &Fixture, channel: Channel) -> bool {
+    fixture.facts.get(channel.name()).is_none_or(|state| state != "unavailable")
+}
+
 impl Post {
     /// Before the deployment's own courier.
     pub(super) fn new(fixture: &Fixture, own: Option<Arc<dyn Courier>>) -> Self {
-        let closed =
-            |channel: &Channel| fixture.facts.get(channel.name()).is_some_and(|state| state == "unavailable");
+        let closed = |channel: &Channel| !is_open(fixture, *channel);
         Self { letters: Mutex::default(), closed: Channel::ALL.into_iter().filter(closed).collect(), own }
     }
 
@@ -28,8 +32,8 @@ impl Post {
         Self { letters: Mutex::new(self.letters().clone()), closed: self.closed.clone(), own }
     }
 
-    /// The digits of the last code that was sent to an address for a factor.
-    pub(super) fn code(&self, factor: FactorId, to: &str) -> Option<String> {
+    /// The digits of the last code that was sent to somebody for a factor, wherever that was.
+    pub(super) fn code(&self, factor: FactorId, subject: SubjectKey) -> Option<String> {
         let channel = match factor {
             FactorId::OtpSms => Channel::Sms,
             FactorId::OtpEmail => Channel::Email,
@@ -41,7 +45,7 @@ impl Post {
             .iter()
             .rev()
             .filter(|letter| letter.channel == channel && letter.purpose == Purpose::Code)
-            .find(|letter| letter.to.matches(to.as_bytes()))?;
+            .find(|letter| letter.subject == subject)?;
         Some(last.text.expose().chars().filter(char::is_ascii_digit).collect())
     }
 
@@ -49,7 +53,7 @@ impl Post {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notices go nowhere: a rehearsal has no senders.
+    /// Where the deployment has no post office (its notices are to fail) codes come all the same.
     fn taken(&self, channel: Channel) -> Result<LetterId, Refused> {
         if self.closed.contains(&channel) { Err(Refused::NoSender) } else { Ok(LetterId([0; 16])) }
     }
@@ -57,15 +61,23 @@ impl Post {
 
 impl Courier for Post {
     fn send(&self, now: UnixTime, letter: Letter) -> Result<LetterId, Refused> {
-        if letter.purpose == Purpose::Notice {
-            return self.own.as_ref().ok_or(Refused::NoSender)?.send(now, letter);
-        }
-        let taken = self.taken(letter.channel)?;
+        let taken = match &self.own {
+            Some(own) => own.send(now, letter.clone())?,
+            None if letter.purpose == Purpose::Notice => return Err(Refused::NoSender),
+            None => self.taken(letter.channel)?,
+        };
         self.letters().push(letter);
         Ok(taken)
     }
 
-    fn pretend(&self, _: UnixTime, channel: Channel, _: SubjectKey) -> Result<LetterId, Refused> {
-        self.taken(channel)
+    fn pretend(&self, now: UnixTime, channel: Channel, subject: SubjectKey) -> Result<LetterId, Refused> {
+        match &self.own {
+            Some(own) => own.pretend(now, channel, subject),
+            None => self.taken(channel),
+        }
+    }
+
+    fn reaches(&self, channel: Channel, to: &str) -> bool {
+        self.own.as_ref().is_none_or(|own| own.reaches(channel, to))
     }
 }

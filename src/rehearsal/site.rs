@@ -13,14 +13,14 @@ use sha2::{Digest, Sha256};
 
 use super::agent::Agent;
 use super::call::{LiveCall, Played};
-use super::post::Post;
+use super::post::{Post, is_open};
 use crate::auth::factor::totp::Parameters;
-use crate::auth::{Answer, Claim, FactorId, Identified, Question, QuestionId};
+use crate::auth::{Answer, Claim, FactorId, Identified, Question, QuestionId, SubjectRef};
 use crate::driver::application::ApplicationSource;
 use crate::driver::config::Config;
 use crate::driver::messages::Messages;
 use crate::driver::os;
-use crate::driver::sender::Courier;
+use crate::driver::sender::{Channel, Courier};
 use crate::driver::serve::{self, Deployment, ServeSettings};
 use crate::driver::services::{ServiceSource, ServicesFrom};
 use crate::driver::vault::{Counts, NewFob, NewSubject, Profile, VaultError};
@@ -53,6 +53,8 @@ pub(super) struct Site {
 /// Somebody who is on file, with what proves it.
 pub(super) struct Enrolled {
     pub(super) person: Person,
+    /// Who that is to the vault.
+    pub(super) subject: SubjectRef,
     pub(super) generator: Option<(Parameters, Secret<Vec<u8>>)>,
     /// A key fob, and the counter of its next code.
     pub(super) fob: Option<(Secret<Vec<u8>>, Cell<u64>)>,
@@ -233,7 +235,12 @@ fn settings_file(data: &Path, app: &Application, fixture: &Fixture, agent: &str)
         targets.map(|name| (name, agent.into())).collect();
     let sends = fixture.facts.get("notify").is_none_or(|state| state != "failed");
     let senders: Vec<serde_json::Value> = sends
-        .then(|| serde_json::json!({"name": "rehearsal", "development": {"print": false}}))
+        .then(|| Channel::ALL.into_iter().filter(|channel| is_open(fixture, *channel)))
+        .map(|open| open.map(Channel::name).collect::<Vec<_>>())
+        .filter(|open| !open.is_empty())
+        .map(|open| {
+            serde_json::json!({"name": "rehearsal", "development": {"print": false, "channels": open}})
+        })
         .into_iter()
         .collect();
     let settings = serde_json::json!({
@@ -288,8 +295,14 @@ fn enrol(deployment: &Deployment, people: &[Person]) -> Result<Vec<Enrolled>, St
     let mut out = Vec::new();
     for person in people {
         let refused = |why: VaultError| why.to_string();
-        let mut one =
-            Enrolled { person: person.clone(), generator: None, fob: None, codes: RefCell::default() };
+        let subject = subject(deployment, &person.id).ok_or("somebody of the fixture is not on file")?;
+        let mut one = Enrolled {
+            person: person.clone(),
+            subject: subject.clone(),
+            generator: None,
+            fob: None,
+            codes: RefCell::default(),
+        };
         for (factor, proof) in &person.factors {
             match factor {
                 FactorId::Password => {
@@ -308,7 +321,7 @@ fn enrol(deployment: &Deployment, people: &[Person]) -> Result<Vec<Enrolled>, St
                 FactorId::Recovery => {
                     let codes = deployment.vault.enrol_recovery(now, &person.id).map_err(refused)?;
                     let left = proof.expose().split_whitespace().count();
-                    one.codes = RefCell::new(used_up(deployment, now, &person.id, codes, left));
+                    one.codes = RefCell::new(used_up(deployment, now, &subject, codes, left));
                 }
                 // A PIN came with the subject; the others need nothing that is theirs.
                 _ => {}
@@ -340,20 +353,24 @@ fn kept_answers(deployment: &Deployment, written: &Secret<String>) -> Vec<(Quest
     answers.filter(|(id, _)| list.iter().any(|(kept, _)| kept == id)).collect()
 }
 
+/// Who somebody is to the vault.
+fn subject(deployment: &Deployment, id: &str) -> Option<SubjectRef> {
+    let claim = Claim::SubjectId(id.to_owned());
+    let now = deployment.vault.calendar().now();
+    match deployment.vault.answer(now, Question::Identify { claim }) {
+        Answer::Identified(Identified::One(subject)) => Some(subject),
+        _ => None,
+    }
+}
+
 /// Uses a list of recovery codes until as many are left as the fixture writes.
 fn used_up(
     deployment: &Deployment,
     now: UnixTime,
-    id: &str,
+    subject: &SubjectRef,
     mut codes: Vec<Secret<String>>,
     left: usize,
 ) -> Vec<Secret<String>> {
-    let claim = Claim::SubjectId(id.to_owned());
-    let Answer::Identified(Identified::One(subject)) =
-        deployment.vault.answer(now, Question::Identify { claim })
-    else {
-        return codes;
-    };
     while codes.len() > left {
         let Some(response) = codes.pop() else { break };
         let (subject, factor, call) = (subject.clone(), FactorId::Recovery, CallId(0));

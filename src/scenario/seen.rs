@@ -136,7 +136,7 @@ impl From<&TraceEvent> for Seen {
                 Self::Retry { verb: (*verb).to_owned(), why: (*why).to_owned() }
             }
             TraceEvent::Language { language } => Self::Language(language.to_string()),
-            TraceEvent::Notice { prompt, version } => {
+            TraceEvent::Notice { prompt, version, .. } => {
                 Self::Other(format!("notice {prompt} was heard, version {version}"))
             }
             TraceEvent::Consent { purpose, answer, .. } => {

@@ -46,7 +46,8 @@ fn consent_is_what_the_caller_says_and_silence_is_none() {
         scene.settle();
         assert_eq!(scene.prompts().last().map(String::as_str), Some(said), "{}", scene.script());
         let told = scene.traces.iter().find_map(|event| match event {
-            TraceEvent::Consent { purpose, answer, version } => {
+            TraceEvent::Consent { purpose, answer, version, language } => {
+                assert_eq!(language.as_str(), "en-GB");
                 Some((purpose.to_string(), *answer, version.to_string()))
             }
             _ => None,

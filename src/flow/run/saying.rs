@@ -155,7 +155,8 @@ impl FlowRun {
             self.remember(now, &name, &step.version);
         }
         self.noticed.push((prompt.clone(), version.clone()));
-        self.trace(TraceEvent::Notice { prompt, version });
+        let language = Name::from(self.language());
+        self.trace(TraceEvent::Notice { prompt, version, language });
     }
 
     /// Whether this version of a notice was said in this call.

@@ -121,6 +121,8 @@ pub enum TraceEvent {
         prompt: Name,
         /// Its version.
         version: Name,
+        /// The language it was said in.
+        language: Name,
     },
     /// The caller was asked for consent.
     Consent {
@@ -130,6 +132,8 @@ pub enum TraceEvent {
         answer: &'static str,
         /// The version of the text.
         version: Name,
+        /// The language it was said in.
+        language: Name,
     },
     /// The level of assurance changed.
     Level {

@@ -127,8 +127,9 @@ impl FlowRun {
     fn holds_on(&mut self, step: &Consent, answer: &'static str) {
         self.store(step.into, Value::text(answer));
         let (purpose, version) = (step.purpose.as_str(), step.version.as_deref().unwrap_or_default());
-        let (purpose, version) = (Name::from(purpose), Name::from(version));
-        self.trace(TraceEvent::Consent { purpose, answer, version });
+        let (purpose, version, language) =
+            (Name::from(purpose), Name::from(version), Name::from(self.language()));
+        self.trace(TraceEvent::Consent { purpose, answer, version, language });
         self.next_step();
         self.record_after(step.into, answer == CONSENT_GRANTED);
     }
@@ -158,6 +159,7 @@ impl FlowRun {
             purpose: Name::from(step.purpose.as_str()),
             answer,
             version: Name::from(version),
+            language: Name::from(language.as_str()),
         });
         let remembered = matches!(step.once_per, Some(OncePer::Caller | OncePer::Version));
         if remembered && granted.is_some() {

@@ -58,7 +58,12 @@ impl Node for Withdraw {
         let facts = facts.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         run.note(AuditKind::Noted { name: String::from("consent"), facts });
         let (purpose, version) = (Name::from(self.purpose.as_str()), Name::from(""));
-        run.trace(TraceEvent::Consent { purpose, answer: CONSENT_REFUSED, version });
+        run.trace(TraceEvent::Consent {
+            purpose,
+            answer: CONSENT_REFUSED,
+            version,
+            language: Name::from(language.as_str()),
+        });
         run.record_after(self.into, false);
         match run.remember_proved(now, &memory(&self.purpose), CONSENT_REFUSED) {
             Some(ask) => run.wait(Box::new(Withdrawing { ask, until: now + PATIENCE })),
