@@ -34,7 +34,7 @@ pub(super) struct LiveCall<'s> {
     transcript: Transcript,
     answered: bool,
     ended: bool,
-    /// When the caller last did something: what comes of it takes a moment.
+    /// The caller has done something: until when what comes of it may take a moment.
     acted: Option<Instant>,
     typed: String,
     secret: bool,
@@ -50,8 +50,10 @@ pub(super) struct Played {
 const PATIENCE: Duration = Duration::from_secs(100);
 const ANSWER: Duration = Duration::from_secs(15);
 const REACTION: Duration = Duration::from_millis(400);
-/// How long a judgement and what follows it may take to be told.
+/// How long what the caller does may take to be told.
 const MOMENT: Duration = Duration::from_millis(900);
+/// How long the judgement of a response may take, on a machine with much else to do: something always follows it.
+const JUDGEMENT: Duration = Duration::from_secs(10);
 const RINGS: Duration = Duration::from_secs(15);
 /// How long a caller speaks who leaves a message.
 const MESSAGE: Duration = Duration::from_secs(3);
@@ -136,7 +138,11 @@ impl<'s> LiveCall<'s> {
         }
         match &seen {
             Seen::Prompt(prompt) => self.prompts.push(prompt.clone()),
-            Seen::Asks(asked) => self.secret = asked.factor.is_some(),
+            Seen::Asks(asked) => {
+                self.judged();
+                self.secret = asked.factor.is_some();
+            }
+            Seen::Outcome { .. } | Seen::Finished(_) => self.judged(),
             Seen::Fact { name, value } if name == "message" && value == "listening" && self.site.speaks => {
                 let voice = Clip::from_pcm(&render(Tone::Beep, MESSAGE));
                 self.phone.play(self.session, vec![Arc::new(voice)], false);
@@ -144,6 +150,13 @@ impl<'s> LiveCall<'s> {
             _ => {}
         }
         self.news.push_back(seen);
+    }
+
+    /// What was keyed for a factor was judged, and what follows is told.
+    const fn judged(&mut self) {
+        if self.secret {
+            self.acted = None;
+        }
     }
 
     /// The call is over: what came after, and what was lost with the last packets, stands in its record.
@@ -266,7 +279,7 @@ impl Stage for LiveCall<'_> {
             if self.listen(os::now() + SLICE) {
                 return true;
             }
-            if self.acted.is_some_and(|acted| os::now().saturating_duration_since(acted) > MOMENT) {
+            if self.acted.is_some_and(|until| os::now() > until) {
                 // What was waited for has not come; the performer looks at what is there.
                 self.acted = None;
                 return true;
@@ -297,7 +310,8 @@ impl Stage for LiveCall<'_> {
         if !self.ended {
             self.phone.press(self.session, &keys.keys);
         }
-        self.acted = Some(os::now() + keys.gap * u32::try_from(keys.keys.len()).unwrap_or(1));
+        let moment = if self.secret { JUDGEMENT } else { MOMENT };
+        self.acted = Some(os::now() + keys.gap * u32::try_from(keys.keys.len()).unwrap_or(1) + moment);
         self.pass(keys.gap * u32::try_from(keys.keys.len()).unwrap_or(1));
     }
 
@@ -362,7 +376,9 @@ impl Stage for LiveCall<'_> {
         let length =
             self.site.deployment()?.vault.policy().factor(factor).map_or(6, |p| usize::from(*p.digits.end()));
         let right = match factor {
-            FactorId::Pin => self.right(factor, None).unwrap_or_else(|| "5".repeat(length)),
+            FactorId::Pin | FactorId::Questions => {
+                self.right(factor, question).unwrap_or_else(|| "5".repeat(length))
+            }
             _ => "5".repeat(length),
         };
         let moved = right
@@ -402,7 +418,7 @@ impl Stage for LiveCall<'_> {
     }
 
     fn busy(&self) -> bool {
-        self.acted.is_some_and(|acted| os::now().saturating_duration_since(acted) < MOMENT)
+        self.acted.is_some_and(|until| os::now() < until)
     }
 
     fn tell(&mut self, what: &str) {

@@ -33,6 +33,7 @@ pub use booth::{Booth, Visit};
 pub use coverage::{Coverage, Share};
 pub use failure::Failure;
 pub use leaks::Leaks;
+pub(crate) use names::question_prompts;
 pub use performer::in_words;
 pub use play::{Played, Problem, perform, play};
 pub use read::read;

@@ -82,6 +82,13 @@ impl Names {
     }
 }
 
+/// The prompts that ask questions: which of them a subject is asked differs from one to the next.
+pub(crate) fn question_prompts(app: &Application) -> BTreeSet<String> {
+    let steps = all_steps(app).into_iter();
+    let asking = steps.filter_map(|placed| placed.step.kind.node().proving());
+    asking.flat_map(|step| step.questions).map(|(_, prompt)| prompt.key.to_string()).collect()
+}
+
 fn calls(app: &Application) -> BTreeMap<String, Vec<String>> {
     let services = app.services.services.iter();
     let calls = services.flat_map(|service| service.calls.iter().map(move |call| (service, call)));
