@@ -8,7 +8,7 @@ use super::orders::OWN_PLAY;
 use super::record::CallEvent;
 use super::stream::Stream;
 use crate::flow::run::{self, HandOff};
-use crate::media::{self, InbandKeys, MediaTerms};
+use crate::media;
 use crate::routing::{AgentName, Contact, DeskEvent, DeskRequest, OfferResult};
 use crate::sip::{NameAddr, OutgoingInvite, SessionId};
 use crate::units::{LegSide, MediaAddress};
@@ -64,8 +64,7 @@ impl Call {
             return;
         };
         let (silence, epoch) = (self.settings.limits.media_silence, self.settings.epoch);
-        // Whoever is called presses keys for nobody.
-        let terms = MediaTerms { inband_keys: InbandKeys::Off };
+        let terms = self.callee.as_ref().map(|callee| callee.party.terms(&self.settings)).unwrap_or_default();
         let stream = Stream::new(self.now, &address, silence, epoch, terms, &mut self.entropy);
         let offer = stream.offer();
         let invite = self.callee.as_ref().map(|callee| self.invite(&callee.party, offer));

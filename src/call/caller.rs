@@ -29,8 +29,9 @@ impl Call {
             return;
         };
         let (limits, epoch) = (&self.settings.limits, self.settings.epoch);
+        let terms = self.terms.told_by(self.caller.path.remote.ip());
         let mut stream =
-            Stream::new(self.now, &address, limits.media_silence, epoch, self.terms, &mut self.entropy);
+            Stream::new(self.now, &address, limits.media_silence, epoch, terms, &mut self.entropy);
         let agreed = match offer.map(|offer| stream.prepare(&offer)) {
             Some(Ok(negotiated)) => Agreed::Answer(Box::new(negotiated)),
             None => Agreed::LateOffer,

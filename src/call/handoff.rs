@@ -8,6 +8,7 @@ use crate::auth::AuthSession;
 use crate::auth::token::{self, Claims};
 use crate::flow::ClipKey;
 use crate::flow::run::Pass;
+use crate::media::{InbandKeys, MediaTerms};
 use crate::routing::{AgentName, Contact};
 use crate::sip::{Host, NameAddr, Path, Transport, Uri};
 use crate::units::CallId;
@@ -58,6 +59,13 @@ impl Party {
             None => Contact::new(target.to_owned(), None),
         };
         Self::at(None, target.to_owned(), &contact, settings, caller)
+    }
+
+    /// What is settled about its media. The addresses of transfers may be anybody's: their media is plain.
+    pub(super) fn terms(&self, settings: &CallSettings) -> MediaTerms {
+        let settled = if self.agent.is_some() { settings.phones } else { MediaTerms::default() };
+        // Whoever is called presses keys for nobody.
+        MediaTerms { inband_keys: InbandKeys::Off, ..settled }.told_by(self.path.remote.ip())
     }
 
     fn at(

@@ -49,6 +49,8 @@ pub struct CallSettings {
     pub epoch: Epoch,
     /// Where we listen for SIP; the way out to whoever did not register.
     pub listen: SocketAddr,
+    /// What is settled about the media of agents' phones.
+    pub phones: MediaTerms,
     /// How long things may take.
     pub limits: CallLimits,
 }

@@ -248,6 +248,12 @@ pub struct MediaReport {
     pub lost: u64,
     /// Interarrival jitter in milliseconds.
     pub jitter_ms: f64,
+    /// Whether the media was encrypted.
+    pub encrypted: bool,
+    /// Encrypted packets with a wrong tag, dropped.
+    pub forged: u64,
+    /// Encrypted packets that came a second time, dropped.
+    pub replayed: u64,
     /// Packets from strangers, dropped.
     pub foreign: u64,
     /// Fraction of our packets that the peer missed, by its reports.
@@ -266,6 +272,9 @@ impl From<&MediaStats> for MediaReport {
             received: stats.packets_received,
             lost: stats.packets_lost,
             jitter_ms: millis(stats.jitter),
+            encrypted: stats.encrypted,
+            forged: stats.forged,
+            replayed: stats.replayed,
             foreign: stats.foreign,
             remote_loss: stats.remote_loss,
             round_trip_ms: stats.round_trip.map(millis),

@@ -5,7 +5,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::media::sdp::{self, Layout, LocalMedia, Negotiated, SdpError};
-use crate::media::{MediaConfig, MediaSession, MediaTerms};
+use crate::media::srtp::Keying;
+use crate::media::{LocalSrtp, MediaConfig, MediaSession, MediaTerms, SrtpPolicy};
 use crate::units::{Entropy, Epoch, MediaAddress, MediaPort};
 
 /// An open pair of ports with its media session.
@@ -18,6 +19,10 @@ pub(super) struct Stream {
     pub(super) held: bool,
     local: LocalMedia,
     layout: Option<Layout>,
+    /// The peer's key of the running session.
+    theirs: Option<Keying>,
+    /// Draws our keys.
+    entropy: Entropy,
 }
 
 impl Stream {
@@ -30,7 +35,8 @@ impl Stream {
         entropy: &mut Entropy,
     ) -> Self {
         // RFC 8866 §5.2: a numeric session id; 63 bits, since some parsers keep it signed.
-        let local = LocalMedia::new(address.rtp, entropy.next_u64() >> 1);
+        let mut local = LocalMedia::new(address.rtp, entropy.next_u64() >> 1);
+        local.srtp = LocalSrtp::draw(terms.srtp, entropy);
         let config = MediaConfig {
             silence_timeout: silence,
             inband_keys: terms.inband_keys,
@@ -43,6 +49,8 @@ impl Stream {
             held: false,
             local,
             layout: None,
+            theirs: None,
+            entropy: entropy.fork(),
         }
     }
 
@@ -71,7 +79,13 @@ impl Stream {
         // that a refused offer leaves no trace.
         let mut local = self.local.clone();
         local.bump();
-        let negotiated = sdp::answer(offer, &local)?;
+        let mut negotiated = sdp::answer(offer, &local)?;
+        let theirs = negotiated.remote.crypto.as_ref().map(|crypto| &crypto.theirs);
+        if theirs.is_some() && theirs != self.theirs.as_ref() {
+            // The peer takes a new key: so do we, and nothing that the old ones protected helps with the new.
+            local.srtp = LocalSrtp::draw(SrtpPolicy::Required, &mut self.entropy);
+            negotiated = sdp::answer(offer, &local)?;
+        }
         self.local = local;
         self.connect(now, &negotiated);
         Ok(negotiated.body)
@@ -89,6 +103,11 @@ impl Stream {
     pub(super) fn connect(&mut self, now: Instant, negotiated: &Negotiated) {
         self.layout = Some(negotiated.layout.clone());
         self.held = !negotiated.remote.direction.sends();
+        self.theirs = negotiated.remote.crypto.as_ref().map(|crypto| crypto.theirs.clone());
+        if self.theirs.is_some() {
+            // What was encrypted once stays so: no later offer takes it back.
+            self.local.srtp.insist();
+        }
         self.session.connect(now, &negotiated.remote);
     }
 }

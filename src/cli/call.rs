@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use countersign::audio::wav::Recording;
 use countersign::audio::{Clip, Codec, decode_file, resample};
+use countersign::media::SrtpPolicy;
 use countersign::phone::conversation::{self, Outcome, Plan};
 use countersign::phone::demo::{Credentials, demo_answers};
 use countersign::phone::{Phone, PhoneConfig, keys};
@@ -58,6 +59,9 @@ pub(crate) struct Arguments {
     /// trunks with `verstat: true` only.
     #[arg(long, value_name = "LEVEL", value_parser = ["A", "B", "C"])]
     attestation: Option<String>,
+    /// Encrypt the media (SRTP, keys in the session description).
+    #[arg(long)]
+    srtp: bool,
     /// Send no RTCP.
     #[arg(long)]
     no_rtcp: bool,
@@ -120,6 +124,7 @@ fn call(arguments: Arguments) -> Result<Outcome, String> {
         rtcp: !arguments.no_rtcp,
         wants_trace: true,
         headers: Vec::new(),
+        srtp: if arguments.srtp { SrtpPolicy::Required } else { SrtpPolicy::Off },
     };
     let config = arguments.attestation.as_deref().into_iter().fold(config, PhoneConfig::vouched);
     let mut phone = Phone::new(config).map_err(|error| error.to_string())?;

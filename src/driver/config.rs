@@ -20,7 +20,7 @@ use super::sender::{self, LettersConfig, SenderConfig};
 use super::speech::SpeechConfig;
 use super::web::WebConfig;
 use super::webhooks::WebhookConfig;
-use crate::media::{InbandKeys, MediaTerms};
+use crate::media::{InbandKeys, MediaTerms, SrtpPolicy};
 
 /// Why the settings can't be used.
 #[derive(Debug, Error)]
@@ -128,13 +128,24 @@ pub struct TrunkConfig {
     /// When keys are listened for in the audio: `auto` (from callers without telephone-events), `always`, `off`.
     #[serde(default)]
     pub inband_keys: InbandKeys,
+    /// Whether media is encrypted, by keys in the session description: `off`, `optional`, `required`.
+    #[serde(default)]
+    pub srtp: SrtpPolicy,
+    /// Keys may travel in signalling that others on the way can read.
+    #[serde(default)]
+    pub srtp_keys_in_clear: bool,
 }
 
 impl TrunkConfig {
     /// What the trunk's name stands for in the media of its calls.
     #[must_use]
     pub fn terms(&self) -> (Arc<str>, MediaTerms) {
-        (Arc::from(self.name.as_str()), MediaTerms { inband_keys: self.inband_keys })
+        let terms = MediaTerms {
+            inband_keys: self.inband_keys,
+            srtp: self.srtp,
+            srtp_keys_in_clear: self.srtp_keys_in_clear,
+        };
+        (Arc::from(self.name.as_str()), terms)
     }
 }
 
@@ -149,6 +160,21 @@ pub struct PhonesConfig {
     /// among them, that give up on a challenge that names an algorithm they do not know.
     #[serde(default)]
     pub sha256: bool,
+    /// Whether media with agents' phones is encrypted: `off`, `required`.
+    #[serde(default)]
+    pub srtp: SrtpPolicy,
+    /// Keys may travel in signalling that others on the way can read.
+    #[serde(default)]
+    pub srtp_keys_in_clear: bool,
+}
+
+impl PhonesConfig {
+    /// What is settled about the media of agents' phones.
+    #[must_use]
+    pub fn terms(&self) -> MediaTerms {
+        let (srtp, srtp_keys_in_clear) = (self.srtp, self.srtp_keys_in_clear);
+        MediaTerms { srtp, srtp_keys_in_clear, ..MediaTerms::default() }
+    }
 }
 
 /// A queue.
@@ -254,6 +280,7 @@ impl Config {
             }
         }
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
+        check_srtp(&config).map_err(invalid)?;
         config.web.check().map_err(|error| invalid(error.to_string()))?;
         WebhookConfig::check(&config.webhooks).map_err(|error| invalid(error.to_string()))?;
         sender::check(&config.senders, &config.letters).map_err(|error| invalid(error.to_string()))?;
@@ -270,6 +297,30 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// Keys of encrypted media must not go where others read them unless somebody decided so.
+fn check_srtp(config: &Config) -> Result<(), String> {
+    let trunks = config
+        .trunks
+        .iter()
+        .map(|trunk| (format!("the trunk `{}`", trunk.name), trunk.terms().1, trunk.addresses.as_slice()));
+    let phones = ("`phones`".to_owned(), config.phones.terms(), config.phones.from.as_slice());
+    for (whose, terms, addresses) in trunks.chain([phones]) {
+        let beyond =
+            addresses.iter().find(|address| !address.starts_with("127.") && !address.starts_with("::1"));
+        if let Some(address) = beyond
+            && terms.srtp != SrtpPolicy::Off
+            && !terms.srtp_keys_in_clear
+        {
+            return Err(format!(
+                "{whose}: SRTP takes its keys from the signalling, which is not encrypted on its way to {address}\n  \
+                 help: where that network is yours alone (a VPN, a private line), say `srtp_keys_in_clear: true`; \
+                 otherwise leave `srtp` out"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn default_text(queues: &BTreeSet<String>, alone: bool) -> String {
@@ -387,6 +438,20 @@ mod tests {
         let error = parse("trunk:\n  - name: x\n").expect_err("unknown key");
         assert!(error.contains("countersign.yaml") && error.contains("trunk"), "{error}");
         assert!(error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn keys_of_encrypted_media_travel_readably_only_where_the_settings_say_so() {
+        let trunk = |rest: &str| format!("trunks:\n  - {{name: x, addresses: [\"192.0.2.1\"], {rest}}}\n");
+        for srtp in ["optional", "required"] {
+            let error = parse(&trunk(&format!("srtp: {srtp}"))).expect_err("refused");
+            assert!(error.contains("192.0.2.1") && error.contains("srtp_keys_in_clear: true"), "{error}");
+            parse(&trunk(&format!("srtp: {srtp}, srtp_keys_in_clear: true"))).expect("decided");
+        }
+        parse("trunks:\n  - {name: x, addresses: [\"127.0.0.0/8\"], srtp: required}\n")
+            .expect("nobody else reads it");
+        parse(&trunk("srtp: off, inband_keys: always")).expect("plain");
+        parse(&trunk("srtp: sometimes")).expect_err("no such setting");
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl Site {
             signer: self.signer.clone(),
             epoch: self.epoch,
             listen: self.listen,
+            phones: config.phones.terms(),
             limits: CallLimits {
                 ring: limits.ring(),
                 max_duration: Duration::from_secs(limits.call_minutes.saturating_mul(60)),

@@ -14,6 +14,7 @@ pub mod player;
 pub mod rtp;
 pub mod sdp;
 pub mod session;
+pub mod srtp;
 pub mod stats;
 pub mod terms;
 
@@ -26,5 +27,6 @@ pub use rtp::jitter::JitterConfig;
 pub use rtp::packet::Packet;
 pub use sdp::{Direction, LocalMedia, Negotiated, Remote, SdpError};
 pub use session::{MediaConfig, MediaSession};
+pub use srtp::{LocalSrtp, SrtpPolicy};
 pub use stats::MediaStats;
 pub use terms::MediaTerms;

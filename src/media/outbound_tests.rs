@@ -19,6 +19,7 @@ fn remote(codec: Codec, ptime_ms: u64) -> Remote {
         ptime: Duration::from_millis(ptime_ms),
         direction: Direction::SendRecv,
         rtcp_mux: false,
+        crypto: None,
     }
 }
 

@@ -20,6 +20,7 @@ use super::rtp::jitter::JitterConfig;
 use super::rtp::packet::{self, Packet};
 use super::rtp::rtcp::Reporter;
 use super::sdp::Remote;
+use super::srtp::Protection;
 use super::stats::MediaStats;
 use crate::audio::Clip;
 use crate::units::{Digit, Entropy, Epoch, PlayId, RtpTimestamp, Ssrc};
@@ -78,6 +79,7 @@ impl MediaConfig {
 pub struct MediaSession {
     /// The time of the last input; outputs are of that moment.
     now: Instant,
+    protection: Protection,
     inbound: Inbound,
     outbound: Outbound,
     reporter: Reporter,
@@ -102,6 +104,7 @@ impl MediaSession {
         let MediaConfig { ssrc, first_seq, first_timestamp, comfort, .. } = config;
         Self {
             now,
+            protection: Protection::Plain,
             inbound: Inbound::new(config.latch, config.jitter, config.silence_timeout, config.inband_keys),
             outbound: Outbound::new(ssrc, first_seq, first_timestamp, comfort),
             reporter: Reporter::new(ssrc, config.cname, config.epoch, config.entropy),
@@ -122,6 +125,7 @@ impl MediaSession {
             return;
         }
         self.begin(now);
+        self.protection.agree(now, remote.crypto.as_ref());
         self.inbound.connect(now, remote);
         self.outbound.connect(now, remote);
         if remote.rtcp.is_some() {
@@ -139,14 +143,27 @@ impl MediaSession {
         self.begin(now);
         match input {
             _ if self.closed || self.remote.is_none() => {}
-            Input::Rtp { from, bytes } if packet::is_rtcp(bytes) => self.report_came(from, bytes),
-            Input::Rtp { from, bytes } => {
-                let events = self.inbound.receive(now, from, bytes);
-                self.events.extend(events.into_iter().flatten());
-            }
-            Input::Rtcp { from, bytes } => self.report_came(from, bytes),
             Input::Timeout => {}
+            Input::Rtp { from, bytes } | Input::Rtcp { from, bytes } if self.protection.is_plain() => {
+                self.datagram(from, bytes, is_report(&input));
+            }
+            Input::Rtp { from, bytes } | Input::Rtcp { from, bytes } => {
+                let mut room = [0; Protection::MAX_DATAGRAM];
+                let report = is_report(&input);
+                if let Some(opened) = self.protection.open(now, bytes, report, &mut room) {
+                    self.datagram(from, opened, report);
+                }
+            }
         }
+    }
+
+    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], report: bool) {
+        if report {
+            self.report_came(from, bytes);
+            return;
+        }
+        let events = self.inbound.receive(self.now, from, bytes);
+        self.events.extend(events.into_iter().flatten());
     }
 
     /// The next thing to do. Call it until it gives [`Output::Timeout`] before the next `handle` (law 2).
@@ -163,7 +180,9 @@ impl MediaSession {
         }
         while let Some(sending) = self.outbound.fill(self.now) {
             self.events.extend(sending.finished.map(Event::PlayFinished));
-            if let Some((bytes, to)) = sending.packet.zip(self.rtp_target()) {
+            if let Some((packet, to)) = sending.packet.zip(self.rtp_target())
+                && let Some(bytes) = self.protection.seal(packet)
+            {
                 return Output::Rtp { to, bytes };
             }
         }
@@ -250,6 +269,9 @@ impl MediaSession {
             remote_loss: heard.loss,
             remote_jitter: heard.jitter,
             round_trip: heard.round_trip,
+            encrypted: !self.protection.is_plain(),
+            forged: self.protection.forged(),
+            replayed: self.protection.replayed(),
             ..self.inbound.stats()
         }
     }
@@ -298,7 +320,8 @@ impl MediaSession {
         self.rtcp_output(bytes)
     }
 
-    fn rtcp_output(&self, bytes: Packet) -> Option<Output> {
+    fn rtcp_output(&mut self, report: Packet) -> Option<Output> {
+        let bytes = self.protection.seal_report(report)?;
         let remote = self.remote.as_ref()?;
         let to = self.rtcp_target()?;
         Some(if remote.rtcp_mux { Output::Rtp { to, bytes } } else { Output::Rtcp { to, bytes } })
@@ -328,6 +351,15 @@ impl MediaSession {
             .into_iter()
             .flatten()
             .min()
+    }
+}
+
+/// Whether it is RTCP, on its own port or on a shared one.
+fn is_report(input: &Input<'_>) -> bool {
+    match input {
+        Input::Rtp { bytes, .. } => packet::is_rtcp(bytes),
+        Input::Rtcp { .. } => true,
+        Input::Timeout => false,
     }
 }
 

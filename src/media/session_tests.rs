@@ -30,6 +30,7 @@ fn remote(rtp: &str) -> Remote {
         ptime: Duration::from_millis(20),
         direction: Direction::SendRecv,
         rtcp_mux: false,
+        crypto: None,
     }
 }
 

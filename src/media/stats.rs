@@ -29,6 +29,12 @@ pub struct MediaStats {
     pub unknown_payload: u64,
     /// Datagrams that are not RTP or RTCP; dropped.
     pub malformed: u64,
+    /// The media is encrypted.
+    pub encrypted: bool,
+    /// Encrypted packets with a wrong tag; dropped.
+    pub forged: u64,
+    /// Encrypted packets that had come before; dropped.
+    pub replayed: u64,
     /// Keys reported.
     pub keys: u64,
     /// Keys heard in the audio.

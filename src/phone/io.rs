@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::audio::Codec;
 use crate::driver::ports::PortError;
+use crate::media::SrtpPolicy;
 use crate::sip::{EndCause, Headers, SessionId, StatusCode};
 use crate::units::{Digit, PlayId};
 
@@ -50,6 +51,8 @@ pub struct PhoneConfig {
     pub wants_trace: bool,
     /// Headers that its calls carry besides, each with its name.
     pub headers: Vec<(String, String)>,
+    /// Whether its media is encrypted.
+    pub srtp: SrtpPolicy,
 }
 
 impl PhoneConfig {
@@ -64,6 +67,7 @@ impl PhoneConfig {
             rtcp: true,
             wants_trace: true,
             headers: Vec::new(),
+            srtp: SrtpPolicy::Off,
         }
     }
 

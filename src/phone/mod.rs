@@ -29,7 +29,7 @@ use crate::audio::{Clip, Codec};
 use crate::driver::os;
 use crate::driver::ports::{Channel, Ports};
 use crate::engine::TRACE_PACKAGE;
-use crate::media::{self, LocalMedia, MediaConfig, MediaSession, sdp};
+use crate::media::{self, LocalMedia, LocalSrtp, MediaConfig, MediaSession, sdp};
 use crate::sip::endpoint::{self, Endpoint, EndpointConfig, OutgoingInvite, OutgoingRequest};
 use crate::sip::{Host, NameAddr, Path, SessionId, StatusCode, Transport, Uri};
 use crate::units::{Digit, Entropy, Epoch, MediaPort, PlayId};
@@ -444,6 +444,7 @@ impl Phone {
             version: 1,
             rtcp: self.config.rtcp,
             direction: media::Direction::SendRecv,
+            srtp: LocalSrtp::draw(self.config.srtp, &mut self.entropy),
         };
         Ok((local, address.port))
     }

@@ -249,16 +249,37 @@ fn baresip_goes_through_the_bank_to_a_registered_baresip() {
     if !peers("baresip_goes_through_the_bank_to_a_registered_baresip") {
         return;
     }
-    let site = Site::start("baresip", 5220, &agents(&[("ana", None)]), "");
+    through_the_bank("baresip", "off", "");
+}
+
+#[test]
+fn baresip_goes_through_the_bank_by_srtp() {
+    if !peers("baresip_goes_through_the_bank_by_srtp") {
+        return;
+    }
+    let record = through_the_bank("srtp", "required", ";mediaenc=srtp-mand");
+    for media in [&record["caller_media"], &record["other_media"][0]] {
+        assert_eq!(media["encrypted"], true, "{record}");
+        assert_eq!(
+            (&media["forged"], &media["replayed"], &media["lost"]),
+            (&0.into(), &0.into(), &0.into()),
+            "{record}"
+        );
+    }
+}
+
+/// A baresip calls the bank, identifies itself by keys and talks to another one; the record.
+fn through_the_bank(name: &str, srtp: &str, media: &str) -> Value {
+    let site = Site::with_srtp(srtp, name, 5220, &agents(&[("ana", None)]), "");
     let account = format!(
-        "<sip:ana@127.0.0.1:5220>;auth_user=ana;auth_pass={};answermode=auto;regint=60",
+        "<sip:ana@127.0.0.1:5220>;auth_user=ana;auth_pass={};answermode=auto;regint=60{media}",
         site.agent_password
     );
     let mut agent = Baresip::start(&site, "agent", 5222, (41_600, 41_649), 1000.0, &account);
     let registered = site::until(Duration::from_secs(10), || agent.log().contains("200 OK").then_some(()));
     assert!(registered.is_some(), "not registered: {}", agent.log());
-    let caller_account = "<sip:caller@127.0.0.1:5226>;regint=0";
-    let mut caller = Baresip::start(&site, "caller", 5226, (41_650, 41_699), 440.0, caller_account);
+    let account = format!("<sip:caller@127.0.0.1:5226>;regint=0{media}");
+    let mut caller = Baresip::start(&site, "caller", 5226, (41_650, 41_699), 440.0, &account);
     caller.order("dial", "sip:bank@127.0.0.1:5220");
     caller.says("CALL_ESTABLISHED", Duration::from_secs(5));
     for (wait, keys) in bank(&site, 0) {
@@ -283,6 +304,7 @@ fn baresip_goes_through_the_bank_to_a_registered_baresip() {
     let [agent_itself, caller_itself] = [loudest(&by_agent, 1000.0), loudest(&by_caller, 440.0)];
     assert!(agent_itself < -20.0 && caller_itself < -20.0, "{agent_itself} {caller_itself}: hears itself");
     check_secrets(&site, &site.log(), "the log");
+    record.clone()
 }
 
 /// The level of one frequency in the second in which it is loudest.

@@ -105,6 +105,7 @@ impl World {
         let epoch = Epoch { instant: start, unix: UNIX_START };
         let mut seed = Entropy::from_seed([seed; 32]);
         let settings = CallSettings {
+            phones: countersign::media::MediaTerms::default(),
             application,
             application_hash: Arc::from("test"),
             clips,

@@ -191,7 +191,7 @@ impl OutgoingCall {
         };
         let (silence, epoch) = (self.settings.limits.media_silence, self.settings.epoch);
         // What a mailbox plays must not pass for a key.
-        let terms = MediaTerms { inband_keys: InbandKeys::Off };
+        let terms = MediaTerms { inband_keys: InbandKeys::Off, ..MediaTerms::default() };
         let stream = Stream::new(self.now, &address, silence, epoch, terms, &mut self.entropy);
         let invite = OutgoingInvite {
             path: self.order.path,

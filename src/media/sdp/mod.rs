@@ -1,6 +1,6 @@
 //! Session descriptions (RFC 8866) and what the offer/answer model (RFC 3264, RFC 6337) makes of them.
 //!
-//! One audio stream of G.711 with telephone-events; every other m-line is refused with port 0. The text is
+//! One audio stream of G.711 with telephone-events, plain or encrypted (SDES); every other m-line is refused with port 0. The text is
 //! parsed by `sdp-types`; [`negotiate`] decides, [`mod@write`] writes.
 
 pub mod negotiate;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::srtp::{Crypto, LocalSrtp};
 use crate::audio::Codec;
 use crate::units::PayloadType;
 
@@ -102,10 +103,12 @@ pub struct LocalMedia {
     pub rtcp: bool,
     /// What we are willing to do.
     pub direction: Direction,
+    /// Whether the media is encrypted.
+    pub srtp: LocalSrtp,
 }
 
 impl LocalMedia {
-    /// Both codecs, RTCP, both ways, version 0.
+    /// Both codecs, RTCP, both ways, version 0, not encrypted.
     #[must_use]
     pub fn new(address: SocketAddr, session_id: u64) -> Self {
         Self {
@@ -115,6 +118,7 @@ impl LocalMedia {
             version: 0,
             rtcp: true,
             direction: Direction::SendRecv,
+            srtp: LocalSrtp::Off,
         }
     }
 
@@ -146,6 +150,8 @@ pub struct Remote {
     pub direction: Direction,
     /// RTCP shares the RTP port (RFC 5761).
     pub rtcp_mux: bool,
+    /// The keys of encrypted media; `None` of plain.
+    pub crypto: Option<Crypto>,
 }
 
 /// The outcome of an offer or an answer.
@@ -183,9 +189,12 @@ pub enum SdpError {
     /// More m-lines or bytes than any honest peer sends.
     #[error("the session description is too large")]
     TooLarge,
-    /// No audio stream over plain RTP that is not refused.
+    /// No audio stream over RTP that is not refused.
     #[error("no usable audio stream")]
     NoAudio,
+    /// Media that is not encrypted where it must be, or is where it can't.
+    #[error("encrypted media is required here and not offered, or offered and not possible")]
+    Encryption,
     /// No codec in common.
     #[error("no codec in common")]
     NoCommonCodec,
@@ -200,7 +209,7 @@ impl SdpError {
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed | Self::TooLarge => 400,
-            Self::NoAudio | Self::NoCommonCodec | Self::Address => 488,
+            Self::NoAudio | Self::Encryption | Self::NoCommonCodec | Self::Address => 488,
         }
     }
 }

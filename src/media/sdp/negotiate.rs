@@ -1,6 +1,7 @@
 //! Decides what an offer or an answer means for us (RFC 3264 §6 and §7, RFC 6337).
 //!
-//! The first audio stream over `RTP/AVP` that is not refused is ours. An answer of ours names one codec, the
+//! The first audio stream over `RTP/AVP` or `RTP/SAVP` that is not refused is ours. There is no downgrade: where any audio
+//! is offered encrypted and we may, it is encrypted or refused. An answer of ours names one codec, the
 //! first of the offer that we have: the peer then can't change codecs from packet to packet.
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use sdp_types::{Media, Session};
 
-use super::write::{Stream, description, rtcp_address};
+use super::super::srtp::{Crypto, LocalSrtp, sdes};
+use super::write::{ENCRYPTED, Lines, PLAIN, Stream, description, offered_keys, rtcp_address};
 use super::{
     DEFAULT_PTIME, Direction, Layout, LocalMedia, MediaLine, Negotiated, OUR_TELEPHONE_EVENT, Remote,
     SdpError,
@@ -24,13 +26,14 @@ use crate::units::PayloadType;
 /// When the offer is garbage (400) or holds nothing we can take part in (488): [`SdpError::status`].
 pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> {
     let session = parse(offer)?;
-    let index = audio_index(&session).ok_or(SdpError::NoAudio)?;
+    let (index, crypto) = offered_audio(&session, local)?;
     let media = session.medias.get(index).ok_or(SdpError::NoAudio)?;
     let formats = Formats::of(media);
     let (payload_type, codec) = formats.first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
     let mut remote = remote(&session, media, local, payload_type, codec)?;
     // RFC 3264 §6.1: the answer uses the offer's numbers, so both ways are the same.
     remote.receive_event = remote.telephone_event;
+    remote.crypto = crypto.as_ref().map(|(_, crypto)| crypto.clone());
     let layout = layout(&session, index)?;
     let stream = Stream {
         formats: &[(payload_type, codec)],
@@ -38,6 +41,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> 
         ptime: remote.ptime,
         direction: remote.direction,
         rtcp_mux: remote.rtcp_mux,
+        lines: crypto.as_ref().map_or(Lines::Plain, |(tag, crypto)| Lines::Answer(*tag, &crypto.ours)),
     };
     let body = description(local, &layout, &stream);
     Ok(Negotiated { body, remote, layout })
@@ -50,7 +54,9 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> 
 /// When the answer is garbage or refuses the stream.
 pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> {
     let session = parse(answer)?;
-    let index = audio_index(&session).ok_or(SdpError::NoAudio)?;
+    let ours = offered_keys(local);
+    let wanted = if ours.is_some() { ENCRYPTED } else { PLAIN };
+    let index = audio_index(&session, wanted).ok_or(SdpError::NoAudio)?;
     let media = session.medias.get(index).ok_or(SdpError::NoAudio)?;
     // RFC 6337 §2: of several codecs in an answer the first is the one to use.
     let (payload_type, codec) = Formats::of(media).first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
@@ -58,6 +64,10 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Sd
     remote.receive_event = remote.telephone_event.map(|_| OUR_TELEPHONE_EVENT);
     // We did not offer it, so it can't be accepted (RFC 5761 §5.1.1).
     remote.rtcp_mux = false;
+    remote.crypto = match ours {
+        Some(ours) => Some(sdes::accepted(crypto_lines(media), ours).ok_or(SdpError::Encryption)?),
+        None => None,
+    };
     Ok(Negotiated { body: Bytes::new(), remote, layout: layout(&session, index)? })
 }
 
@@ -69,11 +79,33 @@ fn parse(text: &[u8]) -> Result<Session, SdpError> {
     Session::parse(text).map_err(|_| SdpError::Malformed)
 }
 
-/// The stream to use: the first audio over plain RTP with a port.
-fn audio_index(session: &Session) -> Option<usize> {
+/// The stream of an offer to use, with the tag and the keys when it is encrypted.
+fn offered_audio(session: &Session, local: &LocalMedia) -> Result<(usize, Option<(u32, Crypto)>), SdpError> {
+    let encrypted = audio_index(session, ENCRYPTED);
+    let plain = audio_index(session, PLAIN);
+    match (&local.srtp, encrypted, plain) {
+        (_, None, None) => Err(SdpError::NoAudio),
+        (LocalSrtp::Optional(ours) | LocalSrtp::Required(ours), Some(index), _) => {
+            let media = session.medias.get(index).ok_or(SdpError::NoAudio)?;
+            let crypto = sdes::choose(crypto_lines(media), ours).ok_or(SdpError::Encryption)?;
+            Ok((index, Some(crypto)))
+        }
+        (LocalSrtp::Off | LocalSrtp::Optional(_), _, Some(index)) => Ok((index, None)),
+        (LocalSrtp::Off, Some(_), None) | (LocalSrtp::Required(_), None, Some(_)) => {
+            Err(SdpError::Encryption)
+        }
+    }
+}
+
+fn crypto_lines(media: &Media) -> impl Iterator<Item = &str> {
+    media.get_attribute_values("crypto").flatten().take(MAX_CRYPTO_LINES)
+}
+
+/// The first audio with this protocol and a port.
+fn audio_index(session: &Session, protocol: &str) -> Option<usize> {
     session.medias.iter().position(|media| {
         media.media.eq_ignore_ascii_case("audio")
-            && media.proto.eq_ignore_ascii_case("RTP/AVP")
+            && media.proto.eq_ignore_ascii_case(protocol)
             && media.port != 0
     })
 }
@@ -136,6 +168,7 @@ fn remote(
         ptime: ptime(media),
         direction,
         rtcp_mux,
+        crypto: None,
     })
 }
 
@@ -245,6 +278,8 @@ const PTIME_MS: std::ops::RangeInclusive<u64> = 10..=60;
 const MAX_MEDIA_LINES: usize = 32;
 /// More octets than any description of a call.
 const MAX_OCTETS: usize = 16 * 1024;
+/// Suites that anybody offers.
+const MAX_CRYPTO_LINES: usize = 16;
 /// There are 128 payload types.
 const MAX_FORMATS: usize = 128;
 

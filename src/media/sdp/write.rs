@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::super::srtp::{Keying, LocalSrtp, OurKeys, sdes};
 use super::{DEFAULT_PTIME, Direction, Layout, LocalMedia, MediaLine, OUR_TELEPHONE_EVENT};
 use crate::audio::Codec;
 use crate::units::PayloadType;
@@ -26,8 +27,32 @@ pub fn reoffer(local: &LocalMedia, layout: &Layout) -> Bytes {
         ptime: DEFAULT_PTIME,
         direction: local.direction,
         rtcp_mux: false,
+        lines: offered_keys(local).map_or(Lines::Plain, Lines::Offer),
     };
     description(local, layout, &stream)
+}
+
+/// The keys that go into an offer of ours: where plain media is allowed we offer that, since a peer can't take either.
+pub(super) fn offered_keys(local: &LocalMedia) -> Option<&OurKeys> {
+    match &local.srtp {
+        LocalSrtp::Required(keys) => Some(keys),
+        LocalSrtp::Off | LocalSrtp::Optional(_) => None,
+    }
+}
+
+/// The protocol of plain media (RFC 3551).
+pub(super) const PLAIN: &str = "RTP/AVP";
+/// The protocol of encrypted media (RFC 3711 §12).
+pub(super) const ENCRYPTED: &str = "RTP/SAVP";
+
+/// What a description says of encryption.
+pub(super) enum Lines<'a> {
+    /// Nothing.
+    Plain,
+    /// All that we can do.
+    Offer(&'a OurKeys),
+    /// What was taken of an offer, by its tag.
+    Answer(u32, &'a Keying),
 }
 
 /// The audio stream of a description.
@@ -42,6 +67,8 @@ pub(super) struct Stream<'a> {
     pub(super) direction: Direction,
     /// RTCP on the RTP port.
     pub(super) rtcp_mux: bool,
+    /// Encryption.
+    pub(super) lines: Lines<'a>,
 }
 
 /// A whole description: the stream in its place, all other lines refused.
@@ -71,7 +98,8 @@ fn head(text: &mut String, local: &LocalMedia) -> std::fmt::Result {
 }
 
 fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) -> std::fmt::Result {
-    write!(text, "m=audio {} RTP/AVP", local.address.port())?;
+    let protocol = if matches!(stream.lines, Lines::Plain) { PLAIN } else { ENCRYPTED };
+    write!(text, "m=audio {} {protocol}", local.address.port())?;
     for (payload_type, _) in stream.formats {
         write!(text, " {}", payload_type.0)?;
     }
@@ -87,6 +115,11 @@ fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) -> std::fmt
         write!(text, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15\r\n")?;
     }
     write!(text, "a=ptime:{}\r\na={}\r\n", stream.ptime.as_millis(), stream.direction.name())?;
+    match stream.lines {
+        Lines::Plain => {}
+        Lines::Offer(ours) => sdes::write_offer(text, ours),
+        Lines::Answer(tag, key) => sdes::write_line(text, tag, key),
+    }
     match (local.rtcp, stream.rtcp_mux) {
         (true, true) => text.push_str("a=rtcp-mux\r\n"),
         (true, false) => {
