@@ -20,6 +20,7 @@ pub mod throttle;
 pub mod token;
 pub mod velocity;
 pub mod verdict;
+pub mod webauthn;
 
 pub use ask::{Amendment, Answer, Enrolment, Identified, Prepared, Question, QuestionId, Refused, Whose};
 pub use assurance::{AssuranceLevel, LevelName};
