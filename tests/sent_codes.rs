@@ -1,59 +1,21 @@
 //! Codes that are sent: whom they reach, for how long they are good, and that nobody learns who exists.
 
+mod desk;
 mod vault_world;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::auth::factor::otp::Way;
-use countersign::auth::{
-    Answer, FactorId, FactorPolicy, Policy, Prepared, Question, SubjectKey, SubjectRef, Verdict,
-};
-use countersign::driver::sender::{Channel, Courier, Letter, LetterId, Purpose, Refused};
-use countersign::driver::vault::{Approved, Vault};
+use countersign::auth::{Answer, FactorId, FactorPolicy, Policy, Prepared, Question, SubjectRef, Verdict};
+use countersign::driver::page_address::PageAddress;
+use countersign::driver::sender::{Channel, Purpose, Refused};
+use countersign::driver::vault::Vault;
 use countersign::units::{CallId, UnixTime};
+use desk::Desk;
 use vault_world::{ACCOUNT, EMAIL, Folder, NOON, PHONE, add_customer, customer, secret, subject};
 
 const NOBODY: &str = "99999999";
 const CALL: CallId = CallId(7);
-
-/// Takes every letter, or none.
-#[derive(Default)]
-struct Desk {
-    letters: Mutex<Vec<Letter>>,
-    pretended: Mutex<Vec<(Channel, SubjectKey)>>,
-    refuses: Option<Refused>,
-}
-
-impl Courier for Desk {
-    fn send(&self, _: UnixTime, letter: Letter) -> Result<LetterId, Refused> {
-        self.refuses.map_or(Ok(()), Err)?;
-        self.letters.lock().expect("whole").push(letter);
-        Ok(LetterId([1; 16]))
-    }
-
-    fn pretend(&self, _: UnixTime, channel: Channel, subject: SubjectKey) -> Result<LetterId, Refused> {
-        self.refuses.map_or(Ok(()), Err)?;
-        self.pretended.lock().expect("whole").push((channel, subject));
-        Ok(LetterId([2; 16]))
-    }
-}
-
-impl Desk {
-    fn last(&self) -> Option<Letter> {
-        self.letters.lock().expect("whole").last().cloned()
-    }
-
-    fn count(&self) -> (usize, usize) {
-        (self.letters.lock().expect("whole").len(), self.pretended.lock().expect("whole").len())
-    }
-
-    /// The digits of the last letter.
-    fn code(&self) -> String {
-        let letter = self.last().expect("a letter");
-        letter.text.expose().chars().filter(char::is_ascii_digit).collect()
-    }
-}
 
 struct Office {
     folder: Folder,
@@ -80,7 +42,7 @@ impl Office {
         add_customer(&vault);
         let desk = Arc::new(desk);
         vault.set_courier(desk.clone());
-        vault.set_page("https://calls.example.com/a/".to_owned());
+        vault.set_page(PageAddress::parse("https://calls.example.com").expect("an address"));
         vault.set_policy(Arc::new(policy));
         Self { folder, vault, desk }
     }
@@ -352,88 +314,4 @@ fn the_number_of_a_call_is_right_when_it_is_the_one_on_file() {
     for _ in 0..9 {
         assert_eq!(office.verify(0, ACCOUNT, number, "+441632960198"), WRONG, "nobody is locked by it");
     }
-}
-
-/// The end of the address in the last letter.
-fn token(office: &Office) -> String {
-    let letter = office.desk.last().expect("a link");
-    assert_eq!(letter.purpose, Purpose::Link);
-    let text = letter.text.expose();
-    let rest = text.split("https://calls.example.com/a/").nth(1).expect("an address");
-    rest.split(' ').next().unwrap_or_default().to_owned()
-}
-
-fn spoken(prepared: &Prepared) -> String {
-    match prepared {
-        Prepared::Sent { match_number: Some(number) } => number.clone(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn approve(office: &Office, at: u64, number: &str, passkey: bool) -> Result<String, &'static str> {
-    match office.vault.approve(time(at), &token(office), number, passkey).expect("answers") {
-        Approved::Digits(digits) => Ok(digits.expose().clone()),
-        Approved::WrongNumber => Err("wrong number"),
-        Approved::NoPasskey => Err("no passkey"),
-        Approved::Gone => Err("gone"),
-    }
-}
-
-#[test]
-fn an_approval_matches_numbers_in_both_directions() {
-    let office = Office::new();
-    let push = FactorId::Push;
-    let number = spoken(&office.prepare(0, ACCOUNT, push, false));
-    assert!(number.len() == 2 && number.bytes().all(|b| b.is_ascii_digit()));
-    let shown = office.vault.approval(time(1), &token(&office)).expect("answers").expect("is open");
-    assert_eq!((shown.subject, shown.call, shown.approved), (office.who(ACCOUNT).key(), CALL, false));
-    assert_eq!(office.vault.approval(time(1), "no-such-token").expect("answers"), None);
-    assert_eq!(approve(&office, 1, &number, false), Err("no passkey"));
-    let digits = approve(&office, 2, &number, true).expect("approved");
-    assert_eq!(digits.len(), 3);
-    assert_eq!(approve(&office, 3, &number, true), Err("gone"), "a second time");
-    assert_eq!(office.verify_in(CallId(8), 4, ACCOUNT, push, &digits), WRONG, "another call");
-    assert_eq!(office.verify(5, ACCOUNT, push, &digits), RIGHT);
-    assert_eq!(office.verify(6, ACCOUNT, push, &digits), TOO_OLD);
-}
-
-#[test]
-fn one_wrong_number_on_the_page_and_one_wrong_guess_in_the_call_end_an_approval() {
-    let office = Office::new();
-    let push = FactorId::Push;
-    let number = spoken(&office.prepare(0, ACCOUNT, push, false));
-    assert_eq!(approve(&office, 1, &wrong(&number), true), Err("wrong number"));
-    assert_eq!(approve(&office, 2, &number, true), Err("gone"));
-    let number = spoken(&office.prepare(30, ACCOUNT, push, true));
-    let digits = approve(&office, 31, &number, true).expect("approved");
-    assert_eq!(office.verify(32, ACCOUNT, push, &wrong(&digits)), TOO_OLD);
-    assert_eq!(office.verify(33, ACCOUNT, push, &digits), TOO_OLD, "burnt");
-}
-
-#[test]
-fn digits_that_no_page_has_shown_are_wrong() {
-    let office = Office::new();
-    let push = FactorId::Push;
-    let number = spoken(&office.prepare(0, ACCOUNT, push, false));
-    for guess in 0..3 {
-        assert_eq!(office.verify(1, ACCOUNT, push, &format!("{guess:03}")), WRONG);
-    }
-    let digits = approve(&office, 119, &number, true).expect("approved");
-    assert_eq!(office.verify(120, ACCOUNT, push, &digits), TOO_OLD, "two minutes");
-    assert_eq!(approve(&office, 120, &number, true), Err("gone"));
-}
-
-#[test]
-fn an_approval_that_waits_for_another_call_is_not_taken_over() {
-    let office = Office::new();
-    spoken(&office.prepare(0, ACCOUNT, FactorId::Push, false));
-    let other = office.prepare_in(CallId(8), 10, ACCOUNT, FactorId::Push, false);
-    assert_eq!(other, Prepared::TooSoon);
-    let without_page = Office::with(Desk::default(), {
-        let mut policy = policy();
-        policy.factors.iter_mut().for_each(|used| used.send = Way::Sms);
-        policy
-    });
-    without_page.vault.set_page(String::new());
-    assert_eq!(without_page.prepare(0, ACCOUNT, FactorId::Push, false), Prepared::Unavailable, "no page");
 }

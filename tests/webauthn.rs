@@ -240,7 +240,10 @@ fn what_is_changed_after_the_signature_is_refused() {
     for at in 0..signed.authenticator_data.len() {
         let mut other = signed.clone();
         other.authenticator_data[at] ^= 0x80;
-        assert!(page().check(&CHALLENGE, &kept, USER, &other.parts()).is_err(), "byte {at} of the device's data");
+        assert!(
+            page().check(&CHALLENGE, &kept, USER, &other.parts()).is_err(),
+            "byte {at} of the device's data"
+        );
     }
     for at in 0..signed.signature.len() {
         let mut other = signed.clone();
@@ -251,7 +254,10 @@ fn what_is_changed_after_the_signature_is_refused() {
     for at in 0..signed.client_data.len() {
         let mut other = signed.clone();
         other.client_data[at] ^= 1;
-        assert!(page().check(&CHALLENGE, &kept, USER, &other.parts()).is_err(), "byte {at} of the client data");
+        assert!(
+            page().check(&CHALLENGE, &kept, USER, &other.parts()).is_err(),
+            "byte {at} of the client data"
+        );
     }
 }
 

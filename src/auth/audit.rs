@@ -43,6 +43,31 @@ pub enum AuditKind {
     ApprovalRefused {
         /// Of which factor.
         factor: FactorId,
+        /// Why.
+        #[serde(default)]
+        why: String,
+    },
+    /// Somebody who was sent a link says that it is not they who call.
+    ApprovalDenied {
+        /// Of which factor.
+        factor: FactorId,
+    },
+    /// A passkey signed with a counter that went back: there may be a copy of it.
+    PasskeyCopied {
+        /// Its name.
+        passkey: String,
+    },
+    /// A link to enrol a factor by was sent.
+    LinkSent {
+        /// Which factor.
+        factor: FactorId,
+    },
+    /// Somebody with such a link did not have the code that belongs to it, or what they made can't be kept.
+    LinkRefused {
+        /// Which factor.
+        factor: FactorId,
+        /// Why.
+        why: String,
     },
     /// A call was handed to an agent with this proof.
     HandedOff {

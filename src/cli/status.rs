@@ -56,12 +56,12 @@ fn shown(status: &Status) -> String {
         ),
     );
     if status.alarms != Alarms::default() {
-        let Alarms { subjects_locked, places_locked, mining, duress } = status.alarms;
+        let Alarms { subjects_locked, places_locked, mining, duress, denied, copied } = status.alarms;
         line(
             "alarms",
             &format!(
                 "{subjects_locked} subject(s) and {places_locked} place(s) locked, {mining} × accounts tried, \
-                 {duress} × duress, since the start"
+                 {duress} × duress, {denied} × \"this was not me\", {copied} × a copied passkey, since the start"
             ),
         );
     }

@@ -392,6 +392,7 @@ secrets: {}
 #   listen: 127.0.0.1:8080
 #   certificate: /etc/countersign/site.pem      # read again when it changes
 #   key: /etc/countersign/site.key
+#   public: https://calls.example.com           # for `push` and links to enrol by: passkeys are bound to this host
 
 # Who is told what happens, signed with a secret.
 # webhooks:

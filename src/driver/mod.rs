@@ -21,6 +21,7 @@ mod not_reloaded;
 pub mod notices;
 pub mod os;
 pub mod outside;
+pub mod page_address;
 pub mod ports;
 pub mod prompts;
 pub mod records;

@@ -189,6 +189,10 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let post = PostOffice::of(&vault, &config, &secrets, &dialler, listening)?;
     let messages = Arc::new(Messages::open(&settings.data, &keys)?);
     vault.set_policy(Arc::clone(&loaded.application.policy));
+    // The settings were checked: an address that can't be one did not get here.
+    if let Ok(Some(page)) = config.web.page() {
+        vault.set_page(page);
+    }
     if let Some(clock) = clock {
         vault.calendar().set(clock);
     }

@@ -124,8 +124,10 @@ impl Authenticator {
         let Says { kind: told, origin, more, .. } = &self.says;
         let kind = told.unwrap_or(kind);
         let challenge = BASE64URL_NOPAD.encode(challenge);
-        format!(r#"{{"type":"{kind}","challenge":"{challenge}","origin":"{origin}","crossOrigin":false{more}}}"#)
-            .into_bytes()
+        format!(
+            r#"{{"type":"{kind}","challenge":"{challenge}","origin":"{origin}","crossOrigin":false{more}}}"#
+        )
+        .into_bytes()
     }
 
     fn head(&self, flags: u8) -> Vec<u8> {

@@ -150,7 +150,8 @@ fn first_map(bytes: &[u8]) -> Option<(Vec<(Value, Value)>, usize)> {
     let mut reader = SliceReader::new(bytes);
     let Ok(Value::Map(fields)) = Value::decode(&mut reader) else { return None };
     let rest = reader.fill(bytes.len()).ok()?.as_ref().len();
-    let twice = (1..).zip(&fields).any(|(next, (name, _))| fields.iter().skip(next).any(|(other, _)| other == name));
+    let twice =
+        (1..).zip(&fields).any(|(next, (name, _))| fields.iter().skip(next).any(|(other, _)| other == name));
     (!twice).then_some((fields, bytes.len().checked_sub(rest)?))
 }
 

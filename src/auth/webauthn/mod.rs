@@ -141,7 +141,9 @@ impl RelyingParty {
         challenge: &[u8; CHALLENGE_BYTES],
         made: &Registration<'_>,
     ) -> Result<Passkey, Refusal> {
-        if made.id.len() > LONGEST_ID || [made.client_data, made.attestation].iter().any(|it| it.len() > LONGEST) {
+        if made.id.len() > LONGEST_ID
+            || [made.client_data, made.attestation].iter().any(|it| it.len() > LONGEST)
+        {
             return Err(Refusal::TooLong);
         }
         self.check_client(made.client_data, CREATE, challenge)?;

@@ -189,6 +189,12 @@ pub struct Alarms {
     pub mining: u64,
     /// Times that a PIN for duress was used.
     pub duress: u64,
+    /// Links that somebody was sent who did not call.
+    #[serde(default)]
+    pub denied: u64,
+    /// Passkeys of which there may be a copy.
+    #[serde(default)]
+    pub copied: u64,
 }
 
 /// A refused reload.

@@ -245,8 +245,8 @@ fn status(versions: &Versions) -> Status {
 }
 
 fn alarms(versions: &Versions) -> Alarms {
-    let AlarmCounts { subjects_locked, places_locked, mining, duress } = versions.alarms();
-    Alarms { subjects_locked, places_locked, mining, duress }
+    let AlarmCounts { subjects_locked, places_locked, mining, duress, denied, copied } = versions.alarms();
+    Alarms { subjects_locked, places_locked, mining, duress, denied, copied }
 }
 
 fn canary_status(canary: &InUse, percent: u8, served: &[Option<Served>]) -> CanaryStatus {

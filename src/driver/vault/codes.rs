@@ -4,8 +4,6 @@
 //! record is not on the disk, and somebody who does not exist costs the same work, gets the same answers, and has
 //! the same budgets. A code goes to the address on file and nowhere else.
 
-use std::sync::PoisonError;
-
 use super::limits::Counting;
 use super::verifying::{Asked, Settled};
 use super::{TENANT, Vault, VaultError, admin, logged};
@@ -30,11 +28,6 @@ pub(super) struct Order<'a> {
 }
 
 impl Vault {
-    /// Has links to the approval page begin like this: `https://calls.example.com/approve/`.
-    pub fn set_page(&self, address: String) {
-        *self.page.write().unwrap_or_else(PoisonError::into_inner) = Some(address);
-    }
-
     pub(super) fn prepare(&self, now: UnixTime, policy: &Policy, asked: &Asked<'_>, again: bool) -> Answer {
         let Asked { subject, factor, source, call } = *asked;
         let _turn = self.turn(subject);
@@ -145,7 +138,9 @@ impl Vault {
             purpose: if push { Purpose::Link } else { Purpose::Code },
             until,
         };
-        let taken = match real {
+        // Who says that it is not they who call is left in peace for a while; the call learns nothing of it.
+        let denied = push && self.denied(order.now, order.subject)?;
+        let taken = match real && !denied {
             true => courier.send(order.now, letter),
             false => courier.pretend(order.now, channel, order.subject),
         };
@@ -165,10 +160,7 @@ impl Vault {
         if factor != FactorId::Push {
             return Some(code.clone());
         }
-        let page = self.page.read().unwrap_or_else(PoisonError::into_inner);
-        page.as_ref()
-            .filter(|page| !page.is_empty())
-            .map(|page| Secret::new(format!("{page}{}", self.token(request).expose())))
+        Some(self.page()?.approval(&self.token(request)))
     }
 
     /// Counts, judges, settles a code that was sent.

@@ -10,7 +10,7 @@ use super::admin::Profile;
 use super::{Vault, VaultError, subject_label};
 use crate::auth::{AuditEvent, AuditKind, FactorId, Grant, SubjectKey};
 use crate::driver::seal::{self, SealError};
-use crate::driver::sender::{Channel, Letter, Purpose};
+use crate::driver::sender::{Channel, Courier, Letter, Purpose};
 use crate::driver::store::{Change, Identifier, SubjectRow};
 use crate::secret::Secret;
 use crate::units::UnixTime;
@@ -124,27 +124,38 @@ impl Vault {
             (false, true) => Notice::Email,
             (false, false) => return Vec::new(),
         };
-        let ways = [(Channel::Sms, &old.phone), (Channel::Email, &old.email)];
-        let mut told = Vec::new();
-        for (channel, to) in ways.into_iter().filter(|(_, to)| !to.is_empty()) {
-            let letter = Letter {
-                channel,
-                to: Secret::new(to.clone()),
-                subject,
-                language: old.language.clone(),
-                text: Secret::new(text.words(&old.language).to_owned()),
-                code: None,
-                title: Some(text.title(&old.language).to_owned()),
-                purpose: Purpose::Notice,
-                until: now.plus(NOTICE_TIME),
-            };
-            match courier.send(now, letter) {
-                Ok(_) => told.push(channel),
-                Err(error) => tracing::warn!(%channel, %error, "an old address is not told of its change"),
-            }
-        }
-        told
+        let said = (text.title(&old.language), text.words(&old.language));
+        tell_all(courier.as_ref(), now, (subject, old), said)
     }
+}
+
+/// Sends a notice to every address on file: title and text.
+pub(super) fn tell_all(
+    courier: &dyn Courier,
+    now: UnixTime,
+    (subject, profile): (SubjectKey, &Profile),
+    (title, text): (&str, &str),
+) -> Vec<Channel> {
+    let ways = [(Channel::Sms, &profile.phone), (Channel::Email, &profile.email)];
+    let mut told = Vec::new();
+    for (channel, to) in ways.into_iter().filter(|(_, to)| !to.is_empty()) {
+        let letter = Letter {
+            channel,
+            to: Secret::new(to.clone()),
+            subject,
+            language: profile.language.clone(),
+            text: Secret::new(text.to_owned()),
+            code: None,
+            title: Some(title.to_owned()),
+            purpose: Purpose::Notice,
+            until: now.plus(NOTICE_TIME),
+        };
+        match courier.send(now, letter) {
+            Ok(_) => told.push(channel),
+            Err(error) => tracing::warn!(%channel, %error, "an address is not told of a change"),
+        }
+    }
+    told
 }
 
 /// What an old address is told. It never says what the new one is.

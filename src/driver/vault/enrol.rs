@@ -6,10 +6,10 @@
 use super::handing_out::check_secret;
 use super::{Vault, VaultError, logged};
 use crate::auth::throttle::{Attempt, Lane};
-use crate::auth::{Answer, AuditEvent, AuditKind, Enrolment, FactorId, Grant, Policy};
+use crate::auth::{Answer, AuditEvent, AuditKind, Enrolment, FactorId, Grant, Policy, SubjectKey};
 use crate::driver::store::{Change, EnrolmentRow};
 use crate::secret::Secret;
-use crate::units::UnixTime;
+use crate::units::{CallId, UnixTime};
 
 impl Vault {
     pub(super) fn enrol_in_call(
@@ -44,11 +44,23 @@ impl Vault {
         replace: bool,
     ) -> Result<Option<Enrolment>, VaultError> {
         let subject = grant.subject().key();
-        let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
         let exists = self.store.enrolled(subject)?.contains(&factor);
         if exists && !replace {
             return Ok(Some(Enrolment::Exists));
         }
+        self.first_code(now, policy, (subject, Some(grant.call())), factor, code)
+    }
+
+    /// As [`Vault::confirm`], whoever has made sure that it may be.
+    pub(super) fn first_code(
+        &self,
+        now: UnixTime,
+        policy: &Policy,
+        (subject, call): (SubjectKey, Option<CallId>),
+        factor: FactorId,
+        code: &Secret<String>,
+    ) -> Result<Option<Enrolment>, VaultError> {
+        let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
         let found = self.store.subject(subject)?.zip(self.store.offered(subject, factor)?);
         let Some((row, offered)) = found else { return Ok(None) };
         // Who proves that a factor has arrived has proved who they are: this is no guess at an account.
@@ -81,7 +93,7 @@ impl Vault {
                 Enrolment::Done => AuditKind::Enrolled { factor },
                 _ => AuditKind::EnrolmentRefused { factor },
             };
-            let event = AuditEvent { call: Some(grant.call()), subject: Some(subject), kind };
+            let event = AuditEvent { call, subject: Some(subject), kind };
             self.audit.append(head, now, &[event])
         })?;
         Ok(Some(result))

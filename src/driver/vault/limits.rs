@@ -30,6 +30,8 @@ pub(super) struct Alarms {
     places_locked: AtomicU64,
     mining: AtomicU64,
     duress: AtomicU64,
+    denied: AtomicU64,
+    copied: AtomicU64,
 }
 
 /// Alarms since the start, at a moment.
@@ -43,6 +45,10 @@ pub struct AlarmCounts {
     pub mining: u64,
     /// PINs of people under duress.
     pub duress: u64,
+    /// Links that somebody was sent who did not call.
+    pub denied: u64,
+    /// Passkeys of which there may be a copy.
+    pub copied: u64,
 }
 
 /// An attempt that was counted.
@@ -93,14 +99,28 @@ impl Vault {
     /// Alarms since the start.
     #[must_use]
     pub fn alarms(&self) -> AlarmCounts {
-        let Alarms { subjects_locked, places_locked, mining, duress } = &self.places.alarms;
+        let Alarms { subjects_locked, places_locked, mining, duress, denied, copied } = &self.places.alarms;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         AlarmCounts {
             subjects_locked: read(subjects_locked),
             places_locked: read(places_locked),
             mining: read(mining),
             duress: read(duress),
+            denied: read(denied),
+            copied: read(copied),
         }
+    }
+
+    /// Somebody was sent a link who did not call.
+    pub(super) fn ring_denied(&self) {
+        self.places.alarms.denied.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!("somebody says that it is not they who call; the audit log names the call");
+    }
+
+    /// There may be a copy of a passkey.
+    pub(super) fn ring_copied(&self) {
+        self.places.alarms.copied.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!("a passkey's counter went back: there may be a copy of it; the audit log names whose");
     }
 
     /// How many codes were guessed at one subject within the last day.

@@ -1,7 +1,8 @@
 //! What is remembered of callers from one call to the next: the language they chose, notices they heard.
 //!
-//! Nothing here proves anything. Values are small, sealed, found by keyed hashes only, and forgotten when they
-//! have not been renewed for [`KEPT`], or when the subject is erased.
+//! Values are small, sealed, found by keyed hashes only, and forgotten when they have not been renewed for [`KEPT`], or
+//! when the subject is erased. What flows remember proves nothing; what the vault puts here for its own pages has names
+//! of its own and a shorter life.
 
 use std::time::Duration;
 
@@ -49,6 +50,28 @@ impl Vault {
         let Some(sealed) = self.store.recall(&owner, &self.name_hash(name), now)? else { return Ok(None) };
         let opened = seal::open(&self.memory, label(&owner, name), &sealed)?;
         Ok(String::from_utf8(opened.expose().clone()).ok())
+    }
+
+    /// Keeps a value of an owner for a while, in the place of what was kept by that name.
+    pub(super) fn put(
+        &self,
+        now: UnixTime,
+        (owner, name): (&[u8; 32], &str),
+        value: &Secret<Vec<u8>>,
+        until: UnixTime,
+    ) -> Result<(), VaultError> {
+        let sealed = seal::seal(&self.memory, label(owner, name), value.expose())?;
+        Ok(self.store.remember(owner, &self.name_hash(name), &sealed, now, until)?)
+    }
+
+    /// What was put, unless its time is over.
+    pub(super) fn look_up(
+        &self,
+        now: UnixTime,
+        (owner, name): (&[u8; 32], &str),
+    ) -> Result<Option<Secret<Vec<u8>>>, VaultError> {
+        let Some(sealed) = self.store.recall(owner, &self.name_hash(name), now)? else { return Ok(None) };
+        Ok(Some(seal::open(&self.memory, label(owner, name), &sealed)?))
     }
 
     pub(super) fn owner(&self, whose: &Whose) -> [u8; 32] {

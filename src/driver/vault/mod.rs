@@ -16,10 +16,12 @@ mod erasing;
 mod handing_out;
 mod judging;
 mod limits;
+mod links;
 mod looking;
 mod memory;
 mod offer;
 mod pages;
+mod passkeys;
 mod questions;
 mod records;
 mod rotation;
@@ -38,6 +40,7 @@ use thiserror::Error;
 use super::audit_log::{self, AuditError, AuditLog};
 use super::keys::{DATABASE_FILE, Keys, KeysError};
 use super::os::Calendar;
+use super::page_address::PageAddress;
 use super::seal::{self, Key, Label, SealError, keyed_hash};
 use super::sender::Courier;
 use super::store::sqlite::SqliteStore;
@@ -57,7 +60,9 @@ pub use contact::{Changed, ContactChange, OrderedBy};
 use erasing::{OWN_KEY, Wrapping};
 pub use handing_out::{Counts, NewFob};
 pub use limits::AlarmCounts;
+pub use links::{Begun, Finished, LinkShown, NewLink};
 pub use looking::Looker;
+pub use passkeys::{Ceremony, PasskeyShown};
 pub use records::{FirstOrder, StoredCall};
 use rotation::Peppers;
 pub use rotation::{KeyInUse, PEPPER_TIME};
@@ -85,8 +90,8 @@ pub struct Vault {
     places: limits::Places,
     /// What codes that are sent are kept under.
     codes: Key,
-    /// How links to the approval page begin.
-    page: RwLock<Option<String>>,
+    /// Where the pages are.
+    page: RwLock<Option<PageAddress>>,
     tokens: Key,
     /// Opened in the place of an agent's credentials that are not there.
     no_agent: Vec<u8>,

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::driver::page_address::{NoPageAddress, PageAddress};
+
 /// The listener for HTTP.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
@@ -17,6 +19,9 @@ pub struct WebConfig {
     pub certificate: Option<PathBuf>,
     /// Its private key in PEM, readable for this user only.
     pub key: Option<PathBuf>,
+    /// The address at which people's browsers reach it, such as `https://calls.example.com`: passkeys are bound to its
+    /// host. Without it there are no pages to approve or enrol on.
+    pub public: Option<String>,
 }
 
 /// Settings of the listener that can't be used.
@@ -36,6 +41,12 @@ pub enum WebConfigError {
     /// Nothing would use them.
     #[error("`web` has a certificate and nothing to listen on\n  help: add `listen: 0.0.0.0:8443`")]
     Nowhere,
+    /// Nobody would answer there.
+    #[error("`web.public` is set and nothing listens\n  help: add `listen: 0.0.0.0:8443`")]
+    PublicNowhere,
+    /// No address for a page.
+    #[error(transparent)]
+    Public(#[from] NoPageAddress),
 }
 
 impl WebConfig {
@@ -44,12 +55,22 @@ impl WebConfig {
     /// # Errors
     /// [`WebConfigError`]: what does not.
     pub fn check(&self) -> Result<(), WebConfigError> {
+        self.page()?;
         match (self.listen, &self.certificate, &self.key) {
+            (None, ..) if self.public.is_some() => Err(WebConfigError::PublicNowhere),
             (_, Some(_), None) | (_, None, Some(_)) => Err(WebConfigError::Half),
             (None, Some(_), _) => Err(WebConfigError::Nowhere),
             (Some(listen), None, _) if !listen.ip().is_loopback() => Err(WebConfigError::Plain(listen)),
             _ => Ok(()),
         }
+    }
+
+    /// Where the pages are, when there are any.
+    ///
+    /// # Errors
+    /// When there can be none at that address.
+    pub fn page(&self) -> Result<Option<PageAddress>, NoPageAddress> {
+        self.public.as_deref().map(PageAddress::parse).transpose()
     }
 
     /// The files of TLS, when it is to be used.
@@ -68,6 +89,7 @@ mod tests {
             listen: listen.parse().ok(),
             certificate: certificate.then(|| "site.pem".into()),
             key: key.then(|| "site.key".into()),
+            public: None,
         }
     }
 
@@ -80,6 +102,21 @@ mod tests {
             assert!(matches!(web(open, false, false).check(), Err(WebConfigError::Plain(_))), "{open}");
             assert_eq!(web(open, true, true).check(), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_public_address_is_one_that_browsers_keep_passkeys_for() {
+        let at = |listen: &str, public: &str| WebConfig {
+            public: Some(public.to_owned()),
+            ..web(listen, true, true)
+        };
+        assert_eq!(at("0.0.0.0:8443", "https://calls.example.com").check(), Ok(()));
+        assert_eq!(
+            at("0.0.0.0:8443", "https://192.0.2.7").check(),
+            Err(WebConfigError::Public(NoPageAddress))
+        );
+        let nowhere = WebConfig { certificate: None, key: None, ..at("", "https://calls.example.com") };
+        assert_eq!(nowhere.check(), Err(WebConfigError::PublicNowhere));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod connection;
 mod health;
 mod listener;
 mod message;
+mod page;
 mod problem;
 mod reports;
 mod wire;
@@ -36,6 +37,7 @@ use crate::driver::versions::Versions;
 use certificate::Certificate;
 use health::Health;
 use listener::Serving;
+use page::Page;
 use reports::Reports;
 
 /// What answers below a path.
@@ -56,7 +58,13 @@ pub trait Mount: Send + Sync {
 pub(super) fn mounts(versions: &Arc<Versions>, vault: &Arc<Vault>) -> Vec<Arc<dyn Mount>> {
     let reports = Reports { vault: Arc::clone(vault) };
     let api = api::Api::new(Arc::clone(vault), Arc::clone(versions));
-    vec![Arc::new(Health { versions: Arc::clone(versions) }), Arc::new(reports), Arc::new(api)]
+    vec![
+        Arc::new(Health { versions: Arc::clone(versions) }),
+        Arc::new(reports),
+        Arc::new(api),
+        Arc::new(Page::approve(vault)),
+        Arc::new(Page::enrol(vault)),
+    ]
 }
 
 /// The bounds of a listener.

@@ -30,7 +30,7 @@ pub use openapi::describe;
 pub use scope::Scope;
 
 use call::Call;
-use rate::{Allowance, Rates};
+pub(super) use rate::{Allowance, Rates};
 use routes::Found;
 
 /// The API.
@@ -120,7 +120,8 @@ fn no_scope(wanted: &str) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "no-scope", title, detail, help)
 }
 
-fn too_much(wait: std::time::Duration) -> Problem {
+/// More is asked than may be.
+pub(super) fn too_much(wait: std::time::Duration) -> Problem {
     let (title, detail) = ("Too many requests", "more is asked than may be");
     let help = "wait as long as `Retry-After` says, and ask less often";
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", title, detail, help).later(wait)

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 /// An allowance.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Allowance {
+pub(in crate::driver::web) struct Allowance {
     /// What comes back in a second.
-    pub(super) per_second: f64,
+    pub(in crate::driver::web) per_second: f64,
     /// What there is at most.
-    pub(super) at_once: f64,
+    pub(in crate::driver::web) at_once: f64,
 }
 
 /// What is left of an allowance, as it was at a time.
@@ -22,7 +22,7 @@ struct Left {
 }
 
 /// The allowances of many. Bounded: when as many as may be are known, strangers share one.
-pub(super) struct Rates<K> {
+pub(in crate::driver::web) struct Rates<K> {
     allowance: Allowance,
     known: Mutex<Known<K>>,
 }
@@ -36,7 +36,7 @@ struct Known<K> {
 const MOST: usize = 10_000;
 
 impl<K: Hash + Eq + Clone> Rates<K> {
-    pub(super) fn new(allowance: Allowance) -> Self {
+    pub(in crate::driver::web) fn new(allowance: Allowance) -> Self {
         Self { allowance, known: Mutex::new(Known { each: HashMap::new(), others: None }) }
     }
 
@@ -44,7 +44,7 @@ impl<K: Hash + Eq + Clone> Rates<K> {
     ///
     /// # Errors
     /// How long to wait, when that is not there. Nothing is left then of an allowance that is asked for more.
-    pub(super) fn take(&self, who: &K, now: Instant, cost: f64) -> Result<(), Duration> {
+    pub(in crate::driver::web) fn take(&self, who: &K, now: Instant, cost: f64) -> Result<(), Duration> {
         let Allowance { per_second, at_once } = self.allowance;
         let full = Left { left: at_once, at: now };
         let at = |left: &Left| {
