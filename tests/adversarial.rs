@@ -3,6 +3,7 @@
 //!
 //! A few rounds by default; `COUNTERSIGN_ROUNDS=full` takes as many as the bars ask for. Best with `--release`.
 
+mod authenticator;
 mod site;
 mod vault_world;
 

@@ -182,7 +182,8 @@ fn routes() -> Vec<(String, String, Option<Scope>)> {
         let filled = path
             .replace("{subject}", "C1001")
             .replace("{factor}", "pin")
-            .replace("{call}", "0000000000000000");
+            .replace("{call}", "0000000000000000")
+            .replace("{passkey}", "000000000000");
         assert!(!filled.contains('{'), "{filled}");
         for (method, operation) in operations.as_object().expect("operations") {
             let scope = operation["x-scope"].as_str().map(|name| Scope::named(name).expect("a scope"));

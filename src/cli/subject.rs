@@ -4,12 +4,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use countersign::auth::FactorId;
+use countersign::driver::control::{self, Reply, Request};
 use countersign::driver::import;
 use countersign::driver::os;
-use countersign::driver::vault::{ContactChange, NewSubject, OrderedBy, Profile, Shown, Vault};
+use countersign::driver::vault::{ContactChange, NewSubject, OrderedBy, PasskeyShown, Profile, Shown, Vault};
 use countersign::secret::Secret;
+use countersign::units::UnixTime;
 
 /// Adds, imports, shows and removes the customers that callers may claim to be.
 #[derive(clap::Args)]
@@ -80,6 +83,31 @@ enum Command {
         #[arg(long, default_value = "data")]
         data: PathBuf,
     },
+    /// Has a running server send a customer a link to enrol a passkey or an authenticator app by, and prints the code that you tell them by another way. Make sure first that it is the customer who asks.
+    Link {
+        /// The identifier.
+        subject: String,
+        /// What is enrolled: push (a passkey) or totp (an authenticator app).
+        #[arg(long, default_value = "push")]
+        factor: String,
+        /// By which way: sms or email, to the address on file.
+        #[arg(long, default_value = "sms")]
+        by: String,
+        /// The data folder of the running server.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
+    /// Lists a customer's passkeys, or takes one away: when a telephone is lost.
+    Passkeys {
+        /// The identifier.
+        subject: String,
+        /// Take the one of this name away.
+        #[arg(long, value_name = "NAME")]
+        remove: Option<String>,
+        /// The data folder.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
     /// Shows one customer, or all, with masked numbers.
     Show {
         /// The identifier; without it, all.
@@ -131,6 +159,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             };
             set(&data, &subject, change, &without, &with)
         }
+        Command::Link { subject, factor, by, data } => link(&data, subject, factor, by),
+        Command::Passkeys { subject, remove, data } => passkeys(&data, &subject, remove.as_deref()),
         Command::Show { subject, looking, data } => show(&data, subject.as_deref(), &looking),
         Command::Unlock { subject, reason, data } => unlock(&data, &subject, &reason),
         Command::Erase { subject, data } => erase(&data, &subject),
@@ -252,6 +282,47 @@ fn set(
     }
     if done.told.is_empty() && (done.what.contains(&"phone") || done.what.contains(&"email")) {
         println!("nobody was told at the old address: write to the customer");
+    }
+    Ok(())
+}
+
+fn link(data: &Path, subject: String, factor: String, by: String) -> Result<(), String> {
+    let request = Request::Link { subject: subject.clone(), factor, by: by.clone() };
+    match control::ask(data, &request, Duration::from_secs(10)).map_err(super::text)? {
+        Reply::Link { code, until_ms } => {
+            println!(
+                "a link is on its way to {subject} by {by}, good until {}",
+                super::when(UnixTime(until_ms))
+            );
+            println!(
+                "tell the customer this code by another way, such as this call (it is not shown again): {code}"
+            );
+            Ok(())
+        }
+        Reply::Refused(refusal) => Err(refusal.error),
+        _ => Err("a strange answer".to_owned()),
+    }
+}
+
+fn passkeys(data: &Path, id: &str, remove: Option<&str>) -> Result<(), String> {
+    let (vault, now) = (super::existing(data)?, os::unix_now());
+    if let Some(name) = remove {
+        if !vault.remove_passkey(now, id, name).map_err(super::text)? {
+            return Err(format!(
+                "{id} has no passkey `{name}`\n  help: `countersign subject passkeys {id}` lists them"
+            ));
+        }
+        println!("the passkey {name} of {id} is gone; nobody was told: write to the customer");
+        return Ok(());
+    }
+    let all = vault.passkeys(id).map_err(super::text)?;
+    if all.is_empty() {
+        println!("{id} has no passkey: countersign subject link {id}");
+    }
+    for PasskeyShown { name, made, used, copied } in all {
+        let used = used.map_or_else(|| "never used".to_owned(), |at| format!("used {}", super::when(at)));
+        let copied = if copied { ", on several devices" } else { "" };
+        println!("{name}  made {}, {used}{copied}", super::when(made));
     }
     Ok(())
 }

@@ -15,13 +15,15 @@ use countersign::auth::{
 };
 use countersign::driver::keys::{DATABASE_FILE, Keys};
 use countersign::driver::os;
+use countersign::driver::page_address::PageAddress;
 use countersign::driver::sender::{Channel, Courier, Letter, LetterId, Refused};
 use countersign::driver::store::Store;
 use countersign::driver::store::sqlite::SqliteStore;
-use countersign::driver::vault::{Approved, Counts, NewFob, Vault};
+use countersign::driver::vault::{Approved, Begun, Counts, Finished, NewFob, Vault};
 use countersign::secret::Secret;
 use countersign::units::{CallId, UnixTime};
 
+use crate::authenticator::{Authenticator, Signed};
 use crate::heedless::Heedless;
 use crate::rounds;
 use crate::vault_world::{
@@ -33,7 +35,7 @@ const USES: usize = 64;
 /// Vaults that they are spread over.
 const VAULTS: usize = 4;
 const CALL: CallId = CallId(7);
-const PAGE: &str = "https://calls.example.com/a/";
+const HOST: &str = "calls.example.com";
 const SEED: &[u8] = b"12345678901234567890";
 
 /// Keeps the last letter.
@@ -59,7 +61,7 @@ impl Desk {
     /// The end of the address of the page.
     fn link(&self) -> String {
         let text = self.0.lock().expect("whole");
-        let rest = text.split(PAGE).nth(1).expect("an address");
+        let rest = text.split('#').nth(1).expect("an address");
         rest.split(' ').next().unwrap_or_default().to_owned()
     }
 }
@@ -69,6 +71,7 @@ struct World {
     vaults: Vec<Vault>,
     desk: Arc<Desk>,
     app: (Parameters, Secret<Vec<u8>>),
+    device: Mutex<Authenticator>,
     who: SubjectRef,
     grant: Arc<Grant>,
     recovery: Mutex<Vec<Secret<String>>>,
@@ -99,15 +102,16 @@ impl World {
             let vault = Vault::with_store(folder.path(), &keys, store(folder.path())).expect("opens");
             vault.set_policy(policy());
             vault.set_courier(Arc::clone(&desk) as Arc<dyn Courier>);
-            vault.set_page(PAGE.to_owned());
+            vault.set_page(PageAddress::parse("https://calls.example.com").expect("an address"));
             vault
         };
         let vaults: Vec<Vault> = (0..VAULTS).map(open).collect();
         let app = add_customer(&vaults[0]);
+        let device = Mutex::new(passkey(&vaults[0], &desk));
         let who = subject(&vaults[0], ACCOUNT);
         let grant = Arc::new(grant(&vaults[0], policy(), PIN).expect("proved"));
         give_fob(&vaults[0], Counts::AtOnce);
-        Self { vaults, desk, app, who, grant, recovery: Mutex::default(), _folder: folder }
+        Self { vaults, desk, app, device, who, grant, recovery: Mutex::default(), _folder: folder }
     }
 
     fn vault(&self) -> &Vault {
@@ -123,11 +127,17 @@ impl World {
     }
 
     /// The digits that the page shows after its approval.
-    fn approved(&self, vault: &Vault, now: UnixTime, number: &str) -> Option<String> {
-        match vault.approve(now, &self.desk.link(), number, true).expect("answers") {
+    fn approved(&self, vault: &Vault, now: UnixTime, number: &str, signed: &Signed) -> Option<String> {
+        match vault.approve(now, &self.desk.link(), number, &signed.parts()).expect("answers") {
             Approved::Digits(digits) => Some(digits.expose().clone()),
             _ => None,
         }
+    }
+
+    /// What the passkey signs for the page of the last link.
+    fn signed(&self, now: UnixTime) -> Signed {
+        let begun = self.vault().begin_approval(now, &self.desk.link()).expect("answers").expect("begun");
+        self.device.lock().expect("whole").sign(&begun.challenge)
     }
 
     /// As many of the uses at once as were right.
@@ -164,6 +174,19 @@ impl World {
 type Use<'a> = Box<dyn Fn(&Vault) -> bool + Sync + 'a>;
 /// A new secret for a round, and its use.
 type Single = for<'a> fn(&'a World, u64, UnixTime) -> Use<'a>;
+
+/// A passkey of the customer, enrolled by a link.
+fn passkey(vault: &Vault, desk: &Desk) -> Authenticator {
+    let (device, now) = (Authenticator::new(HOST), later(Duration::ZERO));
+    let sent = vault.send_link(now, "C1", FactorId::Push, Channel::Sms).expect("sent");
+    let link = desk.link();
+    let Begun::Passkey(begun) = vault.begin_link(now, &link, &sent.code).expect("answers") else {
+        panic!("the code is right");
+    };
+    let made = device.register(&begun.challenge);
+    assert_eq!(vault.finish_passkey(now, &link, &made.parts()).expect("answers"), Finished::Done);
+    device
+}
 
 fn give_fob(vault: &Vault, counts: Counts) {
     let fob = NewFob { id: "C1".into(), seed: Secret::new(SEED.to_vec()), counter: 0 };
@@ -202,11 +225,12 @@ const SINGLE: [(&str, Single); 11] = [
     }),
     ("approval on a page", |world, _, now| {
         let number = world.sent(now, FactorId::Push).expect("a number");
-        Box::new(move |vault| world.approved(vault, now, &number).is_some())
+        let signed = world.signed(now);
+        Box::new(move |vault| world.approved(vault, now, &number, &signed).is_some())
     }),
     ("digits of a page", |world, _, now| {
         let number = world.sent(now, FactorId::Push).expect("a number");
-        let digits = world.approved(world.vault(), now, &number).expect("approved");
+        let digits = world.approved(world.vault(), now, &number, &world.signed(now)).expect("approved");
         world.response(now, FactorId::Push, digits)
     }),
     ("first code of an authenticator", |world, _, now| {

@@ -40,6 +40,15 @@ pub enum Request {
         /// Its name.
         id: String,
     },
+    /// Have a link to enrol a factor by sent to a subject.
+    Link {
+        /// The subject's identifier.
+        subject: String,
+        /// `push` or `totp`.
+        factor: String,
+        /// `sms` or `email`.
+        by: String,
+    },
     /// Take no new calls, and end when those that run have ended or the time is over.
     Drain {
         /// The time, in seconds.
@@ -82,6 +91,13 @@ pub enum Reply {
         before: String,
         /// The one in use from now on.
         id: String,
+    },
+    /// The link is on its way.
+    Link {
+        /// What the customer is to be told by another way.
+        code: String,
+        /// Not good from here on, in milliseconds since 1970.
+        until_ms: i64,
     },
     /// The key is gone.
     Retired {

@@ -10,9 +10,11 @@ use super::protocol::{
     Agent, Alarms, AppliedChange, CanaryStatus, Finding, OnDisk, OtherVersion, Queue, Refusal, RefusedAt,
     Reply, Request, RotatedKey, Status, VersionStatus,
 };
+use crate::auth::FactorId;
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::driver::application::{self, ApplicationError, ApplicationSource};
 use crate::driver::os;
+use crate::driver::sender::Channel;
 use crate::driver::vault::{AlarmCounts, PEPPER_TIME};
 use crate::driver::versions::{Applied, Change, InUse, ReloadError, Versions};
 use crate::engine::Served;
@@ -166,6 +168,7 @@ fn answer(versions: &Versions, request: Request) -> Reply {
                 |voided| Reply::Retired { voided },
             );
         }
+        Request::Link { subject, factor, by } => return linked(versions, &subject, &factor, &by),
         Request::Promote => Change::Promote,
         Request::Back => Change::Back,
     };
@@ -190,6 +193,17 @@ fn rotated(versions: &Versions, key: RotatedKey, within_s: Option<u64>) -> Reply
     };
     match rotated {
         Ok(rotated) => Reply::Rotated { before: rotated.before, id: rotated.id },
+        Err(error) => refused(versions, &error.to_string()),
+    }
+}
+
+fn linked(versions: &Versions, subject: &str, factor: &str, by: &str) -> Reply {
+    let (Some(factor), Some(by)) = (FactorId::from_name(factor), Channel::named(by)) else {
+        return refused(versions, "a link enrols `push` or `totp`, and goes by `sms` or `email`");
+    };
+    let vault = versions.vault();
+    match vault.send_link(vault.calendar().now(), subject, factor, by) {
+        Ok(link) => Reply::Link { code: link.code.expose().clone(), until_ms: link.until.0 },
         Err(error) => refused(versions, &error.to_string()),
     }
 }

@@ -8,6 +8,7 @@ mod call;
 mod calls;
 mod engine;
 mod enrolments;
+mod links;
 mod openapi;
 mod rate;
 mod routes;

@@ -3,7 +3,7 @@
 
 use super::call::Call;
 use super::shape::{Schemas, Shape};
-use super::{Scope, audit, calls, engine, enrolments, subjects};
+use super::{Scope, audit, calls, engine, enrolments, links, subjects};
 use crate::driver::web::{Problem, Reply};
 
 /// One route.
@@ -52,10 +52,11 @@ const fn number(name: &'static str, about: &'static str) -> Parameter {
 const LIMIT: Parameter = number("limit", "How many at most: 1 to 200, 50 when absent.");
 
 /// What stands in paths.
-pub(super) const IN_PATHS: [Parameter; 3] = [
+pub(super) const IN_PATHS: [Parameter; 4] = [
     text("subject", "The identifier in services, such as C1001; or `~` and the pseudonym of the audit log."),
     text("factor", "The factor, such as pin."),
     text("call", "The call, by its name."),
+    text("passkey", "The passkey, by its name in the list of passkeys."),
 ];
 
 /// All routes.
@@ -191,6 +192,39 @@ pub(super) const ROUTES: &[Route] = &[
         body: None,
         done: (204, None),
         work: enrolments::remove,
+    },
+    Route {
+        method: "POST",
+        path: "/v1/subjects/{subject}/links",
+        scope: Some(Scope::EnrolmentsWrite),
+        name: "sendLink",
+        about: "Has a link to enrol a passkey or an authenticator app by sent to the address on file. It is good once, for half an hour, with the code that is shown here once. Make sure first that it is the customer who asks.",
+        query: &[],
+        body: Some(links::NewLink::schema),
+        done: (201, Some(links::SentLink::schema)),
+        work: links::send,
+    },
+    Route {
+        method: "GET",
+        path: "/v1/subjects/{subject}/passkeys",
+        scope: Some(Scope::EnrolmentsRead),
+        name: "listPasskeys",
+        about: "A subject's passkeys.",
+        query: &[],
+        body: None,
+        done: (200, Some(links::Passkeys::schema)),
+        work: links::list,
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/subjects/{subject}/passkeys/{passkey}",
+        scope: Some(Scope::EnrolmentsWrite),
+        name: "removePasskey",
+        about: "Takes a passkey from a subject, who is told.",
+        query: &[],
+        body: None,
+        done: (204, None),
+        work: links::remove,
     },
     Route {
         method: "GET",
