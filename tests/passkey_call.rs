@@ -3,6 +3,7 @@
 //!
 //! It runs when COUNTERSIGN_PEERS=1 says that Chromium is there (`.ci/run` installs it).
 #![expect(clippy::print_stderr, reason = "it says why it does nothing")]
+#![expect(clippy::disallowed_methods, reason = "what a browser tells is read by a thread")]
 
 mod browser;
 mod site;
@@ -219,8 +220,7 @@ impl World {
         let text = |line: &str| {
             let letter: Value = serde_json::from_str(line).expect("a letter");
             let text = letter["text"].as_str().unwrap_or_default().to_owned();
-            let link = text.split(' ').find(|word| word.starts_with(&self.public)).map(str::to_owned);
-            link
+            text.split(' ').find(|word| word.starts_with(&self.public)).map(str::to_owned)
         };
         letters.lines().rev().find_map(text).expect("a link")
     }
