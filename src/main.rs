@@ -59,6 +59,8 @@ enum Command {
     Callbacks(cli::callbacks::Arguments),
     /// List, play and delete the messages that callers left.
     Messages(cli::messages::Arguments),
+    /// List recordings of calls, play and export them.
+    Recording(cli::recording::Arguments),
     /// Show who sends codes and notices, try one out, tell what became of letters.
     Senders(cli::senders::Arguments),
     /// Show the letters of a development sender.
@@ -112,6 +114,7 @@ fn main() -> ExitCode {
         Some(Command::Audit(arguments)) => cli::audit::run(arguments),
         Some(Command::Callbacks(arguments)) => cli::callbacks::run(&arguments),
         Some(Command::Messages(arguments)) => cli::messages::run(arguments),
+        Some(Command::Recording(arguments)) => cli::recording::run(arguments),
         Some(Command::Senders(arguments)) => cli::senders::run(arguments),
         Some(Command::Codes(arguments)) => cli::codes::run(&arguments),
         Some(Command::Agent(arguments)) => cli::agent::run(arguments),

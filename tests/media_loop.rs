@@ -109,7 +109,7 @@ fn the_media_tick_never_waits() {
                 match session.poll() {
                     Output::Rtp { .. } => packets += 1,
                     Output::Timeout(at) => break at.expect("a running stream"),
-                    Output::Rtcp { .. } | Output::Event(_) | Output::Frame(_) => {}
+                    Output::Rtcp { .. } | Output::Event(_) | Output::Frame(_) | Output::Heard(_) => {}
                 }
             };
             assert!(next > now, "left something due");

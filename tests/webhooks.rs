@@ -240,3 +240,23 @@ fn a_webhook_that_can_not_be_used_is_told_at_the_start() {
     let told = test(&hook("http://127.0.0.1:9/", &["*"]), &short).expect_err("too short");
     assert!(told.contains("too short"), "{told}");
 }
+
+#[test]
+fn a_recorder_is_told_to_pause_when_it_asks_for_that_by_name() {
+    let hook = |events: &[&str]| WebhookConfig {
+        url: "https://recorder.example.com/x".to_owned(),
+        events: events.iter().map(|event| (*event).to_owned()).collect(),
+        secret: "recorder/hook".to_owned(),
+        private: false,
+    };
+    for (events, told) in [
+        (["recording_paused", "recording_resumed"].as_slice(), true),
+        (&["recording_paused"], true),
+        (&["*"], false),
+        (&["verified"], false),
+    ] {
+        let hooks = [hook(events)];
+        assert!(WebhookConfig::check(&hooks).is_ok(), "{events:?}");
+        assert_eq!(countersign::driver::webhooks::tell_recorders(&hooks), told, "{events:?}");
+    }
+}

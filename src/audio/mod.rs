@@ -8,6 +8,7 @@ pub mod codec;
 pub mod correlate;
 pub mod decode;
 pub mod dtmf;
+pub mod key_tones;
 pub mod level;
 pub mod resample;
 pub mod tone;

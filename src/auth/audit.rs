@@ -166,6 +166,10 @@ pub enum AuditKind {
         /// Why, in their words.
         reason: String,
     },
+    /// A secret is typed, or the caller proves who they are: nothing of the call may be recorded by anybody.
+    RecordingPaused,
+    /// The call may be recorded again.
+    RecordingResumed,
     /// A backup was put back: what was written after it is lost.
     Restored {
         /// When the backup was made.

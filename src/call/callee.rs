@@ -257,8 +257,8 @@ impl Call {
         self.close_callee_stream(callee.stream, true);
         if let Some(stream) = &mut self.caller.stream {
             stream.session.stop();
-            stream.session.listen(false);
         }
+        self.listen_while_wanted();
         if let Some(agent) = callee.party.agent {
             self.out.push_back(Output::Desk(DeskRequest::Released { call: self.id, agent }));
         }

@@ -13,9 +13,11 @@ use super::leg::{Callee, CalleeState, Caller, CallerState};
 use super::message::Taking;
 use super::press::{Presses, Way};
 use super::record::{Draft, EndCause, Version};
+use super::recording::Recording;
 use super::stream::Stream;
 use crate::auth::Source;
-use crate::flow::run::{self, CallFacts, FlowRun, Signals};
+use crate::flow::run::{self, Abilities, CallFacts, FlowRun, Signals};
+use crate::media::recorder::Side;
 use crate::media::{self, MediaTerms};
 use crate::secret::Secret;
 use crate::sip::SessionId;
@@ -42,6 +44,8 @@ pub struct Call {
     pub(super) handoff: HandOffState,
     /// The message that the caller leaves.
     pub(super) message: Option<Taking>,
+    /// The recording that is being made.
+    pub(super) recording: Option<Recording>,
     /// A secret is being typed.
     pub(super) secure: bool,
     presses: Presses,
@@ -102,7 +106,11 @@ impl Call {
         let draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
         let number = from.as_ref().map(|number| number.expose().clone());
         let signals = Signals { attestation, ..Signals::default() };
-        let facts = CallFacts { seed: entropy.next_u64(), signals, ..CallFacts::new(call, number, to) };
+        let limits = &settings.limits;
+        let (recorder, outside_recorders) = (limits.recorder, limits.outside_recorders);
+        let abilities = Abilities { recorder, outside_recorders, ..Abilities::default() };
+        let facts = CallFacts { abilities, signals, ..CallFacts::new(call, number, to) };
+        let facts = CallFacts { seed: entropy.next_u64(), ..facts };
         let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
         Self {
             id: call,
@@ -119,6 +127,7 @@ impl Call {
             gave_up: false,
             handoff: HandOffState::None,
             message: None,
+            recording: None,
             secure: false,
             presses: Presses::default(),
             cause: None,
@@ -152,6 +161,7 @@ impl Call {
             Input::MediaOpened(LegSide::B, opened) => self.callee_opened(opened),
             Input::Answer(ask, answer) => self.tell_flow(run::Input::Answer(ask, answer)),
             Input::Desk(event) => self.on_desk(event),
+            Input::RecordingFailed(recording) => self.recording_failed(&recording),
             Input::End(cause) => self.end(cause),
             Input::Timeout => self.on_timeout(),
         }
@@ -251,8 +261,13 @@ impl Call {
             media::Output::Frame(frame) => {
                 if leg == LegSide::A {
                     self.heard_caller(&frame);
+                    self.record(Side::Left, &frame);
                 }
                 self.bridge(leg, frame);
+                Step::Again
+            }
+            media::Output::Heard(frame) => {
+                self.record(Side::Right, &frame);
                 Step::Again
             }
             media::Output::Timeout(at) => {

@@ -99,6 +99,7 @@ fn told(event: &Value) -> Option<String> {
         "ordered" => format!("a call for the letter {}", text("letter")),
         "rings" => "the telephone rings".to_owned(),
         "code_told" => "the code is told".to_owned(),
+        "recording_failed" => "what was recorded can't be kept any more; nothing more is recorded".to_owned(),
         _ => return unknown(event),
     })
 }

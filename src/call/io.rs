@@ -11,6 +11,7 @@ use ed25519_dalek::SigningKey;
 use super::message::Room;
 use super::outgoing::{News, Ticket};
 use super::record::{CallRecord, EndCause};
+use super::recording::{Recorded, RecordingName};
 use crate::audio::Clip;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
@@ -70,6 +71,10 @@ pub struct CallLimits {
     pub farewell: Duration,
     /// What messages in the making may take, shared by all calls.
     pub message_room: Room,
+    /// Whether there is somebody who keeps recordings.
+    pub recorder: bool,
+    /// Whether somebody outside records calls, and wants to be told when nothing may be recorded.
+    pub outside_recorders: bool,
 }
 
 impl Default for CallLimits {
@@ -82,6 +87,8 @@ impl Default for CallLimits {
             tidy: Duration::from_secs(65),
             farewell: Duration::from_secs(70),
             message_room: Room::default(),
+            recorder: false,
+            outside_recorders: false,
         }
     }
 }
@@ -140,6 +147,8 @@ pub enum Input<'a> {
     Answer(AskId, Answer),
     /// Word from the switchboard.
     Desk(DeskEvent),
+    /// What was recorded can't be kept: the recording of that name is over.
+    RecordingFailed(RecordingName),
     /// End it.
     End(EndCause),
     /// The time asked for has come.
@@ -223,6 +232,8 @@ pub enum Output {
     CloseMedia(MediaPort),
     /// Ask the outside.
     Ask(AskId, Question),
+    /// Keep what is recorded.
+    Recording(Recorded),
     /// Tell the switchboard.
     Desk(DeskRequest),
     /// Tell whoever ordered this call.

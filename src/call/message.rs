@@ -183,11 +183,7 @@ impl Call {
     /// have said so far.
     pub(super) fn finish_message(&mut self) {
         let Some(taking) = self.message.take() else { return };
-        if self.callee.is_none()
-            && let Some(stream) = self.stream(LegSide::A)
-        {
-            stream.session.listen(false);
-        }
+        self.listen_while_wanted();
         let (ask, worth) = taking.finish();
         match worth {
             Some((listen, audio)) => {

@@ -21,6 +21,7 @@ mod orders;
 mod outgoing;
 pub(crate) mod press;
 mod record;
+mod recording;
 mod settle;
 mod stream;
 
@@ -29,3 +30,4 @@ pub use io::{CallLimits, CallSettings, ClipSource, Input, NewCall, Output, Sessi
 pub use message::Room;
 pub use outgoing::{CodeCall, Fate, News, OutgoingCall, Script, Ticket};
 pub use record::{CallEvent, CallRecord, Direction, EndCause, Happened, MediaReport, Version, What};
+pub use recording::{MOST_SUBJECTS, Recorded, RecordedPart, RecordingName, RecordingReference};

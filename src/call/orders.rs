@@ -27,8 +27,7 @@ impl Call {
             run::Output::Ask(ask, question) => self.out.push_back(Output::Ask(ask, question)),
             run::Output::Listen(ask, listen) => self.listen_to_caller(ask, listen),
             run::Output::StopListening => self.finish_message(),
-            // There is no recorder, and the flow was told so.
-            run::Output::Recording(_) => {}
+            run::Output::Recording(order) => self.order_recording(order),
             run::Output::HandOff(request) => self.hand_off(request),
             run::Output::Trace(event) => {
                 self.show(&event);

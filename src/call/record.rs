@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::io::CallSettings;
 use super::outgoing::Fate;
+use super::recording::RecordingReference;
 use crate::flow::run::{HangupCause, TraceEvent};
 use crate::media::MediaStats;
 use crate::units::{CallId, Epoch, UnixTime};
@@ -52,6 +53,8 @@ pub struct CallRecord {
     pub caller_media: Option<MediaReport>,
     /// The media of each other leg that was answered.
     pub other_media: Vec<MediaReport>,
+    /// What was recorded of it.
+    pub recordings: Vec<RecordingReference>,
     /// What happened, in order.
     pub events: Vec<Happened>,
     /// Events that no longer fitted.
@@ -235,6 +238,8 @@ pub enum CallEvent {
     Rings,
     /// A call of our own: the code was said in full.
     CodeTold,
+    /// What was recorded could not be kept; nothing more is.
+    RecordingFailed,
 }
 
 /// How the media of a leg was.
@@ -323,6 +328,7 @@ impl Draft {
             queue_wait: Duration::ZERO,
             caller_media: None,
             other_media: Vec::new(),
+            recordings: Vec::new(),
             events: Vec::new(),
             events_dropped: 0,
         };
@@ -346,6 +352,11 @@ impl Draft {
         }
         let after = now.saturating_duration_since(self.started).as_millis();
         self.record.events.push(Happened { at_ms: u64::try_from(after).unwrap_or(u64::MAX), what });
+    }
+
+    /// The calendar's reading.
+    pub(super) fn unix_at(&self, now: Instant) -> UnixTime {
+        self.epoch.unix_at(now)
     }
 
     pub(super) fn answered(&mut self, now: Instant) {

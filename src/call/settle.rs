@@ -51,6 +51,7 @@ impl Call {
     pub(super) fn wind_down(&mut self) {
         self.finish_message();
         self.abandon_hand_off();
+        self.finish_recording();
         if let Some(stream) = self.caller.stream.take() {
             let report = self.close(stream);
             if let Some(draft) = &mut self.draft {
@@ -127,7 +128,7 @@ impl Call {
             match stream.session.poll() {
                 media::Output::Rtp { to, bytes } => self.out.push_back(Output::Rtp { port, to, bytes }),
                 media::Output::Rtcp { to, bytes } => self.out.push_back(Output::Rtcp { port, to, bytes }),
-                media::Output::Event(_) | media::Output::Frame(_) => {}
+                media::Output::Event(_) | media::Output::Frame(_) | media::Output::Heard(_) => {}
                 media::Output::Timeout(_) => break,
             }
         }

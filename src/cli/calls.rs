@@ -169,9 +169,10 @@ fn head(record: &Value) -> String {
         let of = |field: &str| media.get(field).cloned().unwrap_or(Value::Null);
         format!("media        {} packets lost of {}, MOS {}\n", of("lost"), of("received"), of("mos"))
     });
+    let recorded: String = record["recordings"].as_array().into_iter().flatten().map(recording).collect();
     format!(
         "call         {}\napplication  {} ({}), version {}{trial}\nbegan        {}, by {} to {}\nended        after {}: \
-         {}\nlevel        {}{proved}\ntalked to    {}{waited}\n{}",
+         {}\nlevel        {}{proved}\ntalked to    {}{waited}\n{}{recorded}",
         text(record, "call"),
         text(application, "title"),
         text(application, "id"),
@@ -185,4 +186,11 @@ fn head(record: &Value) -> String {
         list("agents"),
         media.unwrap_or_default(),
     )
+}
+
+/// A recording of the call, as `countersign recording` knows it.
+fn recording(recording: &Value) -> String {
+    let millis = recording["length_ms"].as_u64().unwrap_or(0);
+    let failed = if recording["failed"] == true { ", then it could not be kept" } else { "" };
+    format!("recorded     {}, {}.{} s{failed}\n", text(recording, "name"), millis / 1000, millis % 1000 / 100)
 }

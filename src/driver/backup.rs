@@ -1,7 +1,7 @@
 //! Backup of a data folder while it is served, and back.
 //!
 //! A backup has everything that is sealed or public and no key: the database (a consistent copy without free
-//! pages), the audit log as far as that database knows it, the messages, the settings, the sealed root key. A
+//! pages), the audit log as far as that database knows it, the messages, the recordings, the settings, the sealed root key. A
 //! manifest, written last and signed with the audit key, has every file's hash: a backup without one is not whole.
 //! Putting it back takes the key files, which are kept elsewhere; who was erased since stays erased by
 //! `subjects.key`.
@@ -28,8 +28,8 @@ use crate::units::UnixTime;
 
 /// The manifest's name.
 const MANIFEST: &str = "backup.json";
-/// Folders whose files are sealed one by one and never change.
-const FOLDERS: [&str; 1] = ["messages"];
+/// Folders whose files are sealed one by one and never change once they are whole.
+const FOLDERS: [&str; 2] = ["messages", "recordings"];
 const PART: &str = "part";
 
 /// Why there is no backup, or it can't be put back.

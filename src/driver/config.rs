@@ -14,6 +14,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::checkpoints::CheckpointConfig;
+use super::recordings::RecordingConfig;
 use super::retention::RetentionConfig;
 use super::secrets::SecretConfig;
 use super::sender::{self, LettersConfig, SenderConfig};
@@ -90,6 +91,9 @@ pub struct Config {
     /// Who is told what happens.
     #[serde(default)]
     pub webhooks: Vec<WebhookConfig>,
+    /// What is recorded of calls.
+    #[serde(default)]
+    pub recording: RecordingConfig,
     /// Bounds.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -398,6 +402,9 @@ secrets: {}
 # webhooks:
 #   - {url: "https://crm.example.com/countersign", events: [verified, call_ended], secret: crm/hook}
 
+# What flows record of calls, sealed below `recordings/`; `enabled: false` records nothing, whatever flows say.
+# recording: {enabled: true, keep_free_mb: 1024}     # below so much free room nothing is recorded
+
 limits:
   calls: 2000           # at once; more are told to come back later
   ring_seconds: 20      # how long an agent's phone rings
@@ -405,7 +412,7 @@ limits:
   silence_seconds: 60   # a caller whose media stopped this long is gone
 
 # How long what is kept; `countersign retention show` tells what there is. These hold when they are left out.
-# retention: {call_records: 400d, caller_numbers: 180d, messages: 90d, remembered: 400d, requests: 1d, audit: 800d, speech: 90d}
+# retention: {call_records: 400d, caller_numbers: 180d, messages: 90d, recordings: 90d, remembered: 400d, requests: 1d, audit: 800d, speech: 90d}
 
 # Signed checkpoints of the audit log in a second place, on another disk or machine.
 # audit:

@@ -4,9 +4,8 @@
 //! crash leaves nothing but a `.part`, which the next start removes. Head and audio are sealed apart, so that a
 //! list opens heads only.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,6 +14,7 @@ use std::thread::JoinHandle;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::dated::{self, DatedFolder, PART};
 use super::keys::Keys;
 use super::os;
 use super::seal::{self, Key, Label};
@@ -28,7 +28,7 @@ pub type Reply = Box<dyn FnOnce(MessageReply) + Send>;
 
 /// The folder of messages.
 pub struct Messages {
-    folder: PathBuf,
+    folder: DatedFolder,
     key: Key,
 }
 
@@ -75,7 +75,6 @@ pub enum MessageError {
 /// The first bytes of a file.
 const MAGIC: &[u8; 8] = b"CSMSG\x00\x01\n";
 const WHOLE: &str = "message";
-const PART: &str = "part";
 /// A head is shorter, whatever it says.
 const LONGEST_HEAD: usize = 8 * 1024;
 
@@ -88,31 +87,21 @@ impl Messages {
     /// # Errors
     /// When the folder can't be made or read.
     pub fn open(data: &Path, keys: &Keys) -> Result<Self, MessageError> {
-        let folder = data.join(Self::FOLDER);
-        let failed = |source| MessageError::Io { path: folder.clone(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+        let folder = DatedFolder::new(data.join(Self::FOLDER), WHOLE);
+        folder.make().map_err(|source| MessageError::Io { path: folder.path().to_owned(), source })?;
         Ok(Self { key: keys.derive("messages"), folder })
     }
 
     /// Removes what a crash left half written. Only whoever writes may do so.
     fn tidy(&self) -> Result<(), MessageError> {
-        for path in self.files(PART)? {
+        for path in self.folder.files(PART).map_err(|source| self.unreadable(source))? {
             fs::remove_file(&path).map_err(|source| MessageError::Io { path, source })?;
         }
         Ok(())
     }
 
-    fn files(&self, extension: &str) -> Result<Vec<PathBuf>, MessageError> {
-        let failed = |source| MessageError::Io { path: self.folder.clone(), source };
-        let mut out = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_some_and(|found| found == extension) {
-                out.push(path);
-            }
-        }
-        out.sort();
-        Ok(out)
+    fn unreadable(&self, source: io::Error) -> MessageError {
+        MessageError::Io { path: self.folder.path().to_owned(), source }
     }
 
     /// Keeps a message: it is on the disk, whole, when this returns.
@@ -120,8 +109,8 @@ impl Messages {
     /// # Errors
     /// When the disk does not take it; nothing is left of it then.
     pub fn keep(&self, at: UnixTime, call: CallId, message: &Message) -> Result<String, MessageError> {
-        let id = format!("{:012x}-{call}", at.0);
-        let (whole, part) = (self.path(&id, WHOLE), self.path(&id, PART));
+        let id = DatedFolder::name(at, call);
+        let (whole, part) = (self.folder.whole_path(&id), self.folder.part_path(&id));
         let samples = u64::try_from(message.audio.expose().len()).unwrap_or(u64::MAX);
         let head = Head {
             id: id.clone(),
@@ -139,10 +128,7 @@ impl Messages {
             Some([MAGIC.as_slice(), &length, &head, &audio].concat())
         };
         let bytes = sealed().ok_or_else(|| MessageError::Seal { path: whole.clone() })?;
-        let written = write(&part, &bytes).and_then(|()| fs::rename(&part, &whole)).and_then(|()| {
-            // The name is on the disk when its folder is.
-            File::open(&self.folder)?.sync_all()
-        });
+        let written = write(&part, &bytes).and_then(|()| self.folder.finish(&id));
         written.map(|()| id).map_err(|source| {
             let _ = fs::remove_file(&part);
             MessageError::Io { path: part, source }
@@ -155,7 +141,7 @@ impl Messages {
     /// When the folder can't be read.
     pub fn list(&self) -> Result<Vec<Head>, MessageError> {
         let mut out = Vec::new();
-        for path in self.files(WHOLE)? {
+        for path in self.folder.whole().map_err(|source| self.unreadable(source))? {
             match self.head(&path) {
                 Ok((head, _)) => out.push(head),
                 Err(error) => tracing::error!(%error, "a message can't be read"),
@@ -191,29 +177,16 @@ impl Messages {
     /// # Errors
     /// When the folder can't be read or a file not be removed.
     pub fn sweep(&self, before: UnixTime, dry: bool) -> Result<u64, MessageError> {
-        let mut removed = 0;
-        for path in self.files(WHOLE)? {
-            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            let at = stem.split('-').next().and_then(|at| i64::from_str_radix(at, 16).ok());
-            if at.is_some_and(|at| at < before.0) {
-                if !dry {
-                    fs::remove_file(&path).map_err(|source| MessageError::Io { path, source })?;
-                }
-                removed += 1;
-            }
+        let past = self.folder.past(before).map_err(|source| self.unreadable(source))?;
+        let removed = u64::try_from(past.len()).unwrap_or(u64::MAX);
+        for path in past.into_iter().filter(|_| !dry) {
+            fs::remove_file(&path).map_err(|source| MessageError::Io { path, source })?;
         }
         Ok(removed)
     }
 
-    fn path(&self, id: &str, extension: &str) -> PathBuf {
-        self.folder.join(format!("{id}.{extension}"))
-    }
-
-    /// A name is never a way out of the folder.
     fn found(&self, id: &str) -> Result<PathBuf, MessageError> {
-        let path = self.path(id, WHOLE);
-        let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if plain && path.exists() { Ok(path) } else { Err(MessageError::Unknown(id.to_owned())) }
+        self.folder.found(id).ok_or_else(|| MessageError::Unknown(id.to_owned()))
     }
 
     /// The head of a file, and the file where its audio begins.
@@ -229,7 +202,7 @@ impl Messages {
         let length = length.filter(|length| magic == MAGIC && *length <= LONGEST_HEAD).ok_or_else(wrong)?;
         let mut sealed = vec![0; length];
         file.read_exact(&mut sealed).map_err(io)?;
-        let id = path.file_stem().and_then(|stem| stem.to_str()).ok_or_else(wrong)?;
+        let id = dated::stem(path).ok_or_else(wrong)?;
         let json = seal::open(&self.key, label(id, "head"), &sealed).map_err(|_| wrong())?;
         let head: Head = serde_json::from_slice(json.expose()).map_err(|_| wrong())?;
         Ok((Head { id: id.to_owned(), ..head }, file))
@@ -241,7 +214,7 @@ fn label<'a>(id: &'a str, kind: &'a str) -> Label<'a> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = DatedFolder::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

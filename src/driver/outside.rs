@@ -11,13 +11,14 @@ use super::edge::Edge;
 use super::house;
 use super::messages::Keeper;
 use super::notices::Notices;
+use super::recordings;
 use super::records::Record;
 use super::services::ServicePool;
 use super::shard::{Asking, Mail, Mailbox, Outside};
 use super::vault::Vault;
 use super::vault_pool::{Asker, VaultPool};
 use crate::auth::{self, Source};
-use crate::call::{CallRecord, News, Ticket};
+use crate::call::{CallRecord, News, Recorded, Ticket};
 use crate::flow::run::{Answer, Question};
 use crate::routing::DeskRequest;
 use crate::secret::Secret;
@@ -40,6 +41,8 @@ pub struct ShardOutside {
     pub services: Arc<ServicePool>,
     /// Messages that callers leave.
     pub messages: Keeper,
+    /// What is recorded of calls; `None` where nothing is.
+    pub recordings: Option<recordings::Keeper>,
     /// What `notify` steps send.
     pub notices: Notices,
     /// Who has calls of the engine's own made.
@@ -89,6 +92,18 @@ impl Outside for ShardOutside {
             Question::Lookup(lookup) => {
                 let reply = Box::new(move |answer| reply(Answer::Lookup(answer)));
                 self.services.submit(Arc::clone(&version.application), lookup, reply);
+            }
+        }
+    }
+
+    fn recording(&mut self, call: CallId, recorded: Recorded) {
+        match &mut self.recordings {
+            Some(keeper) => keeper.keep(call, recorded),
+            None => {
+                // It was switched off between the call's first step and this one.
+                if let Some(mailbox) = &self.mailbox {
+                    let _ = mailbox.send(Mail::RecordingFailed(call, recorded.name));
+                }
             }
         }
     }

@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::config::{Config, ConfigError};
 use super::messages::{MessageError, Messages};
 use super::os;
+use super::recordings::RecordingError;
 use super::speech;
 use super::vault::{Vault, VaultError};
 use crate::units::UnixTime;
@@ -39,6 +40,8 @@ pub struct RetentionConfig {
     pub caller_numbers: Keep,
     /// Messages that callers left.
     pub messages: Keep,
+    /// Recordings of calls.
+    pub recordings: Keep,
     /// Choices that are remembered of callers, after the last time.
     pub remembered: Keep,
     /// Codes and approvals that were sent, after their end.
@@ -55,6 +58,7 @@ impl Default for RetentionConfig {
             call_records: Keep::Days(400),
             caller_numbers: Keep::Days(180),
             messages: Keep::Days(90),
+            recordings: Keep::Days(90),
             remembered: Keep::Days(400),
             requests: Keep::Days(1),
             audit: Keep::Days(800),
@@ -75,6 +79,8 @@ pub enum Class {
     CallerNumbers,
     /// Messages.
     Messages,
+    /// Recordings of calls.
+    Recordings,
     /// What is remembered of callers.
     Remembered,
     /// Codes and approvals.
@@ -87,10 +93,11 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CallRecords,
         Self::CallerNumbers,
         Self::Messages,
+        Self::Recordings,
         Self::Remembered,
         Self::Requests,
         Self::Audit,
@@ -104,6 +111,7 @@ impl Class {
             Self::CallRecords => "call_records",
             Self::CallerNumbers => "caller_numbers",
             Self::Messages => "messages",
+            Self::Recordings => "recordings",
             Self::Remembered => "remembered",
             Self::Requests => "requests",
             Self::Audit => "audit",
@@ -118,6 +126,7 @@ impl Class {
             Self::CallRecords => config.call_records,
             Self::CallerNumbers => config.caller_numbers,
             Self::Messages => config.messages,
+            Self::Recordings => config.recordings,
             Self::Remembered => config.remembered,
             Self::Requests => config.requests,
             Self::Audit => config.audit,
@@ -198,6 +207,9 @@ pub enum SweepError {
     /// The messages.
     #[error(transparent)]
     Messages(#[from] MessageError),
+    /// The recordings.
+    #[error(transparent)]
+    Recordings(#[from] RecordingError),
     /// The folder of speech.
     #[error("{path}: {source}")]
     Speech {
@@ -234,8 +246,11 @@ pub fn sweep(
                 speech::prune(&folder, before, dry)
                     .map_err(|source| SweepError::Speech { path: folder, source })?
             }
-            (Class::Messages, _) => {
-                let removed = messages.sweep(before, dry)?;
+            (Class::Messages | Class::Recordings, _) => {
+                let removed = match class {
+                    Class::Messages => messages.sweep(before, dry)?,
+                    _ => vault.recordings().sweep(before, dry)?,
+                };
                 if !dry && removed > 0 {
                     vault.note_sweep(now, class, before, removed)?;
                 }

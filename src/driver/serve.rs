@@ -27,6 +27,7 @@ use super::messages::{Keeper, MessageError, Messages};
 use super::notices::Notices;
 use super::os;
 use super::outside::ShardOutside;
+use super::recordings;
 use super::records;
 use super::retention::Sweeper;
 use super::secrets::{SecretError, Secrets};
@@ -144,6 +145,7 @@ pub struct Deployment {
     house_thread: JoinHandle<()>,
     records_thread: JoinHandle<()>,
     messages_thread: JoinHandle<()>,
+    recordings_thread: JoinHandle<()>,
     notices_thread: JoinHandle<()>,
     dialler: Arc<Dialler>,
     post: Option<Arc<PostOffice>>,
@@ -268,6 +270,9 @@ impl Parts<'_> {
             records::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
         let (messages, messages_thread) =
             Keeper::start(Arc::clone(&self.messages)).map_err(|source| system("threads", source))?;
+        let (recordings, recordings_thread) =
+            recordings::Keeper::start(self.vault.recordings().clone(), &self.config.recording)
+                .map_err(|source| system("threads", source))?;
         let (notices, notices_thread) =
             Notices::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
         let (house_sender, house_mail) = house::mailbox();
@@ -289,6 +294,7 @@ impl Parts<'_> {
                 vault: Arc::clone(&self.vault),
                 records: records.clone(),
                 messages: messages.clone(),
+                recordings: mailboxes.get(number).map(|mailbox| recordings.of_shard(mailbox)),
                 notices: notices.clone(),
                 services: Arc::clone(&services),
                 dialler: Arc::clone(&self.dialler),
@@ -342,6 +348,7 @@ impl Parts<'_> {
             house_thread,
             records_thread,
             messages_thread,
+            recordings_thread,
             notices_thread,
             dialler: self.dialler,
             post: self.post,
@@ -457,6 +464,7 @@ impl Deployment {
         // The shards held the senders: what they recorded last is being written now.
         let _ = self.records_thread.join();
         let _ = self.messages_thread.join();
+        let _ = self.recordings_thread.join();
         let _ = self.notices_thread.join();
         // What became of the last calls is told before the letters are.
         self.dialler.close();

@@ -20,7 +20,7 @@ use mio::{Events, Poll, Waker};
 use super::os;
 use super::ports::{Channel, MAILBOX, Ports};
 use crate::auth::Source;
-use crate::call::{CallRecord, CallSettings, CodeCall, News, Ticket};
+use crate::call::{CallRecord, CallSettings, CodeCall, News, Recorded, RecordingName, Ticket};
 use crate::engine::{Engine, Input, Lineup, Output, Served};
 use crate::flow::run::{Answer, Question};
 use crate::routing::{DeskEvent, DeskRequest};
@@ -48,6 +48,8 @@ pub enum Mail {
         /// The answer.
         answer: Answer,
     },
+    /// What a call recorded can't be kept.
+    RecordingFailed(CallId, RecordingName),
     /// Word from the switchboard.
     Desk(CallId, DeskEvent),
     /// New calls get these versions from now on.
@@ -172,6 +174,8 @@ pub trait Outside: Send {
     fn begun(&mut self, source: &Source);
     /// Asks something slow on behalf of a call; the answer comes by mail.
     fn ask(&mut self, call: CallId, by: Asking, ask: AskId, question: Question);
+    /// Keeps what a call recorded.
+    fn recording(&mut self, call: CallId, recorded: Recorded);
     /// Tells the switchboard.
     fn desk(&mut self, request: DeskRequest);
     /// Tells whoever ordered a call what becomes of it.
@@ -389,6 +393,7 @@ impl Loop {
                 Mail::Sip { path, bytes } => Input::Sip { path, bytes },
                 Mail::TransportFailed(path) => Input::TransportFailed(path),
                 Mail::Answer { call, ask, answer } => Input::Answer { call, ask, answer },
+                Mail::RecordingFailed(call, recording) => Input::RecordingFailed(call, recording),
                 Mail::Desk(call, event) => Input::Desk(call, event),
                 Mail::Place(order) => Input::Place(order),
                 Mail::Drain => Input::Drain,
@@ -444,6 +449,7 @@ impl Loop {
             Output::Ask { call, version, source, ask, question } => {
                 self.outside.ask(call, Asking { version, source }, ask, question);
             }
+            Output::Recording(call, recorded) => self.outside.recording(call, recorded),
             Output::Desk(request) => self.outside.desk(request),
             Output::Told(ticket, news) => self.outside.told(ticket, news),
             Output::Record { record, caller } => {

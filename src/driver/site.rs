@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::application::Loaded;
 use super::config::Config;
 use super::secrets::Secrets;
+use super::webhooks;
 use crate::call::{CallLimits, CallSettings, Room};
 use crate::flow::document::Application;
 use crate::routing::{Agent, AgentName, Contact, QueueName, Roster, Skill};
@@ -70,6 +71,8 @@ impl Site {
                 max_duration: Duration::from_secs(limits.call_minutes.saturating_mul(60)),
                 media_silence: Duration::from_secs(limits.silence_seconds),
                 message_room: self.message_room.clone(),
+                recorder: config.recording.enabled,
+                outside_recorders: webhooks::tell_recorders(&config.webhooks),
                 ..CallLimits::default()
             },
         }

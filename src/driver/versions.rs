@@ -452,6 +452,7 @@ fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = St
         ("webhooks", config.webhooks != before.webhooks),
         ("senders", config.senders != before.senders),
         ("letters", config.letters != before.letters),
+        ("recording.keep_free_mb", config.recording.keep_free_mb != before.recording.keep_free_mb),
         ("limits.calls", config.limits.calls != before.limits.calls),
     ];
     let told = |(what, _): (&str, bool)| format!("`{what}` of {} changed: restart to apply it", Config::FILE);

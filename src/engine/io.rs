@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::lineup::Lineup;
 use crate::auth::Source;
-use crate::call::{CallRecord, CallSettings, CodeCall, News, Ticket};
+use crate::call::{CallRecord, CallSettings, CodeCall, News, Recorded, RecordingName, Ticket};
 use crate::flow::run::{Answer, Question};
 use crate::media::Packet;
 use crate::routing::{DeskEvent, DeskRequest};
@@ -64,6 +64,8 @@ pub enum Input<'a> {
         /// The answer.
         answer: Answer,
     },
+    /// What a call recorded can't be kept.
+    RecordingFailed(CallId, RecordingName),
     /// Word from the switchboard.
     Desk(CallId, DeskEvent),
     /// New calls get these versions from now on; those that run keep theirs.
@@ -134,6 +136,8 @@ pub enum Output {
         /// What.
         question: Question,
     },
+    /// Keep what a call recorded.
+    Recording(CallId, Recorded),
     /// Tell the switchboard.
     Desk(DeskRequest),
     /// Tell whoever ordered a call of our own what becomes of it.

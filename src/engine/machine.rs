@@ -138,6 +138,9 @@ impl Engine {
                 self.media(now, port, |leg| call::Input::Rtcp { leg, from, bytes });
             }
             Input::Answer { call, ask, answer } => self.tell(now, call, call::Input::Answer(ask, answer)),
+            Input::RecordingFailed(call, recording) => {
+                self.tell(now, call, call::Input::RecordingFailed(recording));
+            }
             Input::Desk(call, event) => self.tell(now, call, call::Input::Desk(event)),
             Input::Reload(lineup) => {
                 self.lineup = lineup;
@@ -305,6 +308,7 @@ impl Engine {
                     self.out.push_back(Output::Ask { call: id, version, source, ask, question });
                 }
             }
+            call::Output::Recording(recorded) => self.out.push_back(Output::Recording(id, recorded)),
             call::Output::Desk(request) => self.out.push_back(Output::Desk(request)),
             call::Output::Told(ticket, news) => self.out.push_back(Output::Told(ticket, news)),
             call::Output::Done { record, caller } => {

@@ -48,6 +48,8 @@ pub enum Output {
     Event(Event),
     /// 20 ms of what the peer says, while someone listens.
     Frame(Frame),
+    /// What the peer hears from now on, while someone wants it: the audio of the packet before this.
+    Heard(Frame),
     /// Nothing more to do until then; `None`: until the next input.
     Timeout(Option<Instant>),
 }

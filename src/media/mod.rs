@@ -11,6 +11,7 @@ pub mod io;
 pub mod latch;
 pub mod outbound;
 pub mod player;
+pub mod recorder;
 pub mod rtp;
 pub mod sdp;
 pub mod session;

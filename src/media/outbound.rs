@@ -194,6 +194,14 @@ impl Outbound {
         Some(self.fill_with_audio())
     }
 
+    /// The audio of a packet that was just filled; `None` for a key.
+    #[must_use]
+    pub fn audio_of(&self, packet: &[u8]) -> Option<Frame> {
+        let (header, payload) = packet::read(packet)?;
+        let stream = self.stream.as_ref().filter(|stream| stream.payload_type == header.payload_type)?;
+        Some(Frame::new(stream.codec, payload))
+    }
+
     /// Figures for a report at `now`.
     #[must_use]
     pub fn sent(&self, now: Instant) -> Sent {

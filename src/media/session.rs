@@ -91,6 +91,10 @@ pub struct MediaSession {
     /// Frames handed out since the last input.
     listen_burst: u32,
     events: VecDeque<Event>,
+    /// Somebody wants to have what the peer hears.
+    tapped: bool,
+    /// What the packet handed out last holds, while somebody wants it.
+    heard: Option<Frame>,
     goodbye: Option<Output>,
     /// Polled until [`Output::Timeout`] since the last input.
     drained: bool,
@@ -113,6 +117,8 @@ impl MediaSession {
             listen_at: None,
             listen_burst: 0,
             events: VecDeque::new(),
+            tapped: false,
+            heard: None,
             goodbye: None,
             drained: true,
             closed: false,
@@ -171,6 +177,9 @@ impl MediaSession {
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }
+        if let Some(frame) = self.heard.take() {
+            return Output::Heard(frame);
+        }
         if let Some(goodbye) = self.goodbye.take() {
             return goodbye;
         }
@@ -180,9 +189,13 @@ impl MediaSession {
         }
         while let Some(sending) = self.outbound.fill(self.now) {
             self.events.extend(sending.finished.map(Event::PlayFinished));
+            // Before it is protected.
+            let packet = sending.packet.as_deref().filter(|_| self.tapped);
+            let audio = packet.and_then(|packet| self.outbound.audio_of(packet));
             if let Some((packet, to)) = sending.packet.zip(self.rtp_target())
                 && let Some(bytes) = self.protection.seal(packet)
             {
+                self.heard = audio;
                 return Output::Rtp { to, bytes };
             }
         }
@@ -231,6 +244,11 @@ impl MediaSession {
         } else {
             self.listen_at = None;
         }
+    }
+
+    /// Whether to deliver what the peer hears as [`Output::Heard`], a packet at a time: audio only, no keys.
+    pub const fn tap(&mut self, on: bool) {
+        self.tapped = on;
     }
 
     /// Sends this frame in the next slots. The queue is short: what is not sent in time is dropped. While

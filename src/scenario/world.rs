@@ -448,7 +448,13 @@ fn facts(house: &mut House, script: &CallScript) -> CallFacts {
         Signals { attestation: script.attestation, synthetic_voice: house.synthetic, ..Signals::default() };
     CallFacts {
         seed: house.chance.next_u64(),
-        abilities: Abilities { speech: true, cards: true, voice: true, recorder: true },
+        abilities: Abilities {
+            speech: true,
+            cards: true,
+            voice: true,
+            recorder: true,
+            outside_recorders: false,
+        },
         signals,
         ..CallFacts::new(CallId(house.calls), script.from.clone(), script.to.clone())
     }

@@ -80,10 +80,7 @@ fn recording_begins_with_consent_or_with_the_call_when_the_application_says_so()
     assert_eq!(recorded(&scene).0, ["start"], "before anybody is asked");
 }
 
-#[test]
-fn a_pin_is_never_recorded() {
-    let steps = "    - recording: start
-    - identify: customer
+const PROOF: &str = "    - identify: customer
       by: caller_id
       same_reply: true
       outcome: {one: continue, none: continue, many: continue, unavailable: continue}
@@ -93,11 +90,58 @@ fn a_pin_is_never_recorded() {
       prompts: {pin: greeting, failed: wrong}
       outcome: {reached: continue, insufficient: continue, not_enrolled: continue, locked: continue, unavailable: continue}
     - say: one";
-    let mut scene = able(flow("", steps));
+
+#[test]
+fn a_pin_is_never_recorded() {
+    let steps = format!("    - recording: start\n{PROOF}");
+    let mut scene = able(flow("", &steps));
     scene.wait(1_500).press("1").until("greeting").press("80421537#").settle();
     assert_eq!(recorded(&scene).0, ["start", "pause", "resume"], "{}", scene.script());
     let pause = scene.script().find("recording: pause").expect("paused");
     assert!(pause < scene.script().find("presses 8").expect("typed"));
+}
+
+#[test]
+fn both_attempts_at_a_pin_are_one_pause() {
+    let mut scene = able(flow("", &format!("    - recording: start\n{PROOF}")));
+    scene
+        .wait(1_500)
+        .press("1")
+        .until("greeting")
+        .press("80421538#")
+        .until("wrong")
+        .press("80421537#")
+        .settle();
+    assert_eq!(recorded(&scene).0, ["start", "pause", "resume"], "{}", scene.script());
+}
+
+#[test]
+fn recorders_outside_are_told_to_pause_whether_the_call_is_recorded_here_or_not() {
+    for recorder in [false, true] {
+        let abilities = Abilities { recorder, outside_recorders: true, ..Abilities::default() };
+        let mut scene = Scene::able(Arc::new(flow("", PROOF)), World::default(), abilities);
+        scene.wait(1_500).press("1").until("greeting").press("80421537#").settle();
+        let told = |what: &str| scene.asked.iter().filter(|asked| asked.contains(what)).count();
+        assert_eq!((told("RecordingPaused"), told("RecordingResumed")), (1, 1), "{:?}", scene.asked);
+        let at = |what: &str| scene.asked.iter().position(|asked| asked.contains(what));
+        assert!(at("RecordingPaused") < at("RecordingResumed"));
+    }
+    let mut scene = able(flow("", PROOF));
+    scene.wait(1_500).press("1").until("greeting").press("80421537#").settle();
+    assert!(!scene.asked.iter().any(|asked| asked.contains("RecordingPaused")), "nobody asked for it");
+}
+
+#[test]
+fn a_recorder_that_fails_is_told_once_and_can_be_started_again() {
+    let steps = "    - recording: start
+    - say: one
+    - recording: start";
+    let mut scene = able(flow("", steps));
+    scene.wait(1_500).press("1");
+    scene.feed(countersign::flow::run::Input::RecordingFailed);
+    scene.feed(countersign::flow::run::Input::RecordingFailed);
+    scene.settle();
+    assert_eq!(recorded(&scene).1, ["running", "failed", "running"], "{}", scene.script());
 }
 
 #[test]

@@ -117,6 +117,7 @@ impl World {
                 Output::Rtcp { bytes, .. } => self.send(side, true, bytes.to_vec()),
                 Output::Event(event) => self.sides[side].events.push(event),
                 Output::Frame(frame) => frame.codec.decode(&frame.payload, &mut self.sides[side].heard),
+                Output::Heard(_) => {}
                 Output::Timeout(_) => return,
             }
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use countersign::audio::Clip;
 use countersign::auth;
-use countersign::call::{CallLimits, CallRecord, CallSettings, ClipSource, News, Ticket};
+use countersign::call::{CallLimits, CallRecord, CallSettings, ClipSource, News, Recorded, Ticket};
 use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
@@ -66,6 +66,8 @@ pub struct World {
     pub records: Vec<CallRecord>,
     /// What was told of calls of our own.
     pub told: Vec<(Ticket, News)>,
+    /// What calls have recorded.
+    pub recorded: Vec<(CallId, Recorded)>,
     /// Callers hide their numbers.
     pub hidden_numbers: bool,
     /// What came for [`STRANGER`], who is no phone: a test plays them by hand.
@@ -145,6 +147,7 @@ impl World {
             no_ports: false,
             records: Vec::new(),
             told: Vec::new(),
+            recorded: Vec::new(),
             hidden_numbers: false,
             strange: Vec::new(),
             seed,
@@ -316,6 +319,7 @@ impl World {
                     let answer = (self.vault)(unix, question);
                     self.answers.push((self.now + self.slowness, call, ask, answer));
                 }
+                Output::Recording(call, recorded) => self.recorded.push((call, recorded)),
                 Output::Desk(request) => {
                     self.desk.handle(self.now, desk_input(request));
                     self.drain_desk();

@@ -349,7 +349,7 @@ impl Line {
                 }
                 media::Output::Frame(frame) => frame.codec.decode(&frame.payload, &mut self.heard),
                 media::Output::Event(media::Event::Digit(digit)) => self.keys.push(digit.as_char()),
-                media::Output::Event(_) => {}
+                media::Output::Event(_) | media::Output::Heard(_) => {}
                 media::Output::Timeout(at) => {
                     self.due = at;
                     return;

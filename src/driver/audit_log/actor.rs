@@ -24,7 +24,7 @@ pub(crate) fn acting_as<T>(name: &str, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-pub(super) fn current() -> Option<String> {
+pub(crate) fn current() -> Option<String> {
     ACTOR.with_borrow(Clone::clone)
 }
 

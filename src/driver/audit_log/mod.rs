@@ -26,7 +26,7 @@ use super::seal::{Key, keyed_hash};
 use crate::auth::{AuditEvent, AuditKind};
 use crate::units::UnixTime;
 
-pub(crate) use actor::acting_as;
+pub(crate) use actor::{acting_as, current as acting};
 
 /// The file in the data folder.
 pub const AUDIT_FILE: &str = "audit.jsonl";

@@ -84,6 +84,7 @@ impl Vault {
         self.wrapping.shares.erase(row.key, now, traces)?;
         self.clear(now, row.key)?;
         self.forget_erased()?;
+        self.remove_erased_recordings();
         Ok(self.store.scrub()?)
     }
 
@@ -104,9 +105,17 @@ impl Vault {
                     "erased subjects came back with a backup; they are removed"
                 );
             }
+            self.remove_erased_recordings();
             self.store.scrub()?;
         }
         self.wrapping.bring_up(self.store.as_ref())
+    }
+
+    /// Removes recordings of whom was erased. Their key is gone already: what is left is of no use to anybody.
+    fn remove_erased_recordings(&self) {
+        if let Err(error) = self.recordings.remove_erased() {
+            tracing::error!(%error, "recordings that nobody can hear any more are still there");
+        }
     }
 
     /// The subjects of an erased leaf that are in the database.

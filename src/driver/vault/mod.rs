@@ -41,6 +41,7 @@ use super::audit_log::{self, AuditError, AuditLog};
 use super::keys::{DATABASE_FILE, Keys, KeysError};
 use super::os::Calendar;
 use super::page_address::PageAddress;
+use super::recordings::Recordings;
 use super::seal::{self, Key, Label, SealError, keyed_hash};
 use super::sender::Courier;
 use super::store::sqlite::SqliteStore;
@@ -96,6 +97,7 @@ pub struct Vault {
     /// Opened in the place of an agent's credentials that are not there.
     no_agent: Vec<u8>,
     wrapping: Wrapping,
+    recordings: Recordings,
     token: SigningKey,
     audit_key: SigningKey,
     calendar: Calendar,
@@ -226,6 +228,7 @@ impl Vault {
             tokens: keys.derive("tokens"),
             no_agent,
             wrapping,
+            recordings: Recordings::of(data, keys),
             token: keys.token().clone(),
             audit_key: keys.audit().clone(),
             calendar: Calendar::default(),
@@ -254,6 +257,12 @@ impl Vault {
     #[must_use]
     pub const fn calendar(&self) -> &Calendar {
         &self.calendar
+    }
+
+    /// The recordings of calls.
+    #[must_use]
+    pub const fn recordings(&self) -> &Recordings {
+        &self.recordings
     }
 
     /// The key that tokens for agents are signed with.

@@ -122,7 +122,7 @@ fn old(class: Class, before: UnixTime) -> Option<Old> {
         // Each is kept with the end of its time.
         Class::Remembered => Some(Old::Memories(before.plus(KEPT))),
         Class::Requests => Some(Old::Requests(before)),
-        Class::Messages | Class::Audit | Class::Speech => None,
+        Class::Messages | Class::Recordings | Class::Audit | Class::Speech => None,
     }
 }
 

@@ -90,6 +90,15 @@ pub enum WebhookError {
     Thread(#[from] io::Error),
 }
 
+/// What outside recorders are told: nothing may be recorded now, and it may again.
+const RECORDER: [&str; 2] = ["recording_paused", "recording_resumed"];
+
+/// Whether there is somebody who records calls outside, and is to be told when to pause.
+#[must_use]
+pub fn tell_recorders(all: &[WebhookConfig]) -> bool {
+    all.iter().any(WebhookConfig::is_of_recorder)
+}
+
 /// Webhooks at once: each has a thread.
 const MOST: usize = 16;
 
@@ -124,6 +133,11 @@ impl WebhookConfig {
         // What stands before an @ would be a secret in the settings and in every error.
         let plain = !self.url.contains('@');
         if fits && named && plain { Ok(uri) } else { Err(wrong()) }
+    }
+
+    /// Whether a recorder is to be told when to pause: it asks for that by name, since it costs two records each time.
+    fn is_of_recorder(&self) -> bool {
+        self.events.iter().any(|name| RECORDER.contains(&name.as_str()))
     }
 
     fn wants(&self, kind: &str) -> bool {
@@ -192,7 +206,9 @@ impl Webhooks {
         let stop = Arc::new(Stop::default());
         let follower = |hook: &WebhookConfig| {
             let way = Way::of(hook, secrets)?;
-            Follower::new(way, Arc::clone(vault), patience)
+            // A pause that comes late is none.
+            let look = if hook.is_of_recorder() { patience.look.min(AT_ONCE) } else { patience.look };
+            Follower::new(way, Arc::clone(vault), Patience { look, ..patience })
         };
         let followers = all.iter().map(follower).collect::<Result<Vec<_>, WebhookError>>()?;
         let mut started = Self { stop, threads: Vec::new() };
@@ -203,6 +219,9 @@ impl Webhooks {
         Ok(started)
     }
 }
+
+/// How often it is looked for what recorders are told: well within the prompt that asks for a secret.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 #[expect(
     clippy::disallowed_methods,

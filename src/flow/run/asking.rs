@@ -67,6 +67,11 @@ pub(super) enum What {
 }
 
 impl Asking {
+    /// Whether the caller is asked to prove something.
+    pub(super) const fn is_proof(&self) -> bool {
+        matches!(self.what, What::Factor { .. } | What::Method { .. })
+    }
+
     pub(super) fn new(what: What, expect: Expect, input: &Input, secret: bool) -> Self {
         let end = match &expect {
             Expect::Digits { end, .. } => *end,

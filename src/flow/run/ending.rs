@@ -93,6 +93,7 @@ impl FlowRun {
         if !matches!(self.state, State::Over) {
             self.state = State::Ready;
         }
+        self.recorder_minds();
     }
 
     fn finish(&mut self) {

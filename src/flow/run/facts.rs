@@ -48,6 +48,8 @@ pub struct Abilities {
     pub voice: bool,
     /// There is a recorder: [`super::Output::Recording`] is carried out.
     pub recorder: bool,
+    /// Somebody outside records calls and is told by the audit log's events when nothing may be recorded.
+    pub outside_recorders: bool,
 }
 
 /// What is told about a caller beside their number. What is `None` is not known.

@@ -34,6 +34,8 @@ pub enum Input {
     HandOff(HandOff),
     /// The caller is gone; or the order to hang up was carried out, which changes nothing.
     HungUp,
+    /// The recorder can't go on: nothing of the call is recorded any more.
+    RecordingFailed,
     /// The moment of the last [`Output::Timeout`] has come.
     Timeout,
 }

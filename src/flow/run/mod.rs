@@ -116,6 +116,8 @@ pub struct FlowRun {
     /// How many chances were taken.
     chances: u64,
     recorder: recording::Recorder,
+    /// Recorders outside were told to pause.
+    outside_paused: bool,
     /// Somebody listens to what the caller says.
     listening: bool,
     /// The notices heard in this call, each with its version.
@@ -245,6 +247,7 @@ impl FlowRun {
             place: None,
             chances: 0,
             recorder: recording::Recorder::default(),
+            outside_paused: false,
             listening: false,
             noticed: Vec::new(),
             language_known: false,
@@ -271,9 +274,11 @@ impl FlowRun {
             Input::Answer(ask, answer) => self.answer(now, ask, answer),
             Input::HandOff(progress) => self.hand_off(now, progress),
             Input::HungUp => self.hung_up(now),
+            Input::RecordingFailed => self.recorder_failed(),
             Input::Timeout => self.timeout(now),
         }
         self.advance(now);
+        self.recorder_minds();
     }
 
     /// The next order; [`Output::Timeout`] when there is none for now.
@@ -480,7 +485,9 @@ impl FlowRun {
         if self.secure != secure {
             self.secure = secure;
             self.emit(Output::Secure(secure));
-            self.recorder_minds(secure);
+            if secure {
+                self.recorder_minds();
+            }
         }
     }
 }

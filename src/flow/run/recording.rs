@@ -1,5 +1,5 @@
 //! Whether the call is recorded. The order goes out; this keeps what holds, and never lets a recorder run
-//! while a secret is typed or before the caller has agreed.
+//! while a secret is typed, while the caller proves who they are, or before they have agreed.
 
 use crate::auth::AuditKind;
 use crate::flow::document::{RecordingRule, VarId};
@@ -8,7 +8,7 @@ use super::io::{Name, Output};
 use super::order::RecordingOrder;
 use super::trace::TraceEvent;
 use super::values::Value;
-use super::{CONSENT_GRANTED, CONSENT_REFUSED, FlowRun};
+use super::{CONSENT_GRANTED, CONSENT_REFUSED, FlowRun, State};
 
 /// What the recorder does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) enum Recorder {
     Off,
     Running,
     Paused,
-    /// Paused because a secret is being typed.
+    /// Paused because a secret is being typed, or the caller proves who they are.
     Secret,
 }
 
@@ -42,7 +42,7 @@ impl FlowRun {
     fn order_recorder(&mut self, order: RecordingOrder) -> &'static str {
         use RecordingOrder::{Pause, Resume, Start, Stop};
         let next = match (order, self.recorder) {
-            (Start, Recorder::Off) | (Resume, Recorder::Paused) if self.secure => Recorder::Secret,
+            (Start, Recorder::Off) | (Resume, Recorder::Paused) if self.is_private() => Recorder::Secret,
             (Start, Recorder::Off) | (Resume, Recorder::Paused) => Recorder::Running,
             (Pause, Recorder::Running | Recorder::Secret) => Recorder::Paused,
             (Stop, _) => Recorder::Off,
@@ -60,9 +60,17 @@ impl FlowRun {
         }
     }
 
-    /// A secret is being typed, or no longer.
-    pub(super) fn recorder_minds(&mut self, secure: bool) {
-        let (next, order, state) = match (self.recorder, secure) {
+    /// Pauses the recorder where nothing may be recorded, and lets it go on behind that.
+    pub(super) fn recorder_minds(&mut self) {
+        if matches!(self.state, State::Over) {
+            return;
+        }
+        let private = self.is_private();
+        if self.facts.abilities.outside_recorders && self.outside_paused != private {
+            self.outside_paused = private;
+            self.note(if private { AuditKind::RecordingPaused } else { AuditKind::RecordingResumed });
+        }
+        let (next, order, state) = match (self.recorder, private) {
             (Recorder::Running, true) => (Recorder::Secret, RecordingOrder::Pause, "paused"),
             (Recorder::Secret, false) => (Recorder::Running, RecordingOrder::Resume, "running"),
             _ => return,
@@ -70,6 +78,28 @@ impl FlowRun {
         self.recorder = next;
         self.emit(Output::Recording(order));
         self.trace(TraceEvent::Fact { fact: "recording", value: Name::from(state) });
+    }
+
+    /// A secret is being typed, or the caller proves who they are: from the first question to the verdict, so that
+    /// neither the end of a tone nor a word too many is recorded between two attempts.
+    fn is_private(&self) -> bool {
+        let proving = match &self.state {
+            State::Proving => true,
+            State::Asking(asking) => asking.is_proof(),
+            _ => false,
+        };
+        self.secure || proving
+    }
+
+    /// The recorder gave up: the record and the audit log say so, and the call goes on.
+    pub(super) fn recorder_failed(&mut self) {
+        if self.recorder == Recorder::Off {
+            return;
+        }
+        self.recorder = Recorder::Off;
+        let facts = vec![(String::from("state"), String::from("failed"))];
+        self.note(AuditKind::Noted { name: String::from("recording"), facts });
+        self.trace(TraceEvent::Fact { fact: "recording", value: Name::from("failed") });
     }
 
     /// A consent was answered: what waits for it starts, and what it is taken from stops.

@@ -8,7 +8,7 @@ use super::{FieldSpec, Node, Reader, Shape, Spec, StepKind};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "recording",
-    summary: "Starts, pauses, resumes or stops the recording of the call; while a secret is typed it is paused by itself. It only starts when the caller has agreed (`consent`), unless `defaults.recording` says `mode: always`. This version has no recorder: in a call the order is put on record as `unavailable`; flow tests see what would hold (`expects: {recording: paused}`).",
+    summary: "Starts, pauses, resumes or stops the recording of the call; while a secret is typed and while the caller proves who they are it is paused by itself. It only starts when the caller has agreed (`consent`), unless `defaults.recording` says `mode: always`. What became of the order is put on record: `running`, `paused`, `stopped`, `refused` (nobody agreed), `unavailable` (the site records nothing) or, later, `failed` (a disk that is full or slow); the call goes on in every case. Flow tests see it too: `expects: {recording: paused}`. See [recording.md](recording.md).",
     argument: Shape::Choice(&["start", "pause", "resume", "stop"]),
     fields: &[FieldSpec::optional("mark", Shape::Text, "a word for the record: why")],
     outcomes: &[],

@@ -11,6 +11,7 @@ mod enrolments;
 mod links;
 mod openapi;
 mod rate;
+mod recordings;
 mod routes;
 mod scope;
 mod shape;

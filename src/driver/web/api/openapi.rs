@@ -50,7 +50,9 @@ fn operation(route: &Route, named: &mut Schemas) -> Value {
     let (status, done) = route.done;
     let mut reply = json!({"description": if done.is_some() { "As asked." } else { "Done." }});
     if let Some(schema) = done {
-        reply["content"] = json!({"application/json": {"schema": schema(named)}});
+        let schema = schema(named);
+        let kind = schema["contentMediaType"].as_str().unwrap_or("application/json").to_owned();
+        reply["content"] = json!({kind: {"schema": schema}});
     }
     let mut responses = Map::new();
     responses.insert(status.to_string(), reply);

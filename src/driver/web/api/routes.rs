@@ -3,7 +3,7 @@
 
 use super::call::Call;
 use super::shape::{Schemas, Shape};
-use super::{Scope, audit, calls, engine, enrolments, links, subjects};
+use super::{Scope, audit, calls, engine, enrolments, links, recordings, subjects};
 use crate::driver::web::{Problem, Reply};
 
 /// One route.
@@ -52,11 +52,12 @@ const fn number(name: &'static str, about: &'static str) -> Parameter {
 const LIMIT: Parameter = number("limit", "How many at most: 1 to 200, 50 when absent.");
 
 /// What stands in paths.
-pub(super) const IN_PATHS: [Parameter; 4] = [
+pub(super) const IN_PATHS: [Parameter; 5] = [
     text("subject", "The identifier in services, such as C1001; or `~` and the pseudonym of the audit log."),
     text("factor", "The factor, such as pin."),
     text("call", "The call, by its name."),
     text("passkey", "The passkey, by its name in the list of passkeys."),
+    text("recording", "The recording, by its name."),
 ];
 
 /// All routes.
@@ -258,6 +259,32 @@ pub(super) const ROUTES: &[Route] = &[
         body: None,
         done: (200, Some(calls::Explanation::schema)),
         work: calls::explain,
+    },
+    Route {
+        method: "GET",
+        path: "/v1/calls/{call}/recordings",
+        scope: Some(Scope::RecordingsRead),
+        name: "listRecordings",
+        about: "What was recorded of a call.",
+        query: &[],
+        body: None,
+        done: (200, Some(recordings::Recordings::schema)),
+        work: recordings::list,
+    },
+    Route {
+        method: "GET",
+        path: "/v1/recordings/{recording}/audio",
+        scope: Some(Scope::RecordingsListen),
+        name: "hearRecording",
+        about: "A part of a recording as a WAV file: the caller left, what they heard right. The audit log keeps the reason.",
+        query: &[
+            text("reason", "Why it is heard: 4 to 200 characters, nothing personal. Needed."),
+            number("from", "From which second on; 0 when absent."),
+            number("seconds", "How many seconds at most: 1 to 300, 300 when absent."),
+        ],
+        body: None,
+        done: (200, Some(recordings::audio)),
+        work: recordings::hear,
     },
     Route {
         method: "GET",

@@ -19,6 +19,10 @@ pub enum Scope {
     PolicyRead,
     /// See call records.
     CallsRead,
+    /// See which recordings there are.
+    RecordingsRead,
+    /// Hear recordings, each with a reason that the audit log keeps.
+    RecordingsListen,
     /// See and check the audit log.
     AuditRead,
     /// See what is served.
@@ -27,7 +31,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::SubjectsRead,
         Self::SubjectsWrite,
         Self::SubjectsErase,
@@ -36,6 +40,8 @@ impl Scope {
         Self::EnrolmentsWrite,
         Self::PolicyRead,
         Self::CallsRead,
+        Self::RecordingsRead,
+        Self::RecordingsListen,
         Self::AuditRead,
         Self::EngineRead,
     ];
@@ -52,6 +58,8 @@ impl Scope {
             Self::EnrolmentsWrite => "enrolments:write",
             Self::PolicyRead => "policy:read",
             Self::CallsRead => "calls:read",
+            Self::RecordingsRead => "recordings:read",
+            Self::RecordingsListen => "recordings:listen",
             Self::AuditRead => "audit:read",
             Self::EngineRead => "engine:read",
         }
