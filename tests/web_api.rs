@@ -183,7 +183,8 @@ fn routes() -> Vec<(String, String, Option<Scope>)> {
             .replace("{subject}", "C1001")
             .replace("{factor}", "pin")
             .replace("{call}", "0000000000000000")
-            .replace("{passkey}", "000000000000");
+            .replace("{passkey}", "000000000000")
+            .replace("{recording}", "019a3c2d11f0-0000000000000000-0");
         assert!(!filled.contains('{'), "{filled}");
         for (method, operation) in operations.as_object().expect("operations") {
             let scope = operation["x-scope"].as_str().map(|name| Scope::named(name).expect("a scope"));

@@ -167,8 +167,8 @@ fn a_burst_after_a_stall_moves_nothing_and_a_flood_is_left_out() {
         let _ = frame;
     }
     let [left, _] = tape.finish();
-    assert_eq!(left, heard(&said)[..left.len()]);
-    assert!(left.len() >= 8000 * 3 - 640);
+    // The last two frames are still on their way.
+    assert_eq!(left[..23_680], heard(&said)[..23_680]);
 
     let mut tape = Tape::new();
     tape.now += FRAME;
@@ -208,10 +208,10 @@ fn a_pin_typed_in_tones_is_not_there_and_without_the_masks_it_is() {
 
     let ([left, right], from, to) = with_a_pin(true, false);
     assert!(
-        left[from..to + 4800].iter().all(|&sample| sample == 0),
+        left[from..to + 4640].iter().all(|&sample| sample == 0),
         "both sides are silent, and a moment more"
     );
-    assert!(right[from..to + 4800].iter().all(|&sample| sample == 0));
+    assert!(right[from..to + 4640].iter().all(|&sample| sample == 0));
     assert!(!holds_a_key(&left));
     assert_eq!(left[..from], heard(&noise(1, 16_000))[..from], "what came before is there");
     assert_eq!(left[to + 4960..], heard(&noise(1, 16_000))[4960..], "and what came after");
