@@ -27,7 +27,6 @@ use super::messages::{Keeper, MessageError, Messages};
 use super::notices::Notices;
 use super::os;
 use super::outside::ShardOutside;
-use super::recordings;
 use super::records;
 use super::retention::Sweeper;
 use super::secrets::{SecretError, Secrets};
@@ -270,17 +269,11 @@ impl Parts<'_> {
             records::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
         let (messages, messages_thread) =
             Keeper::start(Arc::clone(&self.messages)).map_err(|source| system("threads", source))?;
-        let (recordings, recordings_thread) =
-            recordings::Keeper::start(self.vault.recordings().clone(), &self.config.recording)
-                .map_err(|source| system("threads", source))?;
+        let (recordings, recordings_thread) = self.recorder()?;
         let (notices, notices_thread) =
             Notices::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
         let (house_sender, house_mail) = house::mailbox();
-        let prepared: Vec<_> = (0..shards)
-            .map(|_| shard::prepare())
-            .collect::<Result<_, _>>()
-            .map_err(|e| system("a poll", e))?;
-        let (mailboxes, prepared): (Vec<Mailbox>, Vec<_>) = prepared.into_iter().unzip();
+        let (mailboxes, prepared) = parts::prepared(shards)?;
         let readers = Readers { shards: mailboxes.clone(), house: house_sender.clone() };
         let edge = edge::start(listeners, gate, readers).map_err(|source| system("threads", source))?;
         let lineup: Lineup = Arc::new(self.site.call_settings(&self.config, &self.loaded)).into();

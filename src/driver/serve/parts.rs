@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
 
-use super::Parts;
+use super::{Parts, StartError, system};
 use crate::driver::config::TrunkConfig;
 use crate::driver::edge::Edge;
 use crate::driver::gate::Gate;
 use crate::driver::house::{self, House};
 use crate::driver::os;
+use crate::driver::recordings::{Keeper, Way};
 use crate::driver::serve::Access;
-use crate::driver::shard::Mailbox;
+use crate::driver::shard::{self, Mailbox, Prepared};
 use crate::engine::{EngineConfig, Limits, Lineup};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::EndpointConfig;
@@ -19,7 +21,19 @@ use crate::sip::digest::Algorithm;
 use crate::sip::registrar::{Registrar, RegistrarConfig};
 use crate::units::Entropy;
 
+/// The mailboxes of as many shards, and their inner ends.
+pub(super) fn prepared(shards: usize) -> Result<(Vec<Mailbox>, Vec<Prepared>), StartError> {
+    let prepared: Result<Vec<_>, _> = (0..shards).map(|_| shard::prepare()).collect();
+    Ok(prepared.map_err(|source| system("a poll", source))?.into_iter().unzip())
+}
+
 impl Parts<'_> {
+    /// Who writes recordings.
+    pub(super) fn recorder(&self) -> Result<(Way, JoinHandle<()>), StartError> {
+        let started = Keeper::start(self.vault.recordings().clone(), &self.config.recording);
+        started.map_err(|source| system("threads", source))
+    }
+
     /// The switchboard and the registrar.
     pub(super) fn house(&self, shards: Vec<Mailbox>, edge: Edge, entropy: Entropy) -> House {
         let roster = self.site.roster(&self.config);
