@@ -65,7 +65,7 @@ fn config(tls: bool) -> WebConfig {
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         certificate: tls.then(|| "site.pem".into()),
         key: tls.then(|| "site.key".into()),
-        public: None,
+        ..WebConfig::default()
     }
 }
 

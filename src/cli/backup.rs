@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use countersign::driver::backup;
+use countersign::driver::backup::{self, Codes};
 
 /// Copy the data folder, without its keys, while it is served or not.
 #[derive(clap::Args)]
@@ -25,6 +25,9 @@ pub(crate) struct RestoreArguments {
     /// The data folder.
     #[arg(long, default_value = "data")]
     data: PathBuf,
+    /// Leave recovery codes good, also those that were used after the backup was made.
+    #[arg(long)]
+    keep_codes: bool,
 }
 
 /// Runs `backup`.
@@ -44,8 +47,14 @@ pub(crate) fn backup(arguments: &BackupArguments) -> ExitCode {
 
 /// Runs `restore`.
 pub(crate) fn restore(arguments: &RestoreArguments) -> ExitCode {
-    super::ended(backup::restore(&arguments.folder, &arguments.data).map_err(super::text).map(|back| {
-        println!("the backup of {} is in {}", super::when(back.at), arguments.data.display());
-        println!("who was erased since is removed from it; calls and records since are lost");
-    }))
+    let codes = if arguments.keep_codes { Codes::Keep } else { Codes::Void };
+    super::ended(backup::restore(&arguments.folder, &arguments.data, codes).map_err(super::text).map(
+        |back| {
+            println!("the backup of {} is in {}", super::when(back.at), arguments.data.display());
+            println!("who was erased since is removed from it; calls and records since are lost");
+            if back.void_codes > 0 {
+                println!("the recovery codes of {} customers are void: give out new lists", back.void_codes);
+            }
+        },
+    ))
 }

@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use countersign::diagnostic::{Diagnostic, Place, Severity, Source, render};
 use countersign::driver::application::{self, ApplicationSource};
+use countersign::driver::config::Config;
+use countersign::driver::lacking::{self, Lacking};
 use countersign::driver::speech::Speech;
+use countersign::flow::document::Application;
 use serde_json::json;
 
 use super::sarif;
@@ -24,7 +27,7 @@ pub(crate) struct Arguments {
     /// How findings are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// A data folder: what its settings let a synthesiser speak needs no recording (nothing is started)
+    /// A data folder: what its settings let a synthesiser speak needs no recording, and what the policy uses must have its sender (nothing is started)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// What counts as an error beside errors
@@ -84,12 +87,23 @@ fn check(folder: &Path, data: Option<&Path>) -> Result<Vec<Diagnostic>, String> 
     let mut found = match application::read(files.as_ref()) {
         Ok((application, mut found)) => {
             found.extend(application::unplayable(&source, &application));
+            if let Some(data) = data {
+                found.extend(lacking_in(data, &application)?);
+            }
             found
         }
         Err(findings) => findings,
     };
     name_below(folder, &mut found);
     Ok(found)
+}
+
+/// Factors of the policy that the settings of a data folder have nobody for.
+fn lacking_in(data: &Path, application: &Application) -> Result<Vec<Diagnostic>, String> {
+    let config = Config::read(data).map_err(|error| error.to_string())?;
+    let lacking = lacking::of(&application.policy, &config, config.web.public.is_some());
+    let told = |lack: &Lacking| Diagnostic::warning("W310", None, lack.to_string()).help(lack.help());
+    Ok(lacking.iter().map(told).collect())
 }
 
 /// Names files as the admin can open them: below the folder that was given.

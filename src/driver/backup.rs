@@ -117,6 +117,17 @@ pub struct Backup {
     pub files: usize,
     /// Records of its audit log.
     pub audit_records: u64,
+    /// Subjects whose recovery codes are void since it was put back.
+    pub void_codes: usize,
+}
+
+/// What becomes of recovery codes that a backup brings back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codes {
+    /// All are void: one that was used after the backup was made would be good again.
+    Void,
+    /// They stay.
+    Keep,
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> BackupError + '_ {
@@ -148,7 +159,7 @@ pub fn backup(data: &Path, to: &Path) -> Result<Backup, BackupError> {
     let files = names.iter().map(|name| entry(to, name)).collect::<Result<Vec<_>, _>>()?;
     let now = os::unix_now();
     let (countersign, deployment) = (env!("CARGO_PKG_VERSION").to_owned(), keys.root().id.clone());
-    let done = Backup { at: now, files: files.len(), audit_records };
+    let done = Backup { at: now, files: files.len(), audit_records, void_codes: 0 };
     let manifest = Manifest { countersign, at_ms: now.0, deployment, audit_records, files };
     let manifest = serde_json::to_string(&manifest).map_err(io::Error::other).map_err(at(to))?;
     let signature =
@@ -221,7 +232,7 @@ fn entry(folder: &Path, name: &str) -> Result<Entry, BackupError> {
 ///
 /// # Errors
 /// [`BackupError`]; the folder has no database then, and the same can be tried again.
-pub fn restore(from: &Path, data: &Path) -> Result<Backup, BackupError> {
+pub fn restore(from: &Path, data: &Path, codes: Codes) -> Result<Backup, BackupError> {
     if data.join(DATABASE_FILE).exists() {
         return Err(BackupError::InUse(data.to_owned()));
     }
@@ -247,8 +258,12 @@ pub fn restore(from: &Path, data: &Path) -> Result<Backup, BackupError> {
     let vault = Vault::open_data(data)?;
     let at = UnixTime(manifest.at_ms);
     vault.note_restored(os::unix_now(), at)?;
+    let void_codes = match codes {
+        Codes::Void => vault.void_recovery_codes(os::unix_now())?,
+        Codes::Keep => 0,
+    };
     drop(claim);
-    Ok(Backup { at, files: manifest.files.len(), audit_records: manifest.audit_records })
+    Ok(Backup { at, files: manifest.files.len(), audit_records: manifest.audit_records, void_codes })
 }
 
 fn put(from: &Path, to: &Path) -> Result<(), BackupError> {

@@ -16,6 +16,7 @@ pub mod gate;
 pub mod house;
 pub mod import;
 pub mod keys;
+pub mod lacking;
 pub mod masking;
 pub mod messages;
 mod not_reloaded;

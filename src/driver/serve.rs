@@ -23,6 +23,7 @@ use super::dialler::Dialler;
 use super::edge::{self, Edge, EdgeError, Listeners, Readers};
 use super::house;
 use super::keys::{Keys, KeysError};
+use super::lacking;
 use super::messages::{Keeper, MessageError, Messages};
 use super::notices::Notices;
 use super::os;
@@ -193,6 +194,9 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     // The settings were checked: an address that can't be one did not get here.
     if let Ok(Some(page)) = config.web.page() {
         vault.set_page(page);
+    }
+    for lack in lacking::of(&loaded.application.policy, &config, config.web.public.is_some()) {
+        tracing::warn!(help = lack.help(), "{lack}");
     }
     if let Some(clock) = clock {
         vault.calendar().set(clock);

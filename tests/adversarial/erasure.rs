@@ -2,23 +2,57 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use countersign::auth::{Answer, FactorId, Question, Verdict, Whose};
-use countersign::driver::backup;
+use countersign::auth::{Answer, FactorId, Policy, Question, Verdict, Whose};
+use countersign::driver::backup::{self, Codes};
 use countersign::driver::keys::Keys;
 use countersign::driver::os;
 use countersign::driver::vault::{Vault, verify_audit};
+use countersign::units::CallId;
 
-use crate::vault_world::{ACCOUNT, Folder, PHONE, PIN, add_customer, customer, secret, verify};
+use crate::vault_world::{ACCOUNT, Folder, PHONE, PIN, add_customer, customer, secret, subject, verify};
 use crate::{copy, is_key, known};
 
 /// A vault of the backup with these keys.
 fn restored(backup: &Path, keys: &Path) -> (Folder, Vault) {
     let folder = Folder::new();
     copy(keys, folder.path(), &is_key);
-    backup::restore(backup, folder.path()).expect("restored");
+    backup::restore(backup, folder.path(), Codes::Void).expect("restored");
     let vault = folder.vault();
     (folder, vault)
+}
+
+#[test]
+fn a_recovery_code_that_was_used_is_not_good_again_with_a_backup() {
+    let used = [FactorId::Pin, FactorId::Totp, FactorId::Recovery].map(FactorId::defaults);
+    let policy = || Arc::new(Policy { factors: used.to_vec(), ..Policy::default() });
+    let folder = Folder::new();
+    let vault = folder.vault();
+    vault.set_policy(policy());
+    add_customer(&vault);
+    let codes = vault.enrol_recovery(os::unix_now(), "C1").expect("made");
+    let saved = Folder::new();
+    let backup = saved.file("backup");
+    backup::backup(folder.path(), &backup).expect("made");
+    let right = |vault: &Vault, number: usize| {
+        let subject = subject(vault, ACCOUNT);
+        let (response, factor) = (codes[number].clone(), FactorId::Recovery);
+        let question = Question::Verify { subject, factor, response, call: CallId(7) };
+        matches!(vault.answer(os::unix_now(), question), Answer::Verdict { verdict: Verdict::Accept, .. })
+    };
+    assert!(right(&vault, 0), "the control");
+    let (_void_in, back) = restored(&backup, folder.path());
+    back.set_policy(policy());
+    assert!(!right(&back, 0) && !right(&back, 1), "nobody knows which were used");
+    // Whoever asks for it gets them back.
+    let kept = Folder::new();
+    copy(folder.path(), kept.path(), &is_key);
+    let told = backup::restore(&backup, kept.path(), Codes::Keep).expect("restored");
+    assert_eq!(told.void_codes, 0);
+    let back = kept.vault();
+    back.set_policy(policy());
+    assert!(right(&back, 1));
 }
 
 #[test]
@@ -109,19 +143,19 @@ fn a_backup_that_was_changed_cut_or_has_no_keys_is_refused() {
         bad[middle] ^= 1;
         fs::write(&path, bad).expect("written");
         let target = target();
-        assert!(backup::restore(&backup, target.path()).is_err(), "{}", path.display());
+        assert!(backup::restore(&backup, target.path(), Codes::Void).is_err(), "{}", path.display());
         assert!(!target.file("countersign.db").exists());
         fs::remove_file(&path).expect("removed");
-        assert!(backup::restore(&backup, target.path()).is_err(), "without {}", path.display());
+        assert!(backup::restore(&backup, target.path(), Codes::Void).is_err(), "without {}", path.display());
         fs::write(&path, good).expect("put back");
     }
     let bare = Folder::new();
-    let error = backup::restore(&backup, bare.path()).expect_err("no keys").to_string();
+    let error = backup::restore(&backup, bare.path(), Codes::Void).expect_err("no keys").to_string();
     assert!(error.contains("help:") && error.contains(".key"), "{error}");
     let target = target();
-    let back = backup::restore(&backup, target.path()).expect("the control");
+    let back = backup::restore(&backup, target.path(), Codes::Void).expect("the control");
     assert_eq!((back.files, back.audit_records), (made.files, made.audit_records));
-    assert!(backup::restore(&backup, target.path()).is_err(), "there is data now");
+    assert!(backup::restore(&backup, target.path(), Codes::Void).is_err(), "there is data now");
     let keys = Keys::open(target.path()).expect("keys");
     assert_eq!(verify_audit(target.path(), &keys).expect("right"), made.audit_records + 1);
 }

@@ -39,7 +39,11 @@ pub(super) fn letters_are_counted_and_what_became_of_them_is_kept(store: &dyn St
         reason: None,
     };
     let [one, two] = [LetterId([1; 16]), LetterId([2; 16])];
+    assert!(!store.move_letter(one, &by(Status::Accepted, None)).expect("stays"), "no sender has it");
+    assert!(store.move_letter(one, &by(Status::Queued, None)).expect("is handed over"));
     assert!(store.move_letter(one, &by(Status::Accepted, Some("m-1"))).expect("moves"));
+    let other = Move { sender: Some("two"), ..by(Status::Delivered, None) };
+    assert!(!store.move_letter(one, &other).expect("stays"), "another's");
     assert_eq!(store.letter_called("one", "m-1").expect("finds"), Some(one));
     assert_eq!(store.letter_called("two", "m-1").expect("finds"), None);
     assert!(store.move_letter(one, &by(Status::Delivered, None)).expect("moves"));

@@ -46,7 +46,8 @@ struct State {
     promised: usize,
     /// By the place of the sender: letters in its hands.
     busy: HashMap<usize, usize>,
-    closed: bool,
+    /// Until then letters that were never tried are still handed over; no letter is taken any more.
+    closing: Option<Instant>,
 }
 
 /// What a worker does next.
@@ -83,7 +84,7 @@ impl Line {
     /// A place, if there is one.
     pub(super) fn place(&self) -> Option<Place<'_>> {
         let mut state = self.state();
-        if state.closed || state.waiting.len() + state.promised >= self.size.queue {
+        if state.closing.is_some() || state.waiting.len() + state.promised >= self.size.queue {
             return None;
         }
         state.promised += 1;
@@ -113,9 +114,15 @@ impl Line {
         self.wake.notify_one();
     }
 
-    pub(super) fn close(&self) {
-        self.state().closed = true;
+    /// Takes no more letters. Those that were never tried are handed over within `grace`.
+    pub(super) fn close(&self, grace: Duration) {
+        self.state().closing.get_or_insert(os::now() + grace);
         self.wake.notify_all();
+    }
+
+    /// The letters that are left when all workers have ended.
+    pub(super) fn left(&self) -> Vec<Job> {
+        std::mem::take(&mut self.state().waiting)
     }
 
     /// Waits for a letter that is due and for which `choose` finds a sender; `choose` is told the letter and
@@ -123,10 +130,10 @@ impl Line {
     pub(super) fn next(&self, choose: impl Fn(&Job, &dyn Fn(usize) -> bool) -> Option<usize>) -> Next {
         let mut state = self.state();
         loop {
-            if state.closed {
+            let now = os::now();
+            if state.closing.is_some_and(|at| at <= now || !state.waiting.iter().any(|job| job.tries == 0)) {
                 return Next::End;
             }
-            let now = os::now();
             if let Some(at) = state.waiting.iter().position(|job| job.until <= now) {
                 return Next::Over(Box::new(state.waiting.swap_remove(at)));
             }
@@ -147,7 +154,7 @@ impl Line {
                 *state.busy.entry(sender).or_default() += 1;
                 return Next::Deliver(Box::new(state.waiting.swap_remove(at)), sender);
             }
-            let next = state.waiting.iter().map(|job| job.due.min(job.until)).min();
+            let next = state.waiting.iter().map(|job| job.due.min(job.until)).chain(state.closing).min();
             state = match next {
                 None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(at) => {

@@ -24,7 +24,7 @@ use crate::driver::seal;
 use crate::driver::secrets::{SecretError, Secrets};
 use crate::driver::services::Fuse;
 use crate::driver::store::StoreError;
-use crate::driver::store::letters::{Move, Taken};
+use crate::driver::store::letters::{ENDED, Move, Taken};
 use crate::driver::vault::{Vault, Writing};
 use crate::flow::document::Breaker;
 use crate::secret::Secret;
@@ -41,6 +41,8 @@ const MOST_TRIES: u32 = 8;
 /// After every sender of the channel was tried once; twice as long each round.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long letters that were never tried are still handed over when the engine ends.
+const LAST_LETTERS: Duration = Duration::from_secs(3);
 
 /// Why there is no post office.
 #[derive(Debug, Error)]
@@ -162,7 +164,10 @@ impl PostOffice {
     ) -> Result<Arc<Self>, PostError> {
         let left = vault.abandon_letters()?;
         if left > 0 {
-            tracing::warn!(letters = left, "letters were queued when the engine ended: they were never sent");
+            tracing::warn!(
+                letters = left,
+                "letters were queued when the engine ended badly: see `senders letters`"
+            );
         }
         let workers = (senders.len() * PER_SENDER).min(MOST_WORKERS);
         let shared = Arc::new(Shared {
@@ -182,14 +187,18 @@ impl PostOffice {
         Ok(Arc::new(office))
     }
 
-    /// Ends when the letters in hand are handed over. Those that wait are not sent.
+    /// Ends when the letters in hand are handed over, and within a moment those that were never tried. What is left
+    /// then is not sent, and is kept as such.
     pub fn close(&self) {
-        self.shared.line.close();
+        self.shared.line.close(LAST_LETTERS);
         let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         for worker in workers {
             if worker.join().is_err() {
                 tracing::error!("a worker of the post office ended badly");
             }
+        }
+        for job in self.shared.line.left() {
+            self.shared.note(&job, Status::Failed, None, None, Some(ENDED));
         }
     }
 }
@@ -376,6 +385,8 @@ impl Shared {
     fn deliver(&self, mut job: Job, at: usize) {
         let Some(open) = self.senders.get(at) else { return };
         let deadline = job.until.min(os::now() + open.timeout);
+        // From now on it may arrive, and its fate is this sender's to tell.
+        self.keep(&job, Status::Queued, Some(&open.name), None, None);
         // A defect in one sender must not take the worker from all others.
         let handed = std::panic::AssertUnwindSafe(|| open.sender.deliver(job.id, &job.letter, deadline));
         let handed = std::panic::catch_unwind(handed).unwrap_or(Err(NotTaken::Garbage));
@@ -398,6 +409,7 @@ impl Shared {
                 if why.is_final() || job.tries >= MOST_TRIES || job.due >= job.until {
                     self.note(&job, Status::Failed, Some(&open.name), None, Some(&why.to_string()));
                 } else {
+                    self.keep(&job, Status::Queued, Some(&open.name), None, Some(&why.to_string()));
                     self.line.back(job);
                 }
             }
@@ -434,10 +446,21 @@ impl Shared {
         } else {
             tracing::info!(%letter, %channel, sender, status = told, "a letter is handed over");
         }
+        self.keep(job, status, sender, reference, reason);
+    }
+
+    fn keep(
+        &self,
+        job: &Job,
+        status: Status,
+        sender: Option<&str>,
+        reference: Option<&str>,
+        reason: Option<&str>,
+    ) {
         let Some(vault) = self.vault.upgrade() else { return };
         let to = Move { at: vault.calendar().now(), status, sender, reference, reason };
-        if let Err(error) = vault.move_letter(letter, &to) {
-            tracing::error!(%letter, %error, "what became of a letter can't be kept");
+        if let Err(error) = vault.move_letter(job.id, &to) {
+            tracing::error!(letter = %job.id, %error, "what became of a letter can't be kept");
         }
     }
 }

@@ -131,6 +131,10 @@ fn a_letter_goes_to_the_first_sender_and_its_report_finds_it() {
     };
     tell(report("m-2", Status::Delivered));
     assert_eq!(world.became()[0].0, Status::Accepted, "another's");
+    // A provider that names a letter of another sender moves nothing.
+    let other = reports(Arc::downgrade(&world.vault), "two".to_owned());
+    other(Report { letter: Some(id), ..report("m-1", Status::Failed) });
+    assert_eq!(world.became()[0].0, Status::Accepted, "not its letter");
     tell(report("m-1", Status::Delivered));
     tell(report("m-1", Status::Failed));
     assert_eq!(world.became()[0].0, Status::Delivered, "what is final stays");
@@ -339,4 +343,80 @@ fn no_secret_is_in_what_is_kept_of_a_letter() {
     world.settled();
     let kept = format!("{:?}", world.vault.letters(10).expect("rows"));
     assert!(!kept.contains("804215") && !kept.contains("7400123456"), "{kept}");
+}
+
+#[test]
+fn a_channel_whose_senders_all_fail_takes_no_code_for_anybody() {
+    let world = World::new();
+    let (one, _) = scripted("one", Box::new(|_| Err(NotTaken::Connect)));
+    let office = world.office(vec![one], &letters());
+    office.send(world.now(), letter(&world, 1, NUMBER)).expect("taken");
+    let until = os::now() + Duration::from_secs(20);
+    while office.shared.is_up(Channel::Sms).is_ok() && os::now() < until {
+        std::thread::yield_now();
+    }
+    assert_eq!(office.send(world.now(), letter(&world, 2, NUMBER)).map(drop), Err(Refused::Down));
+    assert_eq!(office.pretend(world.now(), Channel::Sms, SubjectKey([9; 16])).map(drop), Err(Refused::Down));
+    let notice = Letter { purpose: Purpose::Notice, ..letter(&world, 3, NUMBER) };
+    assert!(office.send(world.now(), notice).is_ok(), "a notice can wait");
+}
+
+#[test]
+fn letters_that_were_never_tried_are_handed_over_before_the_end() {
+    let world = World::new();
+    let (answers, go) = held();
+    let (one, asked) = scripted("one", answers);
+    let office = world.office(vec![one], &letters());
+    for subject in 1..=4 {
+        let to = format!("+44740012345{subject}");
+        office.send(world.now(), letter(&world, subject, &to)).expect("taken");
+    }
+    drop(go);
+    office.close();
+    assert_eq!(asked.load(Ordering::SeqCst), 4, "two at a time");
+    assert!(world.became().iter().all(|(status, ..)| *status == Status::Accepted), "{:?}", world.became());
+}
+
+#[test]
+fn what_is_left_by_an_engine_that_died_is_told_as_it_is() {
+    let world = World::new();
+    let budgets = LettersConfig::default().budgets();
+    let write = |number: u8| {
+        let (to, id) = (Secret::new(format!("+44740012345{number}")), LetterId([number; 16]));
+        let (channel, purpose, subject) = (Channel::Sms, Purpose::Code, SubjectKey([number; 16]));
+        let writing = Writing { channel, purpose, subject, to: Some(&to), same: None };
+        world.vault.take_letter(world.now(), id, &writing, &budgets).expect("counted");
+        id
+    };
+    let [_waits, in_hand, given_back] = [write(1), write(2), write(3)];
+    let to = |reason| Move {
+        at: world.now(),
+        status: Status::Queued,
+        sender: Some("one"),
+        reference: None,
+        reason,
+    };
+    assert!(world.vault.move_letter(in_hand, &to(None)).expect("moves"));
+    assert!(world.vault.move_letter(given_back, &to(Some("no connection"))).expect("moves"));
+    let (one, _) = scripted("one", Box::new(|_| taken()));
+    let _office = world.office(vec![one], &letters());
+    let status = |id: LetterId| {
+        let rows = world.vault.letters(9).expect("rows");
+        rows.into_iter().find(|row| row.id == id).map(|row| row.status).expect("kept")
+    };
+    let all = [LetterId([1; 16]), in_hand, given_back].map(status);
+    assert_eq!(all, [Status::Failed, Status::Unknown, Status::Failed]);
+    // Word of it may come after the restart, by its own sender.
+    let told = |sender: &str| {
+        let tell = reports(Arc::downgrade(&world.vault), sender.to_owned());
+        tell(Report {
+            reference: String::new(),
+            letter: Some(in_hand),
+            status: Status::Delivered,
+            code: None,
+            why: None,
+        });
+        status(in_hand)
+    };
+    assert_eq!([told("two"), told("one")], [Status::Unknown, Status::Delivered]);
 }

@@ -7,7 +7,7 @@ use super::letter::LetterId;
 /// What became of a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
-    /// It waits for a sender.
+    /// It waits for a sender, or is in the hands of one.
     Queued,
     /// A provider has taken it.
     Accepted,
@@ -15,13 +15,16 @@ pub enum Status {
     Delivered,
     /// It did not arrive, and is not sent again.
     Failed,
+    /// The engine ended while a sender had it in hand: it may have arrived.
+    Unknown,
     /// It was never to be sent: its subject does not exist.
     Pretended,
 }
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Accepted, Self::Delivered, Self::Failed, Self::Pretended];
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Accepted, Self::Delivered, Self::Failed, Self::Unknown, Self::Pretended];
 
     /// Its name in the store and for people.
     #[must_use]
@@ -31,6 +34,7 @@ impl Status {
             Self::Accepted => "accepted",
             Self::Delivered => "delivered",
             Self::Failed => "failed",
+            Self::Unknown => "unknown",
             Self::Pretended => "pretended",
         }
     }

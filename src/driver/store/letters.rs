@@ -76,11 +76,13 @@ pub trait LetterStore {
     /// # Errors
     /// [`StoreError`], as for all methods.
     fn take_letter(&self, row: &LetterRow, budgets: &Budgets) -> Result<Taken, StoreError>;
-    /// Notes what became of a letter. What is final stays as it is; says whether anything changed.
+    /// Notes what became of a letter. What is final stays as it is, and a sender moves letters that it has in hand or
+    /// had, and no other's: `queued` hands one over. Says whether anything changed.
     fn move_letter(&self, id: LetterId, to: &Move<'_>) -> Result<bool, StoreError>;
     /// The letter that a sender's provider calls so.
     fn letter_called(&self, sender: &str, reference: &str) -> Result<Option<LetterId>, StoreError>;
-    /// Letters that were queued when the engine ended were never sent: says how many.
+    /// Letters that were queued when the engine ended: those that no sender had in hand were not sent, of the others
+    /// nobody knows. Says how many of both.
     fn abandon_letters(&self, now: UnixTime) -> Result<usize, StoreError>;
     /// The last letters, the newest first; pretended ones are not among them.
     fn letters(&self, limit: u32) -> Result<Vec<LetterRow>, StoreError>;
@@ -95,7 +97,9 @@ pub const MOST_PRETENDED: u32 = 100_000;
 /// The same notice within this time is one.
 pub const SAME: Duration = Duration::from_secs(60);
 /// The reason of letters that the end of the engine left behind.
-const ENDED: &str = "the engine ended before it was sent";
+pub(in crate::driver) const ENDED: &str = "the engine ended before it was sent";
+/// The reason of letters that a sender had in hand then.
+const IN_HAND: &str = "the engine ended while the sender had it in hand";
 
 /// What came with schema 6.
 pub(super) const LETTERS: &str = "
@@ -215,7 +219,8 @@ impl LetterStore for SqliteStore {
         self.write(|transaction| {
             let sql = "UPDATE letters SET status = ?2, changed = ?3, sender = coalesce(?4, sender), \
                        reference = coalesce(?5, reference), reason = ?6 \
-                       WHERE id = ?1 AND (status = 'queued' OR (status = 'accepted' AND ?2 <> 'queued'))";
+                       WHERE id = ?1 AND (?4 IS NULL OR ?2 = 'queued' OR sender = ?4) AND (status = 'queued' OR \
+                       (status IN ('accepted', 'unknown') AND ?2 <> 'queued'))";
             let values = params![id.0, to.status.name(), to.at.0, to.sender, to.reference, to.reason];
             Ok(transaction.prepare_cached(sql)?.execute(values)? == 1)
         })
@@ -231,9 +236,11 @@ impl LetterStore for SqliteStore {
 
     fn abandon_letters(&self, now: UnixTime) -> Result<usize, StoreError> {
         self.write(|transaction| {
-            let sql =
-                "UPDATE letters SET status = 'failed', changed = ?1, reason = ?2 WHERE status = 'queued'";
-            Ok(transaction.prepare_cached(sql)?.execute(params![now.0, ENDED])?)
+            let sql = "UPDATE letters SET changed = ?1, \
+                       status = CASE WHEN sender IS NULL OR reason IS NOT NULL THEN 'failed' ELSE 'unknown' END, \
+                       reason = CASE WHEN sender IS NULL OR reason IS NOT NULL THEN ?2 ELSE ?3 END \
+                       WHERE status = 'queued'";
+            Ok(transaction.prepare_cached(sql)?.execute(params![now.0, ENDED, IN_HAND])?)
         })
     }
 
@@ -292,10 +299,14 @@ impl LetterStore for MemoryStore {
         let mut kept = self.kept();
         let may = |row: &&mut LetterRow| match row.status {
             Status::Queued => true,
-            Status::Accepted => to.status != Status::Queued,
+            Status::Accepted | Status::Unknown => to.status != Status::Queued,
             _ => false,
         };
-        let Some(row) = kept.iter_mut().find(|row| row.id == id).filter(may) else { return Ok(false) };
+        let its = |row: &&mut LetterRow| {
+            to.sender.is_none() || to.status == Status::Queued || row.sender.as_deref() == to.sender
+        };
+        let row = kept.iter_mut().find(|row| row.id == id).filter(may).filter(its);
+        let Some(row) = row else { return Ok(false) };
         (row.status, row.changed) = (to.status, to.at);
         row.sender = to.sender.map(str::to_owned).or(row.sender.take());
         row.reference = to.reference.map(str::to_owned).or(row.reference.take());
@@ -315,7 +326,10 @@ impl LetterStore for MemoryStore {
         let mut kept = self.kept();
         let mut count = 0;
         for row in kept.iter_mut().filter(|row| row.status == Status::Queued) {
-            (row.status, row.changed, row.reason) = (Status::Failed, now, Some(ENDED.to_owned()));
+            // One that a sender gave back has a reason.
+            let in_hand = row.sender.is_some() && row.reason.is_none();
+            let (status, reason) = if in_hand { (Status::Unknown, IN_HAND) } else { (Status::Failed, ENDED) };
+            (row.status, row.changed, row.reason) = (status, now, Some(reason.to_owned()));
             count += 1;
         }
         Ok(count)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::memory::KEPT;
 use super::{AUDIT_KEY, Vault, VaultError, rotation};
-use crate::auth::{AuditEvent, AuditKind};
+use crate::auth::{AuditEvent, AuditKind, FactorId};
 use crate::driver::audit_log::checkpoint::{self, CheckpointError, Comparing};
 use crate::driver::audit_log::{AuditLog, Head};
 use crate::driver::keys::{DATABASE_FILE, Keys};
@@ -88,6 +88,26 @@ impl Vault {
         let event = AuditEvent { call: None, subject: None, kind: AuditKind::Restored { of } };
         self.audited(now, crate::driver::store::Change::Nothing, &[event])?;
         self.revoke_tokens(now)
+    }
+
+    /// Takes all recovery codes that came with a backup: which of them were used since, nobody knows. Says how many
+    /// subjects had some.
+    ///
+    /// # Errors
+    /// When the store or the audit log fails; ask again for the rest.
+    pub fn void_recovery_codes(&self, now: UnixTime) -> Result<usize, VaultError> {
+        let (factor, mut void) = (FactorId::Recovery, 0);
+        for subject in self.store.subjects()? {
+            if self.store.enrolment(subject, factor)?.is_none() {
+                continue;
+            }
+            let event =
+                AuditEvent { call: None, subject: Some(subject), kind: AuditKind::Removed { factor } };
+            if self.audited(now, crate::driver::store::Change::Remove { subject, factor }, &[event])? {
+                void += 1;
+            }
+        }
+        Ok(void)
     }
 
     /// Number of the audit log's last record.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::proxies::Proxies;
 use crate::driver::page_address::{NoPageAddress, PageAddress};
+use crate::sip::AccessError;
 
 /// The listener for HTTP.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct WebConfig {
     /// The certificate in PEM, with those that lead to its authority; relative to the data folder. Read again
     /// when it changes.
     pub certificate: Option<PathBuf>,
+    /// Addresses or networks of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
     /// Its private key in PEM, readable for this user only.
     pub key: Option<PathBuf>,
     /// The address at which people's browsers reach it, such as `https://calls.example.com`: passkeys are bound to its
@@ -25,8 +29,11 @@ pub struct WebConfig {
 }
 
 /// Settings of the listener that can't be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WebConfigError {
+    /// A proxy that is none.
+    #[error("{0}\n  help: write addresses such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")]
+    Proxy(#[from] AccessError),
     /// Others could read along.
     #[error(
         "`web.listen` is {0}, which other machines can reach, without TLS\n  help: add `certificate: FILE` and `key: FILE`, \
@@ -56,6 +63,7 @@ impl WebConfig {
     /// [`WebConfigError`]: what does not.
     pub fn check(&self) -> Result<(), WebConfigError> {
         self.page()?;
+        Proxies::of(&self.trusted_proxies)?;
         match (self.listen, &self.certificate, &self.key) {
             (None, ..) if self.public.is_some() => Err(WebConfigError::PublicNowhere),
             (_, Some(_), None) | (_, None, Some(_)) => Err(WebConfigError::Half),
@@ -90,6 +98,7 @@ mod tests {
             certificate: certificate.then(|| "site.pem".into()),
             key: key.then(|| "site.key".into()),
             public: None,
+            trusted_proxies: Vec::new(),
         }
     }
 

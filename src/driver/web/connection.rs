@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::proxies::Proxies;
 use super::wire::{Clock, Wire};
 use super::{Bounds, Mount, Problem, Reply, Request};
 
@@ -34,11 +35,17 @@ pub(super) struct Conversation {
     mounts: Vec<Arc<dyn Mount>>,
     workers: Arc<Semaphore>,
     secure: bool,
+    proxies: Arc<Proxies>,
 }
 
 impl Conversation {
-    pub(super) fn new(bounds: Bounds, mounts: Vec<Arc<dyn Mount>>, secure: bool) -> Self {
-        Self { bounds, mounts, workers: Arc::new(Semaphore::new(bounds.workers)), secure }
+    pub(super) fn new(
+        bounds: Bounds,
+        mounts: Vec<Arc<dyn Mount>>,
+        secure: bool,
+        proxies: Arc<Proxies>,
+    ) -> Self {
+        Self { bounds, mounts, workers: Arc::new(Semaphore::new(bounds.workers)), secure, proxies }
     }
 
     /// Holds a connection until it ends.
@@ -109,10 +116,10 @@ impl Conversation {
         let request = Request {
             method: head.method,
             path: head.uri.path().to_owned(),
+            source: self.proxies.visitor(from, &head.headers),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
             body,
-            source: from,
             secure: self.secure,
         };
         let worker = timeout(self.bounds.worker, Arc::clone(&self.workers).acquire_owned()).await;

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificate::Certificate;
 use super::connection::Conversation;
+use super::proxies::Proxies;
 use super::{Bounds, GRACE, Mount};
 use crate::driver::os;
 
@@ -41,6 +42,7 @@ pub(super) struct Serving {
     certificate: Option<Arc<Certificate>>,
     seats: Arc<Semaphore>,
     guests: Arc<Guests>,
+    proxies: Arc<Proxies>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -50,11 +52,14 @@ impl Serving {
         mounts: Vec<Arc<dyn Mount>>,
         tls: Option<Arc<ServerConfig>>,
         certificate: Option<Arc<Certificate>>,
+        proxies: Proxies,
         stopped: watch::Receiver<bool>,
     ) -> Self {
+        let proxies = Arc::new(proxies);
         Self {
             bounds,
-            conversation: Arc::new(Conversation::new(bounds, mounts, tls.is_some())),
+            conversation: Arc::new(Conversation::new(bounds, mounts, tls.is_some(), Arc::clone(&proxies))),
+            proxies,
             tls: tls.map(TlsAcceptor::from),
             certificate,
             seats: Arc::new(Semaphore::new(bounds.connections)),
@@ -94,7 +99,10 @@ impl Serving {
     }
 
     fn admit(&self, stream: TcpStream, from: SocketAddr, seat: Option<OwnedSemaphorePermit>) {
-        let Some(guest) = Guest::of(&self.guests, from.ip(), self.bounds.of_one) else {
+        // A proxy brings everybody.
+        let trusted = self.proxies.trusts(from.ip());
+        let most = if trusted { self.bounds.connections } else { self.bounds.of_one };
+        let Some(guest) = Guest::of(&self.guests, from.ip(), most) else {
             tracing::debug!("a source has as many connections as one may");
             return;
         };

@@ -13,6 +13,7 @@ mod listener;
 mod message;
 mod page;
 mod problem;
+mod proxies;
 mod reports;
 mod wire;
 
@@ -38,6 +39,7 @@ use certificate::Certificate;
 use health::Health;
 use listener::Serving;
 use page::Page;
+use proxies::Proxies;
 use reports::Reports;
 
 /// What answers below a path.
@@ -131,6 +133,7 @@ pub struct Door {
     pub address: SocketAddr,
     listener: TcpListener,
     certificate: Option<Arc<Certificate>>,
+    proxies: Proxies,
 }
 
 impl Door {
@@ -147,7 +150,9 @@ impl Door {
             Ok((listener.local_addr()?, listener))
         });
         let (address, listener) = bound.map_err(|source| WebError::Bind { address, source })?;
-        Ok(Some(Self { address, listener, certificate }))
+        // The settings were checked; a list that can't be read trusts nobody.
+        let proxies = Proxies::of(&config.trusted_proxies).unwrap_or_default();
+        Ok(Some(Self { address, listener, certificate, proxies }))
     }
 
     /// Begins to serve.
@@ -164,12 +169,12 @@ impl Door {
     /// As [`Door::open`].
     #[expect(clippy::disallowed_methods, reason = "the listener is a thread")]
     pub fn open_within(self, bounds: Bounds, mounts: Vec<Arc<dyn Mount>>) -> Result<Web, io::Error> {
-        let Self { address, listener, certificate } = self;
+        let Self { address, listener, certificate, proxies } = self;
         let tls = certificate.as_ref().map(Certificate::server).transpose().map_err(io::Error::other)?;
         let (stop, stopped) = watch::channel(false);
         let runtime = listener::runtime(&bounds)?;
         let work = move || {
-            let serving = Serving::new(bounds, mounts, tls, certificate, stopped);
+            let serving = Serving::new(bounds, mounts, tls, certificate, proxies, stopped);
             if let Err(error) = runtime.block_on(serving.run(listener)) {
                 tracing::error!(%error, "the listener for HTTP ended");
             }
