@@ -1,134 +1,145 @@
-//! How many calls one shard holds and what a call costs, over real sockets of loopback; next to it a bare loop
-//! that echoes packets between as many sockets, which is what the sockets alone cost in the same minute on the
-//! same machine. `cargo bench --bench calls`.
+//! How many calls one shard holds and what a call costs: `countersign serve --bench` on one core, the generator of
+//! `countersign load` on the other, beside bare packet loops that the same generator measures in the same run.
+//! `cargo bench --bench calls`; numbers behind `--` choose the crowds.
 //!
-//! A crowd is held when at least 99 % of what was due arrived, nothing was lost, no call was cut, and the gaps
-//! between packets deviate from 20 ms by less than 20 ms in 99 % of cases.
+//! A bare loop receives a packet and sends one each 20 ms for each flow, and does nothing else: with a socket for each
+//! flow, as an engine needs it whose calls must be told apart whatever their carriers do, and with one socket for all,
+//! which is the least that this machine can do.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock, waits and starts threads")]
 
-#[path = "../tests/crowd/mod.rs"]
-mod crowd;
+mod bare;
 
-use std::net::UdpSocket;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use countersign::sip::timers::TimerConfig;
-use crowd::{Bank, Figures, Plan, crowds_phone, gather, processor_times};
-use mio::{Events, Interest, Poll, Token};
+use bare::{Bare, Sockets};
+use countersign::load::{self, Plan, Report};
+use countersign::units::Digit;
 
-const CROWDS: [usize; 5] = [1, 100, 250, 500, 1000];
+const CROWDS: [usize; 5] = [100, 500, 1000, 2000, 3000];
+const FLOWS: [usize; 5] = [2000, 3000, 4000, 5000, 6000];
 const HOLD: Duration = Duration::from_secs(10);
-const FLOWS: usize = 500;
+const SERVER_CORE: usize = 0;
+const OWN_CORE: usize = 1;
 
 fn main() {
-    let bare = echo();
-    println!("bare echo, a socket a flow  {FLOWS:5} flows: {:6.0} ns a packet", bare);
-    let mut held = 0;
-    for calls in CROWDS {
-        let figures = hold(calls);
-        let clean = is_held(&figures, calls);
-        show(&figures, calls, clean);
-        if clean {
-            held = calls;
-        }
+    pin(OWN_CORE);
+    let chosen: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let crowds = if chosen.is_empty() { CROWDS.to_vec() } else { chosen };
+    let bare = [Sockets::Each, Sockets::Shared].map(|sockets| (sockets, loops(sockets)));
+    let least = bare.iter().map(|(_, (_, cost))| *cost).fold(f64::INFINITY, f64::min);
+    let reports: Vec<Report> = crowds.iter().map(|&calls| crowd(calls)).collect();
+    print!("{}", load::table(&reports));
+    let held = reports.iter().filter(|report| report.clean).map(|report| report.calls).max().unwrap_or(0);
+    let most = bare.iter().map(|(_, (held, _))| *held).max().unwrap_or(0);
+    println!("held: {held} calls of {most} flows of the best bare loop ({:.0} %)", ratio(held, most) * 100.0);
+    for report in &reports {
+        let cost = report.server_micros_per_call_second.unwrap_or_default();
+        let ratios = bare.iter().map(|(sockets, (_, bare))| format!("{:.2} × {sockets:?}", cost / bare));
+        let ratios: Vec<String> = ratios.collect();
+        println!("{:6} calls: {cost:5.0} µs a call and second = {}", report.calls, ratios.join(", "));
     }
-    println!("held on one shard: {held} calls (of the sizes tried)");
+    println!("the least a pair of packets costs here: {:.2} µs", least / 50.0);
 }
 
-fn hold(calls: usize) -> Figures {
-    let bank = Bank::open("bench", 46_000..=52_999, Vec::new(), TimerConfig::default());
-    let mut phone = crowds_phone("load", 53_000..=57_999);
-    gather(&bank, &mut phone, &Plan { calls, per_second: 200, hold: HOLD })
+#[expect(clippy::cast_precision_loss, reason = "numbers of calls")]
+fn ratio(part: usize, all: usize) -> f64 {
+    part as f64 / all.max(1) as f64
 }
 
-fn is_held(figures: &Figures, calls: usize) -> bool {
-    figures.answered == calls
-        && figures.cut == 0
-        && figures.lost == 0
-        && figures.received * 100 >= figures.due * 99
-        && figures.deviation[1] < Duration::from_millis(20)
+/// The most flows that a loop holds, and what a flow costs a second at 1,000, in microseconds.
+fn loops(sockets: Sockets) -> (usize, f64) {
+    let (mut held, mut cost) = (0, 0.0);
+    for flows in [1000].into_iter().chain(FLOWS) {
+        let loops = Bare::start(sockets, flows, SERVER_CORE);
+        let report = load::run_flows(&loops.targets, Duration::from_secs(5)).expect("sockets");
+        let used = loops.stop();
+        let each = used.processor.as_secs_f64() * 1e6 / (report.received.max(1) as f64 / 50.0);
+        let own = &report.own;
+        let clean = report.received_percent >= 99.0 && report.gap_deviation.p99 < 20.0;
+        println!(
+            "bare loop, {sockets:?}: {flows:5} flows: {:5.2} µs a pair, {each:4.0} µs a flow and second; received {:6.2} %, \
+             gaps p99 {:5.2} ms; generator {:3.0} µs{}",
+            each / 50.0,
+            report.received_percent,
+            report.gap_deviation.p99,
+            own.micros_per_call_second,
+            own.bottleneck.as_ref().map_or(String::new(), |why| format!(" (bottleneck: {why})")),
+        );
+        if flows == 1000 {
+            cost = each;
+        }
+        if !clean {
+            break;
+        }
+        held = flows;
+    }
+    (held, cost)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of packets are far below 2^53")]
-fn show(figures: &Figures, calls: usize, clean: bool) {
-    let shard = figures.busy("shard-0");
-    let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    println!(
-        "{calls:5} calls: {:6.1} µs a call and second, {:6.0} ns a packet; gaps p50 {:5.2} ms, p99 {:5.2} ms; \
-         {:5.1} % received, {} lost; set-up p99 {:.1} ms; shard busy {:3.0} %, callers' phone {:3.0} %{}",
-        micros(shard) / figures.call_seconds,
-        micros(shard) * 1000.0 / figures.packets.max(1) as f64,
-        micros(figures.deviation[0]) / 1000.0,
-        micros(figures.deviation[1]) / 1000.0,
-        figures.received as f64 * 100.0 / figures.due.max(1) as f64,
-        figures.lost,
-        micros(figures.set_up(990)) / 1000.0,
-        shard.as_secs_f64() * 100.0 / figures.over.as_secs_f64(),
-        figures.phone_busy() * 100.0,
-        if clean { "" } else { "  NOT HELD" },
-    );
-}
-
-/// Processor nanoseconds that a bare loop of epoll, receive and send takes for each packet, received or sent.
-#[expect(clippy::cast_precision_loss, reason = "counts of packets are far below 2^53")]
-fn echo() -> f64 {
-    let socket = || {
-        let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a socket");
-        socket.set_nonblocking(true).expect("a socket that does not wait");
-        socket
+fn crowd(calls: usize) -> Report {
+    let server = Server::start();
+    let plan = Plan {
+        per_second: 200,
+        hold: HOLD,
+        keys: "1234".chars().filter_map(Digit::from_char).collect(),
+        process: Some(server.child.id()),
+        ..Plan::new(&format!("sip:bench@{}", server.address), calls)
     };
-    let (served, callers): (Vec<UdpSocket>, Vec<UdpSocket>) =
-        (0..FLOWS).map(|_| (socket(), socket())).unzip();
-    for (caller, served) in callers.iter().zip(&served) {
-        caller.connect(served.local_addr().expect("bound")).expect("a way there");
-    }
-    let (stop, packets) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&packets));
-    let server = std::thread::Builder::new().name("bare-echo".to_owned());
-    let server = server.spawn(move || serve(served, &stopped, &counted)).expect("a thread");
-    let time = || processor_times().get("bare-echo").copied().unwrap_or_default();
-    let busy = pace(&callers, time);
-    let each = busy.as_secs_f64() * 1e9 / packets.load(Ordering::Relaxed).max(1) as f64;
-    stop.store(true, Ordering::Relaxed);
-    server.join().expect("the echo ends well");
-    each
+    load::run(&plan).expect("a crowd")
 }
 
-/// Every flow sends a packet each 20 ms for some seconds, the flows spread over them.
-fn pace(callers: &[UdpSocket], busy: impl Fn() -> Duration) -> Duration {
-    let (mut buffer, packet) = ([0_u8; 256], [0xD5_u8; 172]);
-    let (start, before) = (Instant::now(), busy());
-    for tick in 0..HOLD.as_millis() / 2 {
-        let tick = u32::try_from(tick).unwrap_or(0);
-        let at = start + Duration::from_millis(1) * tick;
-        std::thread::sleep(at.saturating_duration_since(Instant::now()));
-        for caller in callers.iter().skip(usize::try_from(tick % 20).unwrap_or(0)).step_by(20) {
-            while caller.recv(&mut buffer).is_ok() {}
-            let _ = caller.send(&packet);
-        }
-    }
-    busy() - before
+/// `countersign serve --bench` with one shard, on its core.
+struct Server {
+    child: Child,
+    address: String,
+    data: PathBuf,
 }
 
-fn serve(sockets: Vec<UdpSocket>, stop: &AtomicBool, packets: &AtomicU64) {
-    let mut poll = Poll::new().expect("a poll");
-    let mut sockets: Vec<_> = sockets.into_iter().map(mio::net::UdpSocket::from_std).collect();
-    for (number, socket) in sockets.iter_mut().enumerate() {
-        poll.registry().register(socket, Token(number), Interest::READABLE).expect("a watch");
+impl Server {
+    fn start() -> Self {
+        let data = std::env::temp_dir().join(format!("countersign-calls-{}", std::process::id()));
+        let core = SERVER_CORE.to_string();
+        let mut child = Command::new("taskset")
+            .args(["-c", &core, env!("CARGO_BIN_EXE_countersign"), "serve", "--bench", "--shards", "1"])
+            .args(["--sip", "127.0.0.1:0", "--data"])
+            .arg(&data)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("taskset, of util-linux");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let address = lines
+            .by_ref()
+            .find_map(|line| Some(line.split_once("answers on sip:")?.1.split(' ').next()?.to_owned()))
+            .expect("it tells its address");
+        lines.find(|line| line.starts_with("ready")).or_else(|| Some(String::new()));
+        Self { child, address, data }
     }
-    let (mut events, mut buffer) = (Events::with_capacity(1024), [0_u8; 2048]);
-    while !stop.load(Ordering::Relaxed) {
-        let _ = poll.poll(&mut events, Some(Duration::from_millis(100)));
-        for event in &events {
-            let Some(socket) = sockets.get(event.token().0) else { continue };
-            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                let _ = socket.send_to(&buffer[..length], from);
-                packets.fetch_add(2, Ordering::Relaxed);
-            }
-        }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.data);
     }
+}
+
+/// Binds the calling thread to a core.
+fn pin(core: usize) {
+    let thread = std::fs::read_link("/proc/thread-self").expect("Linux");
+    let thread = thread.file_name().expect("a number").to_string_lossy().into_owned();
+    let done =
+        Command::new("taskset").args(["-p", "-c", &core.to_string(), &thread]).stdout(Stdio::null()).status();
+    assert!(done.expect("taskset, of util-linux").success());
+}
+
+/// Processor time of the calling thread.
+fn own_time() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    Duration::from_nanos(told.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0))
 }

@@ -5,6 +5,7 @@
 //! ```text
 //! main, cli             exit codes, subcommands
 //! rehearsal             flow tests as real calls over loopback
+//! load                  many callers at once, measured
 //! phone                 the test caller and the demo agent
 //! driver                sockets, clock, randomness, files, stores, worker pools
 //! ── below: no I/O, no clock, no locks, no threads ──
@@ -63,6 +64,7 @@ pub mod draw;
 pub mod driver;
 pub mod engine;
 pub mod flow;
+pub mod load;
 pub mod media;
 pub mod phone;
 pub mod rehearsal;

@@ -45,6 +45,8 @@ enum Command {
     Diff(cli::diff::Arguments),
     /// Call a SIP address and go through the call flow as a caller would.
     Call(cli::call::Arguments),
+    /// Make many calls at once to any SIP system, and measure what comes back.
+    Load(cli::load::Arguments),
     /// Add, import, show and remove the people who call.
     Subject(cli::subject::Arguments),
     Token(cli::token::Arguments),
@@ -106,6 +108,7 @@ fn main() -> ExitCode {
         Some(Command::Draw(arguments)) => cli::draw::run(arguments),
         Some(Command::Diff(arguments)) => cli::diff::run(arguments),
         Some(Command::Call(arguments)) => cli::call::run(arguments),
+        Some(Command::Load(arguments)) => cli::load::run(&arguments),
         Some(Command::Subject(arguments)) => cli::subject::run(arguments),
         Some(Command::Token(arguments)) => cli::token::run(arguments),
         Some(Command::Webhook(arguments)) => cli::webhook::run(arguments),

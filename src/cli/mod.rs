@@ -13,6 +13,7 @@ pub(crate) mod drain;
 pub(crate) mod draw;
 pub(crate) mod enrol;
 pub(crate) mod keys;
+pub(crate) mod load;
 pub(crate) mod messages;
 pub(crate) mod policy;
 pub(crate) mod recording;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use countersign::audio::Clip;
 use countersign::driver::application::ApplicationSource;
+use countersign::driver::config::Config;
 use countersign::driver::prompts::{AudioLibrary, AudioSources};
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::services::ServicesFrom;
@@ -45,6 +46,10 @@ pub(crate) struct Arguments {
     /// The data folder: settings, keys, database, audit log.
     #[arg(long, value_name = "DIR", default_value = "data")]
     data: PathBuf,
+    /// Serve what generators of load measure, in place of an application: user `bench` answers, asks for the keys 1234
+    /// and plays without a pause, user `setup` only answers.
+    #[arg(long, conflicts_with_all = ["application", "canary", "demo_agent"])]
+    bench: bool,
     /// How many shards; one per core when absent.
     #[arg(long, value_name = "N")]
     shards: Option<usize>,
@@ -65,6 +70,7 @@ pub(crate) fn demo() -> ExitCode {
         percent: None,
         sip: DEMO_SIP,
         data: PathBuf::from("data"),
+        bench: false,
         shards: None,
         rtp_ports: 20_000..=29_999,
         demo_agent: Some(0),
@@ -83,8 +89,13 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 
 fn serve(arguments: Arguments) -> Result<ExitCode, String> {
     super::log_to_stderr();
+    if arguments.bench {
+        let room = usize::from(arguments.rtp_ports.end() - arguments.rtp_ports.start()) / 2 + 1;
+        Config::write_for_measuring(&arguments.data, room).map_err(super::text)?;
+    }
     let application = match &arguments.application {
         Some(folder) => ApplicationSource::Folder(folder.clone()),
+        None if arguments.bench => ApplicationSource::Embedded(embedded::BENCH_APPLICATION),
         None => ApplicationSource::Embedded(embedded::DEFAULT_APPLICATION),
     };
     let agent_phone = arguments.demo_agent.map(demo_agent_phone).transpose()?;

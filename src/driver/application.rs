@@ -348,13 +348,14 @@ struct EmbeddedFiles(&'static str);
 
 impl Files for EmbeddedFiles {
     fn read(&self, path: &str) -> Result<String, Unread> {
-        embedded::files().text(&format!("{}/{path}", self.0)).map(str::to_owned).ok_or(Unread::Absent)
+        let files = embedded::application(self.0).ok_or(Unread::Absent)?;
+        files.text(&format!("{}/{path}", self.0)).map(str::to_owned).ok_or(Unread::Absent)
     }
 
     fn list(&self, folder: &str) -> Vec<String> {
         let prefix = format!("{}/", self.0);
         let folder = if matches!(folder, "" | ".") { self.0.to_owned() } else { format!("{prefix}{folder}") };
-        let paths = embedded::files().list(&folder);
+        let paths = embedded::application(self.0).map(|files| files.list(&folder)).unwrap_or_default();
         paths.into_iter().filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned)).collect()
     }
 

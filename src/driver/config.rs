@@ -259,6 +259,22 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Unwritable`].
     pub fn write_default(data: &FilePath, queues: &BTreeSet<String>, alone: bool) -> Result<(), ConfigError> {
+        Self::write(data, default_text(queues, alone))
+    }
+
+    /// Writes settings for `serve --bench` if there are none: calls from loopback, as many as there is room for.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unwritable`].
+    pub fn write_for_measuring(data: &FilePath, calls: usize) -> Result<(), ConfigError> {
+        let text = format!(
+            "# Settings of `countersign serve --bench`.\ntrunks:\n  - {{name: local, addresses: [127.0.0.0/8, \"::1\"]}}\n\
+             limits: {{calls: {calls}}}\n"
+        );
+        Self::write(data, text)
+    }
+
+    fn write(data: &FilePath, text: String) -> Result<(), ConfigError> {
         let path = data.join(Self::FILE);
         if path.exists() {
             return Ok(());
@@ -267,7 +283,7 @@ impl Config {
             .recursive(true)
             .mode(0o700)
             .create(data)
-            .and_then(|()| fs::write(&path, default_text(queues, alone)))
+            .and_then(|()| fs::write(&path, text))
             .map_err(|source| ConfigError::Unwritable { path, source })
     }
 

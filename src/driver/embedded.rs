@@ -14,14 +14,28 @@ use crate::flow::ClipKey;
 /// The default application's folder below `flows/`.
 pub const DEFAULT_APPLICATION: &str = "bank";
 
+/// The application that generators of load measure.
+pub const BENCH_APPLICATION: &str = "bench";
+
 // The other examples stay outside: their recordings would make the binary twice as large.
 static BANK: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/flows/bank");
+static BENCH: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/driver/bench");
 static AUDIO: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/audio");
 
 /// The files of `flows/bank`; paths start with the application's folder, such as `bank/policy.yaml`.
 #[must_use]
 pub const fn files() -> Embedded {
     Embedded { folder: &BANK, name: DEFAULT_APPLICATION }
+}
+
+/// The files of an application inside the binary; none when there is none of that name.
+#[must_use]
+pub fn application(name: &'static str) -> Option<Embedded> {
+    match name {
+        DEFAULT_APPLICATION => Some(files()),
+        BENCH_APPLICATION => Some(Embedded { folder: &BENCH, name }),
+        _ => None,
+    }
 }
 
 /// The files of `audio/`; paths such as `en-GB/greeting.wav`.
@@ -115,6 +129,13 @@ mod tests {
         assert!(catalogue.contains("greeting:"));
         assert!(audio().bytes("tones/beep.wav").is_some_and(|bytes| bytes.starts_with(b"RIFF")));
         assert_eq!(audio().bytes("tones/none.wav"), None);
+    }
+
+    #[test]
+    fn what_generators_measure_is_inside_and_without_a_fault() {
+        let source = crate::driver::application::ApplicationSource::Embedded(BENCH_APPLICATION);
+        let loaded = crate::driver::application::load(&source).expect("it can be served");
+        assert!(loaded.warnings.is_empty());
     }
 
     #[test]

@@ -16,10 +16,15 @@ pub fn now() -> Instant {
 
 /// Calendar time.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the driver reads the clock for the core")]
 pub fn unix_now() -> UnixTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    UnixTime(i64::try_from(since_the_epoch().as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Calendar time as finely as the system has it: what the kernel's times of arrival are compared with.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the driver reads the clock for the core")]
+pub fn since_the_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A calendar that can be moved: what time it is for the people that a vault knows. Real calls never move it;

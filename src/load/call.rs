@@ -1,0 +1,167 @@
+//! One caller of the crowd: what it sends, and what came.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::audio::Codec;
+use crate::media::Remote;
+use crate::media::rtp::packet::{self, Header, Packet};
+use crate::media::rtp::reception::Reception;
+use crate::media::rtp::seq::SeqNo;
+use crate::media::rtp::telephone_event_send::{EventSender, Slot};
+use crate::sip::SessionId;
+use crate::units::{Digit, PayloadType, RtpTimestamp, Ssrc};
+
+/// How far a caller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Dialled, at this time.
+    Calling(Duration),
+    /// Answered.
+    Talking,
+    /// Over, or never answered.
+    Over,
+}
+
+/// One caller. Times are since the start of the crowd.
+pub(super) struct Caller {
+    pub(super) session: SessionId,
+    pub(super) state: State,
+    /// When the ACK of its answer went out.
+    pub(super) acked: Option<Duration>,
+    pub(super) line: Option<Line>,
+    pub(super) heard: Heard,
+}
+
+/// The way to the other side, once agreed.
+pub(super) struct Line {
+    pub(super) to: SocketAddr,
+    codec: Codec,
+    payload_type: PayloadType,
+    event: Option<PayloadType>,
+    ssrc: Ssrc,
+    seq: SeqNo,
+    timestamp: RtpTimestamp,
+    keys: EventSender,
+    is_first: bool,
+    /// Slots until keys are pressed.
+    until_keys: Option<u64>,
+}
+
+/// What came.
+#[derive(Default)]
+pub(super) struct Heard {
+    pub(super) reception: Option<Reception>,
+    pub(super) first: Option<Duration>,
+    pub(super) last: Option<Duration>,
+    /// Packets that came within the measured time.
+    pub(super) measured: u64,
+}
+
+/// Samples of a packet.
+const SAMPLES: u32 = 160;
+/// The packet time.
+pub(super) const PACKET_TIME: Duration = Duration::from_millis(20);
+
+impl Line {
+    /// What was agreed; keys are pressed after so many packets.
+    pub(super) fn new(remote: &Remote, ssrc: Ssrc, keys_after: Option<u64>) -> Self {
+        let [a, b, c, d] = ssrc.0.to_be_bytes();
+        Self {
+            to: remote.rtp,
+            codec: remote.codec,
+            payload_type: remote.payload_type,
+            event: remote.telephone_event,
+            ssrc,
+            seq: SeqNo(u16::from_be_bytes([a, b])),
+            timestamp: RtpTimestamp(u32::from_be_bytes([c, d, a, b])),
+            keys: EventSender::default(),
+            is_first: true,
+            until_keys: keys_after,
+        }
+    }
+
+    /// The packet of the next 20 ms; none in the pause between keys. `words` is something said, in both laws.
+    pub(super) fn next(&mut self, keys: &[Digit], words: &Words) -> Option<Packet> {
+        if let Some(left) = &mut self.until_keys {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.until_keys = None;
+                for &key in keys {
+                    self.keys.push(key);
+                }
+            }
+        }
+        let at = self.timestamp;
+        self.timestamp = RtpTimestamp(at.0.wrapping_add(SAMPLES));
+        let mut packet = packet::begin();
+        let (payload_type, timestamp, marker) = match (self.keys.next(at), self.event) {
+            (Some(Slot::Packet { timestamp, marker, payload }), Some(event)) => {
+                packet.extend_from_slice(&payload);
+                (event, timestamp, marker)
+            }
+            (Some(Slot::Pause), _) => return None,
+            _ => {
+                packet.extend_from_slice(words.part(self.codec, self.seq));
+                (self.payload_type, at, std::mem::take(&mut self.is_first))
+            }
+        };
+        packet::seal(
+            &mut packet,
+            &Header { payload_type, marker, seq: self.seq, timestamp, ssrc: self.ssrc },
+        );
+        self.seq = self.seq.next();
+        Some(packet)
+    }
+}
+
+/// Two seconds of a tone that wanders, in both laws: nothing that sounds like a key.
+pub(super) struct Words([Vec<u8>; 2]);
+
+impl Words {
+    pub(super) fn new() -> Self {
+        let sample = |n: i32| i16::try_from((n * (40 + n / 400)) % 8000 - 4000).unwrap_or(0);
+        let samples: Vec<i16> = (0..16_000).map(sample).collect();
+        Self([Codec::Pcmu, Codec::Pcma].map(|codec| {
+            let mut octets = Vec::with_capacity(samples.len());
+            codec.encode(&samples, &mut octets);
+            octets
+        }))
+    }
+
+    fn part(&self, codec: Codec, seq: SeqNo) -> &[u8] {
+        let [mu, a] = &self.0;
+        let octets = if codec == Codec::Pcmu { mu } else { a };
+        let start = usize::from(seq.0) % 100 * 160;
+        octets.get(start..start + 160).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::sdp::{self, LocalMedia};
+
+    #[test]
+    fn a_caller_sends_audio_and_each_key_once() {
+        let here = LocalMedia::new(SocketAddr::from(([192, 0, 2, 1], 4000)), 1);
+        let there = LocalMedia::new(SocketAddr::from(([192, 0, 2, 2], 5000)), 2);
+        let remote = sdp::answer(&sdp::offer(&there), &here).expect("acceptable").remote;
+        let mut line = Line::new(&remote, Ssrc(7), Some(5));
+        let keys: Vec<Digit> = "12".chars().filter_map(Digit::from_char).collect();
+        let words = Words::new();
+        let sent: Vec<Option<(Header, usize)>> = (0..30)
+            .map(|_| {
+                line.next(&keys, &words).and_then(|p| packet::read(&p).map(|(h, payload)| (h, payload.len())))
+            })
+            .collect();
+        let is_key = |packet: &&(Header, usize)| Some(packet.0.payload_type) == remote.telephone_event;
+        let presses: Vec<&(Header, usize)> = sent.iter().flatten().filter(is_key).collect();
+        assert_eq!(presses.len(), 14, "seven packets a press");
+        assert_eq!(presses.iter().filter(|(header, _)| header.marker).count(), 2);
+        assert_eq!(sent.iter().filter(|packet| packet.is_none()).count(), 2, "a pause after each");
+        assert!(sent.iter().take(4).flatten().all(|(_, length)| *length == 160));
+        let numbers: Vec<u16> = sent.iter().flatten().map(|(header, _)| header.seq.0).collect();
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "no gap of its own");
+    }
+}
