@@ -33,6 +33,8 @@ pub struct Call {
     pub(super) flow: FlowState,
     pub(super) flow_inputs: VecDeque<run::Input>,
     flow_due: Option<Instant>,
+    /// The flow was polled dry and given nothing since: packets pass without looking at it.
+    flow_dry: bool,
     pub(super) caller: Caller,
     pub(super) callee: Option<Callee>,
     /// Ports asked for by legs B that were given up before the ports came.
@@ -120,6 +122,7 @@ impl Call {
             flow: FlowState::Waiting(facts),
             flow_inputs: VecDeque::new(),
             flow_due: None,
+            flow_dry: false,
             caller: Caller { session, path, state: CallerState::Opening { offer }, stream: None },
             callee: None,
             stale_opens: 0,
@@ -144,7 +147,8 @@ impl Call {
     /// Takes what happened. Poll until [`Output::Timeout`] before the next.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         debug_assert!(self.out.is_empty(), "law 2: outputs are drained before the next input");
-        self.now = now;
+        // A packet is handed on with the time at which it came, which may lie before the last input.
+        self.now = self.now.max(now);
         match input {
             Input::Sip(session, event) => self.on_session(session, event),
             Input::Rtp { leg, from, bytes } => {
@@ -230,15 +234,21 @@ impl Call {
             self.flow_inputs.clear();
             return Step::Idle;
         };
-        match flow.poll() {
-            run::Output::Timeout(at) => self.flow_due = at,
-            order => {
-                self.on_flow(order);
-                return Step::Again;
+        if !self.flow_dry {
+            match flow.poll() {
+                run::Output::Timeout(at) => {
+                    self.flow_due = at;
+                    self.flow_dry = true;
+                }
+                order => {
+                    self.on_flow(order);
+                    return Step::Again;
+                }
             }
         }
         match self.flow_inputs.pop_front() {
             Some(input) => {
+                self.flow_dry = false;
                 flow.handle(self.now, input);
                 Step::Again
             }

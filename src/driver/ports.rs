@@ -3,7 +3,6 @@
 //! A shard owns a slice of the range, so that shards never compete; when its slice is used up the caller
 //! is told to come back later, and nothing runs out silently.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -12,6 +11,9 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use thiserror::Error;
 
+use super::datagrams;
+use super::rounds::Turn;
+use crate::engine::Table;
 use crate::units::{MediaAddress, MediaPort};
 
 /// Why no pair of ports could be opened.
@@ -39,6 +41,8 @@ pub enum Channel {
 pub struct PortPair {
     rtp: UdpSocket,
     rtcp: UdpSocket,
+    /// When its RTP socket is looked at, if it does not wake anybody.
+    pub turn: Option<Turn>,
 }
 
 impl PortPair {
@@ -57,7 +61,7 @@ impl PortPair {
 pub struct Ports {
     /// The even ports of the slice that are free, next one last.
     free: Vec<u16>,
-    pairs: HashMap<MediaPort, PortPair>,
+    pairs: Table<MediaPort, PortPair>,
     total: usize,
     next: u32,
 }
@@ -74,7 +78,7 @@ impl Ports {
             even.enumerate().filter(|(i, _)| i % shards == shard).map(|(_, p)| p).collect();
         free.reverse();
         let total = free.len();
-        Self { free, pairs: HashMap::new(), total, next: 0 }
+        Self { free, pairs: Table::default(), total, next: 0 }
     }
 
     /// Opens a pair at `bind` and watches both sockets. Ports that another program holds are skipped.
@@ -82,6 +86,28 @@ impl Ports {
     /// # Errors
     /// [`PortError`]: none free, or none that could be watched.
     pub fn open(&mut self, registry: &Registry, bind: IpAddr) -> Result<MediaAddress, PortError> {
+        self.open_in(registry, bind, None)
+    }
+
+    /// Opens a pair whose RTP socket wakes nobody: whoever owns it looks at it in its turn.
+    ///
+    /// # Errors
+    /// As [`Ports::open`].
+    pub fn open_in_turn(
+        &mut self,
+        registry: &Registry,
+        bind: IpAddr,
+        turn: Turn,
+    ) -> Result<MediaAddress, PortError> {
+        self.open_in(registry, bind, Some(turn))
+    }
+
+    fn open_in(
+        &mut self,
+        registry: &Registry,
+        bind: IpAddr,
+        turn: Option<Turn>,
+    ) -> Result<MediaAddress, PortError> {
         let mut taken = Vec::new();
         let opened = loop {
             let Some(port) = self.free.pop() else { break Err(PortError::Exhausted(self.total)) };
@@ -97,7 +123,12 @@ impl Ports {
         // Identifiers are never reused while a packet for an earlier owner could be on its way.
         self.next = self.next.wrapping_add(1) & 0x3fff_ffff;
         let (rtp, rtcp) = Self::tokens(id);
-        registry.register(&mut pair.rtp, rtp, Interest::READABLE)?;
+        pair.turn = turn;
+        match turn {
+            // Without the kernel's times a packet counts as having come when it was read.
+            Some(_) => drop(datagrams::stamp_arrivals(&pair.rtp)),
+            None => registry.register(&mut pair.rtp, rtp, Interest::READABLE)?,
+        }
         registry.register(&mut pair.rtcp, rtcp, Interest::READABLE)?;
         self.pairs.insert(id, pair);
         Ok(MediaAddress { port: id, rtp: SocketAddr::new(bind, port) })
@@ -108,7 +139,9 @@ impl Ports {
         let Some(mut pair) = self.pairs.remove(&port) else { return };
         let number = pair.rtp.local_addr().map(|address| address.port());
         // Closing the descriptor ends the watch in any case.
-        let _ = registry.deregister(&mut pair.rtp);
+        if pair.turn.is_none() {
+            let _ = registry.deregister(&mut pair.rtp);
+        }
         let _ = registry.deregister(&mut pair.rtcp);
         if let Ok(number) = number {
             self.free.insert(0, number);
@@ -119,6 +152,12 @@ impl Ports {
     #[must_use]
     pub fn pair(&self, port: MediaPort) -> Option<&PortPair> {
         self.pairs.get(&port)
+    }
+
+    /// The pair of an identifier, to change its turn.
+    #[must_use]
+    pub fn pair_mut(&mut self, port: MediaPort) -> Option<&mut PortPair> {
+        self.pairs.get_mut(&port)
     }
 
     /// How many pairs are open.
@@ -142,7 +181,7 @@ impl Ports {
     fn bind_pair(bind: IpAddr, port: u16) -> io::Result<PortPair> {
         let rtp = UdpSocket::bind(SocketAddr::new(bind, port))?;
         let rtcp = UdpSocket::bind(SocketAddr::new(bind, port + 1))?;
-        Ok(PortPair { rtp, rtcp })
+        Ok(PortPair { rtp, rtcp, turn: None })
     }
 }
 

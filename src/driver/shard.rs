@@ -5,6 +5,8 @@
 //! for the worker pool and come back as mail, a full socket loses the packet, a full mailbox loses mail and
 //! counts it.
 
+mod counters;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -17,8 +19,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::{Events, Poll, Waker};
 
+pub use self::counters::{Held, ShardCounters};
+use super::datagrams::{Inbox, Way};
 use super::os;
 use super::ports::{Channel, MAILBOX, Ports};
+use super::rounds::{Rounds, Turn};
 use crate::auth::Source;
 use crate::call::{CallRecord, CallSettings, CodeCall, News, Recorded, RecordingName, Ticket};
 use crate::engine::{Engine, Input, Lineup, Output, Served};
@@ -67,61 +72,6 @@ pub enum Mail {
     Drain,
     /// End every call and stop.
     Stop,
-}
-
-/// Counters of a shard that others may read.
-#[derive(Debug, Default)]
-pub struct ShardCounters {
-    /// Calls that are running.
-    pub calls: AtomicU64,
-    /// Mail that found the mailbox full.
-    pub mail_lost: AtomicU64,
-    /// Media packets that a socket did not take.
-    pub media_unsent: AtomicU64,
-    /// Calls ended since the start.
-    pub ended: AtomicU64,
-    /// Pairs of media ports that are open.
-    pub port_pairs: AtomicU64,
-    /// SIP sessions, those that only wait for a farewell's answer included.
-    pub sessions: AtomicU64,
-    /// SIP transactions, those that only absorb repeats included.
-    pub transactions: AtomicU64,
-    /// Deadlines of calls, sessions and transactions.
-    pub timers: AtomicU64,
-    /// Media datagrams received.
-    pub media_received: AtomicU64,
-    /// Media datagrams sent.
-    pub media_sent: AtomicU64,
-}
-
-/// What a shard holds at a moment: all zero when nothing is left of any call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Calls.
-    pub calls: u64,
-    /// Pairs of media ports.
-    pub port_pairs: u64,
-    /// SIP sessions.
-    pub sessions: u64,
-    /// SIP transactions.
-    pub transactions: u64,
-    /// Deadlines.
-    pub timers: u64,
-}
-
-impl ShardCounters {
-    /// What the shard held at the end of its last turn.
-    #[must_use]
-    pub fn held(&self) -> Held {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Held {
-            calls: read(&self.calls),
-            port_pairs: read(&self.port_pairs),
-            sessions: read(&self.sessions),
-            transactions: read(&self.transactions),
-            timers: read(&self.timers),
-        }
-    }
 }
 
 /// The way into a shard.
@@ -208,6 +158,12 @@ const EVENTS_PER_TURN: usize = 1024;
 const MAILBOX_PLACES: usize = 8192;
 const MAIL_PER_TURN: usize = 512;
 const PACKETS_PER_SOCKET_AND_TURN: usize = 32;
+/// A socket has one packet each 20 ms, two when the other side is early.
+const PACKETS_AT_ONCE: usize = 8;
+/// Longer datagrams are no media of ours.
+const LARGEST_PACKET: usize = 2048;
+/// No packet waits longer at a socket that is looked at each 20 ms; a clock that was set may say so.
+const OLDEST: Duration = Duration::from_millis(100);
 /// After `Stop`, farewells (BYE and its answer) get this long.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -246,11 +202,15 @@ pub fn start(
     std::thread::Builder::new().name(name).spawn(move || {
         let ports = Ports::slice(&settings.rtp_ports, settings.number, settings.shards);
         let counters = prepared.counters;
+        let rounds = Rounds::new(os::now());
         Loop {
             poll: prepared.poll,
             mail: prepared.receiver,
             counters,
             ports,
+            turn: rounds.turn(os::now()),
+            rounds,
+            inbox: Inbox::new(Way::best(), PACKETS_AT_ONCE, LARGEST_PACKET),
             bind: settings.bind,
             engine,
             outside,
@@ -270,6 +230,11 @@ struct Loop {
     mail: Receiver<Mail>,
     counters: Arc<ShardCounters>,
     ports: Ports,
+    /// When each RTP socket is looked at.
+    rounds: Rounds,
+    /// The turn of what is sent now.
+    turn: Turn,
+    inbox: Inbox,
     bind: IpAddr,
     engine: Engine,
     outside: Box<dyn Outside>,
@@ -287,7 +252,6 @@ struct Loop {
 impl Loop {
     fn run(&mut self) {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
-        let mut buffer = vec![0_u8; 2048];
         self.drain(os::now());
         loop {
             if let Err(error) = self.poll.poll(&mut events, self.patience())
@@ -297,18 +261,19 @@ impl Loop {
                 return;
             }
             for (port, channel) in std::mem::take(&mut self.backlog) {
-                self.receive(port, channel, &mut buffer);
+                self.receive(port, channel);
             }
             for event in &events {
                 if event.token() != MAILBOX
                     && let Some((port, channel)) = Ports::of_token(event.token())
                 {
-                    self.receive(port, channel, &mut buffer);
+                    self.receive(port, channel);
                 }
             }
             self.read_mail();
+            self.tick(os::now());
+            self.go_round();
             let now = os::now();
-            self.tick(now);
             self.publish();
             if self.stopping.is_some_and(|at| at <= now || self.engine.active().calls == 0) {
                 return;
@@ -321,13 +286,14 @@ impl Loop {
         if self.more_mail || !self.backlog.is_empty() {
             return Some(Duration::ZERO);
         }
-        let until = self.wake.into_iter().chain(self.stopping).min()?;
+        let until = self.wake.into_iter().chain(self.stopping).chain(self.rounds.due()).min()?;
         Some(until.saturating_duration_since(os::now()))
     }
 
     /// Does what is due. Asked after every packet and message: a burst of them delays no packet of ours.
     fn tick(&mut self, now: Instant) {
         if self.wake.is_some_and(|at| at <= now) {
+            self.turn = self.rounds.turn(now);
             self.engine.handle(now, Input::Timeout);
             self.drain(now);
         }
@@ -346,30 +312,61 @@ impl Loop {
         counters.media_sent.store(self.sent, Ordering::Relaxed);
     }
 
-    /// Reads what lies at a socket, some packets at a time so that no socket starves the others.
-    fn receive(&mut self, port: MediaPort, channel: Channel, buffer: &mut [u8]) {
-        for _ in 0..PACKETS_PER_SOCKET_AND_TURN {
-            let Some(pair) = self.ports.pair(port) else { return };
-            match pair.socket(channel).recv_from(buffer) {
-                Ok((length, from)) => {
-                    self.received += 1;
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    let now = os::now();
-                    let input = match channel {
-                        Channel::Rtp => Input::Rtp { port, from, bytes },
-                        Channel::Rtcp => Input::Rtcp { port, from, bytes },
-                    };
-                    self.engine.handle(now, input);
-                    self.drain(now);
-                    self.tick(now);
+    /// Looks at the sockets whose turn has come.
+    fn go_round(&mut self) {
+        while let Some((turn, ports)) = self.rounds.take(os::now()) {
+            for &port in &ports {
+                if self.ports.pair(port).is_some_and(|pair| pair.turn == Some(turn)) {
+                    self.receive(port, Channel::Rtp);
                 }
+            }
+            let pairs = &self.ports;
+            self.rounds.keep(turn, ports, |port| pairs.pair(port).and_then(|pair| pair.turn));
+        }
+    }
+
+    /// Reads what lies at a socket, some packets at a time so that no socket starves the others.
+    fn receive(&mut self, port: MediaPort, channel: Channel) {
+        let mut left = PACKETS_PER_SOCKET_AND_TURN;
+        while left > 0 {
+            let Some(pair) = self.ports.pair(port) else { return };
+            let count = match self.inbox.receive(pair.socket(channel)) {
+                Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // A peer's closed port comes back as an error of the next receive: not ours to die of.
-                Err(_) => {}
+                Err(_) => {
+                    left -= 1;
+                    continue;
+                }
+            };
+            self.take_in(port, channel, count);
+            self.tick(os::now());
+            // A socket that is watched tells again only after it was found empty.
+            if count < self.inbox.places() && channel == Channel::Rtp {
+                return;
             }
+            left = left.saturating_sub(count);
         }
-        // More lies there, and an edge-triggered poll does not tell again: go on in the next turn.
+        // More lies there than may be taken now: go on in the next turn.
         self.backlog.push((port, channel));
+    }
+
+    /// Hands on the datagrams that were taken from a socket, each with the time at which it came.
+    fn take_in(&mut self, port: MediaPort, channel: Channel, count: usize) {
+        let now = os::now();
+        for number in 0..count {
+            // Lent out while it is handled: what comes of it may be anything but another datagram.
+            let Some((arrival, bytes)) = self.inbox.datagram(number) else { return };
+            self.received += 1;
+            let came = now.checked_sub(arrival.age.unwrap_or_default().min(OLDEST)).unwrap_or(now);
+            let from = arrival.from;
+            let input = match channel {
+                Channel::Rtp => Input::Rtp { port, from, bytes },
+                Channel::Rtcp => Input::Rtcp { port, from, bytes },
+            };
+            self.engine.handle(came, input);
+            self.drain(came);
+        }
     }
 
     fn read_mail(&mut self) {
@@ -442,7 +439,7 @@ impl Loop {
     fn carry_out(&mut self, order: Output) {
         match order {
             Output::Sip { path, bytes } => self.outside.sip(&path, &bytes),
-            Output::Rtp { port, to, bytes } => self.send(port, Channel::Rtp, to, &bytes),
+            Output::Rtp { port, to, bytes } => self.send_rtp(port, to, &bytes),
             Output::Rtcp { port, to, bytes } => self.send(port, Channel::Rtcp, to, &bytes),
             Output::CloseMedia { port } => self.ports.close(self.poll.registry(), port),
             Output::Begun(source) => self.outside.begun(&source),
@@ -461,15 +458,26 @@ impl Loop {
     }
 
     fn open(&mut self, call: CallId, leg: LegSide, local: IpAddr) -> Option<MediaAddress> {
-        match self.ports.open(self.poll.registry(), self.bind) {
+        let turn = self.rounds.turn(os::now());
+        match self.ports.open_in_turn(self.poll.registry(), self.bind, turn) {
             Ok(address) => {
+                self.rounds.add(address.port, turn);
                 Some(MediaAddress { port: address.port, rtp: SocketAddr::new(local, address.rtp.port()) })
             }
             Err(error) => {
+                self.counters.no_port.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%call, ?leg, %error, "no media port for a leg");
                 None
             }
         }
+    }
+
+    /// Sends audio or keys; what came meanwhile is looked at in the same millisecond.
+    fn send_rtp(&mut self, port: MediaPort, to: SocketAddr, bytes: &[u8]) {
+        if let Some(pair) = self.ports.pair_mut(port) {
+            pair.turn = Some(self.turn);
+        }
+        self.send(port, Channel::Rtp, to, bytes);
     }
 
     fn send(&mut self, port: MediaPort, channel: Channel, to: SocketAddr, bytes: &[u8]) {

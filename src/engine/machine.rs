@@ -14,6 +14,7 @@ use super::io::{Input, Output};
 use super::limits::Limits;
 use super::lineup::{Lineup, Served};
 use super::running::Running;
+use super::table::{Members, Table};
 use super::timers::Timers;
 use crate::call::{
     self, Call, CallSettings, CodeCall, EndCause, Fate, NewCall, News, OutgoingCall, SessionEvent, SipOrder,
@@ -57,13 +58,13 @@ pub struct Engine {
     endpoint_due: Option<Instant>,
     /// The endpoint was given something since it was polled dry.
     endpoint_touched: bool,
-    calls: HashMap<CallId, Running>,
-    sessions: HashMap<SessionId, CallId>,
-    ports: HashMap<MediaPort, (CallId, LegSide)>,
+    calls: Table<CallId, Running>,
+    sessions: Table<SessionId, CallId>,
+    ports: Table<MediaPort, (CallId, LegSide)>,
     timers: Timers<CallId>,
     /// Calls with something to poll, in the order they were touched.
     touched: VecDeque<CallId>,
-    in_touched: HashSet<CallId>,
+    in_touched: Members<CallId>,
     opened: VecDeque<(CallId, LegSide, Option<MediaAddress>)>,
     out: VecDeque<Output>,
     draining: bool,
@@ -102,12 +103,12 @@ impl Engine {
             endpoint,
             endpoint_due: None,
             endpoint_touched: false,
-            calls: HashMap::new(),
-            sessions: HashMap::new(),
-            ports: HashMap::new(),
+            calls: Table::default(),
+            sessions: Table::default(),
+            ports: Table::default(),
             timers: Timers::default(),
             touched: VecDeque::new(),
-            in_touched: HashSet::new(),
+            in_touched: Members::default(),
             opened: VecDeque::new(),
             out: VecDeque::new(),
             draining: false,
@@ -163,7 +164,9 @@ impl Engine {
             // Before the first input there is nothing to poll.
             let Some(now) = self.now else { return Output::Timeout(None) };
             if let Some(&id) = self.touched.front() {
-                self.poll_call(now, id);
+                if let Some(order) = self.poll_call(now, id) {
+                    return order;
+                }
                 continue;
             }
             if self.endpoint_touched {
@@ -285,40 +288,40 @@ impl Engine {
         self.tell(now, id, call::Input::MediaOpened(leg, opened));
     }
 
-    /// Takes one order of a touched call; when it has none left, it is no longer touched.
-    fn poll_call(&mut self, now: Instant, id: CallId) {
+    /// Takes one order of a touched call; when it has none left, it is no longer touched. What is the driver's to carry
+    /// out is given back.
+    fn poll_call(&mut self, now: Instant, id: CallId) -> Option<Output> {
         let order = self.calls.get_mut(&id).map_or(call::Output::Timeout(None), Running::poll);
         match order {
-            call::Output::Sip(order) => self.carry_out(now, id, order),
-            call::Output::Rtp { port, to, bytes } => self.out.push_back(Output::Rtp { port, to, bytes }),
-            call::Output::Rtcp { port, to, bytes } => self.out.push_back(Output::Rtcp { port, to, bytes }),
-            call::Output::OpenMedia { leg, local } => {
-                self.out.push_back(Output::OpenMedia { call: id, leg, local });
+            call::Output::Sip(order) => {
+                self.carry_out(now, id, order);
+                None
             }
+            call::Output::Rtp { port, to, bytes } => Some(Output::Rtp { port, to, bytes }),
+            call::Output::Rtcp { port, to, bytes } => Some(Output::Rtcp { port, to, bytes }),
+            call::Output::OpenMedia { leg, local } => Some(Output::OpenMedia { call: id, leg, local }),
             call::Output::CloseMedia(port) => {
                 self.ports.remove(&port);
-                self.out.push_back(Output::CloseMedia { port });
+                Some(Output::CloseMedia { port })
             }
             call::Output::Ask(ask, question) => {
                 // The call that asks is there: it was polled.
-                if let Some(call) = self.calls.get(&id)
-                    && let Some(source) = call.source().cloned()
-                {
-                    let version = Arc::clone(call.version());
-                    self.out.push_back(Output::Ask { call: id, version, source, ask, question });
-                }
+                let call = self.calls.get(&id)?;
+                let (version, source) = (Arc::clone(call.version()), call.source().cloned()?);
+                Some(Output::Ask { call: id, version, source, ask, question })
             }
-            call::Output::Recording(recorded) => self.out.push_back(Output::Recording(id, recorded)),
-            call::Output::Desk(request) => self.out.push_back(Output::Desk(request)),
-            call::Output::Told(ticket, news) => self.out.push_back(Output::Told(ticket, news)),
+            call::Output::Recording(recorded) => Some(Output::Recording(id, recorded)),
+            call::Output::Desk(request) => Some(Output::Desk(request)),
+            call::Output::Told(ticket, news) => Some(Output::Told(ticket, news)),
             call::Output::Done { record, caller } => {
                 self.forget(id);
-                self.out.push_back(Output::Record { record, caller });
+                Some(Output::Record { record, caller })
             }
             call::Output::Timeout(at) => {
                 self.touched.pop_front();
                 self.in_touched.remove(&id);
                 self.timers.set(id, at);
+                None
             }
         }
     }

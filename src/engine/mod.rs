@@ -11,6 +11,7 @@ mod limits;
 mod lineup;
 mod machine;
 mod running;
+mod table;
 mod timers;
 
 pub use counters::Counters;
@@ -19,4 +20,5 @@ pub use io::{Input, Output};
 pub use limits::{Limits, Refusal};
 pub use lineup::{Canary, Lineup, Served};
 pub use machine::{Active, Engine, EngineConfig};
+pub use table::{Members, Spread, Table};
 pub use timers::Timers;

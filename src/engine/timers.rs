@@ -5,15 +5,17 @@
 //! ones, which keeps it within a constant factor of the number of calls (law 10).
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::hash::Hash;
 use std::time::Instant;
+
+use super::table::Table;
 
 /// Deadlines by key.
 #[derive(Debug)]
 pub struct Timers<K> {
     heap: BinaryHeap<Reverse<(Instant, K)>>,
-    armed: HashMap<K, Instant>,
+    armed: Table<K, Instant>,
 }
 
 /// Below this many entries a rebuild is not worth it.
@@ -21,7 +23,7 @@ const SMALL: usize = 64;
 
 impl<K: Copy + Eq + Hash + Ord> Default for Timers<K> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), armed: HashMap::new() }
+        Self { heap: BinaryHeap::new(), armed: Table::default() }
     }
 }
 

@@ -1,0 +1,181 @@
+//! A packet of a call that goes on costs no memory: neither one that comes nor one that goes, from the engine's input
+//! to its last output.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use countersign::call::{CallLimits, CallSettings};
+use countersign::driver::application::{self, ApplicationSource};
+use countersign::driver::embedded::BENCH_APPLICATION;
+use countersign::driver::os;
+use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
+use countersign::sip::{AccessList, EndpointConfig, Path, Transport};
+use countersign::units::{Entropy, Epoch, MediaAddress, MediaPort, UnixTime};
+
+const ENGINE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5060);
+const CARRIER: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1)), 5060);
+const PACKET_TIME: Duration = Duration::from_millis(20);
+
+/// An engine with calls of callers who only talk.
+struct Line {
+    engine: Engine,
+    now: Instant,
+    wake: Option<Instant>,
+    ports: u32,
+    /// Memory asked for since it was last looked at, while packets came and went.
+    asked: u64,
+    sent: u64,
+}
+
+fn engine(now: Instant) -> Engine {
+    let loaded = application::load(&ApplicationSource::Embedded(BENCH_APPLICATION)).expect("it is inside");
+    let settings = CallSettings {
+        application: loaded.application,
+        application_hash: loaded.hash,
+        clips: loaded.clips,
+        targets: std::collections::HashMap::new(),
+        signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
+        epoch: Epoch { instant: now, unix: UnixTime(1_800_000_000_000) },
+        listen: ENGINE,
+        limits: CallLimits::default(),
+    };
+    let carrier = CARRIER.ip().to_string();
+    let config = EngineConfig {
+        endpoint: EndpointConfig::default(),
+        lineup: Arc::new(settings).into(),
+        trunks: AccessList::parse([("carrier", [carrier].as_slice())]).expect("an address"),
+        traced: HashSet::new(),
+        attesting: HashSet::new(),
+        terms: std::collections::HashMap::new(),
+        limits: Limits::default(),
+    };
+    Engine::new(config, Entropy::from_seed([5; 32]))
+}
+
+fn request(method: &str, call: u32, to_tag: &str, body: &str) -> Bytes {
+    Bytes::from(format!(
+        "{method} sip:bench@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK{method}{call}\r\n\
+         From: <sip:load@198.51.100.1>;tag=a{call}\r\nTo: <sip:bench@192.0.2.1>{to_tag}\r\nCall-ID: steady-{call}\r\n\
+         CSeq: 1 {method}\r\nContact: <sip:load@198.51.100.1>\r\nMax-Forwards: 70\r\n\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+}
+
+fn caller(call: u32) -> SocketAddr {
+    SocketAddr::new(CARRIER.ip(), 4000 + 2 * u16::try_from(call).expect("few calls"))
+}
+
+impl Line {
+    fn with_calls(calls: u32) -> Self {
+        let now = os::now();
+        let mut line = Self { engine: engine(now), now, wake: None, ports: 0, asked: 0, sent: 0 };
+        for call in 0..calls {
+            let offer = format!(
+                "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n\
+                 m=audio {} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+                caller(call).port()
+            );
+            let answer = line.signal(request("INVITE", call, "", &offer)).expect("a 200");
+            let tag = answer.split("\r\nTo:").nth(1).and_then(|rest| rest.split(";tag=").nth(1));
+            let tag = tag.and_then(|rest| rest.split(['\r', ';']).next()).expect("a tag");
+            line.signal(request("ACK", call, &format!(";tag={tag}"), ""));
+            line.now += Duration::from_millis(1);
+        }
+        line
+    }
+
+    /// Gives the engine a message; the last response that comes of it.
+    fn signal(&mut self, bytes: Bytes) -> Option<String> {
+        let path = Path { transport: Transport::Udp, local: ENGINE, remote: CARRIER, connection: None };
+        self.engine.handle(self.now, Input::Sip { path, bytes });
+        let mut last = None;
+        loop {
+            match self.engine.poll() {
+                Output::Sip { bytes, .. } => last = Some(String::from_utf8_lossy(&bytes).into_owned()),
+                Output::OpenMedia { call, leg, .. } => {
+                    let port = MediaPort(self.ports);
+                    let rtp =
+                        SocketAddr::new(ENGINE.ip(), 20_000 + 2 * u16::try_from(self.ports).expect("few"));
+                    self.ports += 1;
+                    let opened = Some(MediaAddress { port, rtp });
+                    self.engine.handle(self.now, Input::MediaOpened { call, leg, opened });
+                }
+                Output::Timeout(at) => {
+                    self.wake = at;
+                    return last;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// One input and all that comes of it. A report is no packet of audio: what it takes is not counted.
+    fn step(&mut self, input: Input<'_>) {
+        let (engine, now) = (&mut self.engine, self.now);
+        let (mut wake, mut sent, mut other) = (None, 0, false);
+        let info = allocation_counter::measure(|| {
+            engine.handle(now, input);
+            loop {
+                match engine.poll() {
+                    Output::Rtp { .. } => sent += 1,
+                    Output::Timeout(at) => {
+                        wake = at;
+                        break;
+                    }
+                    _ => other = true,
+                }
+            }
+        });
+        self.wake = wake;
+        self.sent += sent;
+        if !other {
+            self.asked += info.count_total;
+        }
+    }
+
+    /// Every caller talks for so long.
+    fn talk(&mut self, time: Duration, seq: &mut u16) {
+        let end = self.now + time;
+        while self.now < end {
+            let next = self.now + PACKET_TIME;
+            for call in 0..self.ports {
+                let mut packet = [0xD5_u8; 172];
+                packet[..2].copy_from_slice(&[0x80, 8]);
+                packet[2..4].copy_from_slice(&seq.to_be_bytes());
+                packet[4..8].copy_from_slice(&(u32::from(*seq) * 160).to_be_bytes());
+                self.step(Input::Rtp { port: MediaPort(call), from: caller(call), bytes: &packet });
+            }
+            *seq = seq.wrapping_add(1);
+            while let Some(at) = self.wake.filter(|at| *at < next) {
+                self.now = self.now.max(at);
+                self.step(Input::Timeout);
+            }
+            self.now = next;
+        }
+    }
+}
+
+#[test]
+fn a_packet_of_a_call_that_goes_on_asks_for_no_memory() {
+    for calls in [1, 50] {
+        let mut line = Line::with_calls(calls);
+        let mut seq = 0;
+        line.talk(Duration::from_millis(500), &mut seq);
+        (line.asked, line.sent) = (0, 0);
+        // The prompt, and a word from each side each 20 ms.
+        line.talk(Duration::from_secs(2), &mut seq);
+        assert_eq!(line.asked, 0, "{calls} calls, while a prompt plays: {} packets sent", line.sent);
+        assert!(line.sent >= 90 * u64::from(calls), "{} packets", line.sent);
+        // The prompt's end changes the flow's state; then the line is silent.
+        line.talk(Duration::from_secs(2), &mut seq);
+        (line.asked, line.sent) = (0, 0);
+        line.talk(Duration::from_secs(5), &mut seq);
+        assert_eq!(line.asked, 0, "{calls} calls, while a key is waited for: {} packets sent", line.sent);
+        assert!(line.sent >= 240 * u64::from(calls), "{} packets", line.sent);
+    }
+}
