@@ -183,8 +183,11 @@ impl Call {
     pub(super) fn on_callee_media(&mut self, event: media::Event) {
         let whispering =
             self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Whispering(_)));
-        if whispering && event == media::Event::PlayFinished(OWN_PLAY) {
-            self.join();
+        match event {
+            media::Event::PlayFinished(OWN_PLAY) if whispering => self.join(),
+            media::Event::NoAudio(why) => self.note_audio(LegSide::B, Some(why)),
+            media::Event::AudioAgain => self.note_audio(LegSide::B, None),
+            _ => {}
         }
     }
 

@@ -165,8 +165,22 @@ impl Call {
             media::Event::Tone(digit) => self.on_key(Way::Audio, digit),
             media::Event::PlayFinished(id) => self.tell_flow(run::Input::PlayFinished(id)),
             media::Event::Silent => self.caller_silent(),
+            media::Event::NoAudio(why) => self.note_audio(LegSide::A, Some(why)),
+            media::Event::AudioAgain => self.note_audio(LegSide::A, None),
             media::Event::Latched(_) | media::Event::FirstPacket => {}
         }
+    }
+
+    /// A leg has become silent, or is heard again.
+    pub(super) fn note_audio(&mut self, leg: LegSide, silent: Option<media::NoAudio>) {
+        let leg = match leg {
+            LegSide::A => "caller",
+            LegSide::B => "other",
+        };
+        self.note(match silent {
+            Some(why) => CallEvent::NoAudio { leg, why: why.name() },
+            None => CallEvent::AudioAgain { leg },
+        });
     }
 
     /// No media for too long. Whoever is on hold, waits in a queue or listens to an agent may be silent;

@@ -96,12 +96,73 @@ fn told(event: &Value) -> Option<String> {
         "not_reached" => format!("{} is not reached: {}", text("who"), text("why")),
         "joined" => format!("the caller and {} are joined", text("who")),
         "parted" => "the other side is gone, the caller is not".to_owned(),
+        "no_audio" => no_audio(text("leg"), text("why")),
+        "audio_again" => format!("audio comes again from {}", side(text("leg"))),
         "ordered" => format!("a call for the letter {}", text("letter")),
         "rings" => "the telephone rings".to_owned(),
         "code_told" => "the code is told".to_owned(),
         "recording_failed" => "what was recorded can't be kept any more; nothing more is recorded".to_owned(),
         _ => return unknown(event),
     })
+}
+
+fn side(leg: &str) -> &str {
+    if leg == "caller" { "the caller" } else { "the other side" }
+}
+
+fn no_audio(leg: &str, why: &str) -> String {
+    let why = match why {
+        "never" => "nothing ever came: a firewall, or an address that leads elsewhere",
+        "stopped" => "it came and stopped",
+        "elsewhere" => "packets come from an address that is not theirs, and are dropped",
+        "other_kind" => "packets are of a kind that nobody agreed on",
+        "wrong_keys" => "packets are encrypted with other keys than the description says",
+        "garbage" => "what comes is no media",
+        other => other,
+    };
+    format!("no audio from {} for 3 s: {why}", side(leg))
+}
+
+/// The media of a record: a line for each leg that talked.
+#[must_use]
+pub fn media(record: &Value) -> String {
+    let others = record["other_media"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let legs =
+        [("caller", &record["caller_media"])].into_iter().chain(others.iter().map(|leg| ("other", leg)));
+    let mut out = String::new();
+    for (name, leg) in legs.filter(|(_, leg)| leg.is_object()) {
+        let number = |field: &str| leg[field].as_f64().unwrap_or(0.0);
+        let (received, lost) = (number("received"), number("lost"));
+        let percent = if received + lost > 0.0 { 100.0 * lost / (received + lost) } else { 0.0 };
+        let mut more = String::new();
+        let mut add = |text: String| more.push_str(&format!(", {text}"));
+        if number("burst_ratio") > 1.05 {
+            add(format!("in bursts (ratio {})", number("burst_ratio")));
+        }
+        add(format!("jitter {} ms", number("jitter_ms")));
+        if let Some(trip) = leg["round_trip_ms"].as_f64() {
+            add(format!("round trip {trip} ms"));
+        }
+        if let Some(loss) = leg["remote_loss"].as_f64() {
+            add(format!("{:.1} % of ours lost there", loss * 100.0));
+        }
+        for (field, what) in [("foreign", "from strangers"), ("forged", "forged"), ("replayed", "replayed")] {
+            if number(field) > 0.0 {
+                add(format!("{} {what}, dropped", number(field)));
+            }
+        }
+        if leg["encrypted"] == true {
+            add("encrypted".to_owned());
+        }
+        let mos = number("mos");
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            out,
+            "media        {name}: MOS {mos}, {lost} packets lost of {} ({percent:.1} %){more}",
+            received + lost
+        );
+    }
+    out
 }
 
 fn outcome(verb: &str, outcome: &str, arm: &str) -> String {
@@ -202,6 +263,28 @@ fn unknown(event: &Value) -> Option<String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_media_of_each_leg_is_a_line() {
+        let leg = json!({
+            "received": 990, "lost": 10, "burst_ratio": 2.5, "jitter_ms": 1.25, "round_trip_ms": 20.5, "remote_loss": 0.01,
+            "foreign": 3, "forged": 0, "replayed": 0, "encrypted": true, "mos": 4.05
+        });
+        assert_eq!(
+            media(
+                &json!({"caller_media": leg, "other_media": [{"received": 5, "lost": 0, "mos": 4.4, "jitter_ms": 0.5}]})
+            ),
+            "media        caller: MOS 4.05, 10 packets lost of 1000 (1.0 %), in bursts (ratio 2.5), jitter 1.25 ms, round trip \
+             20.5 ms, 1.0 % of ours lost there, 3 from strangers, dropped, encrypted\nmedia        other: MOS 4.4, 0 packets \
+             lost of 5 (0.0 %), jitter 0.5 ms\n"
+        );
+        assert_eq!(media(&json!({"caller_media": null, "other_media": []})), "");
+        let silent = json!({"event": "no_audio", "leg": "caller", "why": "never"});
+        assert!(
+            told(&silent)
+                .is_some_and(|text| text.starts_with("no audio from the caller for 3 s: nothing ever came"))
+        );
+    }
 
     #[test]
     fn every_event_is_a_sentence_and_an_unknown_one_is_shown_as_it_stands() {

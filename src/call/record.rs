@@ -229,6 +229,18 @@ pub enum CallEvent {
     },
     /// The other side is gone, the caller is not.
     Parted,
+    /// No audio came from a leg for three seconds.
+    NoAudio {
+        /// `caller` or `other`.
+        leg: &'static str,
+        /// Why, by what came meanwhile: `never`, `stopped`, `elsewhere`, `other_kind`, `wrong_keys`, `garbage`.
+        why: &'static str,
+    },
+    /// Audio comes again.
+    AudioAgain {
+        /// `caller` or `other`.
+        leg: &'static str,
+    },
     /// A call of our own: for this letter.
     Ordered {
         /// Its name.
@@ -251,6 +263,8 @@ pub struct MediaReport {
     pub received: u64,
     /// Packets that never came.
     pub lost: u64,
+    /// Runs of them, compared with what random loss makes: 1 is random, more is bursts.
+    pub burst_ratio: f64,
     /// Interarrival jitter in milliseconds.
     pub jitter_ms: f64,
     /// Whether the media was encrypted.
@@ -276,6 +290,7 @@ impl From<&MediaStats> for MediaReport {
             sent: stats.packets_sent,
             received: stats.packets_received,
             lost: stats.packets_lost,
+            burst_ratio: (stats.burst_ratio() * 100.0).round() / 100.0,
             jitter_ms: millis(stats.jitter),
             encrypted: stats.encrypted,
             forged: stats.forged,

@@ -164,11 +164,6 @@ fn head(record: &Value) -> String {
     let waited = waited
         .map(|wait| format!(", after {}.{} s in line", wait / 1000, wait % 1000 / 100))
         .unwrap_or_default();
-    let media = &record["caller_media"];
-    let media = media.as_object().map(|media| {
-        let of = |field: &str| media.get(field).cloned().unwrap_or(Value::Null);
-        format!("media        {} packets lost of {}, MOS {}\n", of("lost"), of("received"), of("mos"))
-    });
     let recorded: String = record["recordings"].as_array().into_iter().flatten().map(recording).collect();
     format!(
         "call         {}\napplication  {} ({}), version {}{trial}\nbegan        {}, by {} to {}\nended        after {}: \
@@ -184,7 +179,7 @@ fn head(record: &Value) -> String {
         explain::cause(record),
         text(record, "level"),
         list("agents"),
-        media.unwrap_or_default(),
+        explain::media(record),
     )
 }
 

@@ -18,6 +18,7 @@ use super::rtp::packet::{self, Header};
 use super::rtp::reception::{Arrival, Block, Reception};
 use super::rtp::telephone_event_receive::{EventReceiver, Payload};
 use super::sdp::Remote;
+use super::silence::{Seen, Silence};
 use super::stats::MediaStats;
 use crate::audio::Codec;
 use crate::units::{PayloadType, Ssrc};
@@ -74,13 +75,6 @@ impl Keys {
     }
 }
 
-/// Watches for a peer that has gone quiet.
-struct Silence {
-    timeout: Duration,
-    last: Option<Instant>,
-    reported: bool,
-}
-
 impl Inbound {
     /// Takes nothing before [`Inbound::connect`].
     #[must_use]
@@ -102,7 +96,7 @@ impl Inbound {
             jitter: JitterBuffer::new(jitter),
             listening: false,
             muting: false,
-            silence: Silence { timeout: silence_timeout, last: None, reported: false },
+            silence: Silence::new(silence_timeout),
             has_heard: false,
             counted: MediaStats::default(),
         }
@@ -126,36 +120,33 @@ impl Inbound {
             self.ear = None;
         }
         self.hold_back();
-        self.silence.last = self.agreed.open.then_some(now);
-        self.silence.reported = false;
+        self.silence.expect(now, self.agreed.open);
     }
 
-    /// Takes a datagram from the RTP port. At most two events come of it.
-    pub fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> [Option<Event>; 3] {
+    /// Takes a datagram from the RTP port. At most four events come of it.
+    pub fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> [Option<Event>; 4] {
         let Some((header, payload)) = packet::read(datagram) else {
             self.counted.malformed += 1;
-            return [None; 3];
+            return [None; 4];
         };
         let Some(kind) = self.agreed.kind(header.payload_type) else {
             self.counted.unknown_payload += 1;
-            return [None; 3];
+            return [None; 4];
         };
         let verdict =
             self.latch.as_mut().map_or(Verdict::Foreign, |latch| latch.judge(now, from, header.ssrc));
         let aside = matches!(kind, Kind::Event) && self.is_beside(header.ssrc);
         if verdict == Verdict::Foreign || (!aside && self.is_straggler(now, header.ssrc)) {
             self.counted.foreign += 1;
-            return [None; 3];
+            return [None; 4];
         }
         let latched = (verdict == Verdict::Latched).then_some(Event::Latched(from));
         let first = (!std::mem::replace(&mut self.has_heard, true)).then_some(Event::FirstPacket);
-        if self.agreed.open {
-            self.silence.last = Some(now);
-            self.silence.reported = false;
-        }
+        let seen = Seen::of(&self.counted);
+        let again = self.agreed.open.then(|| self.silence.heard(now, seen)).flatten();
         if aside {
             self.counted.packets_received += 1;
-            return [latched, first, self.key(&header, Arrival::Advance, payload)];
+            return [latched, first, again, self.key(&header, Arrival::Advance, payload)];
         }
         let arrival = self.arrive(now, &header);
         let digit = match kind {
@@ -163,7 +154,7 @@ impl Inbound {
             Kind::Audio(codec) => self.audio(now, &header, arrival, codec, payload),
             Kind::Noise => None,
         };
-        [latched, first, digit]
+        [latched, first, again, digit]
     }
 
     /// Whether frames are wanted.
@@ -204,15 +195,18 @@ impl Inbound {
     /// When silence has lasted too long.
     #[must_use]
     pub fn silent_at(&self) -> Option<Instant> {
-        let last = self.silence.last.filter(|_| !self.silence.reported)?;
-        Some(last + self.silence.timeout)
+        self.silence.due()
     }
 
     /// Says so, once.
     pub fn report_silence(&mut self, now: Instant) -> Option<Event> {
-        let is_silent = self.silent_at().is_some_and(|at| at <= now);
-        self.silence.reported |= is_silent;
-        is_silent.then_some(Event::Silent)
+        self.silence.report(now, Seen::of(&self.counted))
+    }
+
+    /// Counts what was dropped before it got here.
+    pub const fn count_refused(&mut self, forged: u64, replayed: u64) {
+        self.counted.forged = forged;
+        self.counted.replayed = replayed;
     }
 
     /// The peer's source, once known.
@@ -327,6 +321,7 @@ impl Agreed {
 fn add_reception(stats: &mut MediaStats, reception: &Reception) {
     stats.packets_received += reception.received();
     stats.packets_lost += reception.lost();
+    stats.loss_runs += reception.gaps();
     stats.duplicates += reception.duplicates();
     stats.reordered += reception.reordered();
     stats.jitter = reception.jitter();

@@ -69,4 +69,40 @@ pub enum Event {
     FirstPacket,
     /// No media for the silence timeout; once per silence.
     Silent,
+    /// No media for three seconds, and why, as far as that can be seen here; once per silence.
+    NoAudio(NoAudio),
+    /// Media is here again after [`Event::NoAudio`].
+    AudioAgain,
+}
+
+/// Why no media comes, by what came meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAudio {
+    /// Nothing ever came: a firewall, or an address that leads elsewhere.
+    Never,
+    /// It came and stopped.
+    Stopped,
+    /// It comes from an address that is not the peer's.
+    Elsewhere,
+    /// It is of a kind that nobody agreed on.
+    OtherKind,
+    /// Its keys are not those of the description.
+    WrongKeys,
+    /// What comes is no media.
+    Garbage,
+}
+
+impl NoAudio {
+    /// As the record names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Stopped => "stopped",
+            Self::Elsewhere => "elsewhere",
+            Self::OtherKind => "other_kind",
+            Self::WrongKeys => "wrong_keys",
+            Self::Garbage => "garbage",
+        }
+    }
 }

@@ -158,6 +158,8 @@ impl MediaSession {
                 let report = is_report(&input);
                 if let Some(opened) = self.protection.open(now, bytes, report, &mut room) {
                     self.datagram(from, opened, report);
+                } else {
+                    self.inbound.count_refused(self.protection.forged(), self.protection.replayed());
                 }
             }
         }
@@ -288,8 +290,6 @@ impl MediaSession {
             remote_jitter: heard.jitter,
             round_trip: heard.round_trip,
             encrypted: !self.protection.is_plain(),
-            forged: self.protection.forged(),
-            replayed: self.protection.replayed(),
             ..self.inbound.stats()
         }
     }

@@ -13,6 +13,8 @@ pub struct MediaStats {
     pub packets_received: u64,
     /// Packets that should have come and did not (RFC 3550 appendix A.3); never negative here.
     pub packets_lost: u64,
+    /// Runs of lost packets.
+    pub loss_runs: u64,
     /// Packets that came twice.
     pub duplicates: u64,
     /// Packets that came after a later one.
@@ -58,8 +60,20 @@ impl MediaStats {
         if expected == 0 { 0.0 } else { self.packets_lost as f64 / expected as f64 }
     }
 
+    /// How much longer runs of lost packets are than random loss makes them (ITU-T G.107 §3.5, `BurstR`): 1 for
+    /// random loss, 2 when losses come in pairs. By the two states of Gilbert's model.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a call has far fewer than 2^53 packets")]
+    pub fn burst_ratio(&self) -> f64 {
+        if self.loss_runs == 0 || self.packets_lost == 0 {
+            return 1.0;
+        }
+        let mean = self.packets_lost as f64 / self.loss_runs as f64;
+        (mean * (1.0 - self.loss())).max(1.0)
+    }
+
     /// Estimated listening quality of what we receive, 1 to 4.5 (ITU-T G.107 with G.711: R₀ 93.2,
-    /// Ie 0 and Bpl 4.3 for random loss without good concealment, from G.113 appendix I).
+    /// Ie 0 and Bpl 4.3 for loss without good concealment, from G.113 appendix I; bursts as in G.107 §3.5).
     #[must_use]
     pub fn mos(&self) -> f64 {
         let one_way_ms = self.round_trip.map_or(0.0, |rtt| rtt.as_secs_f64() * 500.0)
@@ -69,7 +83,7 @@ impl MediaStats {
         let beyond = (one_way_ms - 177.3).max(0.0);
         let delay_impairment = 0.024 * one_way_ms + 0.11 * beyond;
         let loss_percent = self.loss() * 100.0;
-        let loss_impairment = 95.0 * loss_percent / (loss_percent + 4.3);
+        let loss_impairment = 95.0 * loss_percent / (loss_percent / self.burst_ratio() + 4.3);
         let r = (93.2 - delay_impairment - loss_impairment).clamp(0.0, 100.0);
         (1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6).clamp(1.0, 4.5)
     }
@@ -87,6 +101,10 @@ mod tests {
         assert!((clean.loss() - 0.0).abs() < 1e-9 && (lossy.loss() - 0.05).abs() < 1e-9);
         assert!(clean.mos() > 4.3, "{}", clean.mos());
         assert!(lossy.mos() < 3.0, "{}", lossy.mos());
+        let bursty = MediaStats { loss_runs: 10, ..lossy.clone() };
+        let random = MediaStats { loss_runs: 48, ..lossy.clone() };
+        assert!((random.burst_ratio() - 1.0).abs() < 0.01 && (bursty.burst_ratio() - 4.75).abs() < 0.01);
+        assert!(bursty.mos() < random.mos() - 0.2, "{} {}", bursty.mos(), random.mos());
         assert!(far.mos() < clean.mos() - 1.0, "{}", far.mos());
     }
 }

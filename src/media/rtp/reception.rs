@@ -32,6 +32,8 @@ pub struct Reception {
     received: u64,
     duplicates: u64,
     reordered: u64,
+    /// Times that packets were missing: runs of lost ones.
+    gaps: u64,
     doubtful: Option<SeqNo>,
     expected_before: u64,
     received_before: u64,
@@ -70,6 +72,7 @@ impl Reception {
             received: 1,
             duplicates: 0,
             reordered: 0,
+            gaps: 0,
             doubtful: None,
             expected_before: 0,
             received_before: 0,
@@ -135,6 +138,12 @@ impl Reception {
         }
     }
 
+    /// How often packets were missing; what was only reordered is among it.
+    #[must_use]
+    pub const fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
     /// Packets that should have come.
     #[must_use]
     pub const fn expected(&self) -> u64 {
@@ -179,6 +188,7 @@ impl Reception {
     }
 
     fn advance(&mut self, step: u64) {
+        self.gaps += u64::from(step > 1);
         self.highest += step;
         let shift = u32::try_from(step).unwrap_or(u32::MAX);
         self.seen = self.seen.checked_shl(shift).unwrap_or(0) | 1;
