@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use countersign::auth::SubjectKey;
 use countersign::call::{Recorded, RecordedPart, RecordingName};
-use countersign::driver::backup::{backup, restore};
+use countersign::driver::backup::{Codes, backup, restore};
 use countersign::driver::recordings::{
     Ending, Failed, Keeper, Part, RecordingConfig, RecordingError, Recordings, State,
 };
@@ -284,7 +284,7 @@ fn whoever_is_erased_is_not_heard_again_not_even_from_a_backup() {
     for key in ["master.key", "pepper.key", "subjects.key", "audit.key", "token.key"] {
         fs::copy(folder.file(key), back.file(key)).expect("copied");
     }
-    restore(saved.path(), back.path()).expect("restored");
+    restore(saved.path(), back.path(), Codes::Void).expect("restored");
     let names: Vec<String> = back
         .vault()
         .recordings()

@@ -42,6 +42,7 @@ fn engine(now: Instant) -> Engine {
         epoch: Epoch { instant: now, unix: UnixTime(1_800_000_000_000) },
         listen: ENGINE,
         limits: CallLimits::default(),
+        phones: countersign::media::MediaTerms::default(),
     };
     let carrier = CARRIER.ip().to_string();
     let config = EngineConfig {
