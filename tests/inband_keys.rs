@@ -1,5 +1,12 @@
 //! Keys that are heard, held to ITU-T Q.24: the table of limits, and how often speech is taken for a key.
 
+#![expect(clippy::print_stdout, reason = "a table of limits shows its figures")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "moments and levels of synthetic tones"
+)]
+
 mod media_world;
 
 use std::time::Duration;

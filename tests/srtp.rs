@@ -1,5 +1,7 @@
 //! Encrypted media between two sides of ours: what an attacker beside them can do, and what a later offer can't.
 
+#![expect(clippy::print_stdout, reason = "what was dropped is told")]
+
 mod media_world;
 
 use std::net::SocketAddr;
