@@ -109,6 +109,7 @@ fn every_link_between_the_manuals_leads_to_a_file() {
         "docs/senders.md",
         "docs/api.md",
         "docs/security.md",
+        "docs/compliance.md",
         "docs/architecture.md",
     ] {
         let path = root().join(manual);

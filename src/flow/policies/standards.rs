@@ -50,7 +50,7 @@ fn nist(policy: &Policy) -> Vec<String> {
     let never = [
         ("otp_email", "e-mail never counts as a way to reach a caller (3.1.3.1)"),
         ("voiceprint", "a voice never counts as a biometric (3.2.3)"),
-        ("questions", "questions about what is known of a caller prove nothing (3.1.1)"),
+        ("questions", "questions about what is known of a caller are no authenticator (3.1)"),
         ("number", "a calling number is no authenticator (3.1)"),
     ];
     for (name, why) in never {
