@@ -7,6 +7,8 @@ mod authenticator;
 mod site;
 mod vault_world;
 
+#[path = "adversarial/calls.rs"]
+mod calls;
 #[path = "adversarial/chain.rs"]
 mod chain;
 #[path = "adversarial/closed.rs"]
@@ -17,12 +19,16 @@ mod erasure;
 mod guessing;
 #[path = "adversarial/heedless.rs"]
 mod heedless;
+#[path = "adversarial/hunt.rs"]
+mod hunt;
 #[path = "adversarial/kill.rs"]
 mod kill;
 #[path = "adversarial/race.rs"]
 mod race;
 #[path = "adversarial/theft.rs"]
 mod theft;
+#[path = "adversarial/timing.rs"]
+mod timing;
 
 use std::fs;
 use std::path::Path;

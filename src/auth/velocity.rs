@@ -84,14 +84,15 @@ impl Velocity {
                 alarm = Some(Alarm::Caller(number(count)));
             }
         }
+        // Looked through for accounts that somebody has as well: the time must not tell which they are.
+        let trunk = self.trunk(now, trunk);
+        trunk.unknown.retain(|(kept, at)| *kept != account && within(at));
         if !known {
-            let trunk = self.trunk(now, trunk);
-            trunk.unknown.retain(|(kept, at)| *kept != account && within(at));
             push(&mut trunk.unknown, (account, now), MOST_UNKNOWN);
-            let count = trunk.unknown.iter().filter(|(_, at)| now.since(*at) < limits.within).count();
-            if rings(now, count, limits.unknown_per_trunk, limits.within, &mut trunk.alarmed) {
-                alarm = alarm.or(Some(Alarm::Trunk(number(count))));
-            }
+        }
+        let count = trunk.unknown.iter().filter(|(_, at)| now.since(*at) < limits.within).count();
+        if !known && rings(now, count, limits.unknown_per_trunk, limits.within, &mut trunk.alarmed) {
+            alarm = alarm.or(Some(Alarm::Trunk(number(count))));
         }
         alarm
     }

@@ -89,6 +89,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 
 fn serve(arguments: Arguments) -> Result<ExitCode, String> {
     super::log_to_stderr();
+    os::keep_memory_private();
     if arguments.bench {
         let room = usize::from(arguments.rtp_ports.end() - arguments.rtp_ports.start()) / 2 + 1;
         Config::write_for_measuring(&arguments.data, room).map_err(super::text)?;

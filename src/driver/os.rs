@@ -113,6 +113,16 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     }
 }
 
+/// Leaves no copy of this process's memory on a disk when it breaks, and lets no other program of the same user read
+/// it. Who is root still can.
+pub fn keep_memory_private() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // A system that refuses leaves the process as it was.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// Lets the other threads go before this one: for work that may take its time while media must not. Where
 /// priority belongs to whole processes nothing happens.
 pub fn step_back() {

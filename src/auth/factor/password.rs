@@ -16,7 +16,7 @@ pub const NAME: &str = "password";
 pub const KIND: FactorKind = FactorKind::Knowledge;
 /// It is keyed.
 pub const MEETING: Meeting = Meeting::Keyed;
-/// NIST SP 800-63B-4 §3.1.1.1 wants eight characters beside another factor.
+/// NIST SP 800-63B-4 §3.1.1.2 wants eight characters beside another factor.
 pub const SHORTEST: u8 = 8;
 /// What a caller can key without a slip.
 pub const LONGEST: u8 = 32;

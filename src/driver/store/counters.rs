@@ -87,6 +87,11 @@ pub(super) fn set_throttle(
     throttle: &Throttle,
     now: Option<UnixTime>,
 ) -> Result<(), StoreError> {
+    // Who has never failed has no row, as somebody who is not there: a row takes its time to read.
+    if *throttle == Throttle::default() {
+        connection.prepare_cached("DELETE FROM throttles WHERE subject = ?1")?.execute([subject.0])?;
+        return Ok(());
+    }
     let json = serde_json::to_string(throttle).map_err(|_| StoreError::Row)?;
     let sql = "INSERT INTO throttles VALUES (?1, ?2, coalesce(?3, 0)) ON CONFLICT (subject) \
                DO UPDATE SET state = excluded.state, updated = coalesce(?3, updated)";

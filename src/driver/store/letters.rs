@@ -170,7 +170,8 @@ fn count(
 
 fn forget_old(connection: &Connection, row: &LetterRow) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM letters WHERE at < ?1")?.execute([earlier(row.at, KEPT)])?;
-    if row.status == Status::Pretended {
+    // Now and then, by the letter's name, which is random, and not by whether it is pretended: it takes its time.
+    if row.id.0.first() == Some(&0) {
         let sql = "DELETE FROM letters WHERE status = 'pretended' AND at <= \
                    (SELECT at FROM letters WHERE status = 'pretended' ORDER BY at DESC LIMIT 1 OFFSET ?1)";
         connection.prepare_cached(sql)?.execute([MOST_PRETENDED])?;

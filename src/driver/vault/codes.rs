@@ -110,9 +110,8 @@ impl Vault {
         code: &Secret<String>,
         until: UnixTime,
     ) -> Result<bool, VaultError> {
-        let row = self.store.subject(order.subject)?;
-        let real = row.is_some();
-        let profile = self.profile(row.as_ref().unwrap_or(&self.stand_in.row))?;
+        let (row, real) = self.row_or_next(order.subject)?;
+        let profile = self.profile_or_next(&row, real)?;
         let (Some(courier), Some(said)) = (self.courier(), self.said(order.policy.factor, request, code))
         else {
             return Ok(false);
@@ -123,7 +122,7 @@ impl Vault {
             Way::Call => (Channel::Call, profile.phone.clone()),
             Way::Push => (Channel::Push, profile.id.clone()),
         };
-        if real && to.is_empty() {
+        if to.is_empty() {
             return Ok(false);
         }
         let push = order.policy.factor == FactorId::Push;
@@ -175,7 +174,7 @@ impl Vault {
         let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
         let counting = self.reserve(now, policy, asked)?;
         let Counting { reserved, may, locked, .. } = &counting;
-        let real = self.store.subject(subject)?.is_some();
+        let (_, real) = self.row_or_next(subject)?;
         let kept = self.store.request(subject, factor)?;
         let current = kept.as_ref().filter(|row| !row.used && row.expires > now);
         let (request, tag) = current.map_or(([0; REQUEST_BYTES], [0; 32]), |row| (row.request, row.tag));
@@ -230,12 +229,12 @@ impl Vault {
         let Asked { subject, factor, source, call } = *asked;
         let used = policy.factor(factor).ok_or(VaultError::NoFactor(factor))?;
         let locked = self.locked_out(now, policy, source, subject)?;
-        let row = self.store.subject(subject)?;
-        let profile = self.profile(row.as_ref().unwrap_or(&self.stand_in.row))?;
+        let (row, real) = self.row_or_next(subject)?;
+        let profile = self.profile_or_next(&row, real)?;
         let on_file = Secret::new(admin::normalised(Identifier::Phone, &profile.phone).into_bytes());
         let calling = Secret::new(admin::normalised(Identifier::Phone, number.expose()));
         let judged = self.judge_unkept(now, subject, (&on_file, &calling), used)?;
-        let right = judged.right && row.is_some() && !locked && !profile.declined.contains(&factor);
+        let right = judged.right && real && !locked && !profile.declined.contains(&factor);
         let settled = if right { Settled::accepted(false) } else { Settled::rejected(locked, false) };
         let kind = Self::verified(factor, settled);
         let event = AuditEvent { call: Some(call), subject: Some(subject), kind };

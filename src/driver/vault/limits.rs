@@ -178,12 +178,11 @@ impl Vault {
 
     /// Who tries: anybody, or somebody who calls from the number on file.
     fn lane(&self, subject: SubjectKey, source: &Source, limits: &Lockout) -> Result<Lane, StoreError> {
-        let row = self.store.subject(subject)?;
+        let (row, real) = self.row_or_next(subject)?;
         let number =
             source.caller.as_ref().map(|number| self.lookup_hash(Identifier::Phone, number.expose()));
-        let on_file =
-            row.zip(number).is_some_and(|(row, hash)| row.identifiers.contains(&(Identifier::Phone, hash)));
-        Ok(source.lane(on_file, limits))
+        let on_file = number.is_some_and(|hash| row.identifiers.contains(&(Identifier::Phone, hash)));
+        Ok(source.lane(real && on_file, limits))
     }
 
     /// Whether who calls from there is locked out of a subject now.

@@ -336,21 +336,22 @@ impl Vault {
         let Ok(found) = logged("identify", self.store.find(kind, &hash)) else {
             return Identified::Unavailable;
         };
-        let row = match found.as_slice() {
-            [] => Ok(None),
-            [key] => logged("identify", self.store.subject(*key)),
+        // A ghost's name is made for everybody, and somebody's profile is opened for a ghost: the same work.
+        let ghost = self.ghost(kind, &hash);
+        let nobody = SubjectRef::new(ghost, ghost.to_string());
+        let key = match found.as_slice() {
+            [] => ghost,
+            [key] => *key,
             _ => return Identified::Many,
         };
-        let Ok(row) = row else { return Identified::Unavailable };
-        let real = row.is_some();
-        // The stand-in's profile is opened for a ghost: the same work.
-        let row = row.as_ref().unwrap_or(&self.stand_in.row);
-        let Ok(profile) = logged("identify", self.profile(row)) else { return Identified::Unavailable };
-        if real {
-            return Identified::One(SubjectRef::new(row.key, profile.id.as_str()));
-        }
-        let ghost = self.ghost(kind, &hash);
-        Identified::None(SubjectRef::new(ghost, ghost.to_string()))
+        let Ok((row, real)) = logged("identify", self.row_or_next(key)) else {
+            return Identified::Unavailable;
+        };
+        let Ok(profile) = logged("identify", self.profile_or_next(&row, real)) else {
+            return Identified::Unavailable;
+        };
+        let somebody = SubjectRef::new(row.key, profile.id.as_str());
+        if real { Identified::One(somebody) } else { Identified::None(nobody) }
     }
 
     fn ghost(&self, kind: Identifier, hash: &[u8; 32]) -> SubjectKey {

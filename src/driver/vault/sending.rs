@@ -156,9 +156,8 @@ impl Vault {
     /// # Errors
     /// When the store fails.
     pub fn on_file(&self, subject: SubjectKey) -> Result<Option<OnFile>, VaultError> {
-        let row = self.store.subject(subject)?;
-        let real = row.is_some();
-        let profile = self.profile(row.as_ref().unwrap_or(&self.stand_in.row))?;
+        let (row, real) = self.row_or_next(subject)?;
+        let profile = self.profile_or_next(&row, real)?;
         let found = OnFile {
             phone: Secret::new(profile.phone.clone()),
             email: Secret::new(profile.email.clone()),

@@ -2,14 +2,14 @@
 
 use super::admin::{self, Profile};
 use super::erasing::Wrapping;
-use super::{TENANT, VaultError, enrolment_label};
+use super::{TENANT, Vault, VaultError, enrolment_label};
 use crate::auth::factor::pin::PinHash;
 use crate::auth::factor::totp::{self, Parameters};
 use crate::auth::factor::{hotp, questions, recovery};
 use crate::auth::{FactorId, QuestionId, SubjectKey};
 use crate::driver::keys::NamedKey;
 use crate::driver::seal::{self, random};
-use crate::driver::store::{EnrolmentRow, SubjectRow};
+use crate::driver::store::{EnrolmentRow, StoreError, SubjectRow};
 use crate::secret::Secret;
 
 /// Nobody, with everything enrolled and nothing that anybody knows.
@@ -41,6 +41,22 @@ impl StandIn {
             .filter_map(|factor| enrolment(factor).transpose())
             .collect::<Result<_, _>>()?;
         Ok(Self { row, enrolments, pepper: pepper.clone() })
+    }
+}
+
+impl Vault {
+    /// The row of a subject and that it is theirs; of somebody who is not there the row next to where it would be,
+    /// which differs from one's own as people's rows do. The work is the same, and so is its time.
+    pub(super) fn row_or_next(&self, subject: SubjectKey) -> Result<(SubjectRow, bool), StoreError> {
+        let next = self.store.nearest(subject)?;
+        let row = self.store.subject(next.unwrap_or(subject))?;
+        let real = next == Some(subject) && row.is_some();
+        Ok((row.unwrap_or_else(|| self.stand_in.row.clone()), real))
+    }
+
+    /// What is on file in such a row. A neighbour's that does not open, half erased as it may be, is nobody's loss.
+    pub(super) fn profile_or_next(&self, row: &SubjectRow, real: bool) -> Result<Profile, VaultError> {
+        self.profile(row).or_else(|error| if real { Err(error) } else { self.profile(&self.stand_in.row) })
     }
 }
 

@@ -1,0 +1,534 @@
+//! Bar 6: what the time of an answer tells: whether there is such an account, whether the first digit was right,
+//! whether the account is locked.
+//!
+//! # Method
+//!
+//! Two classes of one question to the vault are asked in random order, each trial timed by itself; only the answer
+//! is timed, not what it takes to bring the vault into the state before. Times above a quantile of both classes
+//! together are left out of both alike, as the operating system's interruptions are no part of the work: none, the
+//! longest 1 in 100, 1 in 10, and the longer half. Of these four Welch's t is taken, and the largest |t| counts. By
+//! chance alone |t| reaches 4.5 once in 150,000 comparisons.
+//!
+//! The database is the one that is shipped, in memory where the system has a folder for that: without the noise of
+//! a disk less is hidden. What hashes a PIN takes some ten milliseconds and is asked thousands of times, everything
+//! else 100,000 times with all rounds.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign::auth::factor::hotp::{self, Fob};
+use countersign::auth::factor::totp::Parameters;
+use countersign::auth::{
+    Attestation, Claim, FactorId, Lockout, Policy, Question, Source, SubjectKey, SubjectRef,
+};
+use countersign::driver::dialler::Dialler;
+use countersign::driver::keys::DATABASE_FILE;
+use countersign::driver::os;
+use countersign::driver::secrets::Secrets;
+use countersign::driver::sender::{
+    Channel, Courier, Letter, LetterId, LettersConfig, PerDay, PerHourAndDay, PostOffice, Refused,
+    SenderConfig,
+};
+use countersign::driver::store::Store;
+use countersign::driver::store::sqlite::SqliteStore;
+use countersign::driver::vault::{Counts, NewFob, Vault};
+use countersign::secret::Secret;
+use countersign::units::{CallId, UnixTime};
+
+use crate::rounds;
+use crate::vault_world::{Folder, boundless, customer, later, secret, subject};
+
+/// |t| of two classes that no trial can tell apart stays below it.
+const BOUND: f64 = 4.5;
+/// What stays, of both classes together.
+const KEPT: [f64; 4] = [1.0, 0.99, 0.9, 0.5];
+/// Accounts of each class: what one account's row in the database costs is not what its class costs.
+const ACCOUNTS: u64 = 8;
+const CALL: CallId = CallId(7);
+const PIN: &str = "80429517";
+const SEED: &[u8] = b"12345678901234567890";
+
+/// The times of both classes, in nanoseconds.
+pub(crate) type Times = [Vec<f64>; 2];
+
+/// Welch's t of what is left of both when the longest times of both together are left out.
+fn welch(times: &Times, kept: f64) -> f64 {
+    let mut all: Vec<f64> = times.concat();
+    all.sort_unstable_by(f64::total_cmp);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
+    let longest = ((all.len() as f64 * kept) as usize).clamp(1, all.len());
+    let longest = all[longest - 1];
+    let [a, b] = times.each_ref().map(|class| {
+        let kept: Vec<f64> = class.iter().copied().filter(|time| *time <= longest).collect();
+        let count = kept.len().max(2) as f64;
+        let mean = kept.iter().sum::<f64>() / count;
+        let variance = kept.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        (mean, variance / count)
+    });
+    if a.1 + b.1 == 0.0 { 0.0 } else { (a.0 - b.0) / (a.1 + b.1).sqrt() }
+}
+
+/// The largest |t|.
+fn verdict(times: &Times) -> f64 {
+    KEPT.iter().map(|kept| welch(times, *kept).abs()).fold(0.0, f64::max)
+}
+
+/// Without the longest 1 in 10.
+fn mean(times: &[f64]) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_unstable_by(f64::total_cmp);
+    times.truncate(times.len().div_ceil(10) * 9);
+    times.iter().sum::<f64>() / times.len().max(1) as f64
+}
+
+/// Trials in random order. `prepare` is not timed; what it gives is.
+fn trials<T, R>(count: u32, mut prepare: impl FnMut(bool, u32) -> T, mut work: impl FnMut(T) -> R) -> Times {
+    let mut random = os::entropy().expect("randomness");
+    let mut times = Times::default();
+    for number in 0..count + WARMING {
+        let first = random.below(2) == 0;
+        let prepared = prepare(first, number);
+        let begun = os::now();
+        let result = black_box(work(black_box(prepared)));
+        let took = os::now() - begun;
+        drop(result);
+        if number >= WARMING {
+            times[usize::from(!first)].push(took.as_nanos() as f64);
+        }
+    }
+    times
+}
+
+/// Trials that are not counted: caches fill.
+const WARMING: u32 = 50;
+
+/// Whoever takes letters.
+struct Nobody;
+
+impl Courier for Nobody {
+    fn send(&self, _: UnixTime, letter: Letter) -> Result<LetterId, Refused> {
+        drop(letter);
+        Ok(LetterId([1; 16]))
+    }
+
+    fn pretend(&self, _: UnixTime, _: Channel, _: SubjectKey) -> Result<LetterId, Refused> {
+        Ok(LetterId([2; 16]))
+    }
+}
+
+/// A vault with accounts, and accounts that nobody has.
+struct World {
+    vault: Arc<Vault>,
+    policy: Arc<Policy>,
+    source: Source,
+    known: Vec<(SubjectRef, Parameters, Secret<Vec<u8>>)>,
+    unknown: Vec<(SubjectRef, String)>,
+    post: Option<Arc<PostOffice>>,
+    folder: Folder,
+}
+
+fn account(number: u64) -> String {
+    format!("5523{number:04}")
+}
+
+/// Accounts that nobody has, one for each that somebody has: the one whose row is worked on in their place. What one
+/// row costs by its place in the database is the same for both classes then, and no part of what is asked.
+fn neighbours(
+    folder: &Folder,
+    vault: &Vault,
+    known: &[(SubjectRef, Parameters, Secret<Vec<u8>>)],
+) -> Vec<(SubjectRef, String)> {
+    let store = SqliteStore::open(&folder.file(DATABASE_FILE)).expect("opens");
+    let mut found: Vec<Option<(SubjectRef, String)>> = vec![None; known.len()];
+    for account in (0..1_000_000).map(|number| format!("98{number:06}")) {
+        let ghost = subject(vault, &account);
+        let next = store.nearest(ghost.key()).expect("reads");
+        if let Some(at) = known.iter().position(|(known, ..)| Some(known.key()) == next) {
+            found[at].get_or_insert((ghost, account));
+        }
+        if found.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    found.into_iter().map(|found| found.expect("everybody is next to somebody who is not there")).collect()
+}
+
+impl World {
+    fn new(limits: Lockout) -> Self {
+        let folder = Folder::in_memory();
+        let vault = Arc::new(folder.vault());
+        let used = [
+            FactorId::Pin,
+            FactorId::Password,
+            FactorId::Totp,
+            FactorId::Hotp,
+            FactorId::Recovery,
+            FactorId::OtpSms,
+        ];
+        let policy =
+            Policy { factors: used.map(FactorId::defaults).into(), lockout: limits, ..Policy::default() };
+        let policy = Arc::new(policy);
+        vault.set_policy(Arc::clone(&policy));
+        vault.set_courier(Arc::new(Nobody));
+        let now = later(Duration::ZERO);
+        let enrolled = |number| {
+            let id = format!("C{number}");
+            let mut new = customer(&id, &account(number));
+            new.profile.phone = format!("+44163296{number:04}");
+            new.pin = Some(secret(PIN));
+            assert!(vault.add_subjects(now, &[new]).is_ok());
+            vault.enrol_password(now, &id, &secret("Tinker-Lampe 7")).expect("enrolled");
+            vault.enrol_recovery(now, &id).expect("enrolled");
+            let fob = NewFob { id: id.clone(), seed: Secret::new(SEED.to_vec()), counter: 0 };
+            assert!(vault.enrol_hotp(now, &[fob], Counts::AtOnce).is_ok());
+            let (parameters, seed) = vault.enrol_totp(now, &id).expect("enrolled");
+            (subject(&vault, &account(number)), parameters, seed)
+        };
+        let known: Vec<_> = (0..ACCOUNTS).map(enrolled).collect();
+        let unknown = neighbours(&folder, &vault, &known);
+        let source = Source {
+            caller: Some(secret("+15551234567")),
+            trunk: "carrier".into(),
+            attestation: None::<Attestation>,
+        };
+        Self { vault, policy, source, known, unknown, post: None, folder }
+    }
+
+    fn boundless() -> Self {
+        let mut limits = boundless().lockout;
+        (limits.mining.accounts_per_caller, limits.mining.unknown_per_trunk) = (u32::MAX, u32::MAX);
+        Self::new(limits)
+    }
+
+    /// With a post office in the place of somebody who throws letters away.
+    fn with_post() -> Self {
+        let mut world = Self::boundless();
+        let config: SenderConfig = serde_json::from_value(serde_json::json!({
+            "name": "kept", "development": {"print": false}
+        }))
+        .expect("settings");
+        let most = PerHourAndDay { hour: u32::MAX, day: u32::MAX };
+        let letters = LettersConfig {
+            address: most,
+            subject: PerDay { day: u32::MAX },
+            engine: most,
+            ..LettersConfig::default()
+        };
+        let secrets = Arc::new(Secrets::new(world.folder.path(), BTreeMap::new()));
+        let dialler = Dialler::start().expect("starts");
+        let post = PostOffice::open(&world.vault, (&[config], &letters), &secrets, &dialler).expect("opens");
+        world.vault.set_courier(Arc::clone(&post) as Arc<dyn Courier>);
+        world.post = Some(post);
+        world
+    }
+
+    fn ask(&self, now: UnixTime, question: Question) -> countersign::auth::Answer {
+        self.vault.answer_for(now, &self.policy, &self.source, question)
+    }
+
+    fn who(&self, known: bool, number: u64) -> SubjectRef {
+        let at = usize::try_from(number).expect("few");
+        if known { self.known[at].0.clone() } else { self.unknown[at].0.clone() }
+    }
+
+    /// The times of a question's two classes. `ask` is told the class, which account, and when.
+    fn times(&self, count: u32, ask: impl Fn(bool, u64, UnixTime) -> (UnixTime, Question)) -> Times {
+        let mut random = os::entropy().expect("randomness");
+        let prepare = |first, number: u32| {
+            // Two hours apart: what a day or an hour has room for is never used up.
+            let now = later(Duration::from_secs(u64::from(number) * 7_200));
+            ask(first, random.below(ACCOUNTS), now)
+        };
+        trials(count, prepare, |(now, question)| self.ask(now, question))
+    }
+
+    /// Of known accounts (or of unknown ones) with a wrong response to a factor.
+    fn wrong(&self, factor: FactorId, count: u32) -> Times {
+        self.times(count, |known, number, now| (now, verify(self.who(known, number), factor, &other(factor))))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(post) = &self.post {
+            post.close();
+        }
+        let _ = &self.folder;
+    }
+}
+
+fn verify(subject: SubjectRef, factor: FactorId, response: &str) -> Question {
+    Question::Verify { subject, factor, response: secret(response), call: CALL }
+}
+
+fn prepare(subject: SubjectRef) -> Question {
+    Question::Prepare { subject, factor: FactorId::OtpSms, call: CALL, again: false }
+}
+
+/// A response that nobody's is, of the usual length.
+fn other(factor: FactorId) -> String {
+    match factor {
+        FactorId::Pin => "71930462".into(),
+        FactorId::Password => "719304628153".into(),
+        FactorId::Recovery => "371930462".into(),
+        _ => "719304".into(),
+    }
+}
+
+/// The same digits, each another; or with the first one right.
+fn near(right: &str, first: bool) -> String {
+    let other = |c: char| char::from(b'0' + (c as u8 - b'0' + 5) % 10);
+    right.chars().enumerate().map(|(at, c)| if at == 0 && first { c } else { other(c) }).collect()
+}
+
+/// What a comparison is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// Whether there is such an account.
+    Accounts,
+    /// Whether the first digit was right.
+    Digits,
+    /// Whether the account is locked.
+    Locks,
+    /// Any of these, with an answer that hashes: thousands of trials.
+    Hashes,
+}
+
+/// One comparison of the bar: what it is called, and the times of its classes.
+struct Case {
+    name: &'static str,
+    about: About,
+    times: fn(u32) -> Times,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "who is it: known or unknown account",
+        about: About::Accounts,
+        times: |count| {
+            let world = World::boundless();
+            world.times(count, |known, number, now| {
+                let nobody = &world.unknown[usize::try_from(number).expect("few")].1;
+                let account = if known { account(number) } else { nobody.clone() };
+                (now, Question::Identify { claim: Claim::Account(secret(&account)) })
+            })
+        },
+    },
+    Case {
+        name: "what can be asked: known or unknown account",
+        about: About::Accounts,
+        times: |count| {
+            let world = World::boundless();
+            world.times(count, |known, number, now| {
+                (now, Question::Enrolled { subject: world.who(known, number) })
+            })
+        },
+    },
+    Case {
+        name: "send a code: known or unknown account",
+        about: About::Accounts,
+        times: |count| {
+            let world = World::with_post();
+            world.times(count, |known, number, now| (now, prepare(world.who(known, number))))
+        },
+    },
+    Case {
+        name: "authenticator: known or unknown account",
+        about: About::Accounts,
+        times: |count| World::boundless().wrong(FactorId::Totp, count),
+    },
+    Case {
+        name: "authenticator: first digit right or wrong",
+        about: About::Digits,
+        times: |count| {
+            let world = World::boundless();
+            world.times(count, |first, number, now| {
+                let (who, parameters, seed) = &world.known[usize::try_from(number).expect("few")];
+                let right = parameters.code(seed, parameters.step_at(now));
+                (now, verify(who.clone(), FactorId::Totp, &near(right.expose(), first)))
+            })
+        },
+    },
+    Case {
+        name: "authenticator: locked or not",
+        about: About::Locks,
+        times: |count| locked(FactorId::Totp, count),
+    },
+    Case {
+        name: "key fob: known or unknown account",
+        about: About::Accounts,
+        times: |count| World::boundless().wrong(FactorId::Hotp, count),
+    },
+    Case {
+        name: "key fob: first digit right or wrong",
+        about: About::Digits,
+        times: |count| {
+            let world = World::boundless();
+            let right = Fob::of(&hotp::defaults()).code(&Secret::new(SEED.to_vec()), 0);
+            world.times(count, |first, number, now| {
+                (now, verify(world.who(true, number), FactorId::Hotp, &near(right.expose(), first)))
+            })
+        },
+    },
+    Case {
+        name: "code by SMS: known or unknown account",
+        about: About::Accounts,
+        times: |count| {
+            let world = World::boundless();
+            world.times(count, |known, number, now| {
+                let who = world.who(known, number);
+                world.ask(now, prepare(who.clone()));
+                (now.plus(Duration::from_secs(9)), verify(who, FactorId::OtpSms, &other(FactorId::OtpSms)))
+            })
+        },
+    },
+    Case {
+        name: "code by SMS: locked or not",
+        about: About::Locks,
+        times: |count| locked(FactorId::OtpSms, count),
+    },
+    Case {
+        name: "PIN: known or unknown account",
+        about: About::Hashes,
+        times: |count| World::boundless().wrong(FactorId::Pin, count),
+    },
+    Case {
+        name: "PIN: first digit right or wrong",
+        about: About::Hashes,
+        times: |count| {
+            let world = World::boundless();
+            world.times(count, |first, number, now| {
+                (now, verify(world.who(true, number), FactorId::Pin, &near(PIN, first)))
+            })
+        },
+    },
+    Case { name: "PIN: locked or not", about: About::Hashes, times: |count| locked(FactorId::Pin, count) },
+    Case {
+        name: "password: known or unknown account",
+        about: About::Hashes,
+        times: |count| World::boundless().wrong(FactorId::Password, count),
+    },
+    Case {
+        name: "recovery code: known or unknown account",
+        about: About::Hashes,
+        times: |count| World::boundless().wrong(FactorId::Recovery, count),
+    },
+    Case {
+        name: "the comparison alone: first digit right or wrong",
+        about: About::Digits,
+        times: |count| compared(count, |right, response| right.matches(response.as_bytes())),
+    },
+];
+
+/// A locked account and one with as many failures as do not lock it, by turns brought back to that.
+fn locked(factor: FactorId, count: u32) -> Times {
+    let mut limits = boundless().lockout;
+    limits.per_subject = Lockout::default().per_subject;
+    let world = World::new(limits);
+    let wrong = |now, number| drop(world.ask(now, verify(world.who(true, number), FactorId::Hotp, "719304")));
+    let brought = |now, number, failures| {
+        world.vault.unlock(now, &format!("C{number}"), "a trial").expect("unlocked");
+        if factor == FactorId::OtpSms {
+            world.ask(now, prepare(world.who(true, number)));
+        }
+        (0..failures).for_each(|_| wrong(now, number));
+    };
+    world.times(count, |locked, _, now| {
+        brought(now, 0, Lockout::default().per_subject.failures);
+        brought(now, 1, Lockout::default().per_subject.failures - 2);
+        let number = if locked { 0 } else { 1 };
+        (now, verify(world.who(true, number), factor, &other(factor)))
+    })
+}
+
+/// A hundred comparisons of a response with the right one: all of it wrong, or all but the first digit.
+fn compared(count: u32, same: impl Fn(&Secret<String>, &str) -> bool) -> Times {
+    let right = secret(PIN);
+    let responses = [near(PIN, true), near(PIN, false)];
+    trials(
+        count,
+        |first, _| responses[usize::from(!first)].as_str(),
+        |response| (0..100).filter(|_| same(black_box(&right), black_box(response))).count(),
+    )
+}
+
+/// Looks at a case: its name, trials and verdict are told.
+#[expect(clippy::print_stdout, reason = "whoever runs all rounds wants to see how near it came")]
+pub(crate) fn tell(name: &str, times: &Times) -> f64 {
+    let t = verdict(times);
+    let count = times.iter().map(Vec::len).sum::<usize>();
+    let [a, b] = times.each_ref().map(|class| mean(class) / 1_000.0);
+    println!("{name}: {count} trials, |t| {t:.2}, means {a:.2} and {b:.2} us");
+    t
+}
+
+/// Timings take turns: what else this test program does may be noise, but not a second timing.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn look(about: About, count: u32) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found: Vec<String> = CASES
+        .iter()
+        .filter(|case| case.about == about)
+        .map(|case| (case.name, tell(case.name, &(case.times)(count))))
+        .filter(|(_, t)| *t >= BOUND)
+        .map(|(name, t)| format!("{name}: {t:.2}"))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn bar_6_time_does_not_tell_which_accounts_there_are() {
+    look(About::Accounts, rounds(1_000, 100_000));
+}
+
+#[test]
+fn bar_6_time_does_not_tell_the_first_digit() {
+    look(About::Digits, rounds(1_000, 100_000));
+}
+
+#[test]
+fn bar_6_time_does_not_tell_what_is_locked() {
+    look(About::Locks, rounds(300, 100_000));
+}
+
+#[test]
+fn bar_6_time_tells_nothing_of_a_pin() {
+    look(About::Hashes, rounds(60, 2_000));
+}
+
+#[test]
+fn bar_6_control_an_early_exit_a_skipped_hash_and_one_row_more_are_found() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let early = |right: &Secret<String>, response: &str| {
+        right.expose().bytes().zip(response.bytes()).all(|(a, b)| black_box(a) == black_box(b))
+    };
+    let t = tell("control, a comparison that ends early", &compared(rounds(1_000, 100_000), early));
+    assert!(t >= BOUND, "an early exit is not found: {t}");
+
+    let world = World::boundless();
+    let skipped = trials(
+        rounds(40, 1_000),
+        |known, number| (known, later(Duration::from_secs(u64::from(number) * 7_200))),
+        |(known, now)| {
+            known.then(|| world.ask(now, verify(world.who(true, 0), FactorId::Pin, &other(FactorId::Pin))))
+        },
+    );
+    let t = tell("control, no hash for an unknown account", &skipped);
+    assert!(t >= BOUND, "a skipped hash is not found: {t}");
+
+    // What the statistic is worth: one row more of the database is seen.
+    let row = trials(
+        rounds(1_000, 100_000),
+        |known, _| known,
+        |known| {
+            let claim = |account: String| Question::Identify { claim: Claim::Account(secret(&account)) };
+            let seen = known.then(|| world.vault.on_file(world.who(true, 1).key()));
+            (seen, world.ask(later(Duration::ZERO), claim(account(1))))
+        },
+    );
+    let t = tell("control, one row more of a known account", &row);
+    assert!(t >= BOUND, "one row more is not found: {t}");
+}
