@@ -13,11 +13,12 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use browser::Browser;
 use rcgen::PublicKeyData as _;
 use serde_json::Value;
-use site::{Folder, Handset, IN_TIME, Served, Stage, root, run};
+use site::{ACCOUNT, Folder, Handset, IN_TIME, Served, Stage, root, run};
 
 const FLOW: &str = "callflow: 1
 id: passkeys
@@ -142,9 +143,8 @@ fn digits_in(heard: &[i16]) -> String {
 }
 
 fn write_application(folder: &Path) {
-    for below in ["prompts", "audio/en-GB/digits"] {
-        fs::create_dir_all(folder.join(below)).expect("a folder");
-    }
+    fs::create_dir_all(folder.join("prompts")).expect("a folder");
+    write_digits(folder);
     let put = |name: &str, text: &str| fs::write(folder.join(name), text).expect("written");
     put("passkeys.flow.yaml", FLOW);
     put("policy.yaml", POLICY);
@@ -153,8 +153,31 @@ fn write_application(folder: &Path) {
         let to = folder.join(format!("audio/en-GB/{name}.wav"));
         fs::copy(root().join("audio/tones/beep.wav"), to).expect("a beep");
     }
+}
+
+/// The bank as it is shipped, but that each digit it says is a tone.
+fn write_bank(folder: &Path) {
+    copy(&root().join("flows/bank"), folder);
+    write_digits(folder);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("read").map(|entry| entry.expect("an entry")) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("copied");
+        }
+    }
+}
+
+fn write_digits(folder: &Path) {
+    let digits = folder.join("audio/en-GB/digits");
+    fs::create_dir_all(&digits).expect("a folder");
     for digit in 0..10 {
-        write_tone(&folder.join(format!("audio/en-GB/digits/{digit}.wav")), pitch(digit), 240);
+        write_tone(&digits.join(format!("{digit}.wav")), pitch(digit), 240);
     }
 }
 
@@ -166,12 +189,14 @@ struct World {
     stage: Stage,
     uri: String,
     public: String,
+    /// Links that were read.
+    read: usize,
 }
 
 impl World {
-    fn start() -> Self {
-        let folder = Folder::new("passkey");
-        write_application(&folder.file("app"));
+    fn start(name: &str, write: fn(&Path)) -> Self {
+        let folder = Folder::new(name);
+        write(&folder.file("app"));
         let data = folder.file("data");
         fs::create_dir_all(&data).expect("a folder");
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
@@ -204,7 +229,7 @@ impl World {
         let browser = Browser::start(folder.path(), &data_encoding::BASE64.encode(hash.as_ref()));
         let stage = Stage::new(vec![Handset::new("caller")]);
         let uri = served.uri();
-        Self { folder, _served: served, browser, stage, uri, public }
+        Self { folder, _served: served, browser, stage, uri, public, read: 0 }
     }
 
     fn command(&self, arguments: &[&str]) -> String {
@@ -214,19 +239,32 @@ impl World {
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// The link in the last letter that has one.
-    fn link(&self) -> String {
+    /// The link in the next letter that has one. Letters are on their way for a moment.
+    fn link(&mut self) -> String {
+        for _ in 0..100 {
+            let mut links = self.links();
+            if links.len() > self.read {
+                self.read = links.len();
+                return links.pop().expect("a link");
+            }
+            self.stage.until(Duration::from_millis(100), |_| false);
+        }
+        panic!("no link comes");
+    }
+
+    /// The links of all letters.
+    fn links(&self) -> Vec<String> {
         let letters = self.command(&["codes", "--format", "json"]);
         let text = |line: &str| {
             let letter: Value = serde_json::from_str(line).expect("a letter");
             let text = letter["text"].as_str().unwrap_or_default().to_owned();
             text.split(' ').find(|word| word.starts_with(&self.public)).map(str::to_owned)
         };
-        letters.lines().rev().find_map(text).expect("a link")
+        letters.lines().filter_map(text).collect()
     }
 
     /// An operator has a link sent and tells the code.
-    fn send_link(&self, id: &str, factor: &str) -> (String, String) {
+    fn send_link(&mut self, id: &str, factor: &str) -> (String, String) {
         let told = self.command(&["subject", "link", id, "--factor", factor]);
         let code = told.trim().rsplit(' ').next().expect("a code").to_owned();
         (self.link(), code)
@@ -247,7 +285,12 @@ impl World {
     fn call(&mut self) -> String {
         self.stage.handsets[0].dial(&self.uri);
         self.stage.answer(0, "number", CUSTOMERS[0].1);
-        self.stage.hear(0, "approve");
+        self.number_after("approve")
+    }
+
+    /// The two digits that a prompt says.
+    fn number_after(&mut self, prompt: &str) -> String {
+        self.stage.hear(0, prompt);
         self.stage.handsets[0].heard.clear();
         let all = |handsets: &[Handset]| digits_in(&handsets[0].heard).len() == 2;
         assert!(self.stage.until(IN_TIME, all), "two digits are heard");
@@ -291,7 +334,7 @@ fn a_passkey_is_enrolled_by_a_link_and_a_call_goes_on_when_it_has_approved() {
         eprintln!("skipped, since COUNTERSIGN_PEERS is not 1 (it needs chromium)");
         return;
     }
-    let mut world = World::start();
+    let mut world = World::start("passkey", write_application);
     let device = world.browser.add_device();
 
     // Enrolment: a wrong code, then the right one; the link is over then.
@@ -375,6 +418,30 @@ fn a_passkey_is_enrolled_by_a_link_and_a_call_goes_on_when_it_has_approved() {
     let token = link.split('#').nth(1).expect("a token");
     let used = used.split('#').nth(1).expect("a token");
     assert!(!log.contains(token) && !log.contains(used), "no link in the log");
+}
+
+#[test]
+fn the_bank_takes_an_approval_with_a_passkey_for_a_balance() {
+    if std::env::var_os("COUNTERSIGN_PEERS").is_none_or(|value| value != "1") {
+        eprintln!("skipped, since COUNTERSIGN_PEERS is not 1 (it needs chromium)");
+        return;
+    }
+    let mut world = World::start("passkey-bank", write_bank);
+    world.browser.add_device();
+    world.enrol("C1001");
+    let uri = world.uri.clone();
+    world.stage.claim(0, &uri, ACCOUNT);
+    world.stage.answer(0, "main_menu", "1");
+    let number = world.number_after("push_sent");
+    world.open_approval();
+    world.approve(&number);
+    world.browser.until("!document.getElementById('done').hidden");
+    assert_eq!(world.stage.handsets[0].level(), "none", "an approval alone lifts nothing");
+    let digits = world.browser.text("digits");
+    world.stage.handsets[0].press(&digits);
+    world.stage.hear(0, "your_balance");
+    assert_eq!(world.stage.handsets[0].level(), "basic");
+    world.hang_up();
 }
 
 #[test]
