@@ -435,9 +435,13 @@ fn locked(factor: FactorId, count: u32) -> Times {
         }
         (0..failures).for_each(|_| wrong(now, number));
     };
-    world.times(count, |locked, _, now| {
-        brought(now, 0, Lockout::default().per_subject.failures);
-        brought(now, 1, Lockout::default().per_subject.failures - 2);
+    world.times(count, |locked, trial, now| {
+        // Whoever was brought back last is nearer at hand for the processor: now the one, now the other.
+        let failures = Lockout::default().per_subject.failures;
+        let turns = [(0, failures), (1, failures - 2)];
+        for (number, failures) in if trial % 2 == 0 { turns } else { [turns[1], turns[0]] } {
+            brought(now, number, failures);
+        }
         let number = if locked { 0 } else { 1 };
         (now, verify(world.who(true, number), factor, &other(factor)))
     })
@@ -491,7 +495,7 @@ fn bar_6_time_does_not_tell_the_first_digit() {
 
 #[test]
 fn bar_6_time_does_not_tell_what_is_locked() {
-    look(About::Locks, rounds(300, 100_000));
+    look(About::Locks, rounds(100, 100_000));
 }
 
 #[test]
