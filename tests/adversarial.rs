@@ -3,6 +3,7 @@
 //!
 //! A few rounds by default; `COUNTERSIGN_ROUNDS=full` takes as many as the bars ask for. Best with `--release`.
 
+mod again;
 mod authenticator;
 mod site;
 mod vault_world;
@@ -25,6 +26,8 @@ mod hunt;
 mod kill;
 #[path = "adversarial/race.rs"]
 mod race;
+#[path = "adversarial/statistic.rs"]
+mod statistic;
 #[path = "adversarial/theft.rs"]
 mod theft;
 #[path = "adversarial/timing.rs"]
@@ -32,7 +35,6 @@ mod timing;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use countersign::auth::{Claim, Identified, Question, SubjectRef};
 use countersign::driver::os;
@@ -60,21 +62,6 @@ fn copy(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) {
 
 fn is_key(name: &str) -> bool {
     name.ends_with(".key")
-}
-
-/// This test program again, to run one of its tests in a process of its own.
-fn again(test: &str, shell: Option<&str>) -> Command {
-    let program = std::env::current_exe().expect("this program");
-    let mut command = match shell {
-        None => Command::new(&program),
-        Some(before) => {
-            let mut command = Command::new("sh");
-            command.arg("-c").arg(format!("{before}; exec \"$@\"")).arg("sh").arg(&program);
-            command
-        }
-    };
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).stdin(Stdio::null());
-    command
 }
 
 /// The subject of an account now, real or not.

@@ -19,8 +19,6 @@ use countersign::driver::application::ApplicationSource;
 use countersign::driver::os;
 use countersign::driver::sender::Channel;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
-use countersign::driver::services::ServicesFrom;
-use countersign::sip::timers::TimerConfig;
 use countersign::units::CallId;
 use data_encoding::BASE64URL_NOPAD;
 use desk::Desk;
@@ -65,16 +63,8 @@ impl World {
         let settings =
             format!("queues: {{general: {{places: 5}}}}\nweb: {{listen: \"127.0.0.1:0\"{public}}}\n");
         fs::write(data.join("countersign.yaml"), settings).expect("settings");
-        let settings = ServeSettings {
-            application: ApplicationSource::Folder(light.path().to_owned()),
-            sip: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data,
-            shards: 1,
-            rtp_ports: rtp_ports(),
-            more_agents: Vec::new(),
-            sip_timers: TimerConfig::default(),
-            services: ServicesFrom::default(),
-        };
+        let settings =
+            ServeSettings::on_loopback(ApplicationSource::Folder(light.path().to_owned()), data, rtp_ports());
         let deployment = serve::start(&settings).unwrap_or_else(|error| panic!("{error}"));
         let web = deployment.web().expect("it listens");
         add_customer(&deployment.vault);

@@ -3,19 +3,20 @@
 
 mod authenticator;
 mod desk;
+#[path = "approvals/office.rs"]
+mod office;
 mod vault_world;
 
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use authenticator::{Authenticator, UP, UV};
-use countersign::auth::{Answer, FactorId, Policy, Prepared, Question, SubjectRef, Verdict};
-use countersign::driver::page_address::PageAddress;
+use countersign::auth::{Answer, FactorId, Prepared, Question, Verdict};
 use countersign::driver::sender::{Channel, Purpose};
-use countersign::driver::vault::{Approved, Begun, Ceremony, Finished, NewLink, Vault};
+use countersign::driver::vault::{Begun, Finished, NewLink};
 use countersign::units::{CallId, UnixTime};
 use desk::Desk;
-use serde_json::Value;
+use office::{Office, policy};
 use vault_world::{ACCOUNT, Folder, NOON, add_customer, customer, secret, subject};
 
 const HOST: &str = "calls.example.com";
@@ -32,140 +33,6 @@ fn time(seconds: u64) -> UnixTime {
 /// The same digits, all of them others.
 fn wrong(code: &str) -> String {
     code.chars().map(|c| char::from(b'0' + (c as u8 - b'0' + 5) % 10)).collect()
-}
-
-struct Office {
-    folder: Folder,
-    vault: Vault,
-    desk: Arc<Desk>,
-}
-
-fn policy() -> Policy {
-    let used = [FactorId::Pin, FactorId::Totp, FactorId::Push];
-    Policy { factors: used.iter().map(|factor| factor.defaults()).collect(), ..Policy::default() }
-}
-
-fn opened(folder: &Folder, desk: &Arc<Desk>) -> Vault {
-    let vault = folder.vault();
-    vault.set_courier(desk.clone());
-    vault.set_page(PageAddress::parse("https://calls.example.com").expect("an address"));
-    vault.set_policy(Arc::new(policy()));
-    vault
-}
-
-impl Office {
-    fn new() -> Self {
-        let (folder, desk) = (Folder::new(), Arc::new(Desk::default()));
-        let vault = opened(&folder, &desk);
-        add_customer(&vault);
-        Self { folder, vault, desk }
-    }
-
-    /// One whose customer has a passkey.
-    fn with_passkey() -> (Self, Authenticator) {
-        let office = Self::new();
-        let device = Authenticator::new(HOST);
-        assert_eq!(office.enrol("C1", &device), Finished::Done);
-        (office, device)
-    }
-
-    fn restarted(self) -> Self {
-        let Self { folder, vault, desk } = self;
-        drop(vault);
-        let vault = opened(&folder, &desk);
-        Self { folder, vault, desk }
-    }
-
-    fn send_link(&self, at: u64, id: &str, factor: FactorId) -> NewLink {
-        self.vault.send_link(time(at), id, factor, Channel::Email).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// Enrols a passkey by a link at noon.
-    fn enrol(&self, id: &str, device: &Authenticator) -> Finished {
-        let NewLink { code, .. } = self.send_link(0, id, PUSH);
-        let token = self.desk.token();
-        let Begun::Passkey(ceremony) = self.begin(0, &token, code.expose()) else { panic!("no ceremony") };
-        self.finish(0, &token, device, &ceremony.challenge)
-    }
-
-    fn begin(&self, at: u64, token: &str, code: &str) -> Begun {
-        self.vault.begin_link(time(at), token, &secret(code)).expect("answers")
-    }
-
-    fn finish(&self, at: u64, token: &str, device: &Authenticator, challenge: &[u8]) -> Finished {
-        self.vault.finish_passkey(time(at), token, &device.register(challenge).parts()).expect("answers")
-    }
-
-    fn who(&self, account: &str) -> SubjectRef {
-        subject(&self.vault, account)
-    }
-
-    /// The number that the call speaks.
-    fn called_in(&self, call: CallId, at: u64, account: &str, again: bool) -> Prepared {
-        let question = Question::Prepare { subject: self.who(account), factor: PUSH, call, again };
-        match self.vault.answer(time(at), question) {
-            Answer::Prepared(prepared) => prepared,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn called(&self, at: u64) -> String {
-        spoken(&self.called_in(CALL, at, ACCOUNT, at > 0))
-    }
-
-    fn keyed_in(&self, call: CallId, at: u64, account: &str, digits: &str) -> (Verdict, bool, bool) {
-        let (subject, response) = (self.who(account), secret(digits));
-        let question = Question::Verify { subject, factor: PUSH, response, call };
-        match self.vault.answer(time(at), question) {
-            Answer::Verdict { verdict, locked, expired, .. } => (verdict, locked, expired),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn keyed(&self, at: u64, digits: &str) -> (Verdict, bool, bool) {
-        self.keyed_in(CALL, at, ACCOUNT, digits)
-    }
-
-    fn challenge(&self, at: u64) -> Option<Ceremony> {
-        self.vault.begin_approval(time(at), &self.desk.token()).expect("answers")
-    }
-
-    /// Begins and finishes on the page.
-    fn approve(&self, at: u64, number: &str, device: &mut Authenticator) -> Result<String, &'static str> {
-        let challenge = self.challenge(at).map_or([0; 32], |ceremony| ceremony.challenge);
-        self.answer(at, number, &device.sign(&challenge))
-    }
-
-    fn answer(&self, at: u64, number: &str, signed: &authenticator::Signed) -> Result<String, &'static str> {
-        let told = self.vault.approve(time(at), &self.desk.token(), number, &signed.parts());
-        match told.expect("answers") {
-            Approved::Digits(digits) => Ok(digits.expose().clone()),
-            Approved::WrongNumber => Err("wrong number"),
-            Approved::NoPasskey => Err("no passkey"),
-            Approved::Gone => Err("gone"),
-        }
-    }
-
-    /// What the audit log says, by event.
-    fn events(&self) -> Vec<String> {
-        let lines = self.vault.audit_after(0, 200).expect("the log");
-        let event = |line: &String| {
-            let record: Value = serde_json::from_str(line).expect("a record");
-            record["event"].as_str().unwrap_or_default().to_owned()
-        };
-        lines.iter().map(event).collect()
-    }
-
-    fn count(&self, event: &str) -> usize {
-        self.events().iter().filter(|own| *own == event).count()
-    }
-}
-
-fn spoken(prepared: &Prepared) -> String {
-    match prepared {
-        Prepared::Sent { match_number: Some(number) } => number.clone(),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]

@@ -12,7 +12,6 @@ use countersign::driver::application::ApplicationSource;
 use countersign::driver::embedded;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::flow::{self, Files, Unread};
-use countersign::sip::timers::TimerConfig;
 use countersign::units::Entropy;
 
 const TRUNK: [u8; 4] = [127, 0, 0, 1];
@@ -50,14 +49,13 @@ impl Target {
         std::fs::create_dir_all(&data).expect("a temporary folder");
         std::fs::write(data.join("countersign.yaml"), SETTINGS).expect("the settings");
         let settings = ServeSettings {
-            application: ApplicationSource::Embedded(embedded::DEFAULT_APPLICATION),
             sip: SocketAddr::from((TRUNK, 0)),
-            data: data.clone(),
             shards: 2,
-            rtp_ports: first_port..=first_port + 199,
-            more_agents: Vec::new(),
-            sip_timers: TimerConfig::default(),
-            services: countersign::driver::services::ServicesFrom::default(),
+            ..ServeSettings::on_loopback(
+                ApplicationSource::Embedded(embedded::DEFAULT_APPLICATION),
+                data.clone(),
+                first_port..=first_port + 199,
+            )
         };
         let deployment = serve::start(&settings).expect("a deployment");
         let sip = deployment.sip;

@@ -9,9 +9,7 @@ use countersign::driver::application::ApplicationSource;
 use countersign::driver::config::Config;
 use countersign::driver::embedded::BENCH_APPLICATION;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
-use countersign::driver::services::ServicesFrom;
 use countersign::load::{self, Plan, table};
-use countersign::sip::timers::TimerConfig;
 use countersign::units::Digit;
 
 /// A deployment that lets so many calls in, with so many pairs of ports.
@@ -24,16 +22,11 @@ impl Served {
     fn start(name: &str, calls: usize, first_port: u16, pairs: u16) -> Self {
         let folder = std::env::temp_dir().join(format!("countersign-load-{name}-{}", std::process::id()));
         Config::write_for_measuring(&folder, calls).expect("settings");
-        let settings = ServeSettings {
-            application: ApplicationSource::Embedded(BENCH_APPLICATION),
-            sip: ([127, 0, 0, 1], 0).into(),
-            data: folder.clone(),
-            shards: 1,
-            rtp_ports: first_port..=first_port + 2 * pairs - 1,
-            more_agents: Vec::new(),
-            sip_timers: TimerConfig::default(),
-            services: ServicesFrom::default(),
-        };
+        let settings = ServeSettings::on_loopback(
+            ApplicationSource::Embedded(BENCH_APPLICATION),
+            folder.clone(),
+            first_port..=first_port + 2 * pairs - 1,
+        );
         let deployment = serve::start(&settings).unwrap_or_else(|error| panic!("{error}"));
         Self { deployment: Some(deployment), folder }
     }

@@ -3,7 +3,6 @@
 
 mod site;
 
-use std::f64::consts::TAU;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use countersign::driver::messages::{Head, MessageError, Messages};
 use countersign::driver::os;
 use countersign::flow::run::Message;
 use countersign::units::{CallId, UnixTime};
-use site::{Folder, Handset, SOON, Site, Stage, secret};
+use site::{Folder, Handset, SOON, Site, Stage, glide, secret};
 
 const NUMBER: &str = "+441632960177";
 
@@ -43,17 +42,6 @@ prompts:
     fs::create_dir_all(folder.file("prompts")).expect("a folder");
     fs::write(folder.file("voicemail.flow.yaml"), flow).expect("written");
     fs::write(folder.file("prompts/en-GB.yaml"), prompts).expect("written");
-}
-
-/// A tone that glides from one pitch to another: like no other part of itself.
-fn glide(seconds: u32) -> Vec<i16> {
-    let sample = |n: u32| {
-        let t = f64::from(n) / 8000.0;
-        #[expect(clippy::cast_possible_truncation, reason = "within 8000")]
-        let sample = ((TAU * (300.0 + 300.0 * t) * t).sin() * 8000.0) as i16;
-        sample
-    };
-    (0..seconds * 8000).map(sample).collect()
 }
 
 fn messages(data: &Path) -> Messages {

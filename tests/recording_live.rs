@@ -2,7 +2,6 @@
 
 mod site;
 
-use std::f64::consts::TAU;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,11 +14,9 @@ use countersign::driver::application::ApplicationSource;
 use countersign::driver::os;
 use countersign::driver::recordings::{Ending, State};
 use countersign::driver::serve::{self, Deployment, ServeSettings};
-use countersign::driver::services::ServicesFrom;
 use countersign::driver::vault::{StoredCall, Vault};
-use countersign::sip::timers::TimerConfig;
 use serde_json::Value;
-use site::{Folder, Handset, PHONE_ON_FILE, PIN, SOON, Stage, add_customer, rtp_ports};
+use site::{Folder, Handset, PHONE_ON_FILE, PIN, SOON, Stage, add_customer, glide, rtp_ports};
 
 /// An application that lets the caller talk, has them prove who they are, and says goodbye.
 fn application(folder: &Folder) {
@@ -61,17 +58,6 @@ prompts:
     fs::write(folder.file("prompts/en-GB.yaml"), prompts).expect("written");
 }
 
-/// A tone that glides from one pitch to another: like no other part of itself, and like no key.
-fn glide(seconds: u32) -> Vec<i16> {
-    let sample = |n: u32| {
-        let t = f64::from(n) / 8000.0;
-        #[expect(clippy::cast_possible_truncation, reason = "within 8000")]
-        let sample = ((TAU * (300.0 + 300.0 * t) * t).sin() * 8000.0) as i16;
-        sample
-    };
-    (0..seconds * 8000).map(sample).collect()
-}
-
 struct Taped {
     folder: Folder,
     deployment: Deployment,
@@ -83,16 +69,11 @@ impl Taped {
         let (folder, app) = (Folder::new(name), Folder::new(&format!("{name}-app")));
         application(&app);
         fs::write(folder.file("countersign.yaml"), settings(more)).expect("settings");
-        let settings = ServeSettings {
-            application: ApplicationSource::Folder(app.path().to_owned()),
-            sip: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data: folder.path().to_owned(),
-            shards: 1,
-            rtp_ports: rtp_ports(),
-            more_agents: Vec::new(),
-            sip_timers: TimerConfig::default(),
-            services: ServicesFrom::default(),
-        };
+        let settings = ServeSettings::on_loopback(
+            ApplicationSource::Folder(app.path().to_owned()),
+            folder.path().to_owned(),
+            rtp_ports(),
+        );
         let deployment = serve::start(&settings).unwrap_or_else(|error| panic!("{error}"));
         Self { folder, deployment, _application: app }
     }

@@ -1,15 +1,17 @@
 //! The files of recordings: what is written is read, what was cut says so, what was changed does not open, who is
 //! erased is not heard again, and a disk that is full or an engine that is killed loses no more than it must.
 
+mod again;
 mod vault_world;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use again::again;
 use countersign::auth::SubjectKey;
 use countersign::call::{Recorded, RecordedPart, RecordingName};
 use countersign::driver::backup::{Codes, backup, restore};
@@ -406,21 +408,6 @@ fn nothing_is_recorded_where_the_disk_must_stay_free() {
     thread.join().expect("it ends by itself");
     assert_eq!(told.try_recv(), Ok((CALL, name(0))));
     assert!(vault.recordings().list().expect("a list").is_empty());
-}
-
-/// Starts this test program again for one of its workers.
-fn again(worker: &str, shell: Option<&str>) -> Command {
-    let program = std::env::current_exe().expect("this program");
-    let mut command = match shell {
-        None => Command::new(&program),
-        Some(before) => {
-            let mut command = Command::new("sh");
-            command.arg("-c").arg(format!("{before}; exec \"$@\"")).arg("sh").arg(&program);
-            command
-        }
-    };
-    command.args(["--exact", worker, "--nocapture", "--test-threads=1"]).stdin(Stdio::null());
-    command
 }
 
 const FULL: &str = "COUNTERSIGN_RECORDING_FULL_DISK";

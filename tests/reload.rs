@@ -23,7 +23,6 @@ use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::versions::{Change, ReloadError};
 use countersign::flow::document::Does;
 use countersign::sip::SessionId;
-use countersign::sip::timers::TimerConfig;
 use light::Light;
 use light::callers::{Callers, hash};
 use serde_json::Value;
@@ -54,14 +53,12 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn deployment(folder: &Folder, application: &Light) -> Deployment {
     let settings = ServeSettings {
-        application: ApplicationSource::Folder(application.path().to_owned()),
-        sip: ([127, 0, 0, 1], 0).into(),
-        data: folder.file("data-folder"),
         shards: 2,
-        rtp_ports: 40_000..=41_999,
-        more_agents: Vec::new(),
-        sip_timers: TimerConfig::default(),
-        services: countersign::driver::services::ServicesFrom::default(),
+        ..ServeSettings::on_loopback(
+            ApplicationSource::Folder(application.path().to_owned()),
+            folder.file("data-folder"),
+            40_000..=41_999,
+        )
     };
     serve::start(&settings).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -8,15 +8,12 @@ mod site;
 
 use std::fmt::{self, Write as _};
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign::driver::application::ApplicationSource;
 use countersign::driver::serve::{self, ServeSettings};
-use countersign::driver::services::ServicesFrom;
-use countersign::sip::timers::TimerConfig;
 use service_world::{Folder, Server, header};
 use site::{Handset, SOON, Stage, rtp_ports};
 use tracing::field::{Field, Visit};
@@ -63,16 +60,11 @@ fn application(folder: &Path, port: u16) {
 }
 
 fn settings(application: &Path, data: &Path) -> ServeSettings {
-    ServeSettings {
-        application: ApplicationSource::Folder(application.to_owned()),
-        sip: SocketAddr::from(([127, 0, 0, 1], 0)),
-        data: data.to_owned(),
-        shards: 1,
-        rtp_ports: rtp_ports(),
-        more_agents: Vec::new(),
-        sip_timers: TimerConfig::default(),
-        services: ServicesFrom::default(),
-    }
+    ServeSettings::on_loopback(
+        ApplicationSource::Folder(application.to_owned()),
+        data.to_owned(),
+        rtp_ports(),
+    )
 }
 
 const SITE: &str = "trunks: [{name: loopback, addresses: [\"127.0.0.0/8\"], trace: true}]\nsecrets: {crm/token: {file: token}}\n";

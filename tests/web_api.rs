@@ -13,10 +13,8 @@ use std::time::Duration;
 use countersign::driver::application::ApplicationSource;
 use countersign::driver::os;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
-use countersign::driver::services::ServicesFrom;
 use countersign::driver::vault::Vault;
 use countersign::driver::web::api::{Scope, describe};
-use countersign::sip::timers::TimerConfig;
 use light::Light;
 use serde_json::{Value, json};
 use site::{Folder, add_customer, rtp_ports, secret};
@@ -44,16 +42,8 @@ impl Api {
         fs::create_dir_all(&data).expect("a folder");
         let settings = "queues: {general: {places: 5}}\nweb: {listen: \"127.0.0.1:0\"}\n";
         fs::write(data.join("countersign.yaml"), settings).expect("settings");
-        let settings = ServeSettings {
-            application: ApplicationSource::Folder(light.path().to_owned()),
-            sip: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data,
-            shards: 1,
-            rtp_ports: rtp_ports(),
-            more_agents: Vec::new(),
-            sip_timers: TimerConfig::default(),
-            services: ServicesFrom::default(),
-        };
+        let settings =
+            ServeSettings::on_loopback(ApplicationSource::Folder(light.path().to_owned()), data, rtp_ports());
         let deployment = serve::start(&settings).unwrap_or_else(|error| panic!("{error}"));
         let web = deployment.web().expect("it listens");
         Self { folder, deployment, web }

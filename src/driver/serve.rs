@@ -5,7 +5,7 @@
 
 mod parts;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,6 +67,27 @@ pub struct ServeSettings {
     pub sip_timers: TimerConfig,
     /// Who answers for services.
     pub services: ServicesFrom,
+}
+
+impl ServeSettings {
+    /// One shard on loopback, at a port that the system chooses, with nobody but whom `countersign.yaml` names.
+    #[must_use]
+    pub fn on_loopback(
+        application: ApplicationSource,
+        data: PathBuf,
+        rtp_ports: RangeInclusive<u16>,
+    ) -> Self {
+        Self {
+            application,
+            sip: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data,
+            shards: 1,
+            rtp_ports,
+            more_agents: Vec::new(),
+            sip_timers: TimerConfig::default(),
+            services: ServicesFrom::default(),
+        }
+    }
 }
 
 /// Why a deployment can't start.

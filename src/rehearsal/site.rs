@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +29,6 @@ use crate::phone::PhoneConfig;
 use crate::scenario::document::{CallScript, Expect, Fixture, Person, Seer, Test, TestFile};
 use crate::scenario::{Leaks, Problem, Services};
 use crate::secret::Secret;
-use crate::sip::timers::TimerConfig;
 use crate::units::{CallId, UnixTime};
 
 /// A deployment to be called.
@@ -123,14 +121,9 @@ impl Site {
         settings_file(&data, app, fixture, &agent.uri)?;
         let services = Arc::new(Answering(Mutex::new(Services::new(fixture))));
         let settings = ServeSettings {
-            application: ApplicationSource::Folder(folder.to_owned()),
-            sip: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data,
-            shards: 1,
-            rtp_ports: first..=half - 1,
             more_agents: vec![("agent".to_owned(), agent.uri.clone())],
-            sip_timers: TimerConfig::default(),
             services: ServicesFrom::StandIn(Arc::clone(&services) as Arc<dyn ServiceSource>),
+            ..ServeSettings::on_loopback(ApplicationSource::Folder(folder.to_owned()), data, first..=half - 1)
         };
         let deployment = serve::start_at(&settings, Some(file.clock)).map_err(|why| why.to_string())?;
         let post = Arc::new(Post::new(fixture, deployment.vault.courier()));

@@ -9,7 +9,8 @@ use countersign::driver::vault::Vault;
 use crate::hunt::{Hunted, SECOND};
 use crate::rounds;
 use crate::site::{Handset, IN_TIME, Served, Stage};
-use crate::timing::{Times, tell};
+use crate::statistic::Times;
+use crate::timing::tell;
 
 /// An account that nobody has.
 const UNKNOWN: &str = "83610475";

@@ -15,9 +15,10 @@ use countersign::driver::vault_pool::{Asker, VaultPool};
 use countersign::units::CallId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::again::again;
+use crate::known;
 use crate::site::{self, Handset, Site, Stage};
 use crate::vault_world::{ACCOUNT, Folder, PIN, add_customer, boundless, secret};
-use crate::{again, known};
 
 fn question(subject: &SubjectRef) -> Question {
     Question::Verify {

@@ -15,8 +15,9 @@ use countersign::driver::vault::{Vault, verify_audit};
 use countersign::driver::vault_pool::{Asker, VaultPool};
 use countersign::units::CallId;
 
+use crate::again::again;
 use crate::vault_world::{Folder, boundless, customer, secret};
-use crate::{again, known, rounds};
+use crate::{known, rounds};
 
 const FOLDER: &str = "COUNTERSIGN_KILLED_FOLDER";
 const EARLY: &str = "COUNTERSIGN_CONFIRM_EARLY";

@@ -41,14 +41,9 @@ impl Bank {
     ) -> Self {
         let folder = std::env::temp_dir().join(format!("countersign-{name}-{}", std::process::id()));
         let settings = ServeSettings {
-            application: ApplicationSource::Embedded("bank"),
-            sip: ([127, 0, 0, 1], 0).into(),
-            data: folder.clone(),
-            shards: 1,
-            rtp_ports,
             more_agents,
             sip_timers,
-            services: countersign::driver::services::ServicesFrom::default(),
+            ..ServeSettings::on_loopback(ApplicationSource::Embedded("bank"), folder.clone(), rtp_ports)
         };
         let deployment = serve::start(&settings).unwrap_or_else(|error| panic!("{error}"));
         let made = demo::create_customers(&deployment.vault, &folder, os::unix_now()).expect("customers");

@@ -23,7 +23,6 @@ use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::vault::{NewSubject, Profile, Vault};
 use countersign::phone::{Phone, PhoneConfig, PhoneEvent};
 use countersign::secret::Secret;
-use countersign::sip::timers::TimerConfig;
 use countersign::sip::{EndCause, Headers, SessionId, StatusCode};
 use countersign::units::{Digit, UnixTime};
 use serde_json::Value;
@@ -121,6 +120,17 @@ pub(crate) fn add_customer(vault: &Vault) -> Authenticator {
     Authenticator { parameters, seed }
 }
 
+/// A tone that glides from one pitch to another: like no other part of itself, and like no key.
+pub(crate) fn glide(seconds: u32) -> Vec<i16> {
+    let sample = |n: u32| {
+        let t = f64::from(n) / 8000.0;
+        #[expect(clippy::cast_possible_truncation, reason = "within 8000")]
+        let sample = ((std::f64::consts::TAU * (300.0 + 300.0 * t) * t).sin() * 8000.0) as i16;
+        sample
+    };
+    (0..seconds * 8000).map(sample).collect()
+}
+
 /// A deployment in this process.
 pub(crate) struct Site {
     pub(crate) folder: Folder,
@@ -144,14 +154,13 @@ impl Site {
         let more_agents =
             more_agents.map(|(agent, n)| (format!("agent{n}"), format!("sip:agent@{}", agent.phone.address)));
         let settings = ServeSettings {
-            application: ApplicationSource::Folder(application.to_owned()),
-            sip: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data: folder.path().to_owned(),
             shards,
-            rtp_ports: rtp_ports(),
             more_agents: more_agents.collect(),
-            sip_timers: TimerConfig::default(),
-            services: countersign::driver::services::ServicesFrom::default(),
+            ..ServeSettings::on_loopback(
+                ApplicationSource::Folder(application.to_owned()),
+                folder.path().to_owned(),
+                rtp_ports(),
+            )
         };
         let deployment = serve::start(&settings).unwrap_or_else(|error| panic!("{error}"));
         Self { folder, deployment }

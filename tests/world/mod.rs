@@ -7,6 +7,7 @@
 pub mod apps;
 pub mod net;
 pub mod phone;
+mod vault;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,18 +16,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use countersign::audio::Clip;
-use countersign::auth;
 use countersign::call::{CallLimits, CallRecord, CallSettings, ClipSource, News, Recorded, Ticket};
 use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
-use countersign::flow::run::{Answer, LookupReply, MessageReply, Question};
+use countersign::flow::run::{Answer, Question};
 use countersign::routing::{self, Agent, AgentName, Contact, DeskEvent, DeskRequest, Queue, Switchboard};
 use countersign::sip::{AccessList, EndpointConfig, Path, Transport};
 use countersign::units::{AskId, CallId, Entropy, Epoch, MediaAddress, MediaPort, UnixTime};
 
 pub use net::Net;
 pub use phone::{Manner, Phone};
+use vault::answer;
 
 /// The PIN that the vault takes.
 pub const PIN: &str = "80421537";
@@ -428,39 +429,6 @@ fn desk_input(request: DeskRequest) -> routing::Input {
             routing::Input::OfferResult { call, agent, result }
         }
         DeskRequest::Released { call, agent } => routing::Input::Released { agent, call },
-    }
-}
-
-/// A vault with one customer, who has every factor and whose PIN is [`PIN`]; a service that always knows.
-fn answer(question: Question) -> Answer {
-    let subject = || auth::SubjectRef::new(auth::SubjectKey([1; 16]), "customer");
-    match question {
-        Question::Auth(auth::Question::Identify { .. }) => {
-            Answer::Auth(auth::Answer::Identified(auth::Identified::One(subject())))
-        }
-        Question::Auth(auth::Question::Enrolled { .. }) => {
-            Answer::Auth(auth::Answer::Enrolled(Ok(vec![auth::FactorId::Pin, auth::FactorId::Totp])))
-        }
-        Question::Auth(auth::Question::Prepare { .. }) => {
-            Answer::Auth(auth::Answer::Prepared(auth::Prepared::Unavailable))
-        }
-        Question::Auth(auth::Question::Verify { response, .. }) => {
-            let right = response.expose() == PIN;
-            let verdict = if right { auth::Verdict::Accept } else { auth::Verdict::Reject };
-            Answer::Auth(auth::Answer::Verdict { verdict, locked: false, expired: false, left: None })
-        }
-        Question::Auth(auth::Question::Enrol { .. } | auth::Question::Amend { .. }) => {
-            Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Done))
-        }
-        Question::Auth(auth::Question::Remember { .. }) => Answer::Auth(auth::Answer::Remembered),
-        Question::Auth(auth::Question::Recall { .. }) => Answer::Auth(auth::Answer::Recalled(None)),
-        Question::Auth(auth::Question::Velocity) => Answer::Auth(auth::Answer::Velocity(None)),
-        Question::Auth(auth::Question::Audit(_)) => Answer::Auth(auth::Answer::Audited(true)),
-        Question::Message(_) => Answer::Message(MessageReply::Saved),
-        Question::Notify(_) => Answer::Notified(false),
-        Question::Lookup(_) => {
-            Answer::Lookup(LookupReply::Found(vec![("balance".to_owned(), "120.50".to_owned())]))
-        }
     }
 }
 

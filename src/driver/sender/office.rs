@@ -203,7 +203,7 @@ impl PostOffice {
             }
         }
         for job in self.shared.line.left() {
-            self.shared.note(&job, Status::Failed, None, None, Some(ENDED));
+            self.shared.note(&job, Fate { reason: Some(ENDED), ..Fate::of(Status::Failed, None) });
         }
     }
 }
@@ -368,7 +368,7 @@ impl Shared {
                     let reason = job
                         .last
                         .map_or_else(|| "no sender had time for it".to_owned(), |why| why.to_string());
-                    self.note(&job, Status::Failed, None, None, Some(&reason));
+                    self.note(&job, Fate { reason: Some(&reason), ..Fate::of(Status::Failed, None) });
                 }
                 Next::Deliver(job, at) => {
                     self.deliver(*job, at);
@@ -394,7 +394,7 @@ impl Shared {
         let Some(open) = self.senders.get(at) else { return };
         let deadline = job.until.min(os::now() + open.timeout);
         // From now on it may arrive, and its fate is this sender's to tell.
-        self.keep(&job, Status::Queued, Some(&open.name), None, None);
+        self.keep(&job, Fate::of(Status::Queued, Some(&open.name)));
         // A defect in one sender must not take the worker from all others.
         let handed = std::panic::AssertUnwindSafe(|| open.sender.deliver(job.id, &job.letter, deadline));
         let handed = std::panic::catch_unwind(handed).unwrap_or(Err(NotTaken::Garbage));
@@ -406,7 +406,8 @@ impl Shared {
         match handed {
             Ok(accepted) => {
                 let status = if accepted.delivered { Status::Delivered } else { Status::Accepted };
-                self.note(&job, status, Some(&open.name), accepted.reference.as_deref(), None);
+                let reference = accepted.reference.as_deref();
+                self.note(&job, Fate { reference, ..Fate::of(status, Some(&open.name)) });
             }
             Err(why) => {
                 tracing::warn!(letter = %job.id, sender = %open.name, %why, "a sender did not take a letter");
@@ -414,10 +415,12 @@ impl Shared {
                 job.last = Some(why);
                 job.next = self.after(&job, at);
                 job.due = os::now() + self.pause(&job);
+                let told = why.to_string();
+                let reason = Some(told.as_str());
                 if why.is_final() || job.tries >= MOST_TRIES || job.due >= job.until {
-                    self.note(&job, Status::Failed, Some(&open.name), None, Some(&why.to_string()));
+                    self.note(&job, Fate { reason, ..Fate::of(Status::Failed, Some(&open.name)) });
                 } else {
-                    self.keep(&job, Status::Queued, Some(&open.name), None, Some(&why.to_string()));
+                    self.keep(&job, Fate { reason, ..Fate::of(Status::Queued, Some(&open.name)) });
                     self.line.back(job);
                 }
             }
@@ -440,36 +443,39 @@ impl Shared {
         first.saturating_mul(2_u32.saturating_pow(rounds)).min(longest)
     }
 
-    fn note(
-        &self,
-        job: &Job,
-        status: Status,
-        sender: Option<&str>,
-        reference: Option<&str>,
-        reason: Option<&str>,
-    ) {
+    fn note(&self, job: &Job, fate: Fate<'_>) {
+        let Fate { status, sender, reason, .. } = fate;
         let (letter, channel, told) = (job.id, job.letter.channel, status.name());
         if status == Status::Failed {
             tracing::error!(%letter, %channel, sender, reason, "a letter is not sent");
         } else {
             tracing::info!(%letter, %channel, sender, status = told, "a letter is handed over");
         }
-        self.keep(job, status, sender, reference, reason);
+        self.keep(job, fate);
     }
 
-    fn keep(
-        &self,
-        job: &Job,
-        status: Status,
-        sender: Option<&str>,
-        reference: Option<&str>,
-        reason: Option<&str>,
-    ) {
+    fn keep(&self, job: &Job, fate: Fate<'_>) {
         let Some(vault) = self.vault.upgrade() else { return };
+        let Fate { status, sender, reference, reason } = fate;
         let to = Move { at: vault.calendar().now(), status, sender, reference, reason };
         if let Err(error) = vault.move_letter(job.id, &to) {
             tracing::error!(letter = %job.id, %error, "what became of a letter can't be kept");
         }
+    }
+}
+
+/// What became of a letter.
+#[derive(Clone, Copy)]
+struct Fate<'a> {
+    status: Status,
+    sender: Option<&'a str>,
+    reference: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> Fate<'a> {
+    fn of(status: Status, sender: Option<&'a str>) -> Self {
+        Self { status, sender, reference: None, reason: None }
     }
 }
 
