@@ -224,6 +224,8 @@ pub struct MediaAddress {
     pub port: MediaPort,
     /// The address to put into the SDP (RTP; RTCP is the next port).
     pub rtp: SocketAddr,
+    /// The stream that came to it in the call before, if there was one.
+    pub former: Option<(SocketAddr, Ssrc)>,
 }
 
 /// A moment for tests of the core to start from; the core itself never asks for one.

@@ -103,7 +103,7 @@ impl Line {
                     let rtp =
                         SocketAddr::new(ENGINE.ip(), 20_000 + 2 * u16::try_from(self.ports).expect("few"));
                     self.ports += 1;
-                    let opened = Some(MediaAddress { port, rtp });
+                    let opened = Some(MediaAddress { port, rtp, former: None });
                     self.engine.handle(self.now, Input::MediaOpened { call, leg, opened });
                 }
                 Output::Timeout(at) => {

@@ -56,7 +56,7 @@ impl Call {
     pub(super) fn callee_opened(&mut self, opened: Option<MediaAddress>) {
         if self.stale_opens > 0 || self.callee.is_none() {
             self.stale_opens = self.stale_opens.saturating_sub(1);
-            self.out.extend(opened.map(|address| Output::CloseMedia(address.port)));
+            self.out.extend(opened.map(|address| Output::CloseMedia { port: address.port, heard: None }));
             return;
         }
         let Some(address) = opened else {

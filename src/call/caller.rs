@@ -20,7 +20,7 @@ impl Call {
     pub(super) fn caller_opened(&mut self, opened: Option<MediaAddress>) {
         let CallerState::Opening { offer } = &mut self.caller.state else {
             // The caller went away meanwhile.
-            self.out.extend(opened.map(|address| Output::CloseMedia(address.port)));
+            self.out.extend(opened.map(|address| Output::CloseMedia { port: address.port, heard: None }));
             return;
         };
         let offer = offer.take();

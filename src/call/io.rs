@@ -20,7 +20,7 @@ use crate::media::{MediaTerms, Packet};
 use crate::routing::{Contact, DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::{self, OutgoingInvite, Path, SessionId, StatusCode};
-use crate::units::{AskId, CallId, Epoch, LegSide, MediaAddress, MediaPort};
+use crate::units::{AskId, CallId, Epoch, LegSide, MediaAddress, MediaPort, Ssrc};
 
 /// Where recordings come from.
 pub trait ClipSource: Send + Sync {
@@ -229,7 +229,12 @@ pub enum Output {
         local: IpAddr,
     },
     /// Close a pair of ports.
-    CloseMedia(MediaPort),
+    CloseMedia {
+        /// The ports.
+        port: MediaPort,
+        /// The stream that came to them: it may go on.
+        heard: Option<(SocketAddr, Ssrc)>,
+    },
     /// Ask the outside.
     Ask(AskId, Question),
     /// Keep what is recorded.

@@ -132,7 +132,7 @@ impl Call {
                 media::Output::Timeout(_) => break,
             }
         }
-        self.out.push_back(Output::CloseMedia(port));
+        self.out.push_back(Output::CloseMedia { port, heard: stream.session.heard_stream() });
         MediaReport::from(&stream.session.stats())
     }
 

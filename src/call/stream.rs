@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::media::sdp::{self, Layout, LocalMedia, Negotiated, SdpError};
 use crate::media::srtp::Keying;
-use crate::media::{LocalSrtp, MediaConfig, MediaSession, MediaTerms, SrtpPolicy};
+use crate::media::{Acquaintance, LocalSrtp, MediaConfig, MediaSession, MediaTerms, SrtpPolicy};
 use crate::units::{Entropy, Epoch, MediaAddress, MediaPort};
 
 /// An open pair of ports with its media session.
@@ -40,6 +40,7 @@ impl Stream {
         let config = MediaConfig {
             silence_timeout: silence,
             inband_keys: terms.inband_keys,
+            known: Acquaintance { signalling: terms.signalling, former: address.former },
             ..MediaConfig::from_entropy(entropy, epoch)
         };
         Self {

@@ -148,6 +148,7 @@ impl TrunkConfig {
             inband_keys: self.inband_keys,
             srtp: self.srtp,
             srtp_keys_in_clear: self.srtp_keys_in_clear,
+            ..MediaTerms::default()
         };
         (Arc::from(self.name.as_str()), terms)
     }

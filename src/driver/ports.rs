@@ -131,7 +131,7 @@ impl Ports {
         }
         registry.register(&mut pair.rtcp, rtcp, Interest::READABLE)?;
         self.pairs.insert(id, pair);
-        Ok(MediaAddress { port: id, rtp: SocketAddr::new(bind, port) })
+        Ok(MediaAddress { port: id, rtp: SocketAddr::new(bind, port), former: None })
     }
 
     /// Closes a pair and gives its ports back.

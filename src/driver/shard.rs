@@ -462,7 +462,7 @@ impl Loop {
         match self.ports.open_in_turn(self.poll.registry(), self.bind, turn) {
             Ok(address) => {
                 self.rounds.add(address.port, turn);
-                Some(MediaAddress { port: address.port, rtp: SocketAddr::new(local, address.rtp.port()) })
+                Some(MediaAddress { rtp: SocketAddr::new(local, address.rtp.port()), ..address })
             }
             Err(error) => {
                 self.counters.no_port.fetch_add(1, Ordering::Relaxed);

@@ -5,10 +5,12 @@
 //! (law 2), and a call that was not touched is not looked at.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::counters::Counters;
+use super::formers::Formers;
 use super::invite::{TRACE_PACKAGE, attestation, caller_number, dialled, wants_trace};
 use super::io::{Input, Output};
 use super::limits::Limits;
@@ -60,7 +62,8 @@ pub struct Engine {
     endpoint_touched: bool,
     calls: Table<CallId, Running>,
     sessions: Table<SessionId, CallId>,
-    ports: Table<MediaPort, (CallId, LegSide)>,
+    ports: Table<MediaPort, (CallId, LegSide, SocketAddr)>,
+    formers: Formers,
     timers: Timers<CallId>,
     /// Calls with something to poll, in the order they were touched.
     touched: VecDeque<CallId>,
@@ -106,6 +109,7 @@ impl Engine {
             calls: Table::default(),
             sessions: Table::default(),
             ports: Table::default(),
+            formers: Formers::default(),
             timers: Timers::default(),
             touched: VecDeque::new(),
             in_touched: Members::default(),
@@ -265,7 +269,7 @@ impl Engine {
 
     fn media<'a>(&mut self, now: Instant, port: MediaPort, input: impl FnOnce(LegSide) -> call::Input<'a>) {
         match self.ports.get(&port) {
-            Some(&(call, leg)) => self.tell(now, call, input(leg)),
+            Some(&(call, leg, _)) => self.tell(now, call, input(leg)),
             None => self.counters.stray_media = self.counters.stray_media.saturating_add(1),
         }
     }
@@ -282,8 +286,10 @@ impl Engine {
             self.out.extend(opened.map(|address| Output::CloseMedia { port: address.port }));
             return;
         }
-        if let Some(address) = &opened {
-            self.ports.insert(address.port, (id, leg));
+        let mut opened = opened;
+        if let Some(address) = &mut opened {
+            address.former = self.formers.at(address.rtp);
+            self.ports.insert(address.port, (id, leg, address.rtp));
         }
         self.tell(now, id, call::Input::MediaOpened(leg, opened));
     }
@@ -300,8 +306,10 @@ impl Engine {
             call::Output::Rtp { port, to, bytes } => Some(Output::Rtp { port, to, bytes }),
             call::Output::Rtcp { port, to, bytes } => Some(Output::Rtcp { port, to, bytes }),
             call::Output::OpenMedia { leg, local } => Some(Output::OpenMedia { call: id, leg, local }),
-            call::Output::CloseMedia(port) => {
-                self.ports.remove(&port);
+            call::Output::CloseMedia { port, heard } => {
+                if let Some((_, _, rtp)) = self.ports.remove(&port) {
+                    self.formers.keep(rtp, heard);
+                }
                 Some(Output::CloseMedia { port })
             }
             call::Output::Ask(ask, question) => {

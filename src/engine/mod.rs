@@ -5,6 +5,7 @@
 //! themselves: a packet touches its own call and no other.
 
 mod counters;
+mod formers;
 mod invite;
 mod io;
 mod limits;

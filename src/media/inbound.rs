@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::frame::Frame;
 use super::inband::{Ear, InbandKeys};
 use super::io::Event;
-use super::latch::{Latch, LatchPolicy, Verdict};
+use super::latch::{Acquaintance, Latch, LatchPolicy, Verdict};
 use super::rtp::jitter::{JitterBuffer, JitterConfig};
 use super::rtp::packet::{self, Header};
 use super::rtp::reception::{Arrival, Block, Reception};
@@ -26,6 +26,7 @@ use crate::units::{PayloadType, Ssrc};
 /// The receiving half of a session.
 pub struct Inbound {
     policy: LatchPolicy,
+    known: Acquaintance,
     latch: Option<Latch>,
     agreed: Agreed,
     reception: Option<Reception>,
@@ -79,13 +80,14 @@ impl Inbound {
     /// Takes nothing before [`Inbound::connect`].
     #[must_use]
     pub fn new(
-        policy: LatchPolicy,
+        (policy, known): (LatchPolicy, Acquaintance),
         jitter: JitterConfig,
         silence_timeout: Duration,
         inband: InbandKeys,
     ) -> Self {
         Self {
             policy,
+            known,
             latch: None,
             agreed: Agreed::default(),
             reception: None,
@@ -107,7 +109,7 @@ impl Inbound {
         let moved = self.latch.as_ref().is_none_or(|latch| latch.signalled() != remote.rtp);
         // The unspecified address of an old-style hold is no move.
         if self.latch.is_none() || (moved && !remote.rtp.ip().is_unspecified()) {
-            self.latch = Some(Latch::new(now, self.policy, remote.rtp));
+            self.latch = Some(Latch::new(now, self.policy, self.known, remote.rtp));
         }
         self.agreed = Agreed {
             codec: Some((remote.payload_type, remote.codec)),
@@ -213,6 +215,12 @@ impl Inbound {
     #[must_use]
     pub fn source(&self) -> Option<SocketAddr> {
         self.latch.as_ref().and_then(Latch::source)
+    }
+
+    /// The peer's stream: where it comes from, and its SSRC.
+    #[must_use]
+    pub fn stream(&self) -> Option<(SocketAddr, Ssrc)> {
+        Some((self.source()?, self.reception.as_ref()?.ssrc))
     }
 
     /// May RTCP come from there? Counts it as foreign when not.

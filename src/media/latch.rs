@@ -4,13 +4,17 @@
 //! packet from the signalled address                      → it is the peer, at once
 //! from elsewhere, while nothing is latched and the stream is young:
 //!   the signalled address cannot be right (unspecified,
-//!   private or shared range) or only the port differs    → after 2 packets of one source and SSRC
-//!   any other signalled address                          → after 5, and 1 s of nothing from that address
+//!   private or shared range), the host is the one that
+//!   the peer's signalling comes from                     → after 2 packets of one source and SSRC
+//!   the host is the signalled one, the port another      → after 5, and 1 s of nothing from that address
+//!   any other host, or the stream that this port had in
+//!   the call before                                      → foreign
 //! from elsewhere, afterwards                             → foreign: counted by the caller, dropped
 //! ```
 //!
-//! A source latched by inference gives way to the signalled address itself, once, while the stream is
-//! young. What comes before the latch is dropped, telephone-events included: they repeat themselves.
+//! So a stranger at another address gets no call, however long its peer says nothing. A source latched by
+//! inference gives way to the signalled address itself, once; where that can't be right, while the stream is
+//! young only. What comes before the latch is dropped, telephone-events included: they repeat themselves.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -25,6 +29,15 @@ pub enum LatchPolicy {
     /// The signalled address or, once and early, the first consistent source.
     #[default]
     Early,
+}
+
+/// What is known of a peer beside its description.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acquaintance {
+    /// Where its signalling comes from.
+    pub signalling: Option<IpAddr>,
+    /// Who spoke to our port in the call before, and may not have noticed its end.
+    pub former: Option<(SocketAddr, Ssrc)>,
 }
 
 /// What a packet's source is.
@@ -42,6 +55,7 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Latch {
     policy: LatchPolicy,
+    known: Acquaintance,
     signalled: SocketAddr,
     since: Instant,
     state: State,
@@ -66,8 +80,8 @@ struct Candidate {
 impl Latch {
     /// Waits for the peer of this signalled address.
     #[must_use]
-    pub fn new(now: Instant, policy: LatchPolicy, signalled: SocketAddr) -> Self {
-        Self { policy, signalled: canonical(signalled), since: now, state: State::Open(None) }
+    pub fn new(now: Instant, policy: LatchPolicy, known: Acquaintance, signalled: SocketAddr) -> Self {
+        Self { policy, known, signalled: canonical(signalled), since: now, state: State::Open(None) }
     }
 
     /// The address this latch was made with.
@@ -93,7 +107,9 @@ impl Latch {
             State::Signalled if from == self.signalled => Verdict::Peer,
             State::Signalled => Verdict::Foreign,
             State::Inferred(source) if from == source => Verdict::Peer,
-            State::Inferred(_) if from == self.signalled && self.young(now) => {
+            State::Inferred(_)
+                if from == self.signalled && (self.young(now) || !is_behind_nat(from.ip())) =>
+            {
                 self.state = State::Signalled;
                 Verdict::Latched
             }
@@ -120,14 +136,17 @@ impl Latch {
         from: SocketAddr,
         ssrc: Ssrc,
     ) -> Verdict {
-        if self.policy == LatchPolicy::Strict || !self.young(now) {
+        let former = self.known.former.map(|(source, ssrc)| (canonical(source), ssrc));
+        let wait = self.wait_for(from.ip());
+        let Some((enough, patience)) = wait.filter(|_| self.young(now) && former != Some((from, ssrc)))
+        else {
             return Verdict::Foreign;
-        }
+        };
         let packets = match candidate {
             Some(known) if known.source == from && known.ssrc == ssrc => known.packets + 1,
             _ => 1,
         };
-        if self.is_enough(now, from, packets) {
+        if packets >= enough && now.saturating_duration_since(self.since) >= patience {
             self.state = State::Inferred(from);
             return Verdict::Latched;
         }
@@ -135,12 +154,15 @@ impl Latch {
         Verdict::Foreign
     }
 
-    fn is_enough(&self, now: Instant, from: SocketAddr, packets: u32) -> bool {
-        let doubtful = is_behind_nat(self.signalled.ip()) || from.ip() == self.signalled.ip();
-        if doubtful {
-            packets >= PACKETS_WHEN_DOUBTFUL
+    /// How many packets, and how long, it takes to believe a port of this host; `None` if it is no host of the peer's.
+    fn wait_for(&self, host: IpAddr) -> Option<(u32, Duration)> {
+        let signalling = self.known.signalling.map(|ip| ip.to_canonical());
+        if self.policy == LatchPolicy::Strict {
+            None
+        } else if signalling == Some(host) && is_behind_nat(self.signalled.ip()) {
+            Some((PACKETS_BEHIND_NAT, Duration::ZERO))
         } else {
-            packets >= PACKETS_OTHERWISE && now.saturating_duration_since(self.since) >= PATIENCE
+            (host == self.signalled.ip()).then_some((PACKETS_OF_ANOTHER_PORT, PATIENCE))
         }
     }
 
@@ -168,9 +190,9 @@ fn is_behind_nat(ip: IpAddr) -> bool {
 }
 
 /// Two packets of one source and SSRC are no stray.
-const PACKETS_WHEN_DOUBTFUL: u32 = 2;
+const PACKETS_BEHIND_NAT: u32 = 2;
 /// A tenth of a second of audio: whoever guesses our port must also keep a stream up.
-const PACKETS_OTHERWISE: u32 = 5;
+const PACKETS_OF_ANOTHER_PORT: u32 = 5;
 /// How long the signalled address is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long "early" lasts: until then a peer behind NAT has sent something.
@@ -188,8 +210,16 @@ mod tests {
     }
 
     fn latch(signalled: &str) -> (Latch, Instant) {
+        latch_of(signalled, Acquaintance::default())
+    }
+
+    fn latch_of(signalled: &str, known: Acquaintance) -> (Latch, Instant) {
         let now = test_start();
-        (Latch::new(now, LatchPolicy::Early, at(signalled)), now)
+        (Latch::new(now, LatchPolicy::Early, known, at(signalled)), now)
+    }
+
+    fn told_from(signalling: &str) -> Acquaintance {
+        Acquaintance { signalling: Some(at(signalling).ip()), former: None }
     }
 
     #[test]
@@ -205,46 +235,88 @@ mod tests {
     }
 
     #[test]
-    fn a_private_address_gives_way_to_the_second_packet_of_one_source() {
+    fn a_private_address_gives_way_to_the_second_packet_from_where_the_signalling_comes() {
         for signalled in ["10.0.0.5:4000", "192.168.1.2:4000", "100.64.3.3:4000", "0.0.0.0:4000"] {
-            let (mut latch, now) = latch(signalled);
-            let outside = at("203.0.113.9:61000");
+            let (mut latch, now) = latch_of(signalled, told_from("203.0.113.9:5060"));
+            let (outside, thief) = (at("203.0.113.9:61000"), at("203.0.113.10:61000"));
+            // Whoever is there before, and in between, changes nothing.
+            for _ in 0..100 {
+                assert_eq!(latch.judge(now, thief, PEER), Verdict::Foreign);
+            }
             assert_eq!(latch.judge(now, outside, PEER), Verdict::Foreign);
+            assert_eq!(latch.judge(now, thief, PEER), Verdict::Foreign);
             assert_eq!(latch.judge(now, outside, PEER), Verdict::Latched, "{signalled}");
             assert_eq!(latch.judge(now, outside, PEER), Verdict::Peer);
-            assert_eq!(latch.judge(now, at("203.0.113.10:61000"), PEER), Verdict::Foreign);
+            assert_eq!(latch.judge(now, thief, PEER), Verdict::Foreign);
         }
     }
 
     #[test]
     fn two_sources_in_turn_are_not_consistent() {
-        let (mut latch, now) = latch("10.0.0.5:4000");
+        let (mut latch, now) = latch_of("10.0.0.5:4000", told_from("203.0.113.1:5060"));
         for _ in 0..100 {
             assert_eq!(latch.judge(now, at("203.0.113.1:1"), PEER), Verdict::Foreign);
-            assert_eq!(latch.judge(now, at("203.0.113.2:2"), PEER), Verdict::Foreign);
+            assert_eq!(latch.judge(now, at("203.0.113.1:2"), PEER), Verdict::Foreign);
         }
     }
 
     #[test]
-    fn a_public_address_is_waited_for_and_wins_when_it_speaks() {
-        let (mut latch, now) = latch("198.51.100.1:4000");
-        let thief = at("203.0.113.9:4000");
-        for ms in (0..980).step_by(20) {
-            assert_eq!(latch.judge(now + Duration::from_millis(ms), thief, PEER), Verdict::Foreign);
+    fn another_host_is_never_the_peer_however_long_the_peer_says_nothing() {
+        for signalled in ["198.51.100.1:4000", "10.0.0.5:4000", "0.0.0.0:4000"] {
+            let (mut latch, now) = latch_of(signalled, told_from("198.51.100.1:5060"));
+            for ms in (0..20_000).step_by(20) {
+                let at_last = now + Duration::from_millis(ms);
+                assert_eq!(
+                    latch.judge(at_last, at("203.0.113.9:4000"), PEER),
+                    Verdict::Foreign,
+                    "{signalled}"
+                );
+            }
+            assert_eq!(latch.source(), None);
         }
-        assert_eq!(latch.judge(now + Duration::from_secs(1), thief, PEER), Verdict::Latched);
-        let later = now + Duration::from_secs(2);
+    }
+
+    #[test]
+    fn another_port_of_the_host_waits_for_the_signalled_one_which_wins_when_it_speaks() {
+        let (mut latch, now) = latch("198.51.100.1:4000");
+        let other = at("198.51.100.1:4002");
+        for ms in (0..980).step_by(20) {
+            assert_eq!(latch.judge(now + Duration::from_millis(ms), other, PEER), Verdict::Foreign);
+        }
+        assert_eq!(latch.judge(now + Duration::from_secs(1), other, PEER), Verdict::Latched);
+        // However late that is.
+        let later = now + YOUTH * 3;
         assert_eq!(latch.judge(later, at("198.51.100.1:4000"), Ssrc(2)), Verdict::Latched);
-        assert_eq!(latch.judge(later, thief, PEER), Verdict::Foreign);
+        assert_eq!(latch.judge(later, other, PEER), Verdict::Foreign);
+    }
+
+    #[test]
+    fn the_stream_of_the_call_before_is_never_the_peer_unless_it_is_where_the_peer_says() {
+        let former = at("198.51.100.1:4000");
+        let known = Acquaintance { former: Some((former, PEER)), ..told_from("198.51.100.1:5060") };
+        for signalled in ["198.51.100.1:4002", "10.0.0.5:4000"] {
+            let (mut latch, now) = latch_of(signalled, known);
+            for ms in (0..9000).step_by(20) {
+                let then = now + Duration::from_millis(ms);
+                assert_eq!(latch.judge(then, former, PEER), Verdict::Foreign, "{signalled}");
+            }
+            // The same telephone calls again: its stream is another.
+            let then = now + Duration::from_secs(9);
+            let taken = (0..5).any(|_| latch.judge(then, former, Ssrc(2)) == Verdict::Latched);
+            assert!(taken, "{signalled}");
+        }
+        let (mut latch, now) = latch_of("198.51.100.1:4000", known);
+        assert_eq!(latch.judge(now, former, PEER), Verdict::Latched);
     }
 
     #[test]
     fn early_ends_after_ten_seconds_and_strict_is_never_early() {
-        let (mut latch, now) = latch("10.0.0.5:4000");
+        let known = told_from("203.0.113.9:5060");
+        let (mut latch, now) = latch_of("10.0.0.5:4000", known);
         for _ in 0..10 {
             assert_eq!(latch.judge(now + YOUTH, at("203.0.113.9:1"), PEER), Verdict::Foreign);
         }
-        let mut strict = Latch::new(now, LatchPolicy::Strict, at("10.0.0.5:4000"));
+        let mut strict = Latch::new(now, LatchPolicy::Strict, known, at("10.0.0.5:4000"));
         for _ in 0..10 {
             assert_eq!(strict.judge(now, at("203.0.113.9:1"), PEER), Verdict::Foreign);
         }
@@ -254,5 +326,8 @@ mod tests {
     fn a_mapped_address_is_the_same_address() {
         let (mut latch, now) = latch("198.51.100.1:4000");
         assert_eq!(latch.judge(now, at("[::ffff:198.51.100.1]:4000"), PEER), Verdict::Latched);
+        let (mut latch, now) = latch_of("10.0.0.5:4000", told_from("[::ffff:203.0.113.9]:5060"));
+        assert_eq!(latch.judge(now, at("203.0.113.9:1"), PEER), Verdict::Foreign);
+        assert_eq!(latch.judge(now, at("203.0.113.9:1"), PEER), Verdict::Latched);
     }
 }

@@ -24,7 +24,7 @@ pub use frame::Frame;
 pub(crate) use frame::is_quiet;
 pub use inband::InbandKeys;
 pub use io::{Event, Input, NoAudio, Output};
-pub use latch::LatchPolicy;
+pub use latch::{Acquaintance, LatchPolicy};
 pub use rtp::jitter::JitterConfig;
 pub use rtp::packet::Packet;
 pub use sdp::{Direction, LocalMedia, Negotiated, Remote, SdpError};

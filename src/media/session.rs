@@ -14,7 +14,7 @@ use super::frame::Frame;
 use super::inband::InbandKeys;
 use super::inbound::Inbound;
 use super::io::{Event, Input, Output};
-use super::latch::LatchPolicy;
+use super::latch::{Acquaintance, LatchPolicy};
 use super::outbound::Outbound;
 use super::rtp::jitter::JitterConfig;
 use super::rtp::packet::{self, Packet};
@@ -38,6 +38,8 @@ pub struct MediaConfig {
     pub silence_timeout: Duration,
     /// When a source other than the signalled address may be taken for the peer.
     pub latch: LatchPolicy,
+    /// What is known of the peer beside its description.
+    pub known: Acquaintance,
     /// Bounds of the jitter buffer.
     pub jitter: JitterConfig,
     /// When keys are listened for in the audio.
@@ -64,6 +66,7 @@ impl MediaConfig {
             first_timestamp: RtpTimestamp(second),
             silence_timeout: Duration::from_secs(30),
             latch: LatchPolicy::default(),
+            known: Acquaintance::default(),
             jitter: JitterConfig::default(),
             inband_keys: InbandKeys::Off,
             // RFC 7022 §4.2: a short-term persistent name of 96 random bits.
@@ -109,7 +112,12 @@ impl MediaSession {
         Self {
             now,
             protection: Protection::Plain,
-            inbound: Inbound::new(config.latch, config.jitter, config.silence_timeout, config.inband_keys),
+            inbound: Inbound::new(
+                (config.latch, config.known),
+                config.jitter,
+                config.silence_timeout,
+                config.inband_keys,
+            ),
             outbound: Outbound::new(ssrc, first_seq, first_timestamp, comfort),
             reporter: Reporter::new(ssrc, config.cname, config.epoch, config.entropy),
             remote: None,
@@ -276,6 +284,12 @@ impl MediaSession {
             let bytes = self.reporter.goodbye(self.now, sent, block);
             self.goodbye = self.rtcp_output(bytes);
         }
+    }
+
+    /// The peer's stream, once one was heard: where it comes from, and its SSRC.
+    #[must_use]
+    pub fn heard_stream(&self) -> Option<(SocketAddr, Ssrc)> {
+        self.inbound.stream()
     }
 
     /// The figures until now.

@@ -110,9 +110,14 @@ fn a_foreign_source_gets_neither_keys_nor_audio_through() {
 #[test]
 fn a_peer_behind_nat_is_answered_where_it_sends_from() {
     let start = test_start();
-    let mut session = session(start);
-    session.connect(start, &remote("10.1.2.3:4000"));
     let outside = "203.0.113.5:33333";
+    let mut config = MediaConfig::from_entropy(
+        &mut Entropy::from_seed([5; 32]),
+        Epoch { instant: start, unix: UnixTime(0) },
+    );
+    config.known.signalling = Some(at(outside).ip());
+    let mut session = MediaSession::new(start, config);
+    session.connect(start, &remote("10.1.2.3:4000"));
     assert_eq!(hear(&mut session, start, outside, &datagram(0, 1, 0, 7, &[0; 160])), []);
     let events = hear(&mut session, start + MS * 20, outside, &datagram(0, 2, 160, 7, &[0; 160]));
     assert_eq!(events, [Event::Latched(at(outside)), Event::FirstPacket]);

@@ -14,6 +14,8 @@ pub struct MediaTerms {
     pub srtp: SrtpPolicy,
     /// Keys may be told by signalling that others could read.
     pub srtp_keys_in_clear: bool,
+    /// Where the peer's signalling comes from, once there is a peer.
+    pub signalling: Option<IpAddr>,
 }
 
 impl MediaTerms {
@@ -25,7 +27,7 @@ impl MediaTerms {
             SrtpPolicy::Optional if !signalling.is_loopback() && !self.srtp_keys_in_clear => SrtpPolicy::Off,
             srtp => srtp,
         };
-        Self { srtp, ..self }
+        Self { srtp, signalling: Some(signalling), ..self }
     }
 }
 

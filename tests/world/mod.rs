@@ -374,7 +374,7 @@ impl World {
         let number = u16::try_from(u32::from(FIRST_PORT) + port.0 * 2).expect("a port number");
         let rtp = SocketAddr::new(ENGINE.ip(), number);
         assert!(self.ports.insert(port, rtp).is_none(), "a port is used again while it is open");
-        MediaAddress { port, rtp }
+        MediaAddress { port, rtp, former: None }
     }
 
     /// The calendar's reading.

@@ -182,7 +182,7 @@ impl OutgoingCall {
     /// The ports are open, or there are none: the INVITE.
     fn opened(&mut self, opened: Option<MediaAddress>) {
         if !matches!(self.state, State::Opening) {
-            self.out.extend(opened.map(|address| Output::CloseMedia(address.port)));
+            self.out.extend(opened.map(|address| Output::CloseMedia { port: address.port, heard: None }));
             return;
         }
         let Some(address) = opened else {
@@ -191,7 +191,8 @@ impl OutgoingCall {
         };
         let (silence, epoch) = (self.settings.limits.media_silence, self.settings.epoch);
         // What a mailbox plays must not pass for a key.
-        let terms = MediaTerms { inband_keys: InbandKeys::Off, ..MediaTerms::default() };
+        let terms = MediaTerms { inband_keys: InbandKeys::Off, ..MediaTerms::default() }
+            .told_by(self.order.path.remote.ip());
         let stream = Stream::new(self.now, &address, silence, epoch, terms, &mut self.entropy);
         let invite = OutgoingInvite {
             path: self.order.path,
@@ -442,7 +443,7 @@ impl OutgoingCall {
                 media::Output::Timeout(_) => break,
             }
         }
-        self.out.push_back(Output::CloseMedia(port));
+        self.out.push_back(Output::CloseMedia { port, heard: stream.session.heard_stream() });
         if let Some(draft) = &mut self.draft
             && draft.record.answered.is_some()
         {
