@@ -8,12 +8,16 @@ mod authenticator;
 mod site;
 mod vault_world;
 
+#[path = "adversarial/accounts.rs"]
+mod accounts;
 #[path = "adversarial/calls.rs"]
 mod calls;
 #[path = "adversarial/chain.rs"]
 mod chain;
 #[path = "adversarial/closed.rs"]
 mod closed;
+#[path = "adversarial/deployed.rs"]
+mod deployed;
 #[path = "adversarial/erasure.rs"]
 mod erasure;
 #[path = "adversarial/guessing.rs"]

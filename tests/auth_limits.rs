@@ -15,7 +15,7 @@ use countersign::auth::{
 use countersign::driver::audit_log::AUDIT_FILE;
 use countersign::driver::keys::Keys;
 use countersign::driver::vault::{Vault, verify_audit};
-use countersign::driver::vault_pool::{Asker, VaultPool};
+use countersign::driver::vault_pool::{Asker, BEAT, VaultPool};
 use countersign::units::{CallId, UnixTime};
 use vault_world::{
     ACCOUNT, Folder, NOON, PIN, add_customer, boundless, claim, customer, grant, later, secret, start,
@@ -240,7 +240,7 @@ fn no_kill_loses_a_failure() {
 fn a_full_pool_refuses_at_once_and_a_free_one_answers() {
     let folder = Folder::new();
     let vault = Arc::new(folder.vault());
-    let pool = VaultPool::start(&vault, 1, 1).expect("threads");
+    let pool = VaultPool::start(&vault, 1, 1, BEAT).expect("threads");
     let (answers, answered) = std::sync::mpsc::sync_channel(16);
     let (open, gate) = std::sync::mpsc::sync_channel::<()>(0);
     let question = || Question::Enrolled { subject: subject(&vault, UNKNOWN) };
@@ -250,15 +250,22 @@ fn a_full_pool_refuses_at_once_and_a_free_one_answers() {
         let _ = gate.recv();
     });
     pool.submit(question(), Asker::default(), busy).expect("the first is taken");
-    answered.recv().expect("the worker is in the first reply");
-    let reply = || {
+    answered.recv().expect("the pool is in the first reply");
+    // While that hangs one may be on its way, one wait to be given, one be in work and one be queued.
+    let mut taken = 0;
+    let refused = (0..2_000).any(|_| {
         let answers = answers.clone();
-        Box::new(move |answer| answers.send(answer).expect("room"))
-    };
-    pool.submit(question(), Asker::default(), reply()).expect("one waits");
-    assert!(pool.submit(question(), Asker::default(), reply()).is_err(), "the next finds the queue full");
-    open.send(()).expect("the worker waits for it");
-    assert!(matches!(answered.recv(), Ok(Answer::Enrolled(Ok(_)))));
+        let reply = Box::new(move |answer| answers.send(answer).expect("room"));
+        let refused = pool.submit(question(), Asker::default(), reply).is_err();
+        taken += usize::from(!refused);
+        std::thread::yield_now();
+        refused && taken >= 1
+    });
+    assert!(refused && (1..=4).contains(&taken), "{taken} taken, the next finds the queue full");
+    open.send(()).expect("the pool waits for it");
+    for _ in 0..taken {
+        assert!(matches!(answered.recv(), Ok(Answer::Enrolled(Ok(_)))));
+    }
     drop(pool);
     assert!(answered.try_recv().is_err(), "the refused one was never answered");
 }

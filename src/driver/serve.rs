@@ -282,7 +282,7 @@ impl Parts<'_> {
         let mut entropy = os::entropy().map_err(|source| system("randomness", source))?;
         let gate = self.gate(&entropy.hex(6), shards);
         let suffixes: Vec<String> = (0..shards).map(|shard| gate.call_id_suffix(shard)).collect();
-        let pool = VaultPool::start(&self.vault, vault_pool::WORKERS, vault_pool::QUEUE)
+        let pool = VaultPool::start(&self.vault, vault_pool::WORKERS, vault_pool::QUEUE, vault_pool::BEAT)
             .map_err(|source| system("threads", source))?;
         let pool = Arc::new(pool);
         let spool = Spool::open(Arc::clone(&self.vault), Patience::default());

@@ -11,7 +11,7 @@ use countersign::driver::audit_log::AUDIT_FILE;
 use countersign::driver::keys::{DATABASE_FILE, Keys};
 use countersign::driver::os;
 use countersign::driver::vault::{Vault, verify_audit};
-use countersign::driver::vault_pool::{Asker, VaultPool};
+use countersign::driver::vault_pool::{Asker, BEAT, VaultPool};
 use countersign::units::CallId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -146,7 +146,7 @@ fn bar_9_an_audit_log_that_can_not_be_written_verifies_nobody() {
 fn bar_9_a_store_that_hangs_verifies_nobody_and_keeps_nobody_waiting_for_ever() {
     let (folder, vault, subject) = world();
     let vault = Arc::new(vault);
-    let pool = VaultPool::start(&vault, 1, 2).expect("threads");
+    let pool = VaultPool::start(&vault, 1, 2, BEAT).expect("threads");
     assert_eq!(pooled(&pool, &subject), Verdict::Accept, "the control");
     let other = rusqlite::Connection::open(folder.file(DATABASE_FILE)).expect("opens");
     other.execute_batch("BEGIN EXCLUSIVE").expect("locked");
@@ -165,7 +165,7 @@ fn bar_9_a_store_that_hangs_verifies_nobody_and_keeps_nobody_waiting_for_ever() 
 fn bar_9_a_clock_that_jumps_verifies_nobody_until_it_is_right() {
     let (folder, vault, subject) = world();
     let vault = Arc::new(vault);
-    let pool = VaultPool::start(&vault, 1, 2).expect("threads");
+    let pool = VaultPool::start(&vault, 1, 2, BEAT).expect("threads");
     for jump in [3_600_000, -3_600_000, 86_400_000, -10_000] {
         assert_eq!(pooled(&pool, &subject), Verdict::Accept, "the control");
         vault.calendar().step_system(jump);

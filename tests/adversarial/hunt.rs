@@ -5,11 +5,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::net::TcpStream;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread;
 
 use countersign::audio::dtmf::Detector;
 use countersign::audio::{Clip, Codec};
@@ -20,6 +17,7 @@ use countersign::driver::os;
 use countersign::driver::vault::Vault;
 use countersign::secret::Secret;
 
+use crate::deployed::{Gateway, application};
 use crate::site::{Folder, Handset, IN_TIME, SOON, Served, Stage, countersign};
 use crate::vault_world::{customer, secret};
 
@@ -104,54 +102,6 @@ pub(crate) const SECOND: Caller = Caller {
     on_file: "+447700900862",
 };
 
-/// The gateway for short messages: tells what is posted to it.
-struct Gateway {
-    address: SocketAddr,
-    posted: Receiver<String>,
-}
-
-impl Gateway {
-    #[expect(clippy::disallowed_methods, reason = "a server is a thread")]
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let (tell, posted) = sync_channel(16);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let Some(body) = answered(stream) else { continue };
-                if tell.send(body).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { address, posted }
-    }
-
-    fn code(&self) -> String {
-        let body = self.posted.recv_timeout(SOON).expect("a code is posted");
-        let mut words = body.split(|c: char| !c.is_ascii_digit());
-        words.rfind(|word: &&str| word.len() == 6).expect("a code").to_owned()
-    }
-}
-
-/// Reads a request and answers it; its body.
-fn answered(mut stream: TcpStream) -> Option<String> {
-    stream.set_read_timeout(Some(SOON)).ok()?;
-    let (mut text, mut part) = (String::new(), [0; 4096]);
-    let body = loop {
-        let read = stream.read(&mut part).ok().filter(|read| *read > 0)?;
-        text.push_str(&String::from_utf8_lossy(part.get(..read)?));
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.to_lowercase();
-        let length = length.split("content-length: ").nth(1)?.split("\r\n").next()?.parse().ok()?;
-        if body.len() >= length {
-            break body.to_owned();
-        }
-    };
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").ok()?;
-    Some(body)
-}
-
 /// The program with its customers.
 pub(crate) struct Hunted {
     pub(crate) served: Served,
@@ -165,32 +115,22 @@ impl Hunted {
     pub(crate) fn start() -> Self {
         let folder = Folder::new("hunt");
         let (app, data) = (folder.file("app"), folder.file("data"));
-        for below in [app.join("prompts"), data.clone()] {
-            fs::create_dir_all(below).expect("a folder");
-        }
+        fs::create_dir_all(&data).expect("a folder");
         let write = |path: &Path, text: &str| fs::write(path, text).expect("written");
-        write(&app.join("hunted.flow.yaml"), FLOW);
-        write(&app.join("policy.yaml"), POLICY);
-        let keys =
-            ["account_number", "pin_please", "totp_please", "sms_sent", "not_quite", "please"].map(|key| {
-                // A recording that is shipped: what is said makes no difference here.
-                format!("  {key}: {{file: goodbye, text: \"{key}\"}}\n")
-            });
-        write(&app.join("prompts/en-GB.yaml"), &format!("language: en-GB\nprompts:\n{}", keys.concat()));
+        let prompts = ["account_number", "pin_please", "totp_please", "sms_sent", "not_quite", "please"];
+        application(&app, ("hunted", FLOW), POLICY, &prompts);
         let (gateway, agent) = (Gateway::start(), Handset::agent());
         write(
             &data.join("countersign.yaml"),
             &format!(
                 "trunks: [{{name: loopback, addresses: [\"127.0.0.1\"], trace: true}}]\nqueues: {{general: {{places: 5}}}}\n\
                  agents: [{{name: ana, queues: [general], sip: \"sip:agent@{}\"}}]\nweb: {{listen: \"127.0.0.1:0\"}}\n\
-                 secrets: {{sms/key: {{file: sms-key}}}}\nletters: {{countries: [\"+44\"]}}\nsenders:\n  - name: texts\n    \
-                 sms_http: {{profile: signed, url: \"http://{}/send\", secret: sms/key, from: Bank, format: json, \
-                 body: '{{\"to\": {{to}}, \"message\": {{text}}}}'}}\n",
-                agent.phone.address, gateway.address
+                 {}",
+                agent.phone.address,
+                gateway.settings()
             ),
         );
-        write(&data.join("sms-key"), "a key of the gateway");
-        fs::set_permissions(data.join("sms-key"), fs::Permissions::from_mode(0o600)).expect("permissions");
+        Gateway::key(&data);
         let vault = Vault::open_data(&data).expect("made");
         let add = |caller: &Caller, id: &str, declined: &[countersign::auth::FactorId]| {
             let mut new = customer(id, caller.account);
@@ -248,7 +188,9 @@ fn call(
     stage.handsets[0].dial(uri);
     stage.answer(0, "account_number", &format!("{}#", caller.account));
     stage.answer(0, "pin_please", &format!("{}#", caller.wrong));
-    stage.answer(0, "pin_please", &format!("{}#", caller.pin));
+    // A card's number is two PINs long: whoever keys it is asked again before all of it is heard.
+    stage.settled(0);
+    stage.handsets[0].press(&format!("{}#", caller.pin));
     stage.hear(0, second);
     let code = code();
     stage.handsets[0].press(&format!("{code}#"));

@@ -12,7 +12,7 @@ use countersign::auth::{Answer, FactorId, Question, SubjectRef, Verdict};
 use countersign::driver::keys::Keys;
 use countersign::driver::os;
 use countersign::driver::vault::{Vault, verify_audit};
-use countersign::driver::vault_pool::{Asker, VaultPool};
+use countersign::driver::vault_pool::{Asker, BEAT, VaultPool};
 use countersign::units::CallId;
 
 use crate::again::again;
@@ -165,7 +165,7 @@ fn worker() {
     let round = std::env::var("COUNTERSIGN_ROUND").unwrap_or_default();
     let vault = Arc::new(Vault::open_data(Path::new(&data)).expect("opens"));
     vault.set_policy(boundless());
-    let pool = VaultPool::start(&vault, 2, 256).expect("threads");
+    let pool = VaultPool::start(&vault, 2, 256, BEAT).expect("threads");
     let subjects: Vec<SubjectRef> =
         (0..callers()).map(|caller| known(&vault, &account(caller)).expect("there")).collect();
     let say = |line: String| {

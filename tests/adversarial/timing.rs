@@ -10,210 +10,30 @@
 //! chance alone |t| reaches 4.5 once in 150,000 comparisons.
 //!
 //! The database is the one that is shipped, in memory where the system has a folder for that: without the noise of
-//! a disk less is hidden. What hashes a PIN takes some ten milliseconds and is asked thousands of times, everything
+//! a disk less is hidden. What is locked is asked of the pool that calls ask, whose answers come on the beat; all else of
+//! the vault itself. What hashes a PIN takes some ten milliseconds and is asked thousands of times, everything
 //! else 100,000 times with all rounds.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign::auth::factor::hotp::{self, Fob};
-use countersign::auth::factor::totp::Parameters;
-use countersign::auth::{
-    Attestation, Claim, FactorId, Lockout, Policy, Question, Source, SubjectKey, SubjectRef,
-};
-use countersign::driver::dialler::Dialler;
-use countersign::driver::keys::DATABASE_FILE;
-use countersign::driver::os;
-use countersign::driver::secrets::Secrets;
-use countersign::driver::sender::{
-    Channel, Courier, Letter, LetterId, LettersConfig, PerDay, PerHourAndDay, PostOffice, Refused,
-    SenderConfig,
-};
-use countersign::driver::store::Store;
-use countersign::driver::store::sqlite::SqliteStore;
-use countersign::driver::vault::{Counts, NewFob, Vault};
+use countersign::auth::{Claim, FactorId, Lockout, Question};
+use countersign::driver::vault_pool::BEAT;
 use countersign::secret::Secret;
-use countersign::units::{CallId, UnixTime};
 
+use crate::accounts::{SEED, World, account, prepare, verify};
 use crate::rounds;
 use crate::statistic::{Times, mean, trials, verdict};
-use crate::vault_world::{Folder, boundless, customer, later, secret, subject};
+use crate::vault_world::{boundless, later, secret};
 
 /// |t| of two classes that no trial can tell apart stays below it.
 const BOUND: f64 = 4.5;
-/// Accounts of each class: what one account's row in the database costs is not what its class costs.
-const ACCOUNTS: u64 = 8;
-const CALL: CallId = CallId(7);
-const PIN: &str = "80429517";
-const SEED: &[u8] = b"12345678901234567890";
-
-/// Whoever takes letters.
-struct Nobody;
-
-impl Courier for Nobody {
-    fn send(&self, _: UnixTime, letter: Letter) -> Result<LetterId, Refused> {
-        drop(letter);
-        Ok(LetterId([1; 16]))
-    }
-
-    fn pretend(&self, _: UnixTime, _: Channel, _: SubjectKey) -> Result<LetterId, Refused> {
-        Ok(LetterId([2; 16]))
-    }
-}
-
-/// A vault with accounts, and accounts that nobody has.
-struct World {
-    vault: Arc<Vault>,
-    policy: Arc<Policy>,
-    source: Source,
-    known: Vec<(SubjectRef, Parameters, Secret<Vec<u8>>)>,
-    unknown: Vec<(SubjectRef, String)>,
-    post: Option<Arc<PostOffice>>,
-    folder: Folder,
-}
-
-fn account(number: u64) -> String {
-    format!("5523{number:04}")
-}
-
-/// Accounts that nobody has, one for each that somebody has: the one whose row is worked on in their place. What one
-/// row costs by its place in the database is the same for both classes then, and no part of what is asked.
-fn neighbours(
-    folder: &Folder,
-    vault: &Vault,
-    known: &[(SubjectRef, Parameters, Secret<Vec<u8>>)],
-) -> Vec<(SubjectRef, String)> {
-    let store = SqliteStore::open(&folder.file(DATABASE_FILE)).expect("opens");
-    let mut found: Vec<Option<(SubjectRef, String)>> = vec![None; known.len()];
-    for account in (0..1_000_000).map(|number| format!("98{number:06}")) {
-        let ghost = subject(vault, &account);
-        let next = store.nearest(ghost.key()).expect("reads");
-        if let Some(at) = known.iter().position(|(known, ..)| Some(known.key()) == next) {
-            found[at].get_or_insert((ghost, account));
-        }
-        if found.iter().all(Option::is_some) {
-            break;
-        }
-    }
-    found.into_iter().map(|found| found.expect("everybody is next to somebody who is not there")).collect()
-}
-
-impl World {
-    fn new(limits: Lockout) -> Self {
-        let folder = Folder::in_memory();
-        let vault = Arc::new(folder.vault());
-        let used = [
-            FactorId::Pin,
-            FactorId::Password,
-            FactorId::Totp,
-            FactorId::Hotp,
-            FactorId::Recovery,
-            FactorId::OtpSms,
-        ];
-        let policy =
-            Policy { factors: used.map(FactorId::defaults).into(), lockout: limits, ..Policy::default() };
-        let policy = Arc::new(policy);
-        vault.set_policy(Arc::clone(&policy));
-        vault.set_courier(Arc::new(Nobody));
-        let now = later(Duration::ZERO);
-        let enrolled = |number| {
-            let id = format!("C{number}");
-            let mut new = customer(&id, &account(number));
-            new.profile.phone = format!("+44163296{number:04}");
-            new.pin = Some(secret(PIN));
-            assert!(vault.add_subjects(now, &[new]).is_ok());
-            vault.enrol_password(now, &id, &secret("Tinker-Lampe 7")).expect("enrolled");
-            vault.enrol_recovery(now, &id).expect("enrolled");
-            let fob = NewFob { id: id.clone(), seed: Secret::new(SEED.to_vec()), counter: 0 };
-            assert!(vault.enrol_hotp(now, &[fob], Counts::AtOnce).is_ok());
-            let (parameters, seed) = vault.enrol_totp(now, &id).expect("enrolled");
-            (subject(&vault, &account(number)), parameters, seed)
-        };
-        let known: Vec<_> = (0..ACCOUNTS).map(enrolled).collect();
-        let unknown = neighbours(&folder, &vault, &known);
-        let source = Source {
-            caller: Some(secret("+15551234567")),
-            trunk: "carrier".into(),
-            attestation: None::<Attestation>,
-        };
-        Self { vault, policy, source, known, unknown, post: None, folder }
-    }
-
-    fn boundless() -> Self {
-        let mut limits = boundless().lockout;
-        (limits.mining.accounts_per_caller, limits.mining.unknown_per_trunk) = (u32::MAX, u32::MAX);
-        Self::new(limits)
-    }
-
-    /// With a post office in the place of somebody who throws letters away.
-    fn with_post() -> Self {
-        let mut world = Self::boundless();
-        let config: SenderConfig = serde_json::from_value(serde_json::json!({
-            "name": "kept", "development": {"print": false}
-        }))
-        .expect("settings");
-        let most = PerHourAndDay { hour: u32::MAX, day: u32::MAX };
-        let letters = LettersConfig {
-            address: most,
-            subject: PerDay { day: u32::MAX },
-            engine: most,
-            ..LettersConfig::default()
-        };
-        let secrets = Arc::new(Secrets::new(world.folder.path(), BTreeMap::new()));
-        let dialler = Dialler::start().expect("starts");
-        let post = PostOffice::open(&world.vault, (&[config], &letters), &secrets, &dialler).expect("opens");
-        world.vault.set_courier(Arc::clone(&post) as Arc<dyn Courier>);
-        world.post = Some(post);
-        world
-    }
-
-    fn ask(&self, now: UnixTime, question: Question) -> countersign::auth::Answer {
-        self.vault.answer_for(now, &self.policy, &self.source, question)
-    }
-
-    fn who(&self, known: bool, number: u64) -> SubjectRef {
-        let at = usize::try_from(number).expect("few");
-        if known { self.known[at].0.clone() } else { self.unknown[at].0.clone() }
-    }
-
-    /// The times of a question's two classes. `ask` is told the class, which account, and when.
-    fn times(&self, count: u32, ask: impl Fn(bool, u64, UnixTime) -> (UnixTime, Question)) -> Times {
-        let mut random = os::entropy().expect("randomness");
-        let prepare = |first, number: u32| {
-            // Two hours apart: what a day or an hour has room for is never used up.
-            let now = later(Duration::from_secs(u64::from(number) * 7_200));
-            ask(first, random.below(ACCOUNTS), now)
-        };
-        trials(count, prepare, |(now, question)| self.ask(now, question))
-    }
-
-    /// Of known accounts (or of unknown ones) with a wrong response to a factor.
-    fn wrong(&self, factor: FactorId, count: u32) -> Times {
-        self.times(count, |known, number, now| (now, verify(self.who(known, number), factor, &other(factor))))
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if let Some(post) = &self.post {
-            post.close();
-        }
-        let _ = &self.folder;
-    }
-}
-
-fn verify(subject: SubjectRef, factor: FactorId, response: &str) -> Question {
-    Question::Verify { subject, factor, response: secret(response), call: CALL }
-}
-
-fn prepare(subject: SubjectRef) -> Question {
-    Question::Prepare { subject, factor: FactorId::OtpSms, call: CALL, again: false }
-}
+pub(crate) const PIN: &str = "80429517";
 
 /// A response that nobody's is, of the usual length.
-fn other(factor: FactorId) -> String {
+pub(crate) fn other(factor: FactorId) -> String {
     match factor {
         FactorId::Pin => "71930462".into(),
         FactorId::Password => "719304628153".into(),
@@ -372,6 +192,7 @@ fn locked(factor: FactorId, count: u32) -> Times {
     let mut limits = boundless().lockout;
     limits.per_subject = Lockout::default().per_subject;
     let world = World::new(limits);
+    let pool = world.pool(BEAT);
     let wrong = |now, number| drop(world.ask(now, verify(world.who(true, number), FactorId::Hotp, "719304")));
     let brought = |now, number, failures| {
         world.vault.unlock(now, &format!("C{number}"), "a trial").expect("unlocked");
@@ -380,17 +201,34 @@ fn locked(factor: FactorId, count: u32) -> Times {
         }
         (0..failures).for_each(|_| wrong(now, number));
     };
-    world.times(count, |locked, trial, now| {
+    let prepare = |locked, trial: u32| {
+        let now = later(Duration::from_secs(u64::from(trial) * 7_200));
         // Whoever was brought back last is nearer at hand for the processor: now the one, now the other.
         let failures = Lockout::default().per_subject.failures;
         let turns = [(0, failures), (1, failures - 2)];
         for (number, failures) in if trial % 2 == 0 { turns } else { [turns[1], turns[0]] } {
             brought(now, number, failures);
         }
-        let number = if locked { 0 } else { 1 };
-        // A moment later, as calls are: at the same one what is refused writes down what stands there already.
-        (now.plus(Duration::from_secs(1)), verify(world.who(true, number), factor, &other(factor)))
-    })
+        world.vault.calendar().set(now.plus(Duration::from_secs(1)));
+        verify(world.who(true, if locked { 0 } else { 1 }), factor, &other(factor))
+    };
+    trials(count, prepare, |question| world.pooled(&pool, question))
+}
+
+/// A question that takes longer than another, asked of the pool.
+fn longer_and_shorter(beat: Duration, count: u32) -> Times {
+    let world = World::boundless();
+    let pool = world.pool(beat);
+    let prepare = |longer, trial: u32| {
+        world.vault.calendar().set(later(Duration::from_secs(u64::from(trial) * 7_200)));
+        let subject = world.who(true, 0);
+        if longer {
+            verify(subject, FactorId::Totp, &other(FactorId::Totp))
+        } else {
+            Question::Enrolled { subject }
+        }
+    };
+    trials(count, prepare, |question| world.pooled(&pool, question))
 }
 
 /// A hundred comparisons of a response with the right one: all of it wrong, or all but the first digit.
@@ -468,6 +306,15 @@ fn bar_6_control_an_early_exit_a_skipped_hash_and_one_row_more_are_found() {
     );
     let t = tell("control, no hash for an unknown account", &skipped);
     assert!(t >= BOUND, "a skipped hash is not found: {t}");
+
+    // What the beat is worth: without it the longer work is found, with it no more.
+    let t = tell(
+        "control, longer work off the beat",
+        &longer_and_shorter(Duration::ZERO, rounds(1_000, 100_000)),
+    );
+    assert!(t >= BOUND, "longer work is not found: {t}");
+    let t = tell("longer work on the beat", &longer_and_shorter(BEAT, rounds(300, 10_000)));
+    assert!(t < BOUND, "the beat does not hide longer work: {t}");
 
     // What the statistic is worth: one row more of the database is seen.
     let row = trials(

@@ -242,6 +242,11 @@ impl Served {
 
     /// Kills it as `kill -9` does.
     pub(crate) fn kill(mut self) {
+        self.stop();
+    }
+
+    /// As [`Self::kill`], of what stands among others.
+    pub(crate) fn stop(&mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("gone");
     }
@@ -432,6 +437,14 @@ impl Stage {
             for handset in &mut self.handsets {
                 handset.pump(SLICE);
             }
+        }
+    }
+
+    /// Waits until nothing more happens of what was keyed.
+    pub(crate) fn settled(&mut self, who: usize) {
+        let mut told = usize::MAX;
+        while std::mem::replace(&mut told, self.handsets[who].traces.len()) != told {
+            self.until(Duration::from_secs(4), |_| false);
         }
     }
 
