@@ -206,7 +206,7 @@ fn locked(factor: FactorId, count: u32) -> Times {
         // Whoever was brought back last is nearer at hand for the processor: now the one, now the other.
         let failures = Lockout::default().per_subject.failures;
         let turns = [(0, failures), (1, failures - 2)];
-        for (number, failures) in if trial % 2 == 0 { turns } else { [turns[1], turns[0]] } {
+        for (number, failures) in if trial.is_multiple_of(2) { turns } else { [turns[1], turns[0]] } {
             brought(now, number, failures);
         }
         world.vault.calendar().set(now.plus(Duration::from_secs(1)));
