@@ -46,6 +46,8 @@ pub struct RetentionConfig {
     pub remembered: Keep,
     /// Codes and approvals that were sent, after their end.
     pub requests: Keep,
+    /// Factors that were handed out and whose first code never came.
+    pub handed_out: Keep,
     /// The audit log: a year at least.
     pub audit: Keep,
     /// Speech that no version used.
@@ -61,6 +63,7 @@ impl Default for RetentionConfig {
             recordings: Keep::Days(90),
             remembered: Keep::Days(400),
             requests: Keep::Days(1),
+            handed_out: Keep::Days(30),
             audit: Keep::Days(800),
             speech: Keep::Days(90),
         }
@@ -85,6 +88,8 @@ pub enum Class {
     Remembered,
     /// Codes and approvals.
     Requests,
+    /// Factors that wait for their first code.
+    HandedOut,
     /// The audit log.
     Audit,
     /// Speech.
@@ -93,13 +98,14 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::CallRecords,
         Self::CallerNumbers,
         Self::Messages,
         Self::Recordings,
         Self::Remembered,
         Self::Requests,
+        Self::HandedOut,
         Self::Audit,
         Self::Speech,
     ];
@@ -114,6 +120,7 @@ impl Class {
             Self::Recordings => "recordings",
             Self::Remembered => "remembered",
             Self::Requests => "requests",
+            Self::HandedOut => "handed_out",
             Self::Audit => "audit",
             Self::Speech => "speech",
         }
@@ -129,6 +136,7 @@ impl Class {
             Self::Recordings => config.recordings,
             Self::Remembered => config.remembered,
             Self::Requests => config.requests,
+            Self::HandedOut => config.handed_out,
             Self::Audit => config.audit,
             Self::Speech => config.speech,
         }

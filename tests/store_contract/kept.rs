@@ -74,3 +74,28 @@ pub(super) fn orders_of_a_service_come_in_their_turn(store: &dyn Store) {
     }
     assert!(first(store).is_empty());
 }
+
+pub(super) fn what_was_handed_out_goes_when_its_time_is_over(store: &dyn Store) {
+    let (first, second) = (enrolment(1, FactorId::Hotp), enrolment(2, FactorId::Hotp));
+    add(store, &[row(1, 1), row(2, 2)], &[]);
+    let at = |seconds| NOON.plus(Duration::from_secs(seconds));
+    assert!(change(store, Change::Offer { row: &first, at: Some(at(0)) }));
+    assert!(change(store, Change::Offer { row: &second, at: Some(at(10)) }));
+    // Another state of the same one has no time of its own; what is handed out anew has.
+    let ahead = EnrolmentRow { data: vec![8], ..first.clone() };
+    assert!(change(store, Change::Offer { row: &ahead, at: None }));
+    assert_eq!(store.offered(first.subject, FactorId::Hotp).expect("read"), Some(ahead));
+    assert_eq!(store.due(Old::Offers(at(0))).expect("read"), 0);
+    assert_eq!(store.due(Old::Offers(at(1))).expect("read"), 1);
+    assert_eq!(store.due(Old::Offers(at(11))).expect("read"), 2);
+    assert!(change(store, Change::Offer { row: &second, at: Some(at(20)) }));
+    let mut told = 0;
+    let mut append = |head: &Head, count: u64| {
+        told += count;
+        Ok(head.clone())
+    };
+    assert_eq!(store.sweep(Old::Offers(at(11)), 10, &mut append).expect("removed"), 1);
+    assert_eq!(told, 1, "the audit log is told");
+    assert!(store.offered(first.subject, FactorId::Hotp).expect("read").is_none());
+    assert_eq!(store.offered(second.subject, FactorId::Hotp).expect("read"), Some(second));
+}

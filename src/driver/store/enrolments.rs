@@ -6,6 +6,7 @@ use super::counters::{self, set_throttle, throttle_of};
 use super::{EnrolmentRow, Reservation, StoreError, SubjectRow};
 use crate::auth::throttle::Throttle;
 use crate::auth::{FactorId, SubjectKey};
+use crate::units::UnixTime;
 
 pub(super) fn update(connection: &Connection, row: &SubjectRow) -> Result<bool, StoreError> {
     let sql = "UPDATE subjects SET profile = ?2 WHERE key = ?1";
@@ -45,7 +46,7 @@ pub(super) fn succeed(
 }
 
 pub(super) fn enrol(connection: &Connection, row: &EnrolmentRow) -> Result<(), StoreError> {
-    keep(connection, "enrolments", row)?;
+    keep(connection, row)?;
     // What was handed out before is not to be confirmed any more.
     let sql = "DELETE FROM offers WHERE subject = ?1 AND factor = ?2";
     connection.prepare_cached(sql)?.execute(params![row.subject.0, row.factor.name()])?;
@@ -69,16 +70,29 @@ pub(super) fn remove(
     Ok(gone > 0)
 }
 
-pub(super) fn keep(
-    connection: &Connection,
-    table: &'static str,
-    row: &EnrolmentRow,
-) -> Result<(), StoreError> {
-    let step = row.last_step.map(i64::try_from).transpose().map_err(|_| StoreError::Row)?;
-    let sql = format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2, ?3, ?4, ?5)");
-    let values = params![row.subject.0, row.factor.name(), row.data, row.key_id, step];
-    connection.prepare_cached(&sql)?.execute(values)?;
+pub(super) fn keep(connection: &Connection, row: &EnrolmentRow) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO enrolments VALUES (?1, ?2, ?3, ?4, ?5)";
+    let values = params![row.subject.0, row.factor.name(), row.data, row.key_id, step(row)?];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
+}
+
+/// What was handed out stands in the place of what was before; its time stays when there is no other.
+pub(super) fn offer(
+    connection: &Connection,
+    row: &EnrolmentRow,
+    at: Option<UnixTime>,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO offers VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, 0)) ON CONFLICT (subject, factor) DO UPDATE SET \
+               data = excluded.data, key_id = excluded.key_id, last_step = excluded.last_step, at = coalesce(?6, at)";
+    let values =
+        params![row.subject.0, row.factor.name(), row.data, row.key_id, step(row)?, at.map(|at| at.0)];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn step(row: &EnrolmentRow) -> Result<Option<i64>, StoreError> {
+    row.last_step.map(i64::try_from).transpose().map_err(|_| StoreError::Row)
 }
 
 pub(super) fn read(
@@ -118,7 +132,7 @@ pub(super) fn confirm(
     if connection.prepare_cached(sql)?.execute(values)? != 1 {
         return Ok(false);
     }
-    keep(connection, "enrolments", row)?;
+    keep(connection, row)?;
     // What was handed out before is not to be confirmed any more.
     let sql = "DELETE FROM offers WHERE subject = ?1 AND factor = ?2";
     connection.prepare_cached(sql)?.execute(params![row.subject.0, row.factor.name()])?;

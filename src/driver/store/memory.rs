@@ -32,7 +32,7 @@ pub(super) struct Tables {
     pub(super) meta: BTreeMap<String, Vec<u8>>,
     pub(super) subjects: BTreeMap<SubjectKey, SubjectRow>,
     enrolments: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
-    offers: BTreeMap<(SubjectKey, FactorId), EnrolmentRow>,
+    offers: BTreeMap<(SubjectKey, FactorId), (EnrolmentRow, UnixTime)>,
     throttles: BTreeMap<SubjectKey, Throttle>,
     requests: BTreeMap<(SubjectKey, FactorId), RequestRow>,
     tallies: BTreeMap<[u8; 32], (Tally, UnixTime)>,
@@ -142,8 +142,10 @@ impl Tables {
                 self.throttles.entry(row.subject).or_default().enrolled(row.factor);
                 self.enrolments.insert((row.subject, row.factor), row.clone());
             }
-            Change::Offer(row) => {
-                self.offers.insert((row.subject, row.factor), row.clone());
+            Change::Offer { row, at } => {
+                let key = (row.subject, row.factor);
+                let before = self.offers.get(&key).map_or(UnixTime(0), |(_, at)| *at);
+                self.offers.insert(key, (row.clone(), at.unwrap_or(before)));
             }
             Change::Confirm { row, before } => return Ok(self.confirm(row, before)),
             Change::Remove { subject, factor } => {
@@ -167,7 +169,7 @@ impl Tables {
     /// What was handed out counts from now on; `false` when something else was handed out meanwhile.
     fn confirm(&mut self, row: &EnrolmentRow, before: &Throttle) -> bool {
         let key = (row.subject, row.factor);
-        if self.offers.get(&key).is_none_or(|offered| offered.data != row.data) {
+        if self.offers.get(&key).is_none_or(|(offered, _)| offered.data != row.data) {
             return false;
         }
         self.offers.remove(&key);
@@ -214,6 +216,7 @@ impl Tables {
             }
             Old::Memories(end) => self.memories.retain(|_, (_, until)| !goes(*until < end)),
             Old::Requests(before) => self.requests.retain(|_, row| !goes(row.expires < before)),
+            Old::Offers(before) => self.offers.retain(|_, (_, at)| !goes(*at < before)),
         }
         removed
     }
@@ -267,7 +270,7 @@ impl Store for MemoryStore {
     }
 
     fn offered(&self, subject: SubjectKey, factor: FactorId) -> Result<Option<EnrolmentRow>, StoreError> {
-        Ok(self.tables().offers.get(&(subject, factor)).cloned())
+        Ok(self.tables().offers.get(&(subject, factor)).map(|(row, _)| row.clone()))
     }
 
     fn throttle(&self, subject: SubjectKey) -> Result<Throttle, StoreError> {

@@ -139,6 +139,8 @@ pub enum Old {
     Memories(UnixTime),
     /// Requests that ended before then.
     Requests(UnixTime),
+    /// What was handed out before then.
+    Offers(UnixTime),
 }
 
 /// Writes the audit record of so many removed rows behind the given head.
@@ -250,7 +252,12 @@ pub enum Change<'a> {
     /// A factor is enrolled, replacing what was.
     Enrol(&'a EnrolmentRow),
     /// A factor was handed out: it counts from its first right code on.
-    Offer(&'a EnrolmentRow),
+    Offer {
+        /// The enrolment, as it will be.
+        row: &'a EnrolmentRow,
+        /// When it was; `None` when it was before, and the row is another now.
+        at: Option<UnixTime>,
+    },
     /// The first right code of a factor that was handed out: it is enrolled, and the attempt is given back.
     /// Takes no effect when it is not the one that was handed out.
     Confirm {

@@ -162,7 +162,7 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
             connection.execute("DELETE FROM throttles WHERE subject = ?1", [key.0])?;
         }
         Change::Enrol(row) => enrolments::enrol(connection, row)?,
-        Change::Offer(row) => enrolments::keep(connection, "offers", row)?,
+        Change::Offer { row, at } => enrolments::offer(connection, row, at)?,
         Change::Confirm { row, before } => return enrolments::confirm(connection, row, before),
         Change::Remove { subject, factor } => {
             return enrolments::remove(connection, subject, factor);

@@ -25,6 +25,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
             OFFERS,
             super::tokens::TABLE,
             TALLIES,
+            OFFERED_AT,
         ])
         .filter(|(schema, _)| *schema > version)
     {
@@ -34,7 +35,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
     Ok(transaction.commit()?)
 }
 
-const SCHEMA: i64 = 9;
+const SCHEMA: i64 = 10;
 
 /// What schema 1 has.
 pub(super) const TABLES: &str = "
@@ -85,4 +86,10 @@ CREATE TABLE offers (
 const TALLIES: &str = "
 CREATE TABLE tallies (place BLOB PRIMARY KEY, state TEXT NOT NULL, ends INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX tallies_by_age ON tallies (ends);
+";
+
+/// What came with schema 10. What was handed out before counts from now on.
+const OFFERED_AT: &str = "
+ALTER TABLE offers ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
+UPDATE offers SET at = CAST(strftime('%s', 'now') AS INTEGER) * 1000;
 ";

@@ -69,6 +69,7 @@ const fn plan(old: Old) -> (&'static str, &'static str, &'static str, UnixTime) 
         }
         Old::Memories(until) => ("memories", "until < ?1", "DELETE FROM memories", until),
         Old::Requests(before) => ("requests", "expires < ?1", "DELETE FROM requests", before),
+        Old::Offers(before) => ("offers", "at < ?1", "DELETE FROM offers", before),
     }
 }
 
@@ -84,7 +85,7 @@ pub(super) fn sweep(connection: &Connection, old: Old, most: u32) -> Result<u64,
     let names = match old {
         Old::Calls(_) | Old::Callers(_) => "id",
         Old::Memories(_) => "owner, name",
-        Old::Requests(_) => "subject, factor",
+        Old::Requests(_) | Old::Offers(_) => "subject, factor",
     };
     let sql = format!("{done} WHERE ({names}) IN (SELECT {names} FROM {table} WHERE {which} LIMIT ?2)");
     let removed = connection.execute(&sql, params![at.0, most])?;

@@ -77,7 +77,7 @@ impl Vault {
             _ => None,
         };
         let change = match &ahead {
-            Some(offered) => Change::Offer(offered),
+            Some(offered) => Change::Offer { row: offered, at: None },
             None if may && judged.right => Change::Confirm { row: &enrolled, before: &reserved.before },
             None => Change::Nothing,
         };

@@ -142,6 +142,7 @@ fn old(class: Class, before: UnixTime) -> Option<Old> {
         // Each is kept with the end of its time.
         Class::Remembered => Some(Old::Memories(before.plus(KEPT))),
         Class::Requests => Some(Old::Requests(before)),
+        Class::HandedOut => Some(Old::Offers(before)),
         Class::Messages | Class::Recordings | Class::Audit | Class::Speech => None,
     }
 }
