@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use countersign::audio::Codec;
+use countersign::audio::{Band, Law};
 use countersign::media::JitterConfig;
 use countersign::media::rtp::jitter::JitterBuffer;
 use countersign::media::rtp::packet;
@@ -99,13 +99,15 @@ fn jitter(datagram: &[u8]) {
     let start = Instant::now();
     let mut buffer = JitterBuffer::new(JitterConfig::default());
     let (mut tick, mut frames) = (0_u32, 0_u32);
-    let payload = &datagram[12..];
-    let mut kept = [0_u8; 160];
+    let mut audio = Vec::new();
+    Law::A.decode(&datagram[12..], &mut audio);
+    let payload = audio.as_slice();
+    let mut kept = [0_i16; 160];
     compare(
         "jitter buffer: a packet in, a frame out (bare: copied twice)",
         |_| {
             let now = start + Duration::from_millis(20) * tick;
-            buffer.insert(now, RtpTimestamp(tick.wrapping_mul(160)), false, Codec::Pcma, payload);
+            buffer.insert(now, RtpTimestamp(tick.wrapping_mul(160)), false, Band::Narrow, payload);
             frames += u32::from(black_box(buffer.take(now)).is_some());
             tick += 1;
         },

@@ -12,7 +12,7 @@ mod media_world;
 use std::time::Duration;
 
 use countersign::audio::dtmf::Detector;
-use countersign::audio::{Codec, decode_file, resample};
+use countersign::audio::{Law, decode_file, resample};
 use countersign::media::sdp::answer;
 use countersign::media::{Event, InbandKeys, Input, LocalMedia, MediaConfig, MediaSession, Output};
 use countersign::units::{Entropy, Epoch, SampleRate, UnixTime};
@@ -98,7 +98,7 @@ fn pressed(press: &Press, rounds: usize, seed: u64) -> Vec<i16> {
             *sample += amplitude(*dbm0) * 2_f64.sqrt() * (std::f64::consts::TAU * turns).sin();
         }
     }
-    let law = Codec::Pcmu;
+    let law = Law::Mu;
     out.iter().map(|&sample| law.decode_sample(law.encode_sample(sample.round() as i16))).collect()
 }
 
@@ -234,13 +234,13 @@ fn speech_is_no_key() {
     }
     let (mut samples, mut keys) = (0_usize, 0_usize);
     let voices = [
-        (8000, 1.0, Codec::Pcmu),
-        (8000, 2.0, Codec::Pcma),
-        (7600, 2.0, Codec::Pcma),
-        (7200, 0.5, Codec::Pcmu),
-        (8400, 4.0, Codec::Pcma),
-        (8800, 1.4, Codec::Pcmu),
-        (9600, 0.7, Codec::Pcma),
+        (8000, 1.0, Law::Mu),
+        (8000, 2.0, Law::A),
+        (7600, 2.0, Law::A),
+        (7200, 0.5, Law::Mu),
+        (8400, 4.0, Law::A),
+        (8800, 1.4, Law::Mu),
+        (9600, 0.7, Law::A),
     ];
     // Changing the speed takes minutes where nothing is optimised.
     let most = if cfg!(debug_assertions) { 2 } else { voices.len() };
@@ -290,7 +290,7 @@ fn session_hears(inband_keys: InbandKeys, formats: &str, samples: &[i16]) -> (St
         bytes.extend(u16::try_from(n).expect("short").to_be_bytes());
         bytes.extend(u32::try_from(n * 160).expect("short").to_be_bytes());
         bytes.extend([1, 2, 3, 4]);
-        Codec::Pcma.encode(packet, &mut bytes);
+        Law::A.encode(packet, &mut bytes);
         for input in [Input::Timeout, Input::Rtp { from: peer, bytes: &bytes }] {
             session.handle(now, input);
             loop {
@@ -298,8 +298,8 @@ fn session_hears(inband_keys: InbandKeys, formats: &str, samples: &[i16]) -> (St
                     Output::Event(Event::Tone(digit)) => keys.push(digit.as_char()),
                     Output::Event(Event::Digit(_)) => panic!("nothing was told by an event"),
                     Output::Frame(frame) => {
-                        let quiet = |octet: &u8| frame.codec.decode_sample(*octet).unsigned_abs() < 300;
-                        loud += usize::from(!frame.payload.iter().all(quiet));
+                        let quiet = |sample: &i16| sample.unsigned_abs() < 300;
+                        loud += usize::from(!frame.samples.iter().all(quiet));
                     }
                     Output::Timeout(_) => break,
                     _ => {}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use countersign::audio::Codec;
+use countersign::audio::{Band, Codec};
 use countersign::auth::{self, AuthSession, LevelName, Policy};
 use countersign::media::sdp::{self, LocalMedia};
 use countersign::media::{self, Frame, MediaConfig, MediaSession};
@@ -173,7 +173,7 @@ fn a_flooded_machine_keeps_no_more_than_its_bound() {
 
     let mut media = media_session(now);
     for _ in 0..10_000 {
-        media.push(Frame::new(Codec::Pcmu, &[0; 160]));
+        media.push(Frame::new(Band::Narrow, &[0; 160]));
         media.send_digits(now, &[Digit::from_char('5').expect("a key")]);
     }
     let (mut at, mut keys) = (now, 0);

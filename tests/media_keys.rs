@@ -194,7 +194,7 @@ fn keys_of_a_foreign_source_are_not_keys() {
 #[test]
 fn keys_sent_by_one_session_are_the_keys_another_reports() {
     let bad = Path { loss_percent: 5, double_percent: 5, delay_ms: 15, jitter_ms: 30 };
-    let mut world = World::new(5, [bad, bad], [countersign::audio::Codec::ALL; 2]);
+    let mut world = World::new(5, [bad, bad], [countersign::audio::Codec::G711; 2]);
     let keys: Vec<Digit> = "0123456789*#ABCD1122334455".chars().filter_map(Digit::from_char).collect();
     world.run(100);
     for _ in 0..20 {

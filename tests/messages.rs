@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign::audio::correlate::correlate;
-use countersign::audio::{Clip, Codec, decode_file};
+use countersign::audio::{Clip, Law, decode_file};
 use countersign::driver::keys::Keys;
 use countersign::driver::messages::{Head, MessageError, Messages};
 use countersign::driver::os;
@@ -97,7 +97,7 @@ fn what_a_caller_says_after_the_beep_is_kept_sealed_and_can_be_heard() {
     for head in &kept {
         let (_, audio) = messages(&data).read(&head.id).expect("opens");
         let mut samples = Vec::new();
-        Codec::Pcmu.decode(audio.expose(), &mut samples);
+        Law::Mu.decode(audio.expose(), &mut samples);
         let spoken = &said[..said.len().min(samples.len() / 2)];
         let found = correlate(spoken, &samples).expect("not silence");
         println!("{} ms: {:.4}", head.millis, found.score);

@@ -42,7 +42,7 @@ impl Side {
             match self.session.poll() {
                 Output::Rtp { bytes, .. } => sent.push(bytes.to_vec()),
                 Output::Event(Event::Digit(digit)) => self.keys.push(digit),
-                Output::Frame(frame) => frame.codec.decode(&frame.payload, &mut self.heard),
+                Output::Frame(frame) => self.heard.extend_from_slice(&frame.samples),
                 Output::Timeout(_) => return sent,
                 _ => {}
             }

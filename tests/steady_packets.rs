@@ -7,18 +7,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use countersign::audio::Codec;
 use countersign::call::{CallLimits, CallSettings};
 use countersign::driver::application::{self, ApplicationSource};
 use countersign::driver::embedded::BENCH_APPLICATION;
 use countersign::driver::os;
 use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
+use countersign::media::{InbandKeys, MediaTerms};
 use countersign::sip::{AccessList, EndpointConfig, Path, Transport};
 use countersign::units::{Entropy, Epoch, MediaAddress, MediaPort, UnixTime};
 
 const ENGINE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5060);
 const CARRIER: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1)), 5060);
-const PACKET_TIME: Duration = Duration::from_millis(20);
 
 /// An engine with calls of callers who only talk.
 struct Line {
@@ -29,9 +30,12 @@ struct Line {
     /// Memory asked for since it was last looked at, while packets came and went.
     asked: u64,
     sent: u64,
+    codec: Codec,
+    /// Of the packets that callers send and want, in milliseconds.
+    packet_ms: u64,
 }
 
-fn engine(now: Instant) -> Engine {
+fn engine(now: Instant, codec: Codec) -> Engine {
     let loaded = application::load(&ApplicationSource::Embedded(BENCH_APPLICATION)).expect("it is inside");
     let settings = CallSettings {
         application: loaded.application,
@@ -45,13 +49,19 @@ fn engine(now: Instant) -> Engine {
         phones: countersign::media::MediaTerms::default(),
     };
     let carrier = CARRIER.ip().to_string();
+    let codecs = std::iter::once(codec).collect();
     let config = EngineConfig {
         endpoint: EndpointConfig::default(),
         lineup: Arc::new(settings).into(),
         trunks: AccessList::parse([("carrier", [carrier].as_slice())]).expect("an address"),
         traced: HashSet::new(),
         attesting: HashSet::new(),
-        terms: std::collections::HashMap::new(),
+        terms: [(
+            Arc::from("carrier"),
+            MediaTerms { codecs, inband_keys: InbandKeys::Always, ..MediaTerms::default() },
+        )]
+        .into_iter()
+        .collect(),
         limits: Limits::default(),
     };
     Engine::new(config, Entropy::from_seed([5; 32]))
@@ -72,14 +82,18 @@ fn caller(call: u32) -> SocketAddr {
 }
 
 impl Line {
-    fn with_calls(calls: u32) -> Self {
+    fn with_calls(calls: u32, codec: Codec, packet_ms: u64) -> Self {
         let now = os::now();
-        let mut line = Self { engine: engine(now), now, wake: None, ports: 0, asked: 0, sent: 0 };
+        let engine = engine(now, codec);
+        let mut line = Self { engine, now, wake: None, ports: 0, asked: 0, sent: 0, codec, packet_ms };
         for call in 0..calls {
             let offer = format!(
                 "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n\
-                 m=audio {} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n",
-                caller(call).port()
+                 m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {name}/8000\r\n\
+                 a=rtpmap:101 telephone-event/8000\r\na=ptime:{packet_ms}\r\n",
+                port = caller(call).port(),
+                number = codec.payload_type().0,
+                name = codec.name(),
             );
             let answer = line.signal(request("INVITE", call, "", &offer)).expect("a 200");
             let tag = answer.split("\r\nTo:").nth(1).and_then(|rest| rest.split(";tag=").nth(1));
@@ -141,14 +155,16 @@ impl Line {
 
     /// Every caller talks for so long.
     fn talk(&mut self, time: Duration, seq: &mut u16) {
-        let end = self.now + time;
+        let (codec, end) = (self.codec, self.now + time);
+        let ticks = self.packet_ms * 8;
         while self.now < end {
-            let next = self.now + PACKET_TIME;
+            let next = self.now + Duration::from_millis(self.packet_ms);
             for call in 0..self.ports {
-                let mut packet = [0xD5_u8; 172];
-                packet[..2].copy_from_slice(&[0x80, 8]);
-                packet[2..4].copy_from_slice(&seq.to_be_bytes());
-                packet[4..8].copy_from_slice(&(u32::from(*seq) * 160).to_be_bytes());
+                let mut packet = vec![0x80, codec.payload_type().0];
+                packet.extend(seq.to_be_bytes());
+                packet.extend(u32::try_from(u64::from(*seq) * ticks).expect("short").to_be_bytes());
+                packet.extend([0; 4]);
+                codec.silence(usize::try_from(ticks).expect("few") * codec.octets_of_tick(), &mut packet);
                 self.step(Input::Rtp { port: MediaPort(call), from: caller(call), bytes: &packet });
             }
             *seq = seq.wrapping_add(1);
@@ -161,22 +177,38 @@ impl Line {
     }
 }
 
+fn goes_on_without_memory(calls: u32, codec: Codec, packet_ms: u64) {
+    let mut line = Line::with_calls(calls, codec, packet_ms);
+    let what = format!("{calls} calls with {codec:?} in packets of {packet_ms} ms");
+    let mut seq = 0;
+    line.talk(Duration::from_millis(500), &mut seq);
+    (line.asked, line.sent) = (0, 0);
+    // The prompt, and a word from each side each packet time.
+    line.talk(Duration::from_secs(2), &mut seq);
+    assert_eq!(line.asked, 0, "{what}, while a prompt plays: {} packets sent", line.sent);
+    let (two_seconds, five_seconds) = (1800 / packet_ms, 4800 / packet_ms);
+    assert!(line.sent >= two_seconds * u64::from(calls), "{what}: {} packets", line.sent);
+    // The prompt's end changes the flow's state; then the line is silent.
+    line.talk(Duration::from_secs(2), &mut seq);
+    (line.asked, line.sent) = (0, 0);
+    line.talk(Duration::from_secs(5), &mut seq);
+    assert_eq!(line.asked, 0, "{what}, while a key is waited for: {} packets sent", line.sent);
+    assert!(line.sent >= five_seconds * u64::from(calls), "{what}: {} packets", line.sent);
+}
+
 #[test]
 fn a_packet_of_a_call_that_goes_on_asks_for_no_memory() {
     for calls in [1, 50] {
-        let mut line = Line::with_calls(calls);
-        let mut seq = 0;
-        line.talk(Duration::from_millis(500), &mut seq);
-        (line.asked, line.sent) = (0, 0);
-        // The prompt, and a word from each side each 20 ms.
-        line.talk(Duration::from_secs(2), &mut seq);
-        assert_eq!(line.asked, 0, "{calls} calls, while a prompt plays: {} packets sent", line.sent);
-        assert!(line.sent >= 90 * u64::from(calls), "{} packets", line.sent);
-        // The prompt's end changes the flow's state; then the line is silent.
-        line.talk(Duration::from_secs(2), &mut seq);
-        (line.asked, line.sent) = (0, 0);
-        line.talk(Duration::from_secs(5), &mut seq);
-        assert_eq!(line.asked, 0, "{calls} calls, while a key is waited for: {} packets sent", line.sent);
-        assert!(line.sent >= 240 * u64::from(calls), "{} packets", line.sent);
+        goes_on_without_memory(calls, Codec::Pcma, 20);
+    }
+}
+
+#[test]
+fn a_packet_asks_for_no_memory_in_any_codec_and_packet_time() {
+    for &codec in Codec::ALL {
+        for packet_ms in [10, 20, 30, 60] {
+            let sent_ms = packet_ms.min(codec.longest_packet_ms());
+            goes_on_without_memory(2, codec, sent_ms);
+        }
     }
 }

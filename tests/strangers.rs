@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use canary::{Canary, TRUNK, Target, pause};
 use countersign::audio::correlate::correlate;
-use countersign::audio::{Clip, Codec};
+use countersign::audio::{Clip, Law};
 use countersign::driver::application::ApplicationSource;
 use countersign::driver::embedded::BENCH_APPLICATION;
 use countersign::driver::serve::{self, ServeSettings};
@@ -39,7 +39,7 @@ struct Voice {
 impl Voice {
     fn new(ssrc: u32, samples: &[i16]) -> Self {
         let mut said = Vec::new();
-        Codec::Pcmu.encode(samples, &mut said);
+        Law::Mu.encode(samples, &mut said);
         Self { ssrc, seq: 1, timestamp: 160, said }
     }
 

@@ -4,45 +4,79 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Codec;
+use super::{Band, Codec, Encoder, Law, resample};
+use crate::units::SampleRate;
 
-/// A prompt, a tone or a piece of music, encoded once for every codec.
+/// A prompt, a tone or a piece of music, encoded once: always by both laws, and for such other codecs as were asked for.
 #[derive(Clone)]
 pub struct Clip {
     mu_law: Arc<[u8]>,
     a_law: Arc<[u8]>,
+    others: Vec<(Codec, Arc<[u8]>)>,
 }
 
 impl Clip {
-    /// Encodes samples at 8,000 Hz.
+    /// Encodes samples at 8,000 Hz by both laws. For a listener with another codec that is encoded again as it plays.
     #[must_use]
     pub fn from_pcm(samples: &[i16]) -> Self {
-        let encoded = |codec: Codec| -> Arc<[u8]> {
+        let encoded = |law: Law| -> Arc<[u8]> {
             let mut octets = Vec::with_capacity(samples.len());
-            codec.encode(samples, &mut octets);
+            law.encode(samples, &mut octets);
             octets.into()
         };
-        Self { mu_law: encoded(Codec::Pcmu), a_law: encoded(Codec::Pcma) }
+        Self { mu_law: encoded(Law::Mu), a_law: encoded(Law::A), others: Vec::new() }
     }
 
-    /// The whole clip in the codec: one octet a sample.
+    /// Encodes samples of any rate for these codecs, each from the source itself.
     #[must_use]
-    pub const fn encoded(&self, codec: Codec) -> &Arc<[u8]> {
-        match codec {
-            Codec::Pcmu => &self.mu_law,
-            Codec::Pcma => &self.a_law,
+    pub fn encode(samples: &[i16], rate: SampleRate, codecs: &[Codec]) -> Self {
+        let narrow = resample(samples, rate, SampleRate::TELEPHONE);
+        let mut clip = Self::from_pcm(&narrow);
+        let others = codecs.iter().copied().filter(|codec| codec.law().is_none());
+        clip.others = others
+            .map(|codec| {
+                let mut octets = Vec::with_capacity(narrow.len() * codec.octets_of_tick());
+                let mut encoder = Encoder::new(codec);
+                match codec.band() {
+                    Band::Narrow => encoder.encode(&narrow, &mut octets),
+                    Band::Wide => {
+                        let mut wide = resample(samples, rate, Band::Wide.rate());
+                        // As long as in every other codec, to the sample.
+                        wide.resize(narrow.len() * Band::Wide.samples_of_tick(), 0);
+                        encoder.encode(&wide, &mut octets);
+                    }
+                }
+                (codec, octets.into())
+            })
+            .collect();
+        clip
+    }
+
+    /// The whole clip in the codec: [`Codec::octets_of_tick`] for each 125 µs. `None` when it was not encoded for it.
+    #[must_use]
+    pub fn encoded(&self, codec: Codec) -> Option<&[u8]> {
+        match codec.law() {
+            Some(Law::Mu) => Some(&self.mu_law),
+            Some(Law::A) => Some(&self.a_law),
+            None => self.others.iter().find(|(other, _)| *other == codec).map(|(_, octets)| &**octets),
         }
+    }
+
+    /// The sample at a place, as a listener with µ-law would get it; beyond the end silence.
+    #[must_use]
+    pub fn sample(&self, at: usize) -> i16 {
+        self.mu_law.get(at).map_or(0, |&octet| Law::Mu.decode_sample(octet))
     }
 
     /// The samples, as a listener with µ-law would get them.
     #[must_use]
     pub fn pcm(&self) -> Vec<i16> {
         let mut samples = Vec::with_capacity(self.mu_law.len());
-        Codec::Pcmu.decode(&self.mu_law, &mut samples);
+        Law::Mu.decode(&self.mu_law, &mut samples);
         samples
     }
 
-    /// Samples in the clip.
+    /// Samples in the clip, at 8,000 Hz.
     #[must_use]
     pub fn len(&self) -> usize {
         self.mu_law.len()
@@ -75,14 +109,19 @@ mod tests {
 
     #[test]
     fn a_clip_is_ready_in_every_codec_and_knows_its_length() {
-        let samples: Vec<i16> = (0..1600).map(|n| n * 10).collect();
-        let clip = Clip::from_pcm(&samples);
-        assert_eq!(clip.duration(), Duration::from_millis(200));
-        for &codec in Codec::ALL {
-            assert_eq!(clip.encoded(codec).len(), samples.len());
-            assert_eq!(clip.encoded(codec)[0], codec.silence_byte());
+        let samples: Vec<i16> = (0..4801).map(|n| n % 700 * 10).collect();
+        for codecs in [Codec::ALL, &[]] {
+            let clip = Clip::encode(&samples, SampleRate(24_000), codecs);
+            assert_eq!(clip.len(), 1601);
+            assert_eq!(clip.duration(), Duration::from_micros(200_125));
+            for &codec in Codec::ALL {
+                let is_there = codec.law().is_some() || codecs.contains(&codec);
+                let length = is_there.then_some(1601 * codec.octets_of_tick());
+                assert_eq!(clip.encoded(codec).map(<[u8]>::len), length, "{codec:?}");
+            }
+            assert_eq!(Clip::from_pcm(&clip.pcm()).encoded(Codec::Pcmu), clip.encoded(Codec::Pcmu));
+            assert_eq!((clip.sample(700), clip.sample(1601)), (clip.pcm()[700], 0));
         }
-        assert_eq!(Clip::from_pcm(&clip.pcm()).encoded(Codec::Pcmu), clip.encoded(Codec::Pcmu));
         assert!(Clip::from_pcm(&[]).is_empty());
     }
 }

@@ -81,7 +81,7 @@ mod tests {
         let mut heard = noise(2, 20_000).iter().map(|sample| sample / 16).collect::<Vec<_>>();
         for (at, sample) in reference.iter().enumerate() {
             heard[7777 + at] +=
-                crate::audio::Codec::Pcma.decode_sample(crate::audio::Codec::Pcma.encode_sample(sample / 3));
+                crate::audio::Law::A.decode_sample(crate::audio::Law::A.encode_sample(sample / 3));
         }
         let found = correlate(&reference, &heard).expect("it is there");
         assert_eq!(found.lag, 7777);

@@ -79,7 +79,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::audio::Codec;
+    use crate::audio::Law;
     use crate::audio::tone::{self, Tone};
     use crate::units::{Digit, Entropy};
 
@@ -97,7 +97,7 @@ mod tests {
     fn every_key_is_found_through_both_laws_under_noise_and_at_any_loudness() {
         for key in keys() {
             let tone = tone::render(Tone::Dtmf(key), Duration::from_millis(20));
-            for law in [Codec::Pcmu, Codec::Pcma] {
+            for law in [Law::Mu, Law::A] {
                 for quieter in [1, 4, 16] {
                     let noisy =
                         tone.iter().zip(noise(3, 160, 1600)).map(|(tone, noise)| (tone + noise) / quieter);

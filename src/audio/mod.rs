@@ -1,8 +1,9 @@
 //! Audio of the telephone band: codecs, prompts kept encoded, tones, levels, files, comparison.
 //!
 //! Everything here is a plain function of its arguments. Samples are signed 16-bit, one channel; where no
-//! rate is named it is [`SampleRate::TELEPHONE`](crate::units::SampleRate::TELEPHONE).
+//! band or rate is named it is [`SampleRate::TELEPHONE`](crate::units::SampleRate::TELEPHONE).
 
+pub mod band;
 pub mod clip;
 pub mod codec;
 pub mod correlate;
@@ -14,8 +15,9 @@ pub mod resample;
 pub mod tone;
 pub mod wav;
 
+pub use band::{Band, Rebander};
 pub use clip::Clip;
-pub use codec::Codec;
+pub use codec::{Codec, Decoder, Encoder, Law};
 pub use correlate::{Match, correlate};
 pub use decode::{AudioError, Pcm, decode_file};
 pub use resample::resample;

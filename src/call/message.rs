@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::conductor::Call;
 use super::io::Output;
 use super::leg::CallerState;
-use crate::audio::Codec;
+use crate::audio::{Band, Law, Rebander};
 use crate::flow::run::{self, Answer, Listen, Message, MessageReply, Question};
 use crate::media;
 use crate::secret::Secret;
@@ -21,6 +21,8 @@ pub(super) struct Taking {
     listen: Listen,
     /// Octets of µ-law, 8,000 a second.
     audio: Secret<Vec<u8>>,
+    /// Brings what is said into the telephone band.
+    rebander: Rebander,
     /// How many octets at the end nobody would miss.
     quiet: usize,
     /// How many octets were not quiet.
@@ -82,7 +84,7 @@ impl Drop for Seat {
     }
 }
 
-/// What was asked for, and what came: µ-law or A-law, as agreed.
+/// What was asked for, and what came.
 type Heard = (Listen, Secret<Vec<u8>>);
 
 impl Taking {
@@ -97,6 +99,7 @@ impl Taking {
             listen,
             seats,
             room,
+            rebander: Rebander::default(),
             audio: Secret::new(Vec::with_capacity(length)),
             quiet: 0,
             speech: 0,
@@ -123,24 +126,23 @@ impl Taking {
 
     /// Takes 20 ms; whether the message is over with them.
     fn push(&mut self, now: Instant, frame: &media::Frame) -> bool {
-        if !self.has_room(frame.payload.len()) {
+        let length = frame.samples.len() / frame.band.samples_of_tick();
+        if !self.has_room(length) {
             return true;
         }
-        let quiet = media::is_quiet(frame.codec, &frame.payload);
-        if quiet {
-            self.quiet += frame.payload.len();
+        if media::is_quiet(&frame.samples) {
+            self.quiet += length;
         } else {
             self.quiet = 0;
             self.heard = now;
-            self.speech += frame.payload.len();
+            self.speech += length;
         }
-        let law = Codec::Pcmu;
-        let same = frame.codec == law;
-        let convert =
-            |octet: u8| if same { octet } else { law.encode_sample(frame.codec.decode_sample(octet)) };
+        let mut narrow = media::Frame::new(Band::Narrow, &[]);
+        self.rebander.pass(&frame.samples, frame.band, Band::Narrow, &mut narrow.samples);
         let room = octets(self.listen.max).saturating_sub(self.audio.expose().len());
-        self.audio.expose_mut().extend(frame.payload.iter().take(room).map(|octet| convert(*octet)));
-        frame.payload.len() >= room || self.deadline() <= now
+        let octets = narrow.samples.iter().take(room).map(|&sample| Law::Mu.encode_sample(sample));
+        self.audio.expose_mut().extend(octets);
+        length >= room || self.deadline() <= now
     }
 
     /// What is worth keeping; `None` when nobody spoke.
@@ -206,21 +208,15 @@ mod tests {
         Listen { mailbox: String::from("general"), max: seconds(max), silence: seconds(silence) }
     }
 
-    fn frame(codec: Codec, level: i16) -> media::Frame {
-        media::Frame::new(codec, &[codec.encode_sample(level); 160])
+    fn frame(band: Band, level: i16) -> media::Frame {
+        media::Frame::new(band, &vec![level; 160 * band.samples_of_tick()])
     }
 
     /// Pushes frames of a level, 20 ms apart; how many were taken before the message ended by itself.
-    fn push(
-        taking: &mut Taking,
-        now: &mut Instant,
-        codec: Codec,
-        level: i16,
-        frames: usize,
-    ) -> Option<usize> {
+    fn push(taking: &mut Taking, now: &mut Instant, band: Band, level: i16, frames: usize) -> Option<usize> {
         (0..frames).position(|_| {
             *now += Duration::from_millis(20);
-            taking.push(*now, &frame(codec, level))
+            taking.push(*now, &frame(band, level))
         })
     }
 
@@ -238,7 +234,7 @@ mod tests {
         let second = new().expect("room");
         // The third part goes to the first when it is long; there is none for its fourth, nor for another.
         let minute = 2 * octets(PART) / 160;
-        let ended = push(&mut first, &mut now, Codec::Pcmu, 9_000, 2 * minute);
+        let ended = push(&mut first, &mut now, Band::Narrow, 9_000, 2 * minute);
         assert_eq!(ended, Some(minute));
         let new = || Taking::new(now, AskId(1), listen(300, 300), room.clone());
         assert!(new().is_none());
@@ -256,10 +252,10 @@ mod tests {
     #[test]
     fn a_message_is_what_was_said_without_the_silence_after_it() {
         let (mut message, mut now) = taking(60, 3);
-        assert_eq!(push(&mut message, &mut now, Codec::Pcmu, 0, 50), None);
-        assert_eq!(push(&mut message, &mut now, Codec::Pcmu, 9_000, 100), None);
+        assert_eq!(push(&mut message, &mut now, Band::Narrow, 0, 50), None);
+        assert_eq!(push(&mut message, &mut now, Band::Narrow, 9_000, 100), None);
         assert_eq!(
-            push(&mut message, &mut now, Codec::Pcmu, 0, 1_000),
+            push(&mut message, &mut now, Band::Narrow, 0, 1_000),
             Some(149),
             "three seconds of silence end it"
         );
@@ -272,21 +268,21 @@ mod tests {
     #[test]
     fn a_message_is_never_longer_than_it_may_be() {
         let (mut message, mut now) = taking(2, 5);
-        assert_eq!(push(&mut message, &mut now, Codec::Pcma, 9_000, 1_000), Some(99));
-        assert_eq!(push(&mut message, &mut now, Codec::Pcma, 9_000, 10), Some(0), "and takes no more");
+        assert_eq!(push(&mut message, &mut now, Band::Wide, 9_000, 1_000), Some(99));
+        assert_eq!(push(&mut message, &mut now, Band::Wide, 9_000, 10), Some(0), "and takes no more");
         let (_, worth) = message.finish();
         let (_, audio) = worth.expect("somebody spoke");
         assert_eq!(audio.expose().len(), 8 * 2_000);
-        let loud = Codec::Pcmu.decode_sample(audio.expose()[5_000]);
-        assert!((8_500..9_500).contains(&loud), "A-law became µ-law: {loud}");
+        let loud = Law::Mu.decode_sample(audio.expose()[5_000]);
+        assert!((8_500..9_500).contains(&loud), "it became µ-law: {loud}");
     }
 
     #[test]
     fn silence_and_a_cough_are_no_message() {
         for spoken in [0, 10, 19] {
             let (mut message, mut now) = taking(60, 3);
-            push(&mut message, &mut now, Codec::Pcmu, 9_000, spoken);
-            assert!(push(&mut message, &mut now, Codec::Pcmu, 0, 1_000).is_some());
+            push(&mut message, &mut now, Band::Narrow, 9_000, spoken);
+            assert!(push(&mut message, &mut now, Band::Narrow, 0, 1_000).is_some());
             assert!(message.finish().1.is_none(), "{spoken} frames");
         }
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::audio::wav::Recording;
-use countersign::audio::{Clip, Codec, decode_file, resample};
+use countersign::audio::{Clip, Codec, decode_file};
 use countersign::media::SrtpPolicy;
 use countersign::phone::conversation::{self, Outcome, Plan};
 use countersign::phone::demo::{Credentials, demo_answers};
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     /// Seconds to wait for an answer, a prompt or an agent.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     patience: u64,
-    /// Speak this codec only: `pcmu` or `pcma`.
+    /// Speak this codec only: `pcmu`, `pcma`, `g722` or `l16`.
     #[arg(long, value_name = "CODEC")]
     codec: Option<String>,
     /// Say, as a carrier does that verified the number: this level of attestation, `A`, `B` or `C`. It counts on
@@ -110,7 +110,7 @@ fn call(arguments: Arguments) -> Result<Outcome, String> {
             demo_answers(Credentials::read(folder, arguments.customer).map_err(|e| e.to_string())?)
         }
     };
-    let say = arguments.say.as_deref().map(read_audio).transpose()?;
+    let say = arguments.say.as_deref().map(|path| read_audio(path, &codecs)).transpose()?;
     let record = arguments.record.as_deref().map(start_recording).transpose()?;
     let bind = match arguments.from {
         Some(address) => address,
@@ -149,21 +149,22 @@ fn call(arguments: Arguments) -> Result<Outcome, String> {
 }
 
 fn codecs(name: Option<&str>) -> Result<Vec<Codec>, String> {
-    let Some(name) = name else { return Ok(Codec::ALL.to_vec()) };
+    let Some(name) = name else { return Ok(Codec::G711.to_vec()) };
     let codec = Codec::from_name(name).ok_or_else(|| {
-        format!("`{name}` is not a codec of this caller\n  help: use --codec pcmu or --codec pcma")
+        let names: Vec<String> = Codec::ALL.iter().map(|codec| codec.name().to_lowercase()).collect();
+        format!("`{name}` is not a codec of this caller\n  help: use --codec {}", names.join(", "))
     })?;
     Ok(vec![codec])
 }
 
-fn read_audio(path: &Path) -> Result<Arc<Clip>, String> {
+fn read_audio(path: &Path, codecs: &[Codec]) -> Result<Arc<Clip>, String> {
     let unreadable = |why: String| {
         format!("cannot use {}: {why}\n  help: give a WAV, MP3, Ogg or FLAC file to --say", path.display())
     };
     let bytes = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let pcm = decode_file(&bytes, extension).map_err(|error| unreadable(error.to_string()))?;
-    Ok(Arc::new(Clip::from_pcm(&resample(&pcm.samples, pcm.rate, SampleRate::TELEPHONE))))
+    Ok(Arc::new(Clip::encode(&pcm.samples, pcm.rate, codecs)))
 }
 
 fn start_recording(path: &Path) -> Result<Recording<BufWriter<File>>, String> {

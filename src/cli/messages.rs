@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use countersign::audio::{Codec, wav};
+use countersign::audio::{Law, wav};
 use countersign::driver::keys::Keys;
 use countersign::driver::messages::Messages;
 use countersign::units::{SampleRate, UnixTime};
@@ -79,7 +79,7 @@ fn list(data: &Path, mailbox: Option<&str>) -> Result<(), String> {
 fn play(data: &Path, id: &str, file: &Path) -> Result<(), String> {
     let (_, audio) = messages(data)?.read(id).map_err(super::text)?;
     let mut samples = Vec::with_capacity(audio.expose().len());
-    Codec::Pcmu.decode(audio.expose(), &mut samples);
+    Law::Mu.decode(audio.expose(), &mut samples);
     let failed = |error| format!("{}: {error}", file.display());
     // What a caller said is for whoever asked for it, not for everybody on the machine.
     let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;

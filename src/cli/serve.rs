@@ -261,7 +261,7 @@ fn demo_agent_phone(port: u16) -> Result<Phone, String> {
 
 /// A recording inside the binary: the demo agent's own words are no part of an application.
 fn embedded_clip(key: &ClipKey) -> Option<Arc<Clip>> {
-    let sources = AudioSources { folders: Vec::new(), embedded: true };
+    let sources = AudioSources { embedded: true, ..AudioSources::default() };
     let library = AudioLibrary::load(&sources, &BTreeSet::from([key.clone()])).ok()?;
     library.get(key).cloned()
 }

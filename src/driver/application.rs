@@ -165,7 +165,7 @@ fn load_from(
 ) -> Result<Loaded, ApplicationError> {
     let (application, warnings) = read(files).map_err(ApplicationError::Check)?;
     let wanted: BTreeSet<ClipKey> = application.clips();
-    let audio = audio_sources(place);
+    let audio = AudioSources { codecs: speech.codecs(), ..audio_sources(place) };
     // Before the recordings are read: one that changes then is seen to differ afterwards.
     let fingerprint = files.fingerprint(&wanted, &audio);
     let clips = recordings(&application, &audio, &wanted, speech)?;
@@ -263,7 +263,7 @@ pub(crate) fn audio_sources(source: &ApplicationSource) -> AudioSources {
             [folder.join("audio"), beside].into_iter().filter(|folder| folder.is_dir()).collect()
         }
     };
-    AudioSources { folders, embedded: true }
+    AudioSources { folders, embedded: true, ..AudioSources::default() }
 }
 
 struct FolderFiles {

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -21,7 +20,11 @@ use super::sender::{self, LettersConfig, SenderConfig};
 use super::speech::SpeechConfig;
 use super::web::WebConfig;
 use super::webhooks::WebhookConfig;
-use crate::media::{InbandKeys, MediaTerms, SrtpPolicy};
+use peers::check_srtp;
+
+pub use peers::{PhonesConfig, TrunkConfig};
+
+mod peers;
 
 /// Why the settings can't be used.
 #[derive(Debug, Error)]
@@ -112,74 +115,6 @@ pub struct AuditConfig {
     /// Where signed checkpoints go; nowhere when left out.
     #[serde(default)]
     pub checkpoints: Option<CheckpointConfig>,
-}
-
-/// A trunk: a carrier's addresses.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct TrunkConfig {
-    /// Its name in records.
-    pub name: String,
-    /// Addresses or networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`).
-    pub addresses: Vec<String>,
-    /// Whether a test caller may be told what happens in its call: prompts, outcomes, levels; never a value.
-    #[serde(default)]
-    pub trace: bool,
-    /// Whether its word counts on how a caller's number was verified (STIR/SHAKEN): `verstat` beside the asserted
-    /// identity, and the level in `Attestation-Info` or `P-Attestation-Indicator`.
-    #[serde(default)]
-    pub verstat: bool,
-    /// When keys are listened for in the audio: `auto` (from callers without telephone-events), `always`, `off`.
-    #[serde(default)]
-    pub inband_keys: InbandKeys,
-    /// Whether media is encrypted, by keys in the session description: `off`, `optional`, `required`.
-    #[serde(default)]
-    pub srtp: SrtpPolicy,
-    /// Keys may travel in signalling that others on the way can read.
-    #[serde(default)]
-    pub srtp_keys_in_clear: bool,
-}
-
-impl TrunkConfig {
-    /// What the trunk's name stands for in the media of its calls.
-    #[must_use]
-    pub fn terms(&self) -> (Arc<str>, MediaTerms) {
-        let terms = MediaTerms {
-            inband_keys: self.inband_keys,
-            srtp: self.srtp,
-            srtp_keys_in_clear: self.srtp_keys_in_clear,
-            ..MediaTerms::default()
-        };
-        (Arc::from(self.name.as_str()), terms)
-    }
-}
-
-/// Where agents' phones may be.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct PhonesConfig {
-    /// Addresses or networks from which a registration is considered.
-    #[serde(default)]
-    pub from: Vec<String>,
-    /// Whether phones are challenged with SHA-256 beside MD5 (RFC 8760). There are phones in use, baresip 1.0
-    /// among them, that give up on a challenge that names an algorithm they do not know.
-    #[serde(default)]
-    pub sha256: bool,
-    /// Whether media with agents' phones is encrypted: `off`, `required`.
-    #[serde(default)]
-    pub srtp: SrtpPolicy,
-    /// Keys may travel in signalling that others on the way can read.
-    #[serde(default)]
-    pub srtp_keys_in_clear: bool,
-}
-
-impl PhonesConfig {
-    /// What is settled about the media of agents' phones.
-    #[must_use]
-    pub fn terms(&self) -> MediaTerms {
-        let (srtp, srtp_keys_in_clear) = (self.srtp, self.srtp_keys_in_clear);
-        MediaTerms { srtp, srtp_keys_in_clear, ..MediaTerms::default() }
-    }
 }
 
 /// A queue.
@@ -318,30 +253,6 @@ impl Config {
         }
         Ok(config)
     }
-}
-
-/// Keys of encrypted media must not go where others read them unless somebody decided so.
-fn check_srtp(config: &Config) -> Result<(), String> {
-    let trunks = config
-        .trunks
-        .iter()
-        .map(|trunk| (format!("the trunk `{}`", trunk.name), trunk.terms().1, trunk.addresses.as_slice()));
-    let phones = ("`phones`".to_owned(), config.phones.terms(), config.phones.from.as_slice());
-    for (whose, terms, addresses) in trunks.chain([phones]) {
-        let beyond =
-            addresses.iter().find(|address| !address.starts_with("127.") && !address.starts_with("::1"));
-        if let Some(address) = beyond
-            && terms.srtp != SrtpPolicy::Off
-            && !terms.srtp_keys_in_clear
-        {
-            return Err(format!(
-                "{whose}: SRTP takes its keys from the signalling, which is not encrypted on its way to {address}\n  \
-                 help: where that network is yours alone (a VPN, a private line), say `srtp_keys_in_clear: true`; \
-                 otherwise leave `srtp` out"
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn default_text(queues: &BTreeSet<String>, alone: bool) -> String {

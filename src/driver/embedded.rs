@@ -48,7 +48,7 @@ pub const fn audio() -> Embedded {
 #[must_use]
 pub fn clip(key: &str) -> Option<Arc<Clip>> {
     let key = ClipKey::new(key);
-    let sources = AudioSources { folders: Vec::new(), embedded: true };
+    let sources = AudioSources { embedded: true, ..AudioSources::default() };
     AudioLibrary::load(&sources, &BTreeSet::from([key.clone()])).ok()?.get(&key).cloned()
 }
 

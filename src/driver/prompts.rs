@@ -1,7 +1,7 @@
 //! The recordings of an application, read once when it is loaded: prompts, spoken numbers, tones, music.
 //!
-//! A recording may be of any kind that [`crate::audio::decode_file`] reads and at any rate; it is kept at
-//! 8,000 Hz in one channel, encoded for every codec. All that is wrong with the files is told at once.
+//! A recording may be of any kind that [`crate::audio::decode_file`] reads and at any rate; it is kept in
+//! one channel, encoded for every codec that calls may have. All that is wrong with the files is told at once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use crate::audio::decode::EXTENSIONS;
-use crate::audio::{AudioError, Clip, decode_file, resample};
+use crate::audio::{AudioError, Clip, decode_file};
 use crate::call::ClipSource;
 use crate::driver::embedded;
 use crate::flow::ClipKey;
-use crate::units::SampleRate;
+use crate::media::CodecList;
 
 /// Where recordings are looked for, in this order.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct AudioSources {
     pub folders: Vec<PathBuf>,
     /// Whether those inside the binary are used for what no folder has.
     pub embedded: bool,
+    /// What they are encoded for.
+    pub codecs: CodecList,
 }
 
 impl AudioSources {
@@ -197,7 +199,7 @@ fn read(sources: &AudioSources, key: &str) -> Result<Clip, AudioProblem> {
                 return Err(AudioProblem::Unreadable { path, error });
             }
             match fs::read(&path) {
-                Ok(bytes) => return convert(&bytes, extension, &path),
+                Ok(bytes) => return convert(sources, &bytes, extension, &path),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(error) => return Err(AudioProblem::Unreadable { path, error }),
             }
@@ -207,7 +209,7 @@ fn read(sources: &AudioSources, key: &str) -> Result<Clip, AudioProblem> {
         for extension in EXTENSIONS {
             let path = format!("{key}.{extension}");
             if let Some(bytes) = embedded::audio().bytes(&path) {
-                return convert(bytes, extension, Path::new(&path));
+                return convert(sources, bytes, extension, Path::new(&path));
             }
         }
     }
@@ -222,16 +224,17 @@ fn is_plain(key: &str) -> bool {
         && key.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
-fn convert(bytes: &[u8], extension: &str, path: &Path) -> Result<Clip, AudioProblem> {
+fn convert(sources: &AudioSources, bytes: &[u8], extension: &str, path: &Path) -> Result<Clip, AudioProblem> {
     let pcm = decode_file(bytes, extension)
         .map_err(|error| AudioProblem::Unplayable { path: path.to_owned(), error })?;
-    Ok(Clip::from_pcm(&resample(&pcm.samples, pcm.rate, SampleRate::TELEPHONE)))
+    Ok(Clip::encode(&pcm.samples, pcm.rate, sources.codecs.as_slice()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{tone, wav};
+    use crate::audio::{resample, tone, wav};
+    use crate::units::SampleRate;
     use std::time::Duration;
 
     /// A folder that goes away with the test.
@@ -251,7 +254,7 @@ mod tests {
         }
 
         fn sources(&self, embedded: bool) -> AudioSources {
-            AudioSources { folders: vec![self.0.clone()], embedded }
+            AudioSources { folders: vec![self.0.clone()], embedded, ..AudioSources::default() }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::audio::Codec;
+use crate::audio::{Codec, Law};
 use crate::media::Remote;
 use crate::media::rtp::packet::{self, Header, Packet};
 use crate::media::rtp::reception::Reception;
@@ -122,9 +122,9 @@ impl Words {
     pub(super) fn new() -> Self {
         let sample = |n: i32| i16::try_from((n * (40 + n / 400)) % 8000 - 4000).unwrap_or(0);
         let samples: Vec<i16> = (0..16_000).map(sample).collect();
-        Self([Codec::Pcmu, Codec::Pcma].map(|codec| {
+        Self([Law::Mu, Law::A].map(|law| {
             let mut octets = Vec::with_capacity(samples.len());
-            codec.encode(&samples, &mut octets);
+            law.encode(&samples, &mut octets);
             octets
         }))
     }

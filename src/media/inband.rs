@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use serde::Deserialize;
 
 use super::rtp::seq::samples_between;
-use crate::audio::Codec;
 use crate::audio::dtmf::Detector;
 use crate::units::{Digit, RtpTimestamp};
 
@@ -58,8 +57,8 @@ impl Ear {
         self.tones.clear();
     }
 
-    /// Hears a packet; a key when one is sure by now.
-    pub fn hear(&mut self, timestamp: RtpTimestamp, codec: Codec, payload: &[u8]) -> Option<Digit> {
+    /// Hears the audio of a packet at 8,000 Hz; a key when one is sure by now.
+    pub fn hear(&mut self, timestamp: RtpTimestamp, audio: &[i16]) -> Option<Digit> {
         let missing = self.next.map_or(0, |next| samples_between(next, timestamp));
         if missing < 0 && missing > -FAR {
             // Late: its place has been passed.
@@ -68,14 +67,9 @@ impl Ear {
         if missing != 0 {
             self.detector.skip(missing.unsigned_abs());
         }
-        let mut samples = [0_i16; PART];
         let mut end = timestamp;
-        for part in payload.chunks(PART) {
-            for (sample, &octet) in samples.iter_mut().zip(part) {
-                *sample = codec.decode_sample(octet);
-            }
-            let Some(samples) = samples.get(..part.len()) else { break };
-            self.detector.push(samples, |digit| self.untold.push_back(digit));
+        for part in audio.chunks(PART) {
+            self.detector.push(part, |digit| self.untold.push_back(digit));
             end = moved(end, i64::try_from(part.len()).unwrap_or(0));
             self.note_tone(end);
         }
@@ -127,10 +121,11 @@ const MOST_TONES: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::Law;
     use crate::audio::tone::{self, Tone};
     use std::time::Duration;
 
-    fn sound(keys: &str, on: u64, off: u64) -> Vec<u8> {
+    fn sound(keys: &str, on: u64, off: u64) -> Vec<i16> {
         let millis = Duration::from_millis;
         let mut samples = tone::render(Tone::Silence, millis(100));
         for c in keys.chars() {
@@ -138,21 +133,21 @@ mod tests {
             samples.extend(tone::render(Tone::Dtmf(digit), millis(on)));
             samples.extend(tone::render(Tone::Silence, millis(off)));
         }
-        samples.iter().map(|&sample| Codec::Pcma.encode_sample(sample)).collect()
+        samples.iter().map(|&sample| Law::A.decode_sample(Law::A.encode_sample(sample))).collect()
     }
 
     #[test]
     fn keys_are_heard_at_every_packet_time_and_across_the_wrap() {
-        for octets in [80, 160, 240, 320, 480, 1600] {
+        for ticks in [80, 160, 240, 320, 480, 1600] {
             let mut ear = Ear::default();
             let mut timestamp = RtpTimestamp(u32::MAX - 3000);
             let mut heard = String::new();
-            for packet in sound("0123456789", 80, 80).chunks(octets) {
-                heard.extend(ear.hear(timestamp, Codec::Pcma, packet).map(Digit::as_char));
-                timestamp = moved(timestamp, i64::try_from(octets).expect("few"));
+            for packet in sound("0123456789", 80, 80).chunks(ticks) {
+                heard.extend(ear.hear(timestamp, packet).map(Digit::as_char));
+                timestamp = moved(timestamp, i64::try_from(ticks).expect("few"));
             }
             heard.extend(ear.untold.iter().map(|digit| digit.as_char()));
-            assert_eq!(heard, "0123456789", "{octets} octets a packet");
+            assert_eq!(heard, "0123456789", "{ticks} ticks a packet");
         }
     }
 
@@ -168,12 +163,12 @@ mod tests {
                 if k % 12 == n {
                     continue;
                 }
-                heard.extend(ear.hear(at(k), Codec::Pcma, packet).map(Digit::as_char));
+                heard.extend(ear.hear(at(k), packet).map(Digit::as_char));
                 if k % 12 == n + 1 {
                     // The one before comes now, and this one again.
                     let (late, before) = packets[k - 1];
-                    heard.extend(ear.hear(at(late), Codec::Pcma, before).map(Digit::as_char));
-                    heard.extend(ear.hear(at(k), Codec::Pcma, packet).map(Digit::as_char));
+                    heard.extend(ear.hear(at(late), before).map(Digit::as_char));
+                    heard.extend(ear.hear(at(k), packet).map(Digit::as_char));
                 }
             }
             assert_eq!(heard, "5533", "packet {n} of each twelve");
@@ -190,10 +185,10 @@ mod tests {
         let at = |n: usize| RtpTimestamp(u32::try_from(n * 160).expect("short"));
         for k in 0..packets.len() + 4 {
             if let Some(packet) = packets.get(k) {
-                let _ = ear.hear(at(k), Codec::Pcma, packet);
+                let _ = ear.hear(at(k), packet);
             }
             let Some(out) = k.checked_sub(4) else { continue };
-            let loud = !crate::media::is_quiet(Codec::Pcma, packets[out]);
+            let loud = !crate::media::is_quiet(packets[out]);
             match (loud, ear.sounds_within(at(out), 160)) {
                 (true, false) => audible += 1,
                 (false, true) => silenced_for_nothing += 1,

@@ -20,7 +20,7 @@ use super::rtp::telephone_event_receive::{EventReceiver, Payload};
 use super::sdp::Remote;
 use super::silence::{Seen, Silence};
 use super::stats::MediaStats;
-use crate::audio::Codec;
+use crate::audio::{Band, Codec, Decoder, Rebander};
 use crate::units::{PayloadType, Ssrc};
 
 /// The receiving half of a session.
@@ -36,6 +36,8 @@ pub struct Inbound {
     inband: InbandKeys,
     /// Listens for keys in the audio.
     ear: Option<Box<Ear>>,
+    /// Makes audio of packets, once somebody listens.
+    decoding: Option<Box<Decoding>>,
     jitter: JitterBuffer,
     listening: bool,
     muting: bool,
@@ -57,6 +59,45 @@ enum Kind {
     Event,
     /// Comfort noise (RFC 3389), which some send unasked: a sign of life.
     Noise,
+}
+
+/// The coder of the stream that is heard. It follows the packets as they arrive.
+struct Decoding {
+    codec: Codec,
+    decoder: Decoder,
+    /// What the packet holds, in the codec's band.
+    audio: Vec<i16>,
+    rebander: Rebander,
+    /// The same in the telephone band, where the codec has another.
+    narrow: Vec<i16>,
+}
+
+impl Decoding {
+    fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            decoder: Decoder::new(codec),
+            audio: Vec::new(),
+            rebander: Rebander::default(),
+            narrow: Vec::new(),
+        }
+    }
+
+    fn decode(&mut self, payload: &[u8]) {
+        self.audio.clear();
+        self.decoder.decode(payload, &mut self.audio);
+    }
+
+    /// What was decoded last, in the telephone band.
+    fn narrow(&mut self) -> &[i16] {
+        let band = self.codec.band();
+        if band == Band::Narrow {
+            return &self.audio;
+        }
+        self.narrow.clear();
+        self.rebander.pass(&self.audio, band, Band::Narrow, &mut self.narrow);
+        &self.narrow
+    }
 }
 
 /// The presses of the last two streams, newest use last: each has timestamps of its own.
@@ -95,6 +136,7 @@ impl Inbound {
             keys: Keys::default(),
             inband,
             ear: None,
+            decoding: None,
             jitter: JitterBuffer::new(jitter),
             listening: false,
             muting: false,
@@ -187,8 +229,7 @@ impl Inbound {
         let told = self.muting
             && ssrc.is_some_and(|ssrc| self.keys.of(ssrc).sounds_within(timestamp, FRAME_SAMPLES));
         if told || self.ear.as_ref().is_some_and(|ear| ear.sounds_within(timestamp, FRAME_SAMPLES)) {
-            let silence = frame.codec.silence_byte();
-            frame.payload.fill(silence);
+            frame.hush();
             self.jitter.forget_last();
         }
         Some(frame)
@@ -275,6 +316,7 @@ impl Inbound {
             self.counted.source_changes += 1;
             self.former = Some((old.ssrc, now));
             self.jitter.reset();
+            self.decoding = None;
             if let Some(ear) = &mut self.ear {
                 ear.restart();
             }
@@ -301,11 +343,22 @@ impl Inbound {
         if let Some(reception) = &mut self.reception {
             reception.time(now, header.timestamp);
         }
-        if self.listening && !matches!(arrival, Arrival::Duplicate | Arrival::Doubtful) {
-            self.jitter.insert(now, header.timestamp, header.marker, codec, payload);
+        let is_heard = self.listening || self.ear.is_some();
+        if !is_heard
+            || matches!(arrival, Arrival::Duplicate | Arrival::Doubtful)
+            || payload.len() > MAX_PAYLOAD
+        {
+            return None;
         }
-        let ear = self.ear.as_mut().filter(|_| !matches!(arrival, Arrival::Duplicate | Arrival::Doubtful))?;
-        let digit = ear.hear(header.timestamp, codec, payload)?;
+        let decoding = self.decoding.get_or_insert_with(|| Box::new(Decoding::new(codec)));
+        if decoding.codec != codec {
+            **decoding = Decoding::new(codec);
+        }
+        decoding.decode(payload);
+        if self.listening {
+            self.jitter.insert(now, header.timestamp, header.marker, codec.band(), &decoding.audio);
+        }
+        let digit = self.ear.as_mut()?.hear(header.timestamp, decoding.narrow())?;
         self.counted.tones += 1;
         Some(Event::Tone(digit))
     }
@@ -339,7 +392,9 @@ fn add_reception(stats: &mut MediaStats, reception: &Reception) {
 const COMFORT_NOISE: PayloadType = PayloadType(13);
 /// How long packets of a stream that has been replaced may still be under way.
 const STRAGGLERS: Duration = Duration::from_secs(1);
-/// Samples of a frame.
+/// More than a datagram of any network holds.
+const MAX_PAYLOAD: usize = 1600;
+/// Ticks of a frame.
 const FRAME_SAMPLES: i32 = 160;
 /// 80 ms: an event's first packet follows the onset of its tone by a packet time, and two may be lost.
 const EVENT_LEAD: Duration = Duration::from_millis(80);

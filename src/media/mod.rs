@@ -31,4 +31,4 @@ pub use sdp::{Direction, LocalMedia, Negotiated, Remote, SdpError};
 pub use session::{MediaConfig, MediaSession};
 pub use srtp::{LocalSrtp, SrtpPolicy};
 pub use stats::MediaStats;
-pub use terms::MediaTerms;
+pub use terms::{CodecList, MediaTerms};

@@ -8,11 +8,10 @@
 //! caught up with, but only a few at once; the rest is skipped, and the timestamps say so. The very first
 //! packet leaves at once; every later one keeps the distance of one packet time, also where plays meet.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::frame::{Frame, Transcoder};
+use super::frame::Frame;
 use super::player::Player;
 use super::rtp::packet::{self, Header, Packet};
 use super::rtp::reception::samples;
@@ -21,7 +20,7 @@ use super::rtp::seq::SeqNo;
 use super::rtp::telephone_event_send::{self, EventSender, Slot};
 use super::sdp::Remote;
 use crate::audio::tone::{self, Tone};
-use crate::audio::{Clip, Codec};
+use crate::audio::{Band, Clip, Codec, Decoder, Encoder, Rebander};
 use crate::units::{Digit, PayloadType, PlayId, RtpTimestamp, Ssrc};
 
 /// The sending half of a session.
@@ -41,13 +40,15 @@ pub struct Outbound {
     keys: EventSender,
     /// Keys for a peer without telephone-events.
     tones: Option<Player>,
+    /// Hears what is sent, once somebody wants to.
+    tap: Option<Box<Tap>>,
     packets: u64,
     octets: u64,
 }
 
 /// How to send, once that is known.
 struct Stream {
-    codec: Codec,
+    voice: Voice,
     payload_type: PayloadType,
     telephone_event: Option<PayloadType>,
     ptime: Duration,
@@ -83,6 +84,7 @@ impl Outbound {
             bridge: Bridge::default(),
             keys: EventSender::default(),
             tones: None,
+            tap: None,
             packets: 0,
             octets: 0,
         }
@@ -98,8 +100,13 @@ impl Outbound {
         if remote.telephone_event.is_none() {
             self.keys.clear();
         }
+        let voice = match self.stream.take() {
+            Some(stream) if stream.voice.codec == remote.codec => stream.voice,
+            _ => Voice::new(remote.codec),
+        };
+        self.bridge.serve(remote.codec.band());
         self.stream = Some(Stream {
-            codec: remote.codec,
+            voice,
             payload_type: remote.payload_type,
             telephone_event: remote.telephone_event,
             ptime: remote.ptime,
@@ -164,7 +171,7 @@ impl Outbound {
             && stream.open
             && self.player.is_none()
         {
-            self.bridge.push(frame, stream.codec);
+            self.bridge.push(frame);
             self.wake(now);
             self.begin_stream(now);
         }
@@ -194,12 +201,17 @@ impl Outbound {
         Some(self.fill_with_audio())
     }
 
-    /// The audio of a packet that was just filled; `None` for a key.
+    /// The audio of a packet that was just filled, in the telephone band; `None` for a key.
     #[must_use]
-    pub fn audio_of(&self, packet: &[u8]) -> Option<Frame> {
+    pub fn audio_of(&mut self, packet: &[u8]) -> Option<Frame> {
         let (header, payload) = packet::read(packet)?;
         let stream = self.stream.as_ref().filter(|stream| stream.payload_type == header.payload_type)?;
-        Some(Frame::new(stream.codec, payload))
+        let codec = stream.voice.codec;
+        let tap = self.tap.get_or_insert_with(|| Box::new(Tap::new(codec)));
+        if tap.codec != codec {
+            **tap = Tap::new(codec);
+        }
+        Some(tap.hear(payload))
     }
 
     /// Figures for a report at `now`.
@@ -279,27 +291,29 @@ impl Outbound {
     }
 
     fn fill_with_audio(&mut self) -> Sending {
-        let Some(stream) = &self.stream else { return Sending { packet: None, finished: None } };
-        let (codec, payload_type, ptime) = (stream.codec, stream.payload_type, stream.ptime);
+        let Some(stream) = &mut self.stream else { return Sending { packet: None, finished: None } };
+        let (payload_type, ptime, voice) = (stream.payload_type, stream.ptime, &mut stream.voice);
         let wanted = usize::try_from(samples(ptime)).unwrap_or(0);
         let mut packet = packet::begin();
         let mut finished = None;
         if let Some(tones) = &mut self.tones {
-            tones.take(codec, wanted, &mut packet);
+            voice.play(tones, wanted, &mut packet);
             if tones.is_finished() {
                 self.tones = None;
             }
             self.bridge.clear();
         } else if let Some(player) = &mut self.player {
-            player.take(codec, wanted, &mut packet);
+            voice.play(player, wanted, &mut packet);
             if player.is_finished() {
                 finished = Some(player.id());
                 self.player = None;
             }
             self.bridge.clear();
-        } else if !self.bridge.take(wanted, &mut packet) {
-            let end = packet.len() + wanted;
-            packet.resize(end, codec.silence_byte());
+        } else if let Some(audio) = self.bridge.take(wanted) {
+            voice.encoder.encode(audio, &mut packet);
+            self.bridge.pass();
+        } else {
+            voice.codec.silence(wanted * voice.codec.octets_of_tick(), &mut packet);
         }
         let marker = std::mem::take(&mut self.marker);
         let packet = self.seal(packet, payload_type, self.timestamp, marker);
@@ -330,53 +344,114 @@ impl Outbound {
     }
 }
 
-/// Octets on their way from the other leg: its frames are 20 ms, our packets may be anything.
+/// The coder of what is not encoded yet.
+struct Voice {
+    codec: Codec,
+    encoder: Encoder,
+    rebander: Rebander,
+    /// Of a packet: at 8,000 Hz, and in the codec's band.
+    samples: Vec<i16>,
+    banded: Vec<i16>,
+}
+
+impl Voice {
+    fn new(codec: Codec) -> Self {
+        let (samples, banded) = (Vec::new(), Vec::new());
+        Self { codec, encoder: Encoder::new(codec), rebander: Rebander::default(), samples, banded }
+    }
+
+    fn play(&mut self, player: &mut Player, ticks: usize, packet: &mut Packet) {
+        if player.is_encoded(self.codec) {
+            player.take(self.codec, ticks, packet);
+            return;
+        }
+        self.samples.clear();
+        player.take_samples(ticks, &mut self.samples);
+        self.banded.clear();
+        self.rebander.pass(&self.samples, Band::Narrow, self.codec.band(), &mut self.banded);
+        self.encoder.encode(&self.banded, packet);
+    }
+}
+
+/// Makes audio of what is sent, as the peer does.
+struct Tap {
+    codec: Codec,
+    decoder: Decoder,
+    rebander: Rebander,
+    audio: Vec<i16>,
+}
+
+impl Tap {
+    fn new(codec: Codec) -> Self {
+        Self { codec, decoder: Decoder::new(codec), rebander: Rebander::default(), audio: Vec::new() }
+    }
+
+    fn hear(&mut self, payload: &[u8]) -> Frame {
+        self.audio.clear();
+        self.decoder.decode(payload, &mut self.audio);
+        let mut frame = Frame::new(Band::Narrow, &[]);
+        self.rebander.pass(&self.audio, self.codec.band(), Band::Narrow, &mut frame.samples);
+        frame
+    }
+}
+
+/// Audio on its way from the other leg: its frames are 20 ms, our packets may be anything, and so may the bands.
 #[derive(Default)]
 struct Bridge {
-    octets: VecDeque<u8>,
-    transcoder: Option<Transcoder>,
+    /// In the band of our codec; what was sent stands before `sent`.
+    audio: Vec<i16>,
+    sent: usize,
+    band: Band,
+    rebander: Rebander,
     /// Enough has been gathered to begin.
     primed: bool,
-    /// How much the last packet took.
+    /// How many ticks the last packet took.
     wanted: usize,
 }
 
 impl Bridge {
-    fn push(&mut self, frame: &Frame, codec: Codec) {
-        if frame.codec == codec {
-            self.octets.extend(frame.payload.iter());
-        } else {
-            if self.transcoder.as_ref().is_none_or(|table| !table.is_for(frame.codec, codec)) {
-                self.transcoder = Some(Transcoder::new(frame.codec, codec));
-            }
-            if let Some(table) = &self.transcoder {
-                self.octets.extend(frame.payload.iter().map(|&octet| table.convert(octet)));
-            }
+    /// From now on for a codec of this band.
+    fn serve(&mut self, band: Band) {
+        if self.band != band {
+            *self = Self { band, ..Self::default() };
         }
-        while self.octets.len() > MAX_BRIDGED {
-            self.octets.drain(..OCTETS_OF_FRAME.min(self.octets.len()));
+    }
+
+    fn push(&mut self, frame: &Frame) {
+        self.audio.drain(..std::mem::take(&mut self.sent));
+        self.rebander.pass(&frame.samples, frame.band, self.band, &mut self.audio);
+        let of_tick = self.band.samples_of_tick();
+        while self.audio.len() > MAX_BRIDGED * of_tick {
+            let oldest = (TICKS_OF_FRAME * of_tick).min(self.audio.len());
+            self.audio.drain(..oldest);
         }
         // A packet that is no whole number of frames needs one frame in hand.
-        let in_hand = if self.wanted.is_multiple_of(OCTETS_OF_FRAME) { 0 } else { OCTETS_OF_FRAME };
-        self.primed |= self.octets.len() >= self.wanted + in_hand;
+        let in_hand = if self.wanted.is_multiple_of(TICKS_OF_FRAME) { 0 } else { TICKS_OF_FRAME };
+        self.primed |= self.audio.len() >= (self.wanted + in_hand) * of_tick;
     }
 
     fn is_ready(&self) -> bool {
-        self.primed && !self.octets.is_empty()
+        self.primed && self.sent < self.audio.len()
     }
 
-    fn take(&mut self, wanted: usize, packet: &mut Packet) -> bool {
-        self.wanted = wanted;
-        if !self.primed || self.octets.len() < wanted {
+    /// The audio of a packet, which [`Bridge::pass`] lets go.
+    fn take(&mut self, ticks: usize) -> Option<&[i16]> {
+        self.wanted = ticks;
+        let end = self.sent + ticks * self.band.samples_of_tick();
+        if !self.primed || self.audio.len() < end {
             self.primed = false;
-            return false;
+            return None;
         }
-        packet.extend(self.octets.drain(..wanted));
-        true
+        self.audio.get(self.sent..end)
+    }
+
+    fn pass(&mut self) {
+        self.sent += self.wanted * self.band.samples_of_tick();
     }
 
     fn clear(&mut self) {
-        self.octets.clear();
+        self.audio.clear();
+        self.sent = 0;
         self.primed = false;
     }
 }
@@ -388,14 +463,14 @@ fn advanced(timestamp: RtpTimestamp, by: i64) -> RtpTimestamp {
 
 /// Packets sent at once after a stall: 100 ms, what most receivers' buffers take.
 const MAX_BURST: u32 = 5;
-/// 80 ms of bridged audio; more is delay that never goes away.
+/// 80 ms of bridged audio, in ticks; more is delay that never goes away.
 const MAX_BRIDGED: usize = 640;
 /// As long as a key sent as an event.
 const TONE_TIME: Duration = Duration::from_millis(100);
 /// ITU-T Q.24: receivers may want 40 ms and more.
 const TONE_PAUSE: Duration = Duration::from_millis(60);
 /// 20 ms.
-const OCTETS_OF_FRAME: usize = 160;
+const TICKS_OF_FRAME: usize = 160;
 
 #[cfg(test)]
 #[path = "outbound_tests.rs"]

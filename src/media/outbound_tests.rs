@@ -1,6 +1,7 @@
 //! Slots: when they are due, what fills them, what happens to those that were missed.
 
 use super::*;
+use crate::audio::Law;
 use crate::media::rtp::packet::read;
 use crate::media::sdp::Direction;
 use crate::units::test_start;
@@ -208,7 +209,7 @@ fn a_peer_without_events_hears_tones() {
     for ms in 0..400 {
         for (header, payload, _) in drain(&mut outbound, start + MS * ms) {
             assert_eq!(header.payload_type, PayloadType(0));
-            Codec::Pcmu.decode(&payload, &mut heard);
+            Law::Mu.decode(&payload, &mut heard);
         }
     }
     for (at, digit) in [(0, Digit::HASH), (160 * 8, Digit::STAR)] {
@@ -220,21 +221,20 @@ fn a_peer_without_events_hears_tones() {
 }
 
 #[test]
-fn bridged_frames_arrive_in_any_packet_time_and_in_the_other_law() {
+fn bridged_frames_arrive_in_any_packet_time_and_by_the_codec_of_the_leg() {
     for ptime in [10, 20, 30, 60] {
         let (mut outbound, start) = (outbound(true), test_start());
         outbound.connect(start, &remote(Codec::Pcma, ptime));
-        let loud = Codec::Pcmu.encode_sample(5000);
         let mut heard = Vec::new();
         for ms in 0..2000_u32 {
             if ms % 20 == 3 {
-                outbound.push(start + MS * ms, &Frame::new(Codec::Pcmu, &[loud; 160]));
+                outbound.push(start + MS * ms, &Frame::new(Band::Narrow, &[5000; 160]));
             }
             for (_, payload, _) in drain(&mut outbound, start + MS * ms) {
                 heard.extend(payload);
             }
         }
-        let expected = Codec::Pcma.encode_sample(Codec::Pcmu.decode_sample(loud));
+        let expected = Law::A.encode_sample(5000);
         let carried = heard.iter().filter(|&&octet| octet == expected).count();
         assert!(carried > 15_000, "{ptime} ms: {carried} of 16,000 samples");
         // After it has begun there are no holes.
@@ -247,7 +247,7 @@ fn a_flood_of_frames_is_bounded() {
     let (mut outbound, start) = (outbound(true), test_start());
     outbound.connect(start, &remote(Codec::Pcmu, 20));
     for _ in 0..10_000 {
-        outbound.push(start, &Frame::new(Codec::Pcmu, &[1; 160]));
+        outbound.push(start, &Frame::new(Band::Narrow, &[1; 160]));
     }
-    assert!(outbound.bridge.octets.len() <= MAX_BRIDGED);
+    assert!(outbound.bridge.audio.len() <= MAX_BRIDGED);
 }

@@ -1,4 +1,5 @@
-//! Plays clips back to back: copies octets of the encoding in use, a packet's worth at a time.
+//! Plays clips back to back: copies octets of the encoding in use, a packet's worth at a time. A clip without that encoding
+//! is taken as samples, for whoever encodes them.
 
 use std::sync::Arc;
 
@@ -46,18 +47,39 @@ impl Player {
         self.clip >= self.clips.len()
     }
 
-    /// Appends `wanted` octets to the packet, the last ones silent when the clips end before.
+    /// Whether what comes next was encoded for the codec.
+    #[must_use]
+    pub fn is_encoded(&self, codec: Codec) -> bool {
+        self.clips.get(self.clip).is_none_or(|clip| clip.encoded(codec).is_some())
+    }
+
+    /// Appends so many ticks of 125 µs to the packet, the last ones silent when the clips end before, or when one
+    /// follows that was not encoded for the codec.
     pub fn take(&mut self, codec: Codec, wanted: usize, packet: &mut Packet) {
-        let end = packet.len() + wanted;
+        let width = codec.octets_of_tick();
+        let end = packet.len() + wanted * width;
         while packet.len() < end {
             let Some(clip) = self.clips.get(self.clip) else { break };
-            let encoded = clip.encoded(codec);
-            let until = encoded.len().min(self.offset + (end - packet.len()));
-            packet.extend_from_slice(encoded.get(self.offset..until).unwrap_or_default());
+            let Some(encoded) = clip.encoded(codec) else { break };
+            let until = clip.len().min(self.offset + (end - packet.len()) / width);
+            packet.extend_from_slice(encoded.get(self.offset * width..until * width).unwrap_or_default());
             self.offset = until;
             self.skip_finished();
         }
-        packet.resize(end, codec.silence_byte());
+        let rest = end - packet.len();
+        if rest > 0 {
+            codec.silence(rest, packet);
+        }
+    }
+
+    /// Appends so many samples at 8,000 Hz, the last ones silent when the clips end before.
+    pub fn take_samples(&mut self, wanted: usize, samples: &mut Vec<i16>) {
+        for _ in 0..wanted {
+            let next = self.clips.get(self.clip).map_or(0, |clip| clip.sample(self.offset));
+            samples.push(next);
+            self.offset += 1;
+            self.skip_finished();
+        }
     }
 
     /// Moves on from clips that have been taken entirely.
@@ -78,6 +100,8 @@ const MAX_APPENDED: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::Law;
+    use crate::units::SampleRate;
 
     fn clip(level: i16, samples: usize) -> Arc<Clip> {
         Arc::new(Clip::from_pcm(&vec![level; samples]))
@@ -96,7 +120,7 @@ mod tests {
         assert!(!player.is_finished());
         let second = taken(&mut player, 160);
         assert!(player.is_finished());
-        let [one, two] = [1000, -1000].map(|level| Codec::Pcmu.encode_sample(level));
+        let [one, two] = [1000, -1000].map(|level| Law::Mu.encode_sample(level));
         assert_eq!(first, [vec![one; 100], vec![two; 60]].concat());
         assert_eq!(second, [vec![two; 40], vec![0xFF; 120]].concat());
     }
@@ -104,7 +128,7 @@ mod tests {
     #[test]
     fn a_repeated_play_starts_over_within_a_packet() {
         let mut player = Player::new(PlayId(1), vec![clip(500, 100), clip(0, 0)], true);
-        let octet = Codec::Pcmu.encode_sample(500);
+        let octet = Law::Mu.encode_sample(500);
         for _ in 0..50 {
             assert_eq!(taken(&mut player, 160), vec![octet; 160]);
         }
@@ -117,5 +141,32 @@ mod tests {
             assert!(Player::new(PlayId(1), vec![], repeat).is_finished());
             assert!(Player::new(PlayId(1), vec![clip(0, 0)], repeat).is_finished());
         }
+    }
+
+    #[test]
+    fn a_clip_of_two_octets_a_tick_is_cut_between_ticks() {
+        let samples: Vec<i16> = (0..250).collect();
+        let clip = Arc::new(Clip::encode(&samples, SampleRate::TELEPHONE, &[Codec::L16]));
+        let mut player = Player::new(PlayId(1), vec![clip], false);
+        let mut heard = Vec::new();
+        for _ in 0..2 {
+            let mut packet = Packet::new();
+            player.take(Codec::L16, 160, &mut packet);
+            assert_eq!(packet.len(), 320);
+            heard.extend(packet.as_chunks().0.iter().map(|&pair| i16::from_be_bytes(pair)));
+        }
+        assert!(player.is_finished());
+        assert_eq!(heard, [samples, vec![0; 70]].concat());
+    }
+
+    #[test]
+    fn a_clip_that_was_not_encoded_for_the_codec_is_taken_as_samples() {
+        let mut player = Player::new(PlayId(1), vec![clip(1000, 100), clip(-1000, 100)], false);
+        assert!(player.is_encoded(Codec::Pcma) && !player.is_encoded(Codec::G722));
+        let mut samples = Vec::new();
+        player.take_samples(160, &mut samples);
+        player.take_samples(160, &mut samples);
+        assert!(player.is_finished() && samples[0] > 900 && samples[100] < -900);
+        assert_eq!((samples.len(), &samples[200..]), (320, &[0; 120][..]));
     }
 }

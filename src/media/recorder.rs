@@ -13,12 +13,12 @@
 use std::time::{Duration, Instant};
 
 use super::frame::Frame;
-use crate::audio::Codec;
 use crate::audio::key_tones::KeyTones;
+use crate::audio::{Band, Law, Rebander};
 use crate::secret::Secret;
 
 /// What a recording is kept in: µ-law at 8,000 octets a second, of each side.
-pub const KEPT: Codec = Codec::Pcmu;
+pub const KEPT: Law = Law::Mu;
 /// Octets of each side in a second.
 pub const RATE: u64 = 8000;
 
@@ -76,6 +76,8 @@ pub struct Recorder {
     done: u64,
     left: Track,
     right: Track,
+    /// Brings what the peer says into the telephone band.
+    rebander: Rebander,
     hidden: bool,
     /// Both sides stay silent until then.
     until: Option<Instant>,
@@ -88,7 +90,6 @@ struct Track(Secret<Vec<u8>>);
 /// Takes keys out of what is said.
 struct Keys {
     tones: KeyTones,
-    samples: Secret<Vec<i16>>,
     /// The key that was heard may sound on until here.
     until: u64,
     /// Finds nothing: to see what would be there.
@@ -105,11 +106,11 @@ impl Recorder {
             done: 0,
             left: Track::default(),
             right: Track::default(),
+            rebander: Rebander::default(),
             hidden: false,
             until: None,
             keys: Keys {
                 tones: KeyTones::default(),
-                samples: Secret::new(Vec::new()),
                 until: 0,
                 #[cfg(test)]
                 deaf: false,
@@ -130,7 +131,16 @@ impl Recorder {
         if self.hidden || self.until.is_some_and(|until| now < until) {
             return;
         }
-        let length = octets(frame.payload.len());
+        let narrow;
+        let samples = if frame.band == Band::Narrow {
+            &frame.samples
+        } else {
+            let mut room = Frame::new(Band::Narrow, &[]);
+            self.rebander.pass(&frame.samples, frame.band, Band::Narrow, &mut room.samples);
+            narrow = room;
+            &narrow.samples
+        };
+        let length = octets(samples.len());
         let end = self.position(now);
         let track = match side {
             Side::Left => &mut self.left,
@@ -146,8 +156,8 @@ impl Recorder {
             track.silence(start - there);
         }
         let at = self.done + track.length();
-        track.append(frame);
-        if side == Side::Left && self.keys.sound_in(frame) {
+        track.append(samples);
+        if side == Side::Left && self.keys.sound_in(samples) {
             self.keys.until = at + length + AROUND;
             let from = at.saturating_sub(AROUND).max(self.done);
             self.left.wipe(from - self.done);
@@ -203,14 +213,8 @@ impl Track {
         octets(self.0.expose().len())
     }
 
-    fn append(&mut self, frame: &Frame) {
-        let kept = self.0.expose_mut();
-        if frame.codec == KEPT {
-            kept.extend_from_slice(&frame.payload);
-        } else {
-            let other = |octet: &u8| KEPT.encode_sample(frame.codec.decode_sample(*octet));
-            kept.extend(frame.payload.iter().map(other));
-        }
+    fn append(&mut self, samples: &[i16]) {
+        self.0.expose_mut().extend(samples.iter().map(|&sample| KEPT.encode_sample(sample)));
     }
 
     fn silence(&mut self, length: u64) {
@@ -237,14 +241,11 @@ impl Track {
 }
 
 impl Keys {
-    fn sound_in(&mut self, frame: &Frame) -> bool {
+    fn sound_in(&self, samples: &[i16]) -> bool {
         #[cfg(test)]
         if self.deaf {
             return false;
         }
-        let samples = self.samples.expose_mut();
-        samples.clear();
-        frame.codec.decode(&frame.payload, samples);
         self.tones.sound_in(samples)
     }
 }

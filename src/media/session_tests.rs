@@ -1,7 +1,7 @@
 //! A session against a scripted peer, in virtual time.
 
 use super::*;
-use crate::audio::Codec;
+use crate::audio::{Codec, Law};
 use crate::media::rtp::packet::{Header, begin, seal};
 use crate::media::rtp::seq::SeqNo;
 use crate::media::sdp::Direction;
@@ -98,7 +98,7 @@ fn a_foreign_source_gets_neither_keys_nor_audio_through() {
                 let drained = drain(&mut session);
                 assert!(drained.events.is_empty());
                 assert!(drained.rtp.iter().all(|(to, _)| *to == at("198.51.100.1:4000")));
-                let is_loud = |frame: &Frame| frame.payload.contains(&0x20);
+                let is_loud = |frame: &Frame| frame.samples.contains(&Law::Mu.decode_sample(0x20));
                 assert!(!drained.frames.iter().any(is_loud));
             }
         }
@@ -177,15 +177,16 @@ fn muted_keys_leave_no_tone_in_the_frames_but_are_reported() {
         }
     }
     assert_eq!(digits, 1);
-    assert!(heard.contains(&0x22), "speech passes");
-    assert!(heard.iter().filter(|&&octet| octet == 0x22).count() > 18_000);
-    assert!(!heard.contains(&0x11), "the tone does not");
+    let [speech, tone] = [0x22, 0x11].map(|octet| Law::Mu.decode_sample(octet));
+    assert!(heard.contains(&speech), "speech passes");
+    assert!(heard.iter().filter(|&&sample| sample == speech).count() > 18_000);
+    assert!(!heard.contains(&tone), "the tone does not");
 }
 
-fn hear_all(session: &mut MediaSession, now: Instant, bytes: &[u8], heard: &mut Vec<u8>) -> usize {
+fn hear_all(session: &mut MediaSession, now: Instant, bytes: &[u8], heard: &mut Vec<i16>) -> usize {
     session.handle(now, Input::Rtp { from: at("198.51.100.1:4000"), bytes });
     let drained = drain(session);
-    heard.extend(drained.frames.iter().flat_map(|frame| frame.payload.iter().copied()));
+    heard.extend(drained.frames.iter().flat_map(|frame| frame.samples.iter().copied()));
     drained.events.iter().filter(|event| matches!(event, Event::Digit(_))).count()
 }
 

@@ -2,12 +2,17 @@
 
 use std::net::IpAddr;
 
+use serde::Deserialize;
+
 use super::inband::InbandKeys;
 use super::srtp::SrtpPolicy;
+use crate::audio::Codec;
 
 /// The terms of a trunk, or of the phones that the engine calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MediaTerms {
+    /// The codecs that are offered and taken.
+    pub codecs: CodecList,
     /// When keys are listened for in the audio.
     pub inband_keys: InbandKeys,
     /// Whether media is encrypted.
@@ -31,6 +36,76 @@ impl MediaTerms {
     }
 }
 
+/// Codecs, the preferred first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct CodecList {
+    codecs: [Codec; Codec::ALL.len()],
+    count: usize,
+}
+
+impl CodecList {
+    /// In their order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Codec] {
+        self.codecs.get(..self.count).unwrap_or_default()
+    }
+
+    /// With one more at the end, unless there is no room because all are there.
+    fn push(&mut self, codec: Codec) {
+        if let Some(place) = self.codecs.get_mut(self.count) {
+            *place = codec;
+            self.count += 1;
+        }
+    }
+}
+
+impl Default for CodecList {
+    /// G.711, which every telephone has.
+    fn default() -> Self {
+        Codec::G711.iter().copied().collect()
+    }
+}
+
+impl FromIterator<Codec> for CodecList {
+    /// Each codec once.
+    fn from_iter<I: IntoIterator<Item = Codec>>(codecs: I) -> Self {
+        let mut list = Self { codecs: [Codec::Pcmu; Codec::ALL.len()], count: 0 };
+        for codec in codecs {
+            if !list.as_slice().contains(&codec) {
+                list.push(codec);
+            }
+        }
+        list
+    }
+}
+
+/// Why a list of codecs can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecListError {
+    /// No such codec.
+    #[error("`{0}` is no codec here: there are {known}", known = known())]
+    Unknown(String),
+    /// Without a codec there is no call.
+    #[error("no codec is named: write `[PCMU, PCMA]`, or leave `codecs` out for just these")]
+    Empty,
+}
+
+fn known() -> String {
+    let names: Vec<&str> = Codec::ALL.iter().map(|codec| codec.name()).collect();
+    names.join(", ")
+}
+
+impl TryFrom<Vec<String>> for CodecList {
+    type Error = CodecListError;
+
+    fn try_from(names: Vec<String>) -> Result<Self, CodecListError> {
+        let find = |name: String| Codec::from_name(&name).ok_or(CodecListError::Unknown(name));
+        let list: Self = names.into_iter().map(find).collect::<Result<_, _>>()?;
+        if list.count == 0 { Err(CodecListError::Empty) } else { Ok(list) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +119,20 @@ mod tests {
         assert_eq!(terms.told_by(there).srtp, SrtpPolicy::Off);
         let allowed = MediaTerms { srtp_keys_in_clear: true, ..terms };
         assert_eq!(allowed.told_by(there).srtp, SrtpPolicy::Optional);
+    }
+
+    #[test]
+    fn codecs_are_named_in_any_case_in_the_order_of_preference_and_unknown_ones_are_told() {
+        let list =
+            |names: &[&str]| CodecList::try_from(names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>());
+        let told = |names: &[&str]| list(names).expect_err("refused").to_string();
+        let wide = list(&["g722", "PCMA", "G722"]).expect("two codecs");
+        assert_eq!(wide.as_slice(), [Codec::G722, Codec::Pcma]);
+        assert_eq!(CodecList::default().as_slice(), [Codec::Pcmu, Codec::Pcma]);
+        assert!(
+            told(&["PCMA", "G729"]).starts_with("`G729` is no codec here: there are PCMU, PCMA, G722, L16")
+        );
+        assert!(told(&[]).contains("leave `codecs` out"));
+        assert_eq!(Codec::ALL.iter().copied().collect::<CodecList>().as_slice(), Codec::ALL);
     }
 }

@@ -62,7 +62,7 @@ impl PhoneConfig {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             user: user.to_owned(),
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::G711.to_vec(),
             rtp_ports,
             rtcp: true,
             wants_trace: true,

@@ -25,7 +25,7 @@ use mio::{Events, Interest, Poll, Token};
 use self::address::dialable;
 pub use self::address::{address_of, local_address_for};
 pub use self::io::{PhoneConfig, PhoneError, PhoneEvent};
-use crate::audio::{Clip, Codec};
+use crate::audio::{Band, Clip, Rebander};
 use crate::driver::os;
 use crate::driver::ports::{Channel, Ports};
 use crate::engine::TRACE_PACKAGE;
@@ -39,7 +39,8 @@ struct PhoneCall {
     media: MediaSession,
     port: MediaPort,
     local: LocalMedia,
-    codec: Codec,
+    /// Brings what is heard into the telephone band.
+    rebander: Rebander,
     wake: Option<Instant>,
 }
 
@@ -234,10 +235,7 @@ impl Phone {
     /// Says 20 ms of one's own.
     pub fn speak(&mut self, session: SessionId, samples: &[i16]) {
         if let Some(call) = self.calls.get_mut(&session) {
-            let codec = call.codec;
-            let mut octets = Vec::with_capacity(samples.len());
-            codec.encode(samples, &mut octets);
-            call.media.push(media::Frame { codec, payload: octets.into() });
+            call.media.push(media::Frame::new(Band::Narrow, samples));
         }
     }
 
@@ -412,9 +410,8 @@ impl Phone {
                 media::Output::Rtp { to, bytes } => drop(pair.socket(Channel::Rtp).send_to(&bytes, to)),
                 media::Output::Rtcp { to, bytes } => drop(pair.socket(Channel::Rtcp).send_to(&bytes, to)),
                 media::Output::Frame(frame) => {
-                    let mut samples = Vec::with_capacity(frame.payload.len());
-                    call.codec = frame.codec;
-                    frame.codec.decode(&frame.payload, &mut samples);
+                    let mut samples = Vec::with_capacity(frame.samples.len());
+                    call.rebander.pass(&frame.samples, frame.band, Band::Narrow, &mut samples);
                     self.happened.push_back(PhoneEvent::Heard(session, samples));
                 }
                 media::Output::Event(media::Event::Digit(digit)) => {
@@ -455,7 +452,7 @@ impl Phone {
         self.by_port.insert(local.1, session);
         self.calls.insert(
             session,
-            PhoneCall { media, port: local.1, local: local.0, codec: Codec::Pcmu, wake: None },
+            PhoneCall { media, port: local.1, local: local.0, rebander: Rebander::default(), wake: None },
         );
     }
 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::audio::Codec;
+use crate::audio::Law;
 use crate::audio::tone::{Tone, render};
 use crate::call::press::{Presses, Way};
 use crate::media::rtp::packet::{self, Header};
@@ -133,7 +133,7 @@ impl Faulty {
     fn sing(&mut self, now: Instant, key: Digit) {
         let tone = render(Tone::Dtmf(key), KEY);
         let mut encoded = Vec::new();
-        Codec::Pcma.encode(&tone, &mut encoded);
+        Law::A.encode(&tone, &mut encoded);
         for (slot, payload) in (0_u32..).zip(encoded.chunks(usize::from(SAMPLES))) {
             let at = now + INTERVAL * slot;
             self.send(at, AUDIO, false, self.stamp(at), payload, true);

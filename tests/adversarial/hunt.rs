@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use countersign::audio::dtmf::Detector;
-use countersign::audio::{Clip, Codec};
+use countersign::audio::{Clip, Law};
 use countersign::auth::factor::totp::Parameters;
 use countersign::driver::keys::Keys;
 use countersign::driver::messages::Messages;
@@ -386,7 +386,7 @@ fn bar_7_nothing_that_was_keyed_is_left_anywhere() {
     for head in kept {
         let (_, audio) = messages.read(&head.id).expect("opens");
         let mut samples = Vec::new();
-        Codec::Pcmu.decode(audio.expose(), &mut samples);
+        Law::Mu.decode(audio.expose(), &mut samples);
         assert_eq!(heard(&samples), "", "no key is heard in a message");
         let mut planted = samples.clone();
         planted.extend(tones(FIRST.pin));

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign::audio::{Clip, Codec};
+use countersign::audio::{Band, Clip, Codec, Rebander};
 use countersign::media::sdp::{Negotiated, accept_answer, answer, offer};
-use countersign::media::{Event, Input, LocalMedia, MediaConfig, MediaSession, Output};
+use countersign::media::{Event, Frame, Input, LocalMedia, MediaConfig, MediaSession, Output};
 use countersign::units::{Entropy, Epoch, UnixTime};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -37,7 +37,11 @@ pub(crate) struct Side {
     pub(crate) address: SocketAddr,
     pub(crate) path: Path,
     pub(crate) events: Vec<Event>,
+    /// At 8,000 Hz, whatever the codec.
     pub(crate) heard: Vec<i16>,
+    pub(crate) rebander: Rebander,
+    /// What was heard since it was last looked at.
+    pub(crate) frames: Vec<Frame>,
     pub(crate) sent: u64,
     pub(crate) lost: u64,
 }
@@ -54,6 +58,16 @@ pub(crate) struct World {
 impl World {
     /// Connected by a real offer and answer.
     pub(crate) fn new(seed: u8, paths: [Path; 2], codecs: [&[Codec]; 2]) -> Self {
+        Self::with_packet_time(seed, paths, codecs, [20, 20])
+    }
+
+    /// Each side sends packets of so many milliseconds.
+    pub(crate) fn with_packet_time(
+        seed: u8,
+        paths: [Path; 2],
+        codecs: [&[Codec]; 2],
+        packet_ms: [u64; 2],
+    ) -> Self {
         let now = start();
         let mut chance = Entropy::from_seed([seed; 32]);
         let epoch = Epoch { instant: now, unix: UnixTime(1_700_000_000_000) };
@@ -63,7 +77,10 @@ impl World {
             .map(|side| LocalMedia { codecs: codecs[side].to_vec(), ..LocalMedia::new(addresses[side], 1) });
         let answered: Negotiated = answer(&offer(&here), &there).expect("acceptable");
         let accepted = accept_answer(&answered.body, &here).expect("acceptable");
-        let remotes = [accepted.remote, answered.remote];
+        let mut remotes = [accepted.remote, answered.remote];
+        for (remote, ms) in remotes.iter_mut().zip(packet_ms) {
+            remote.ptime = Duration::from_millis(ms);
+        }
         let sides = [0, 1].map(|side| {
             let mut session = MediaSession::new(now, MediaConfig::from_entropy(&mut chance, epoch));
             session.connect(now, &remotes[side]);
@@ -73,6 +90,8 @@ impl World {
                 path: paths[side],
                 events: Vec::new(),
                 heard: Vec::new(),
+                rebander: Rebander::default(),
+                frames: Vec::new(),
                 sent: 0,
                 lost: 0,
             }
@@ -90,6 +109,11 @@ impl World {
             self.deliver();
             self.now += MS;
         }
+    }
+
+    /// What a side heard since it was last asked.
+    pub(crate) fn frames(&mut self, side: usize) -> Vec<Frame> {
+        std::mem::take(&mut self.sides[side].frames)
     }
 
     fn deliver(&mut self) {
@@ -116,7 +140,11 @@ impl World {
                 }
                 Output::Rtcp { bytes, .. } => self.send(side, true, bytes.to_vec()),
                 Output::Event(event) => self.sides[side].events.push(event),
-                Output::Frame(frame) => frame.codec.decode(&frame.payload, &mut self.sides[side].heard),
+                Output::Frame(frame) => {
+                    let Side { rebander, heard, frames, .. } = &mut self.sides[side];
+                    rebander.pass(&frame.samples, frame.band, Band::Narrow, heard);
+                    frames.push(frame);
+                }
                 Output::Heard(_) => {}
                 Output::Timeout(_) => return,
             }

@@ -71,7 +71,7 @@ fn by_stream(site: &Site, name: &str, plan: &[(u64, String)], end: &str) -> Stri
     let tone: Vec<i16> = (0..8000)
         .map(|n| wire::sample(6000.0 * (std::f64::consts::TAU * 440.0 * f64::from(n) / 8000.0).sin()))
         .collect();
-    countersign::audio::Codec::Pcma.encode(&tone, &mut octets);
+    countersign::audio::Law::A.encode(&tone, &mut octets);
     let folder = site.folder.join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(folder.join("tone.al"), octets).expect("a tone");

@@ -38,7 +38,7 @@ impl Stream {
                 samples.push(sample(6000.0 * self.phase.sin()));
             }
             let mut payload = Vec::new();
-            countersign::audio::Codec::Pcmu.encode(&samples, &mut payload);
+            countersign::audio::Law::Mu.encode(&samples, &mut payload);
             self.packet(0, false, &payload);
             self.micros += 20_000;
             self.timestamp = self.timestamp.wrapping_add(160);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use countersign::audio::{Clip, Codec};
+use countersign::audio::{Band, Clip, Codec, Rebander};
 use countersign::media::{self, Direction, LocalMedia, MediaConfig, MediaSession, sdp};
 use countersign::sip::{
     self, EndCause, Endpoint, EndpointConfig, Headers, Host, NameAddr, OutgoingInvite, Path, SessionId,
@@ -39,6 +39,7 @@ pub struct Line {
     pub ended: Option<EndCause>,
     /// Samples heard at 8 kHz, from the first frame on.
     pub heard: Vec<i16>,
+    rebander: Rebander,
     /// Keys that the engine sent.
     pub keys: Vec<char>,
     /// The headers of the INVITE, when the phone was called.
@@ -80,7 +81,7 @@ impl Phone {
             manner,
             lines: Vec::new(),
             says: None,
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::G711.to_vec(),
             endpoint,
             endpoint_due: None,
             agenda: Vec::new(),
@@ -323,6 +324,7 @@ impl Phone {
             status: None,
             ended: None,
             heard: Vec::new(),
+            rebander: Rebander::default(),
             keys: Vec::new(),
             headers,
         });
@@ -347,7 +349,9 @@ impl Line {
                 media::Output::Rtcp { to, bytes } => {
                     sent.push(Sending { from: rtcp_of(self.rtp), to, bytes: bytes.to_vec() });
                 }
-                media::Output::Frame(frame) => frame.codec.decode(&frame.payload, &mut self.heard),
+                media::Output::Frame(frame) => {
+                    self.rebander.pass(&frame.samples, frame.band, Band::Narrow, &mut self.heard)
+                }
                 media::Output::Event(media::Event::Digit(digit)) => self.keys.push(digit.as_char()),
                 media::Output::Event(_) | media::Output::Heard(_) => {}
                 media::Output::Timeout(at) => {

@@ -178,7 +178,8 @@ fn own(tools: &Tools, path: &std::path::Path) -> Result<Arc<Clip>, Unusable> {
     let unusable = |why: String| Unusable::new(format!("`who`: {why}"), help);
     let (folder, name) = path.parent().zip(path.file_stem()).ok_or_else(|| unusable("no file".to_owned()))?;
     let key = ClipKey::new(&*name.to_string_lossy());
-    let sources = AudioSources { folders: vec![folder.to_owned()], embedded: false };
+    let sources =
+        AudioSources { folders: vec![folder.to_owned()], embedded: false, ..AudioSources::default() };
     let library = AudioLibrary::load(&sources, &BTreeSet::from([key.clone()]));
     let library = library.map_err(|problems| unusable(problems.iter().map(ToString::to_string).collect()))?;
     let clip = library.get(&key).cloned().ok_or_else(|| unusable("no recording".to_owned()))?;
@@ -195,7 +196,7 @@ fn script(language: &str, who: Option<Arc<Clip>>) -> Option<Script> {
     let words = ["who", "warn", "press", "code", "again", "bye"].map(word);
     let all = words.iter().cloned().chain((0..10).map(digit)).chain([PAUSE.to_owned()]);
     let wanted: BTreeSet<ClipKey> = all.map(ClipKey::new).collect();
-    let sources = AudioSources { folders: Vec::new(), embedded: true };
+    let sources = AudioSources { embedded: true, ..AudioSources::default() };
     let library = AudioLibrary::load(&sources, &wanted).ok()?;
     let clip = |name: String| library.get(&ClipKey::new(name)).cloned();
     let digits: Vec<Arc<Clip>> = (0..10).filter_map(|at| clip(digit(at))).collect();

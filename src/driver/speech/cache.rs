@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::audio::{Clip, decode_file, wav};
+use crate::audio::{decode_file, wav};
 use crate::driver::os;
 use crate::units::{SampleRate, UnixTime};
 
@@ -38,12 +38,12 @@ impl Cache {
     }
 
     /// A file that can't be read is made again.
-    pub(super) fn get(&self, name: &str) -> Option<Clip> {
+    pub(super) fn get(&self, name: &str) -> Option<Vec<i16>> {
         let path = self.path(name);
         let bytes = fs::read(&path).ok()?;
         used(&path);
         let pcm = decode_file(&bytes, "wav").ok().filter(|pcm| pcm.rate == SampleRate::TELEPHONE)?;
-        Some(Clip::from_pcm(&pcm.samples))
+        Some(pcm.samples)
     }
 
     /// Whole or not at all: a process that ends in the middle leaves no half recording behind.

@@ -29,6 +29,8 @@ use crate::audio::{AudioError, Clip};
 use crate::diagnostic::Diagnostic;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
+use crate::media::CodecList;
+use crate::units::SampleRate;
 
 use super::config::{Config, ConfigError};
 use super::secrets::{SecretConfig, Secrets};
@@ -37,6 +39,8 @@ use cache::Cache;
 /// Who speaks, and where what was spoken is kept. The default speaks nothing.
 #[derive(Debug, Default)]
 pub struct Speech {
+    /// What it is encoded for.
+    codecs: CodecList,
     synthesisers: Vec<Synthesiser>,
     cache: Option<Cache>,
 }
@@ -110,7 +114,7 @@ impl Speech {
         let cache = Cache::below(data);
         let synthesiser = |one: &SpeechConfig| Synthesiser::new(one, cache.folder(), &hidden, &secrets);
         let synthesisers = settings.iter().map(synthesiser).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { synthesisers, cache: Some(cache) })
+        Ok(Self { codecs: CodecList::default(), synthesisers, cache: Some(cache) })
     }
 
     /// What the settings in a data folder say; nothing is spoken where there are none yet.
@@ -123,8 +127,16 @@ impl Speech {
             return Ok(Self::default());
         }
         let config = Config::read(data)?;
+        let codecs = config.codecs();
         Self::new(data, &config.speech, config.secrets)
+            .map(|speech| Self { codecs, ..speech })
             .map_err(|error| ConfigError::Invalid { path, message: error.to_string() })
+    }
+
+    /// The codecs of the site: what is spoken and what was recorded is encoded for them.
+    #[must_use]
+    pub fn codecs(&self) -> CodecList {
+        self.codecs
     }
 
     /// The languages that somebody speaks.
@@ -204,8 +216,9 @@ impl Speech {
     fn one(&self, wanted: &Wanted, failures: &[AtomicUsize]) -> Result<Clip, SpeakError> {
         let Some(synthesiser) = self.synthesisers.get(wanted.by) else { return Err(SpeakError::GivenUp(0)) };
         let name = cache::name(&wanted.text, &wanted.voice, &synthesiser.identity());
-        if let Some(clip) = self.cache.as_ref().and_then(|cache| cache.get(&name)) {
-            return Ok(clip);
+        let encoded = |samples: &[i16]| Clip::encode(samples, SampleRate::TELEPHONE, self.codecs.as_slice());
+        if let Some(samples) = self.cache.as_ref().and_then(|cache| cache.get(&name)) {
+            return Ok(encoded(&samples));
         }
         let failed = failures.get(wanted.by);
         let in_a_row = failed.map_or(0, |failed| failed.load(Ordering::Relaxed));
@@ -226,7 +239,7 @@ impl Speech {
                 tracing::warn!(%error, "speech can't be kept in the data folder");
             }
         }
-        Ok(Clip::from_pcm(&samples))
+        Ok(encoded(&samples))
     }
 
     fn problem(&self, application: &Application, wanted: &Wanted, error: &SpeakError) -> Diagnostic {

@@ -1,6 +1,6 @@
 //! A buffer that trades delay for order, for whoever listens.
 //!
-//! Packets are kept by the position of their samples, not by number: packet times may be anything and change,
+//! Packets are kept by the position of their audio, in ticks of 125 µs, not by number: packet times may be anything and change,
 //! and a gap in the timestamps that matches the clock (silence suppression) simply is one. Each packet's
 //! transit (arrival minus position) is compared with the least of the last seconds; what the latest packets
 //! needed above it is the delay to hold. The delay changes in whole frames: by an added frame when it must
@@ -8,11 +8,9 @@
 
 use std::time::{Duration, Instant};
 
-use smallvec::SmallVec;
-
 use super::reception::samples;
 use super::seq::Unwrapped;
-use crate::audio::Codec;
+use crate::audio::Band;
 use crate::media::frame::{self, Frame};
 use crate::units::RtpTimestamp;
 
@@ -54,14 +52,17 @@ pub struct JitterBuffer {
 #[derive(Debug)]
 struct Stream {
     origin: Instant,
+    band: Band,
     unwrapped: Unwrapped,
     packets: Vec<Stored>,
-    /// The next sample to hand out, once begun.
+    /// Memory of packets that were handed out, for those to come.
+    spare: Vec<Vec<i16>>,
+    /// The next tick to hand out, once begun.
     play: Option<i64>,
     /// Least transit of the last whole window and of the running one.
     least: [i64; 2],
     window_end: Instant,
-    /// What packets lately needed above the least transit, in 256ths of a sample so that it falls smoothly.
+    /// What packets lately needed above the least transit, in 256ths of a tick so that it falls smoothly.
     peak_q8: i64,
     late_in_a_row: u32,
     empty_takes: u32,
@@ -71,8 +72,9 @@ struct Stream {
 #[derive(Debug)]
 struct Stored {
     start: i64,
-    codec: Codec,
-    payload: SmallVec<[u8; 256]>,
+    /// Behind its last tick.
+    end: i64,
+    samples: Vec<i16>,
 }
 
 /// The last frame, to make up for missing ones.
@@ -100,35 +102,29 @@ impl JitterBuffer {
         self.floor = samples(delay);
     }
 
-    /// Takes a packet of encoded audio.
-    pub fn insert(
-        &mut self,
-        now: Instant,
-        timestamp: RtpTimestamp,
-        marker: bool,
-        codec: Codec,
-        payload: &[u8],
-    ) {
-        if payload.is_empty() || payload.len() > MAX_PAYLOAD {
+    /// Takes the audio of a packet; `timestamp` counts ticks of 125 µs.
+    pub fn insert(&mut self, now: Instant, timestamp: RtpTimestamp, marker: bool, band: Band, audio: &[i16]) {
+        let ticks = audio.len() / band.samples_of_tick();
+        if ticks == 0 || ticks > MAX_TICKS {
             return;
         }
         let (most, start_peak) = (samples(self.config.max), samples(self.config.initial) - FRAME);
-        let stream = self.stream.get_or_insert_with(|| Stream::new(now, timestamp, start_peak));
+        let stream = self.stream.get_or_insert_with(|| Stream::new(now, timestamp, band, start_peak));
         let start = stream.unwrapped.position(timestamp);
-        if stream.is_new_base(now, start, marker, most) {
-            *stream = Stream::new(now, timestamp, start_peak);
-            self.insert(now, timestamp, false, codec, payload);
+        if stream.band != band || stream.is_new_base(now, start, marker, most) {
+            *stream = Stream::new(now, timestamp, band, start_peak);
+            self.insert(now, timestamp, false, band, audio);
             return;
         }
         stream.learn(now, start);
-        let end = start + length(payload.len());
+        let end = start + length(ticks);
         if stream.play.is_some_and(|play| end <= play) {
             stream.late_in_a_row += 1;
             self.late += 1;
             return;
         }
         stream.late_in_a_row = 0;
-        stream.store(Stored { start, codec, payload: SmallVec::from_slice(payload) });
+        stream.store(start, end, audio);
     }
 
     /// The next 20 ms and their timestamp; `None` before the first packet is due and when the stream has
@@ -156,43 +152,40 @@ impl JitterBuffer {
     /// Nothing of the last frame may be heard again.
     pub fn forget_last(&mut self) {
         if let Some(last) = &mut self.last {
-            let silence = last.frame.codec.silence_byte();
-            last.frame.payload.fill(silence);
+            last.frame.hush();
         }
     }
 
-    /// The frame that starts at `play`, its holes filled.
+    /// The frame that starts at `play`, its holes filled with silence.
     fn compose(&mut self, play: i64) -> Option<Frame> {
         let stream = self.stream.as_mut()?;
-        let covering = stream.packets.iter().filter(|stored| stored.start < play + FRAME);
-        let Some(codec) = covering.clone().map(|stored| stored.codec).next() else {
+        let (band, ticks) = (stream.band, stream.band.samples_of_tick());
+        let covering =
+            stream.packets.iter().filter(|stored| stored.start < play + FRAME && stored.end > play);
+        let mut frame = [0_i16; MOST_SAMPLES];
+        let room = &mut frame[..FRAME_LEN * ticks];
+        let mut found = false;
+        for stored in covering {
+            found = true;
+            // Where the packet lies in the frame; one of both offsets is zero.
+            let skip = usize::try_from(play - stored.start).unwrap_or(0) * ticks;
+            let into = usize::try_from(stored.start - play).unwrap_or(0) * ticks;
+            let source = stored.samples.get(skip..).unwrap_or_default();
+            for (sample, &from) in room.iter_mut().skip(into).zip(source) {
+                *sample = from;
+            }
+        }
+        if !found {
             stream.empty_takes += 1;
             if stream.empty_takes > STOPPED {
                 self.reset();
                 return None;
             }
             return self.conceal();
-        };
-        stream.empty_takes = 0;
-        let mut octets = [0_u8; FRAME_LEN];
-        let mut filled = 0_usize;
-        for stored in covering {
-            // Where the packet lies in the frame; one of both offsets is zero.
-            let skip = usize::try_from(play - stored.start).unwrap_or(0);
-            let into = usize::try_from(stored.start - play).unwrap_or(0);
-            let source = stored.payload.get(skip..).unwrap_or_default();
-            if let Some(room) = octets.get_mut(into..) {
-                let count = source.len().min(room.len());
-                room[..count].copy_from_slice(&source[..count]);
-                if into > filled {
-                    octets[filled..into].fill(codec.silence_byte());
-                }
-                filled = filled.max(into + count);
-            }
         }
-        octets[filled..].fill(codec.silence_byte());
-        stream.packets.retain(|stored| stored.start + length(stored.payload.len()) > play + FRAME);
-        let frame = Frame::new(codec, &octets);
+        stream.empty_takes = 0;
+        let frame = Frame::new(band, room);
+        stream.release(play + FRAME);
         self.last = Some(Last { frame: frame.clone(), repeated: 0 });
         Some(frame)
     }
@@ -204,23 +197,24 @@ impl JitterBuffer {
         last.repeated += 1;
         self.concealed += 1;
         if last.repeated <= AUDIBLE_REPEATS {
-            frame::soften(&mut last.frame);
+            last.frame.soften();
         } else if last.repeated == AUDIBLE_REPEATS + 1 {
-            let silence = last.frame.codec.silence_byte();
-            last.frame.payload.fill(silence);
+            last.frame.hush();
         }
         Some(last.frame.clone())
     }
 }
 
 impl Stream {
-    fn new(now: Instant, first: RtpTimestamp, peak: i64) -> Self {
+    fn new(now: Instant, first: RtpTimestamp, band: Band, peak: i64) -> Self {
         let unwrapped = Unwrapped::new(first);
         let transit = -i64::from(first.0);
         Self {
             origin: now,
+            band,
             unwrapped,
             packets: Vec::new(),
+            spare: Vec::new(),
             play: None,
             least: [transit; 2],
             window_end: now + WINDOW,
@@ -261,15 +255,30 @@ impl Stream {
         self.peak_q8 = excess_q8.max(self.peak_q8 - (self.peak_q8 - excess_q8) / 256);
     }
 
-    fn store(&mut self, stored: Stored) {
-        let at = self.packets.partition_point(|other| other.start < stored.start);
-        if self.packets.get(at).is_some_and(|other| other.start == stored.start) {
+    fn store(&mut self, start: i64, end: i64, audio: &[i16]) {
+        let at = self.packets.partition_point(|other| other.start < start);
+        if self.packets.get(at).is_some_and(|other| other.start == start) {
             return;
         }
-        self.packets.insert(at, stored);
+        let mut samples = self.spare.pop().unwrap_or_default();
+        samples.extend_from_slice(audio);
+        self.packets.insert(at, Stored { start, end, samples });
         if self.packets.len() > MAX_PACKETS {
             self.packets.remove(0);
         }
+    }
+
+    /// Lets go of what lies before `play`; its memory is kept.
+    fn release(&mut self, play: i64) {
+        let Self { packets, spare, .. } = self;
+        packets.retain_mut(|stored| {
+            let is_wanted = stored.end > play;
+            if !is_wanted && spare.len() < MAX_SPARE {
+                stored.samples.clear();
+                spare.push(std::mem::take(&mut stored.samples));
+            }
+            is_wanted
+        });
     }
 
     /// Starts with the first packet once it has been held for its delay.
@@ -295,29 +304,30 @@ impl Stream {
     fn is_quiet(&self, play: i64) -> bool {
         self.packets
             .iter()
-            .filter(|stored| {
-                stored.start < play + FRAME && stored.start + length(stored.payload.len()) > play
-            })
-            .all(|stored| frame::is_quiet(stored.codec, &stored.payload))
+            .filter(|stored| stored.start < play + FRAME && stored.end > play)
+            .all(|stored| frame::is_quiet(&stored.samples))
     }
 }
 
-/// One sample is one octet in G.711.
-fn length(octets: usize) -> i64 {
-    i64::try_from(octets).unwrap_or(i64::MAX)
+fn length(ticks: usize) -> i64 {
+    i64::try_from(ticks).unwrap_or(i64::MAX)
 }
 
 fn wrap(position: i64) -> RtpTimestamp {
     RtpTimestamp(u32::try_from(position.rem_euclid(1 << 32)).unwrap_or(0))
 }
 
-/// Samples of a frame: 20 ms.
+/// Ticks of a frame: 20 ms.
 const FRAME: i64 = 160;
 const FRAME_LEN: usize = 160;
-/// 200 ms of samples in a packet; longer ones than that nobody sends.
-const MAX_PAYLOAD: usize = 1600;
+/// Samples of a frame of the wide band.
+const MOST_SAMPLES: usize = 320;
+/// 200 ms in a packet; longer ones than that nobody sends.
+const MAX_TICKS: usize = 1600;
 /// Half a second in packets of 10 ms, more than the greatest delay holds.
 const MAX_PACKETS: usize = 50;
+/// As many as a calm line holds.
+const MAX_SPARE: usize = 8;
 /// A second off the clock is another base, not the network.
 const JUMP: i64 = 8000;
 /// 200 ms of packets that all come too late.

@@ -12,16 +12,16 @@ fn buffer(delay_ms: u64) -> JitterBuffer {
 }
 
 /// A loud sample for each position, so that order and place can be read back.
-fn octet(position: i64) -> u8 {
-    u8::try_from(position.rem_euclid(100)).expect("below 100")
+fn sample(position: i64) -> i16 {
+    1000 + i16::try_from(position.rem_euclid(100)).expect("below 100")
 }
 
-fn payload(start: i64, count: i64) -> Vec<u8> {
-    (start..start + count).map(octet).collect()
+fn audio(start: i64, count: i64) -> Vec<i16> {
+    (start..start + count).map(sample).collect()
 }
 
 /// Packets of `count` samples as (arrival in ms, position), handed in and taken out in virtual time.
-fn run(buffer: &mut JitterBuffer, base: u32, packets: &[(u64, i64)], count: i64, until_ms: u64) -> Vec<u8> {
+fn run(buffer: &mut JitterBuffer, base: u32, packets: &[(u64, i64)], count: i64, until_ms: u64) -> Vec<i16> {
     let start = test_start();
     let mut arrivals = packets.to_vec();
     arrivals.sort_by_key(|&(at, _)| at);
@@ -32,12 +32,12 @@ fn run(buffer: &mut JitterBuffer, base: u32, packets: &[(u64, i64)], count: i64,
         while let Some((_, position)) = arrivals.next_if(|&(at, _)| at <= ms) {
             let offset = u32::try_from(position).expect("positive");
             let timestamp = RtpTimestamp(base.wrapping_add(offset));
-            buffer.insert(now, timestamp, false, Codec::Pcmu, &payload(position, count));
+            buffer.insert(now, timestamp, false, Band::Narrow, &audio(position, count));
         }
         if ms % 20 == 0
             && let Some((frame, _)) = buffer.take(now)
         {
-            heard.extend_from_slice(&frame.payload);
+            heard.extend_from_slice(&frame.samples);
         }
     }
     heard
@@ -50,7 +50,7 @@ fn even(count: u64) -> Vec<(u64, i64)> {
 #[test]
 fn an_even_stream_comes_out_as_it_came_in_across_the_wrap() {
     let heard = run(&mut buffer(20), u32::MAX - 1000, &even(50), 160, 1020);
-    assert_eq!(heard[..50 * 160], payload(0, 50 * 160)[..]);
+    assert_eq!(heard[..50 * 160], audio(0, 50 * 160)[..]);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn reordered_and_doubled_packets_come_out_in_order_and_once() {
     let doubled: Vec<_> = packets.iter().flat_map(|&packet| [packet, packet]).collect();
     let mut buffer = buffer(60);
     let heard = run(&mut buffer, 7, &doubled, 160, 1080);
-    assert_eq!(heard[..49 * 160], payload(0, 49 * 160)[..]);
+    assert_eq!(heard[..49 * 160], audio(0, 49 * 160)[..]);
     let frames = u64::try_from(heard.len() / 160).expect("few");
     assert_eq!((buffer.late, frames), (0, buffer.concealed + 50));
 }
@@ -75,7 +75,7 @@ fn packets_of_any_time_come_out_as_frames() {
             (0..30).map(|n| (u64::try_from(n).expect("positive") * every, n * count)).collect();
         let heard = run(&mut buffer(80), 0, &packets, count, 30 * every + 60);
         let whole = usize::try_from(30 * count - 160).expect("positive");
-        assert_eq!(heard[..whole], payload(0, 30 * count - 160)[..], "{every} ms");
+        assert_eq!(heard[..whole], audio(0, 30 * count - 160)[..], "{every} ms");
     }
 }
 
@@ -85,9 +85,9 @@ fn a_lost_packet_is_made_up_for_in_its_place() {
     packets.remove(7);
     let mut buffer = buffer(40);
     let heard = run(&mut buffer, 0, &packets, 160, 20 * 20 + 40);
-    assert_eq!(heard[..7 * 160], payload(0, 7 * 160)[..]);
-    assert_eq!(heard[8 * 160..20 * 160], payload(8 * 160, 12 * 160)[..]);
-    assert!(heard[7 * 160..8 * 160].iter().all(|&octet| octet != 0xFF), "not silence");
+    assert_eq!(heard[..7 * 160], audio(0, 7 * 160)[..]);
+    assert_eq!(heard[8 * 160..20 * 160], audio(8 * 160, 12 * 160)[..]);
+    assert!(heard[7 * 160..8 * 160].iter().all(|&sample| sample != 0), "not silence");
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn a_pause_that_the_timestamps_own_up_to_is_silence_and_nothing_is_late() {
     let heard = run(&mut buffer, 0, &packets, 160, 1140);
     assert_eq!(buffer.late, 0);
     let again = (700 * 8 / 160) * 160;
-    assert_eq!(heard[again..again + 18 * 160], payload(700 * 8, 18 * 160)[..]);
-    assert!(heard[30 * 160..34 * 160].iter().all(|&octet| octet == 0xFF));
+    assert_eq!(heard[again..again + 18 * 160], audio(700 * 8, 18 * 160)[..]);
+    assert!(heard[30 * 160..34 * 160].iter().all(|&sample| sample == 0));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn timestamps_that_jump_by_an_hour_cost_a_moment_at_most() {
     let mut packets = even(20);
     packets.extend(even(20).iter().map(|&(at, position)| (at + 400, position + 3600 * 8000)));
     let heard = run(&mut buffer(20), 0, &packets, 160, 840);
-    let after: Vec<_> = payload(3600 * 8000, 19 * 160);
+    let after: Vec<_> = audio(3600 * 8000, 19 * 160);
     assert!(heard.windows(after.len()).any(|window| window == after));
 }
 
@@ -124,11 +124,11 @@ fn the_delay_grows_with_jitter_and_shrinks_in_silence() {
     let stream = buffer.stream.as_ref().expect("a stream");
     assert!(stream.peak_q8 >> 8 > 8 * 60, "{} samples", stream.peak_q8 >> 8);
     // Now an even, silent stream of a minute: back to little delay.
-    let (start, silence) = (test_start() + 4000 * MS, [0xFF_u8; 160]);
+    let (start, silence) = (test_start() + 4000 * MS, [0_i16; 160]);
     let mut first_delay = None;
     for n in 0..3000_u32 {
         let now = start + MS * (n * 20);
-        buffer.insert(now, RtpTimestamp(200 * 160 + n * 160), false, Codec::Pcmu, &silence);
+        buffer.insert(now, RtpTimestamp(200 * 160 + n * 160), false, Band::Narrow, &silence);
         buffer.take(now);
         let stream = buffer.stream.as_ref().expect("a stream");
         let held = i64::from(200 * 160 + (n + 1) * 160) - stream.play.unwrap_or(0);
@@ -144,7 +144,7 @@ proptest! {
     /// Whatever comes in whatever order: never more than is due, whole frames, a bound on what is kept.
     #[test]
     fn any_order_of_packets_keeps_the_bounds(
-        packets in proptest::collection::vec((0_u64..3000, 0_u32..60_000, 0_usize..500, any::<bool>()), 0..300)
+        packets in proptest::collection::vec((0_u64..3000, 0_u32..60_000, 0_usize..500, any::<bool>(), any::<bool>()), 0..300)
     ) {
         let start = test_start();
         let mut buffer = buffer(40);
@@ -152,20 +152,39 @@ proptest! {
         packets.sort_by_key(|packet| packet.0);
         let mut frames = 0;
         let mut next_take = 0;
-        for (at, timestamp, count, marker) in packets {
+        for (at, timestamp, count, marker, wide) in packets {
             while next_take <= at {
                 let now = start + MS * u32::try_from(next_take).expect("short");
                 if let Some((frame, _)) = buffer.take(now) {
-                    prop_assert_eq!(frame.payload.len(), 160);
+                    prop_assert_eq!(frame.samples.len(), 160 * frame.band.samples_of_tick());
                     frames += 1;
                 }
                 next_take += 20;
             }
             let now = start + MS * u32::try_from(at).expect("short");
-            buffer.insert(now, RtpTimestamp(timestamp), marker, Codec::Pcma, &vec![1; count]);
+            buffer.insert(now, RtpTimestamp(timestamp), marker, if wide { Band::Wide } else { Band::Narrow }, &vec![1; count]);
             let kept = buffer.stream.as_ref().map_or(0, |stream| stream.packets.len());
             prop_assert!(kept <= MAX_PACKETS);
         }
         prop_assert!(frames <= 151);
     }
+}
+
+#[test]
+fn a_wide_stream_comes_out_as_it_came_in_and_its_memory_is_used_again() {
+    let (mut buffer, start) = (buffer(40), test_start());
+    let (mut heard, mut most) = (Vec::new(), 0);
+    for n in 0..50_u32 {
+        let now = start + MS * (n * 20);
+        let from = i64::from(n) * 320;
+        buffer.insert(now, RtpTimestamp(n * 160), false, Band::Wide, &audio(from, 320));
+        if let Some((frame, _)) = buffer.take(now) {
+            assert_eq!((frame.band, frame.samples.len()), (Band::Wide, 320));
+            heard.extend_from_slice(&frame.samples);
+        }
+        let stream = buffer.stream.as_ref().expect("a stream");
+        most = most.max(stream.packets.len() + stream.spare.len());
+    }
+    assert_eq!(heard, audio(0, heard.len().try_into().expect("short")));
+    assert!(heard.len() > 40 * 320 && most <= 4, "{} samples, {most} packets", heard.len());
 }

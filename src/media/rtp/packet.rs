@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 use super::seq::SeqNo;
 use crate::units::{PayloadType, RtpTimestamp, Ssrc};
 
-/// One outgoing datagram; a packet of up to 30 ms of G.711 needs no allocation.
-pub type Packet = SmallVec<[u8; 256]>;
+/// One outgoing datagram; 60 ms of G.711 or G.722 and 30 ms of L16 need no allocation, encrypted or not.
+pub type Packet = SmallVec<[u8; 512]>;
 
 /// What the header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

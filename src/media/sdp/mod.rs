@@ -1,6 +1,6 @@
 //! Session descriptions (RFC 8866) and what the offer/answer model (RFC 3264, RFC 6337) makes of them.
 //!
-//! One audio stream of G.711 with telephone-events, plain or encrypted (SDES); every other m-line is refused with port 0. The text is
+//! One audio stream with telephone-events, plain or encrypted (SDES); every other m-line is refused with port 0. The text is
 //! parsed by `sdp-types`; [`negotiate`] decides, [`mod@write`] writes.
 
 pub mod negotiate;
@@ -108,12 +108,12 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// Both codecs, RTCP, both ways, version 0, not encrypted.
+    /// G.711, RTCP, both ways, version 0, not encrypted.
     #[must_use]
     pub fn new(address: SocketAddr, session_id: u64) -> Self {
         Self {
             address,
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::G711.to_vec(),
             session_id,
             version: 0,
             rtcp: true,
@@ -216,5 +216,5 @@ impl SdpError {
 
 /// The payload type of telephone-events in our own offers: the customary dynamic number.
 pub(crate) const OUR_TELEPHONE_EVENT: PayloadType = PayloadType(101);
-/// The packet time when the peer asks for none (RFC 3551 §4.5, default for PCMU and PCMA).
-pub(crate) const DEFAULT_PTIME: Duration = Duration::from_millis(20);
+/// The packet time when the peer asks for none (RFC 3551 §4.2 and §4.5: 20 ms in every codec that we have).
+pub(crate) const DEFAULT_PTIME_MS: u64 = 20;

@@ -13,7 +13,7 @@ use sdp_types::{Media, Session};
 use super::super::srtp::{Crypto, LocalSrtp, sdes};
 use super::write::{ENCRYPTED, Lines, PLAIN, Stream, description, offered_keys, rtcp_address};
 use super::{
-    DEFAULT_PTIME, Direction, Layout, LocalMedia, MediaLine, Negotiated, OUR_TELEPHONE_EVENT, Remote,
+    DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, Negotiated, OUR_TELEPHONE_EVENT, Remote,
     SdpError,
 };
 use crate::audio::Codec;
@@ -165,7 +165,7 @@ fn remote(
         payload_type,
         telephone_event: Formats::of(media).telephone_event(),
         receive_event: None,
-        ptime: ptime(media),
+        ptime: ptime(media, codec),
         direction,
         rtcp_mux,
         crypto: None,
@@ -202,19 +202,19 @@ fn direction(session: &Session, media: &Media) -> Direction {
     first(&media.attributes).or_else(|| first(&session.attributes)).unwrap_or_default()
 }
 
-/// What the peer wants in a packet (RFC 8866 §6.4), where it is in bounds.
-fn ptime(media: &Media) -> Duration {
+/// What the peer wants in a packet (RFC 8866 §6.4): the nearest that we send.
+fn ptime(media: &Media, codec: Codec) -> Duration {
     let milliseconds = |name: &str| {
         let value = media.get_first_attribute_value(name)??;
         // Some write "20.0"; the fraction does not matter.
         value.trim().split('.').next()?.parse::<u64>().ok()
     };
-    let wanted =
-        milliseconds("ptime").filter(|ms| PTIME_MS.contains(ms)).map_or(DEFAULT_PTIME, Duration::from_millis);
-    match milliseconds("maxptime").filter(|ms| PTIME_MS.contains(ms)) {
-        Some(most) => wanted.min(Duration::from_millis(most)),
-        None => wanted,
-    }
+    let most = codec.longest_packet_ms();
+    let wanted = milliseconds("ptime")
+        .filter(|&ms| ms > 0)
+        .map_or(DEFAULT_PTIME_MS, |ms| (ms.min(most) + 4) / 10 * 10);
+    let allowed = milliseconds("maxptime").filter(|&ms| ms > 0).map_or(most, |ms| ms / 10 * 10);
+    Duration::from_millis(wanted.min(allowed).clamp(SHORTEST_PTIME_MS, most))
 }
 
 /// The formats of an m-line in their order, with what `a=rtpmap` says about each.
@@ -272,8 +272,8 @@ fn codec_of_map(map: &str) -> Option<Codec> {
     (parts.next()?.trim() == "8000" && mono(parts.next())).then_some(codec)
 }
 
-/// Packet times we send, in milliseconds.
-const PTIME_MS: std::ops::RangeInclusive<u64> = 10..=60;
+/// The shortest packet that we send: a receiver that wants still less gets this.
+const SHORTEST_PTIME_MS: u64 = 10;
 /// A description of one call has a handful of streams; the rest is an attack.
 const MAX_MEDIA_LINES: usize = 32;
 /// More octets than any description of a call.

@@ -55,6 +55,47 @@ fn codecs_and_keys_are_found_by_number_or_by_name() {
 }
 
 #[test]
+fn an_answer_takes_the_first_codec_of_the_offer_that_the_settings_name() {
+    let all = LocalMedia { codecs: Codec::ALL.to_vec(), ..local() };
+    let wide = LocalMedia { codecs: vec![Codec::G722, Codec::Pcma], ..local() };
+    let l16 = "a=rtpmap:118 L16/8000|a=rtpmap:117 L16/8000/2|a=rtpmap:116 l16/16000/1|";
+    let table = [
+        (&all, "9 0 8|", Some((Codec::G722, 9))),
+        (&all, "0 9|", Some((Codec::Pcmu, 0))),
+        (&wide, "0 8 9|", Some((Codec::Pcma, 8))),
+        (&wide, "0 9 8|a=rtpmap:9 G722/8000/1|", Some((Codec::G722, 9))),
+        (&wide, "96 0|a=rtpmap:96 g722/8000|", Some((Codec::G722, 96))),
+        // Its clock is 8,000 Hz in every description that follows the RFC.
+        (&wide, "96 0|a=rtpmap:96 G722/16000|", None),
+        (&local(), "9|", None),
+        (&all, "116 117 118 0|", Some((Codec::L16, 118))),
+        (&wide, "118 0|", None),
+        // Static numbers of L16 are stereo at 44,100 Hz.
+        (&all, "10 11|", None),
+    ];
+    for (ours, formats, expected) in table {
+        let offered = described(&format!("m=audio 4000 RTP/AVP {formats}{l16}"));
+        let found = answer(&offered, ours).map(|done| (done.remote.codec, done.remote.payload_type.0));
+        assert_eq!(found.as_ref().ok(), expected.as_ref(), "{formats} {found:?}");
+        if let (Some((codec, number)), Ok(done)) = (expected, answer(&offered, ours)) {
+            let text = body(&done);
+            assert!(text.contains(&format!("m=audio 20000 RTP/AVP {number}\r\n")), "{text}");
+            assert!(text.contains(&format!("a=rtpmap:{number} {}/8000\r\n", codec.name())), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_packet_of_l16_is_never_longer_than_thirty_milliseconds() {
+    let all = LocalMedia { codecs: Codec::ALL.to_vec(), ..local() };
+    for (lines, ms) in [("", 20), ("a=ptime:60|", 30), ("a=ptime:10|", 10)] {
+        let offered = described(&format!("m=audio 4000 RTP/AVP 118|a=rtpmap:118 L16/8000|{lines}"));
+        let remote = answer(&offered, &all).expect("acceptable").remote;
+        assert_eq!(remote.ptime, Duration::from_millis(ms), "{lines}");
+    }
+}
+
+#[test]
 fn what_we_cannot_do_is_488_and_what_makes_no_sense_is_400() {
     let many = "m=audio 4000 RTP/AVP 0|".repeat(1000);
     let table = [
@@ -104,19 +145,24 @@ fn holding_and_resuming_turn_the_directions_round() {
 }
 
 #[test]
-fn the_packet_time_is_the_peers_where_it_is_in_bounds() {
+fn the_packet_time_is_the_nearest_to_the_peers() {
     let table = [
         ("", 20),
         ("a=ptime:10|", 10),
         ("a=ptime:30|", 30),
         ("a=ptime:60|", 60),
         ("a=ptime:20.0|", 20),
-        ("a=ptime:5|", 20),
-        ("a=ptime:100|", 20),
+        ("a=ptime:5|", 10),
+        ("a=ptime:24|", 20),
+        ("a=ptime:26|", 30),
+        ("a=ptime:100|", 60),
+        ("a=ptime:0|", 20),
         ("a=ptime:-3|", 20),
         ("a=ptime:x|", 20),
         ("a=ptime:40|a=maxptime:30|", 30),
         ("a=maxptime:10|", 10),
+        ("a=maxptime:5|", 10),
+        ("a=ptime:60|a=maxptime:35|", 30),
         ("a=maxptime:150|", 20),
     ];
     for (lines, ms) in table {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::srtp::{Keying, LocalSrtp, OurKeys, sdes};
-use super::{DEFAULT_PTIME, Direction, Layout, LocalMedia, MediaLine, OUR_TELEPHONE_EVENT};
+use super::{DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, OUR_TELEPHONE_EVENT};
 use crate::audio::Codec;
 use crate::units::PayloadType;
 
@@ -24,7 +24,7 @@ pub fn reoffer(local: &LocalMedia, layout: &Layout) -> Bytes {
     let stream = Stream {
         formats: &formats,
         telephone_event: Some(OUR_TELEPHONE_EVENT),
-        ptime: DEFAULT_PTIME,
+        ptime: Duration::from_millis(DEFAULT_PTIME_MS),
         direction: local.direction,
         rtcp_mux: false,
         lines: offered_keys(local).map_or(Lines::Plain, Lines::Offer),
@@ -108,7 +108,7 @@ fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) -> std::fmt
     }
     text.push_str("\r\n");
     for (payload_type, codec) in stream.formats {
-        write!(text, "a=rtpmap:{} {}/8000\r\n", payload_type.0, codec.name())?;
+        write!(text, "a=rtpmap:{} {}/{}\r\n", payload_type.0, codec.name(), codec.clock_rate())?;
     }
     if let Some(PayloadType(events)) = stream.telephone_event {
         // RFC 4733 §2.4.1: the sixteen keys.

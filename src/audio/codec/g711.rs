@@ -1,59 +1,33 @@
-//! The codecs of the telephone network: ITU-T G.711, both laws (RFC 3551 §4.5.14).
+//! The coding of the telephone network: ITU-T G.711, both laws (RFC 3551 §4.5.14).
 //!
 //! One sample is one octet at 8,000 Hz. Decoding is a table look-up; encoding finds the segment by the
 //! position of the highest bit.
 
-use crate::units::PayloadType;
-
-/// A codec that a call can use. All run at 8,000 Hz with one octet a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Codec {
-    /// G.711 µ-law.
-    Pcmu,
-    /// G.711 A-law.
-    Pcma,
+/// Which of the two laws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Law {
+    /// µ-law.
+    Mu,
+    /// A-law.
+    A,
 }
 
-impl Codec {
-    /// Every codec, in the order of preference.
-    pub const ALL: &'static [Self] = &[Self::Pcmu, Self::Pcma];
-
-    /// The static payload type (RFC 3551 table 4).
-    #[must_use]
-    pub const fn payload_type(self) -> PayloadType {
-        match self {
-            Self::Pcmu => PayloadType(0),
-            Self::Pcma => PayloadType(8),
-        }
-    }
-
-    /// The encoding name of `a=rtpmap`.
+impl Law {
+    /// The encoding name (RFC 3551 table 4).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
+            Self::Mu => "PCMU",
+            Self::A => "PCMA",
         }
-    }
-
-    /// The codec with this static payload type.
-    #[must_use]
-    pub fn from_payload_type(payload_type: PayloadType) -> Option<Self> {
-        Self::ALL.iter().copied().find(|codec| codec.payload_type() == payload_type)
-    }
-
-    /// The codec with this encoding name; names do not heed case (RFC 8866 §6.6).
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|codec| codec.name().eq_ignore_ascii_case(name))
     }
 
     /// The octet of one sample.
     #[must_use]
     pub fn encode_sample(self, sample: i16) -> u8 {
         match self {
-            Self::Pcmu => mu_law(sample),
-            Self::Pcma => a_law(sample),
+            Self::Mu => mu_law(sample),
+            Self::A => a_law(sample),
         }
     }
 
@@ -78,15 +52,15 @@ impl Codec {
     #[must_use]
     pub const fn silence_byte(self) -> u8 {
         match self {
-            Self::Pcmu => 0xFF,
-            Self::Pcma => 0xD5,
+            Self::Mu => 0xFF,
+            Self::A => 0xD5,
         }
     }
 
     const fn table(self) -> &'static [i16; 256] {
         match self {
-            Self::Pcmu => &MU_LAW,
-            Self::Pcma => &A_LAW,
+            Self::Mu => &MU_LAW,
+            Self::A => &A_LAW,
         }
     }
 }
@@ -158,30 +132,32 @@ mod tests {
     use super::*;
     use crate::audio::level;
 
+    const BOTH: [Law; 2] = [Law::Mu, Law::A];
+
     /// G.711 tables 5 and 6: the octets of a 1 kHz sine at 0 dBm0.
-    const MILLIWATT: [(Codec, [u8; 8]); 2] = [
-        (Codec::Pcmu, [0x1E, 0x0B, 0x0B, 0x1E, 0x9E, 0x8B, 0x8B, 0x9E]),
-        (Codec::Pcma, [0x34, 0x21, 0x21, 0x34, 0xB4, 0xA1, 0xA1, 0xB4]),
+    const MILLIWATT: [(Law, [u8; 8]); 2] = [
+        (Law::Mu, [0x1E, 0x0B, 0x0B, 0x1E, 0x9E, 0x8B, 0x8B, 0x9E]),
+        (Law::A, [0x34, 0x21, 0x21, 0x34, 0xB4, 0xA1, 0xA1, 0xB4]),
     ];
 
     #[test]
     fn the_digital_milliwatt_is_0_dbm0_in_both_laws() {
-        for (codec, octets) in MILLIWATT {
+        for (law, octets) in MILLIWATT {
             let mut samples = Vec::new();
-            codec.decode(&octets.repeat(100), &mut samples);
+            law.decode(&octets.repeat(100), &mut samples);
             let measured = level::rms_dbm0(&samples);
-            assert!(measured.abs() < 0.1, "{codec:?} is {measured} dBm0");
+            assert!(measured.abs() < 0.1, "{law:?} is {measured} dBm0");
         }
     }
 
     #[test]
     fn every_octet_survives_decoding_and_encoding() {
-        for codec in Codec::ALL {
+        for law in BOTH {
             for octet in 0..=255_u8 {
-                let again = codec.encode_sample(codec.decode_sample(octet));
+                let again = law.encode_sample(law.decode_sample(octet));
                 // µ-law has two zeros; the negative one comes back as the positive.
-                let expected = if *codec == Codec::Pcmu && octet == 0x7F { 0xFF } else { octet };
-                assert_eq!(again, expected, "{codec:?} {octet:#04x}");
+                let expected = if law == Law::Mu && octet == 0x7F { 0xFF } else { octet };
+                assert_eq!(again, expected, "{law:?} {octet:#04x}");
             }
         }
     }
@@ -189,24 +165,24 @@ mod tests {
     #[test]
     fn the_ends_of_the_scale_are_those_of_the_standard() {
         // In G.711 table 2a the loudest µ-law value is 8031 of 8159, here in sixteen bits.
-        assert_eq!(Codec::Pcmu.decode_sample(0x80), 8031 * 4);
-        assert_eq!(Codec::Pcmu.decode_sample(0x00), -8031 * 4);
+        assert_eq!(Law::Mu.decode_sample(0x80), 8031 * 4);
+        assert_eq!(Law::Mu.decode_sample(0x00), -8031 * 4);
         // In table 1a the loudest A-law value is 4032 of 4096.
-        assert_eq!(Codec::Pcma.decode_sample(0xAA), 4032 * 8);
-        assert_eq!(Codec::Pcma.decode_sample(0x2A), -4032 * 8);
-        for (codec, loudest) in [(Codec::Pcmu, [0x80, 0x00]), (Codec::Pcma, [0xAA, 0x2A])] {
-            assert_eq!([i16::MAX, i16::MIN].map(|s| codec.encode_sample(s)), loudest);
-            assert_eq!(codec.encode_sample(0), codec.silence_byte());
+        assert_eq!(Law::A.decode_sample(0xAA), 4032 * 8);
+        assert_eq!(Law::A.decode_sample(0x2A), -4032 * 8);
+        for (law, loudest) in [(Law::Mu, [0x80, 0x00]), (Law::A, [0xAA, 0x2A])] {
+            assert_eq!([i16::MAX, i16::MIN].map(|s| law.encode_sample(s)), loudest);
+            assert_eq!(law.encode_sample(0), law.silence_byte());
         }
     }
 
     #[test]
     fn each_sample_becomes_the_nearest_or_a_neighbouring_value_and_order_is_kept() {
-        for codec in Codec::ALL {
+        for law in BOTH {
             let mut last = i16::MIN;
             for sample in i16::MIN..=i16::MAX {
-                let decoded = codec.decode_sample(codec.encode_sample(sample));
-                assert!(decoded >= last, "{codec:?} turns back at {sample}");
+                let decoded = law.decode_sample(law.encode_sample(sample));
+                assert!(decoded >= last, "{law:?} turns back at {sample}");
                 last = decoded;
                 let error = (i32::from(decoded) - i32::from(sample)).abs();
                 // Half a step: 1/32 of the magnitude, and the finest step near zero; clipping apart.
@@ -215,7 +191,7 @@ mod tests {
                 } else {
                     0
                 });
-                assert!(error <= allowed, "{codec:?} {sample} → {decoded}");
+                assert!(error <= allowed, "{law:?} {sample} → {decoded}");
             }
         }
     }
@@ -224,23 +200,13 @@ mod tests {
     fn a_sine_keeps_a_signal_to_noise_ratio_of_more_than_35_db() {
         let sine: Vec<i16> =
             (0..8000).map(|n| crate::audio::to_sample(12_000.0 * (f64::from(n) * 0.7731).sin())).collect();
-        for codec in Codec::ALL {
+        for law in BOTH {
             let (mut octets, mut back) = (Vec::new(), Vec::new());
-            codec.encode(&sine, &mut octets);
-            codec.decode(&octets, &mut back);
+            law.encode(&sine, &mut octets);
+            law.decode(&octets, &mut back);
             let noise: Vec<i16> = sine.iter().zip(&back).map(|(a, b)| a - b).collect();
             let snr = level::rms_dbm0(&sine) - level::rms_dbm0(&noise);
-            assert!(snr > 35.0, "{codec:?}: {snr} dB");
+            assert!(snr > 35.0, "{law:?}: {snr} dB");
         }
-    }
-
-    #[test]
-    fn a_codec_is_found_by_its_payload_type_and_by_its_name() {
-        for &codec in Codec::ALL {
-            assert_eq!(Codec::from_payload_type(codec.payload_type()), Some(codec));
-            assert_eq!(Codec::from_name(&codec.name().to_lowercase()), Some(codec));
-        }
-        assert_eq!(Codec::from_payload_type(PayloadType(18)), None);
-        assert_eq!(Codec::from_name("opus"), None);
     }
 }

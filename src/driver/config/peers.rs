@@ -1,0 +1,111 @@
+//! Who calls come from and go to, as the settings name them: trunks and agents' phones, with the terms of their media.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::Config;
+use crate::media::{CodecList, InbandKeys, MediaTerms, SrtpPolicy};
+
+/// A trunk: a carrier's addresses.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkConfig {
+    /// Its name in records.
+    pub name: String,
+    /// Addresses or networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`).
+    pub addresses: Vec<String>,
+    /// Whether a test caller may be told what happens in its call: prompts, outcomes, levels; never a value.
+    #[serde(default)]
+    pub trace: bool,
+    /// Whether its word counts on how a caller's number was verified (STIR/SHAKEN): `verstat` beside the asserted
+    /// identity, and the level in `Attestation-Info` or `P-Attestation-Indicator`.
+    #[serde(default)]
+    pub verstat: bool,
+    /// The codecs that calls may have, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`.
+    #[serde(default)]
+    pub codecs: CodecList,
+    /// When keys are listened for in the audio: `auto` (from callers without telephone-events), `always`, `off`.
+    #[serde(default)]
+    pub inband_keys: InbandKeys,
+    /// Whether media is encrypted, by keys in the session description: `off`, `optional`, `required`.
+    #[serde(default)]
+    pub srtp: SrtpPolicy,
+    /// Keys may travel in signalling that others on the way can read.
+    #[serde(default)]
+    pub srtp_keys_in_clear: bool,
+}
+
+impl TrunkConfig {
+    /// What the trunk's name stands for in the media of its calls.
+    #[must_use]
+    pub fn terms(&self) -> (Arc<str>, MediaTerms) {
+        let Self { codecs, inband_keys, srtp, srtp_keys_in_clear, .. } = *self;
+        let terms = MediaTerms { codecs, inband_keys, srtp, srtp_keys_in_clear, ..MediaTerms::default() };
+        (Arc::from(self.name.as_str()), terms)
+    }
+}
+
+/// Where agents' phones may be.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct PhonesConfig {
+    /// Addresses or networks from which a registration is considered.
+    #[serde(default)]
+    pub from: Vec<String>,
+    /// Whether phones are challenged with SHA-256 beside MD5 (RFC 8760). There are phones in use, baresip 1.0
+    /// among them, that give up on a challenge that names an algorithm they do not know.
+    #[serde(default)]
+    pub sha256: bool,
+    /// The codecs that are offered to agents' phones, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`.
+    #[serde(default)]
+    pub codecs: CodecList,
+    /// Whether media with agents' phones is encrypted: `off`, `required`.
+    #[serde(default)]
+    pub srtp: SrtpPolicy,
+    /// Keys may travel in signalling that others on the way can read.
+    #[serde(default)]
+    pub srtp_keys_in_clear: bool,
+}
+
+impl PhonesConfig {
+    /// What is settled about the media of agents' phones.
+    #[must_use]
+    pub fn terms(&self) -> MediaTerms {
+        let Self { codecs, srtp, srtp_keys_in_clear, .. } = *self;
+        MediaTerms { codecs, srtp, srtp_keys_in_clear, ..MediaTerms::default() }
+    }
+}
+
+impl Config {
+    /// The codecs that prompts are encoded for: all that any call may have.
+    #[must_use]
+    pub fn codecs(&self) -> CodecList {
+        let lists = self.trunks.iter().map(|trunk| &trunk.codecs).chain([&self.phones.codecs]);
+        lists.flat_map(|list| list.as_slice().iter().copied()).collect()
+    }
+}
+
+/// Keys of encrypted media must not go where others read them unless somebody decided so.
+pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
+    let trunks = config
+        .trunks
+        .iter()
+        .map(|trunk| (format!("the trunk `{}`", trunk.name), trunk.terms().1, trunk.addresses.as_slice()));
+    let phones = ("`phones`".to_owned(), config.phones.terms(), config.phones.from.as_slice());
+    for (whose, terms, addresses) in trunks.chain([phones]) {
+        let beyond =
+            addresses.iter().find(|address| !address.starts_with("127.") && !address.starts_with("::1"));
+        if let Some(address) = beyond
+            && terms.srtp != SrtpPolicy::Off
+            && !terms.srtp_keys_in_clear
+        {
+            return Err(format!(
+                "{whose}: SRTP takes its keys from the signalling, which is not encrypted on its way to {address}\n  \
+                 help: where that network is yours alone (a VPN, a private line), say `srtp_keys_in_clear: true`; \
+                 otherwise leave `srtp` out"
+            ));
+        }
+    }
+    Ok(())
+}
