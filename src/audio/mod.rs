@@ -13,6 +13,7 @@ pub mod key_tones;
 pub mod level;
 pub mod resample;
 pub mod tone;
+pub mod vad;
 pub mod wav;
 
 pub use band::{Band, Rebander};
@@ -21,6 +22,7 @@ pub use codec::{Codec, Decoder, Encoder, Law};
 pub use correlate::{Match, correlate};
 pub use decode::{AudioError, Pcm, decode_file};
 pub use resample::resample;
+pub use vad::Vad;
 
 /// Rounds to the nearest 16-bit sample; what lies beyond is clipped, and no number becomes silence.
 #[expect(clippy::cast_possible_truncation, reason = "a float cast to an integer saturates; NaN becomes 0")]

@@ -186,6 +186,8 @@ impl Call {
         match event {
             media::Event::PlayFinished(OWN_PLAY) if whispering => self.join(),
             media::Event::NoAudio(why) => self.note_audio(LegSide::B, Some(why)),
+            // Nobody attends to leg B.
+            media::Event::Voice => {}
             media::Event::AudioAgain => self.note_audio(LegSide::B, None),
             _ => {}
         }

@@ -163,6 +163,7 @@ impl Call {
         match event {
             media::Event::Digit(digit) => self.on_key(Way::Media, digit),
             media::Event::Tone(digit) => self.on_key(Way::Audio, digit),
+            media::Event::Voice => self.tell_flow(run::Input::Voice),
             media::Event::PlayFinished(id) => self.tell_flow(run::Input::PlayFinished(id)),
             media::Event::Silent => self.caller_silent(),
             media::Event::NoAudio(why) => self.note_audio(LegSide::A, Some(why)),

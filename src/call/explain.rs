@@ -73,6 +73,7 @@ fn told(event: &Value) -> Option<String> {
         "outcome" => outcome(text("verb"), text("outcome"), text("arm")),
         "prompt" => format!("says `{}`", text("prompt")),
         "interrupted" => "a key cuts the prompt short".to_owned(),
+        "voice" => "the caller's voice cuts the prompt short".to_owned(),
         "asks" => asks(event),
         "waits" => "the question is said; the caller's time runs".to_owned(),
         "retry" => retry(text("why"), event["failures"].as_u64().unwrap_or(0)),

@@ -23,6 +23,7 @@ impl Call {
             run::Output::Answer => self.answer(),
             run::Output::Play { id, clips, repeat } => self.play(id, &clips, repeat),
             run::Output::StopPlaying => self.stop_playing(),
+            run::Output::Attend(on) => self.attend(on),
             run::Output::Secure(on) => self.secure(on),
             run::Output::Ask(ask, question) => self.out.push_back(Output::Ask(ask, question)),
             run::Output::Listen(ask, listen) => self.listen_to_caller(ask, listen),
@@ -71,6 +72,13 @@ impl Call {
             self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Whispering(_)));
         if !whispering && let Some(stream) = self.stream(LegSide::A) {
             stream.session.stop();
+        }
+    }
+
+    /// The flow wants to know when the caller speaks, or no longer.
+    fn attend(&mut self, on: bool) {
+        if let Some(stream) = self.stream(LegSide::A) {
+            stream.session.attend(on);
         }
     }
 

@@ -20,6 +20,7 @@ use super::rtp::telephone_event_receive::{EventReceiver, Payload};
 use super::sdp::Remote;
 use super::silence::{Seen, Silence};
 use super::stats::MediaStats;
+use super::voice::Voice;
 use crate::audio::{Band, Codec, Decoder, Rebander};
 use crate::units::{PayloadType, Ssrc};
 
@@ -38,6 +39,7 @@ pub struct Inbound {
     ear: Option<Box<Ear>>,
     /// Makes audio of packets, once somebody listens.
     decoding: Option<Box<Decoding>>,
+    voice: Voice,
     jitter: JitterBuffer,
     listening: bool,
     muting: bool,
@@ -137,6 +139,7 @@ impl Inbound {
             inband,
             ear: None,
             decoding: None,
+            voice: Voice::default(),
             jitter: JitterBuffer::new(jitter),
             listening: false,
             muting: false,
@@ -167,22 +170,22 @@ impl Inbound {
         self.silence.expect(now, self.agreed.open);
     }
 
-    /// Takes a datagram from the RTP port. At most four events come of it.
-    pub fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> [Option<Event>; 4] {
+    /// Takes a datagram from the RTP port. At most five events come of it.
+    pub fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> [Option<Event>; 5] {
         let Some((header, payload)) = packet::read(datagram) else {
             self.counted.malformed += 1;
-            return [None; 4];
+            return [None; 5];
         };
         let Some(kind) = self.agreed.kind(header.payload_type) else {
             self.counted.unknown_payload += 1;
-            return [None; 4];
+            return [None; 5];
         };
         let verdict =
             self.latch.as_mut().map_or(Verdict::Foreign, |latch| latch.judge(now, from, header.ssrc));
         let aside = matches!(kind, Kind::Event) && self.is_beside(header.ssrc);
         if verdict == Verdict::Foreign || (!aside && self.is_straggler(now, header.ssrc)) {
             self.counted.foreign += 1;
-            return [None; 4];
+            return [None; 5];
         }
         let latched = (verdict == Verdict::Latched).then_some(Event::Latched(from));
         let first = (!std::mem::replace(&mut self.has_heard, true)).then_some(Event::FirstPacket);
@@ -190,7 +193,7 @@ impl Inbound {
         let again = self.agreed.open.then(|| self.silence.heard(now, seen)).flatten();
         if aside {
             self.counted.packets_received += 1;
-            return [latched, first, again, self.key(&header, Arrival::Advance, payload)];
+            return [latched, first, again, self.key(&header, Arrival::Advance, payload), None];
         }
         let arrival = self.arrive(now, &header);
         let digit = match kind {
@@ -198,7 +201,7 @@ impl Inbound {
             Kind::Audio(codec) => self.audio(now, &header, arrival, codec, payload),
             Kind::Noise => None,
         };
-        [latched, first, again, digit]
+        [latched, first, again, digit, self.voice.begun()]
     }
 
     /// Whether frames are wanted.
@@ -207,6 +210,21 @@ impl Inbound {
             self.jitter.reset();
         }
         self.listening = on;
+    }
+
+    /// Whether the peer's voice is listened for.
+    pub fn attend(&mut self, on: bool) {
+        self.voice.attend(on);
+    }
+
+    /// Whether it is now: then it matters what is said to the peer.
+    pub const fn attends(&self) -> bool {
+        self.voice.attends()
+    }
+
+    /// What is said to the peer now: some of it may come back.
+    pub fn says(&mut self, frame: &Frame) {
+        self.voice.says(frame);
     }
 
     /// Whether frames must not carry the sound of keys. Audio is then held until the events that belong to it
@@ -320,6 +338,7 @@ impl Inbound {
             if let Some(ear) = &mut self.ear {
                 ear.restart();
             }
+            self.voice.restart();
         }
         Arrival::Advance
     }
@@ -343,7 +362,7 @@ impl Inbound {
         if let Some(reception) = &mut self.reception {
             reception.time(now, header.timestamp);
         }
-        let is_heard = self.listening || self.ear.is_some();
+        let is_heard = self.listening || self.ear.is_some() || self.voice.attends();
         if !is_heard
             || matches!(arrival, Arrival::Duplicate | Arrival::Doubtful)
             || payload.len() > MAX_PAYLOAD
@@ -358,7 +377,12 @@ impl Inbound {
         if self.listening {
             self.jitter.insert(now, header.timestamp, header.marker, codec.band(), &decoding.audio);
         }
-        let digit = self.ear.as_mut()?.hear(header.timestamp, decoding.narrow())?;
+        if self.ear.is_none() && !self.voice.attends() {
+            return None;
+        }
+        let audio = decoding.narrow();
+        self.voice.hear(header.timestamp, audio);
+        let digit = self.ear.as_mut()?.hear(header.timestamp, audio)?;
         self.counted.tones += 1;
         Some(Event::Tone(digit))
     }

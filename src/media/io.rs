@@ -61,6 +61,8 @@ pub enum Event {
     Digit(Digit),
     /// A key was heard in the audio. Once a press; the same press may also have come as a [`Event::Digit`].
     Tone(Digit),
+    /// The peer has begun to speak. Once a stretch of speech, while somebody attends.
+    Voice,
     /// The last packet of this order to play has been handed out.
     PlayFinished(PlayId),
     /// From now on this source is the peer.

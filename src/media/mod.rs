@@ -19,6 +19,7 @@ mod silence;
 pub mod srtp;
 pub mod stats;
 pub mod terms;
+mod voice;
 
 pub use frame::Frame;
 pub(crate) use frame::is_quiet;

@@ -200,12 +200,16 @@ impl MediaSession {
         while let Some(sending) = self.outbound.fill(self.now) {
             self.events.extend(sending.finished.map(Event::PlayFinished));
             // Before it is protected.
-            let packet = sending.packet.as_deref().filter(|_| self.tapped);
+            let attends = self.inbound.attends();
+            let packet = sending.packet.as_deref().filter(|_| self.tapped || attends);
             let audio = packet.and_then(|packet| self.outbound.audio_of(packet));
+            if let Some(audio) = audio.as_ref().filter(|_| attends) {
+                self.inbound.says(audio);
+            }
             if let Some((packet, to)) = sending.packet.zip(self.rtp_target())
                 && let Some(bytes) = self.protection.seal(packet)
             {
-                self.heard = audio;
+                self.heard = audio.filter(|_| self.tapped);
                 return Output::Rtp { to, bytes };
             }
         }
@@ -254,6 +258,11 @@ impl MediaSession {
         } else {
             self.listen_at = None;
         }
+    }
+
+    /// Whether to report when the peer begins to speak, as [`Event::Voice`].
+    pub fn attend(&mut self, on: bool) {
+        self.inbound.attend(on);
     }
 
     /// Whether to deliver what the peer hears as [`Output::Heard`], a packet at a time: audio only, no keys.

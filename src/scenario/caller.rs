@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::document::{AgentAct, Keys, Reply, Want};
 use super::seen::Seen;
 use super::stage::Stage;
-use super::world::{Event, REACTION, SPEECH, SWITCHING, World};
+use super::world::{Event, REACTION, SPEECH, SWITCHING, VOICE, World};
 use crate::auth::FactorId;
 use crate::flow::run::{HandOff, HandOffRequest, Input, Spoken};
 use crate::secret::Secret;
@@ -57,7 +57,13 @@ impl Stage for World<'_> {
             "" => self.tell("makes a noise"),
             words => self.tell(&format!("says \u{201c}{words}\u{201d}")),
         }
-        self.until(self.now + SPEECH);
+        let spoken = self.now + SPEECH;
+        self.until(self.now + VOICE);
+        // A noise is no voice: it cuts no prompt short.
+        if self.attends && !words.is_empty() {
+            self.feed(Input::Voice);
+        }
+        self.until(spoken);
         self.feed(Input::Spoken(Spoken::new(words, confidence)));
         Ok(())
     }

@@ -114,7 +114,7 @@ impl From<&TraceEvent> for Seen {
                 step: step.to_string(),
             },
             TraceEvent::Prompt { prompt } => Self::Prompt(prompt.to_string()),
-            TraceEvent::Interrupted => Self::Interrupted,
+            TraceEvent::Interrupted | TraceEvent::Voice => Self::Interrupted,
             TraceEvent::Asks { verb, factor, question, choices, interrupt } => Self::Asks(Asked {
                 verb: (*verb).to_owned(),
                 factor: factor.as_ref().map(ToString::to_string),
@@ -187,7 +187,7 @@ impl Seen {
                 step: text("step"),
             },
             "prompt" => Self::Prompt(text("prompt")),
-            "interrupted" => Self::Interrupted,
+            "interrupted" | "voice" => Self::Interrupted,
             "asks" => {
                 let choices = event.get("choices").and_then(Value::as_array).into_iter().flatten();
                 let part = |choice: &Value, name: &str| {

@@ -98,6 +98,8 @@ pub(super) struct World<'w> {
     /// Prompts whose recordings come next.
     pub(super) prompts: Vec<String>,
     pub(super) secure: bool,
+    /// The flow wants to know when the caller speaks.
+    pub(super) attends: bool,
     /// A message is being left.
     pub(super) listening: Option<AskId>,
     pub(super) subject: Option<SubjectKey>,
@@ -136,6 +138,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) const REACTION: Duration = Duration::from_millis(300);
 /// How long somebody speaks before a recogniser is done with it.
 pub(super) const SPEECH: Duration = Duration::from_millis(900);
+/// How long somebody speaks before it is known that they do: what is found in real calls, as a median.
+pub(super) const VOICE: Duration = Duration::from_millis(280);
 /// What is told of a hand-off comes at once, but not in the same moment.
 pub(super) const SWITCHING: Duration = Duration::from_millis(20);
 /// A flow's own budget ends it long before; this only bounds what a broken one could do.
@@ -176,6 +180,7 @@ impl<'w> World<'w> {
             audible: Transcript::default(),
             prompts: Vec::new(),
             secure: false,
+            attends: false,
             listening: None,
             subject: None,
             keys,
@@ -227,6 +232,7 @@ impl<'w> World<'w> {
                 self.audible.add(at, "flow", "stops");
             }
             Output::Secure(on) => self.secure = on,
+            Output::Attend(on) => self.attends = on,
             Output::Ask(ask, question) => self.question(ask, question),
             // Whoever is asked for a message leaves one: of five seconds, or until they press its key.
             Output::Listen(ask, listen) => {

@@ -101,6 +101,7 @@ pub(crate) struct Scene {
     pub(crate) asked: Vec<String>,
     pub(crate) finished: bool,
     pub(crate) secure: bool,
+    pub(crate) attends: bool,
     pub(crate) granted: Vec<Option<String>>,
     /// The cards that were sent to a service: number, month, code, and what makes a second order harmless.
     pub(crate) charged: Vec<[String; 4]>,
@@ -171,6 +172,7 @@ impl Scene {
             asked: Vec::new(),
             finished: false,
             secure: false,
+            attends: false,
             granted: Vec::new(),
             charged: Vec::new(),
             memory,
@@ -324,6 +326,7 @@ impl Scene {
                 }
             }
             Output::StopListening => self.line("flow", "stops listening"),
+            Output::Attend(on) => self.attends = on,
             Output::Recording(order) => self.line("flow", &format!("recording: {}", order.name())),
             Output::HandOff(request) => {
                 self.line("flow", &format!("{request:?}"));

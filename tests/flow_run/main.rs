@@ -17,6 +17,7 @@ mod risk;
 mod saying;
 mod spoken;
 mod updating;
+mod voice;
 mod ways;
 mod written;
 

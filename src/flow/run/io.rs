@@ -26,6 +26,9 @@ pub enum Input {
     Digit(Digit),
     /// The caller said something. Only comes where [`super::Abilities::speech`] is told.
     Spoken(Spoken),
+    /// The caller speaks: it has gone on long enough to be no noise. Only comes between [`Output::Attend`] with `true` and
+    /// with `false`, once for each stretch of speech.
+    Voice,
     /// A prompt played to its end (never sent for one that was stopped or replaced).
     PlayFinished(PlayId),
     /// A question was answered.
@@ -71,6 +74,8 @@ pub enum Output {
     },
     /// Stop what plays.
     StopPlaying,
+    /// Listen for the caller's voice from now on, or no longer; see [`Input::Voice`].
+    Attend(bool),
     /// A secret is being typed (`true`) or no longer: keys are kept from leg B and from every recorder.
     Secure(bool),
     /// Ask the outside; exactly one [`Input::Answer`] is expected, an unanswered one is given up in time.

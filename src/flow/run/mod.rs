@@ -20,6 +20,7 @@ mod asking;
 mod assessing;
 mod callback;
 mod challenge;
+mod chance;
 pub mod collect;
 mod ending;
 pub(crate) mod eval;
@@ -44,6 +45,7 @@ mod spoken;
 mod steps;
 mod trace;
 pub mod values;
+mod voice;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -120,6 +122,8 @@ pub struct FlowRun {
     outside_paused: bool,
     /// Somebody listens to what the caller says.
     listening: bool,
+    /// Somebody was ordered to listen for the caller's voice.
+    attending: bool,
     /// The notices heard in this call, each with its version.
     noticed: Vec<(Name, Name)>,
     /// The caller was asked for a language, or was remembered by it.
@@ -249,6 +253,7 @@ impl FlowRun {
             recorder: recording::Recorder::default(),
             outside_paused: false,
             listening: false,
+            attending: false,
             noticed: Vec::new(),
             language_known: false,
             budget: Budget { steps: STEPS, until: now + TIME, errors: ERRORS, exhausted: false },
@@ -270,6 +275,7 @@ impl FlowRun {
             }
             Input::Digit(digit) => self.digit(now, digit),
             Input::Spoken(spoken) => self.spoken(now, spoken),
+            Input::Voice => self.voice(now),
             Input::PlayFinished(play) => self.play_finished(now, play),
             Input::Answer(ask, answer) => self.answer(now, ask, answer),
             Input::HandOff(progress) => self.hand_off(now, progress),
@@ -279,6 +285,7 @@ impl FlowRun {
         }
         self.advance(now);
         self.recorder_minds();
+        self.voice_minds();
     }
 
     /// The next order; [`Output::Timeout`] when there is none for now.
@@ -464,19 +471,6 @@ impl FlowRun {
     pub(crate) const fn next(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
-    }
-
-    /// A number below `bound`, by chance. The seed stands in the call's facts: the same call, the same chances.
-    pub(crate) const fn chance(&mut self, bound: u64) -> u64 {
-        // SplitMix64 (Steele, Lea, Flood, 2014): the n-th output needs no state but n.
-        self.chances += 1;
-        let mut z = self.facts.seed.wrapping_add(self.chances.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        match (z ^ (z >> 31)).checked_rem(bound) {
-            Some(number) => number,
-            None => 0,
-        }
     }
 
     /// Orders whether keys are a secret now; says so only when it changes. In a secure flow they always are.

@@ -1,8 +1,8 @@
 //! What a caller says: it answers a question that listens for it, in place of keys.
 //!
 //! Words under the threshold of [`SURE`] count as something that does not fit, like wrong keys. While a prompt
-//! plays only words that answer the question cut it short (and only where the step says `keys_and_speech`):
-//! a cough, a television or a bad guess does not. Secrets are typed: a step that asks for one hears no words.
+//! plays only words that answer the question cut it short (and only where the step says `keys_and_speech`); that somebody
+//! speaks at all may have done so before, see `voice.rs`. A bad guess alone does not. Secrets are typed: a step that asks for one hears no words.
 
 use std::sync::Arc;
 use std::time::Instant;

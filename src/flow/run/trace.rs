@@ -67,8 +67,10 @@ pub enum TraceEvent {
         /// Its key in the catalogue.
         prompt: Name,
     },
-    /// A prompt was cut short by a key.
+    /// A prompt was cut short by a key, or by words that answer it.
     Interrupted,
+    /// A prompt was cut short by the caller's voice.
+    Voice,
     /// The caller is asked for keys, and may press them from now on unless a prompt has to end first.
     Asks {
         /// The step's verb.

@@ -128,7 +128,7 @@ pub const INPUT_FIELDS: [FieldSpec; 8] = [
     FieldSpec::optional(
         "interrupt",
         Shape::Choice(&["keys", "keys_and_speech", "never"]),
-        "what ends the prompt early; `keys_and_speech` needs a recogniser and means `keys` without one",
+        "what ends the prompt early; `keys_and_speech`: also the caller's voice, once it has gone on for a quarter of a second",
     ),
     FieldSpec::optional(
         "no_input",
