@@ -9,7 +9,7 @@ use countersign::driver::os;
 use countersign::driver::vault::{Counts, NewFob, Vault};
 use countersign::secret::Secret;
 
-use crate::deployed::{Gateway, application};
+use crate::deployed::{Gateway, application, asked_for_an_account};
 use crate::rounds;
 use crate::site::{Folder, Handset, IN_TIME, SOON, Served, Stage, countersign};
 use crate::statistic::Times;
@@ -78,27 +78,8 @@ const WAYS: [Way; 5] = [
     },
 ];
 
-const FLOW: &str = "callflow: 1
-id: FACTOR
-title: One factor, that attackers guess at
-entry: start
-imports: {policy: policy.yaml, prompts: prompts/}
-vars:
-  account: {type: digits, class: personal}
-defaults:
-  input: {first: 10s, between: 5s, total: 60s, tries: 3}
-blocks:
-  start:
-    - answer:
-    - ask: account_number
-      into: account
-      digits: {min: 8, max: 10, end: hash}
-      give_up: {goto: bye}
-    - identify: customer
-      by: account
-      same_reply: true
-      outcome: {one: {goto: prove}, none: {goto: prove}, many: {goto: bye}, unavailable: {goto: bye}}
-  prove:
+/// Behind the account.
+const FLOW: &str = "  prove:
     - authenticate: customer
       level: basic
       offer: [FACTOR]
@@ -185,7 +166,8 @@ impl Attacked {
              levels:\n  basic: {{factors: 1, max_age: 15m}}\n"
         );
         let prompts = ["account_number", "guess_please", "not_quite"];
-        application(&app, (factor, &FLOW.replace("FACTOR", factor)), &policy, &prompts);
+        let flow = asked_for_an_account(factor, "One factor, that attackers guess at") + FLOW;
+        application(&app, (factor, &flow.replace("FACTOR", factor)), &policy, &prompts);
         let gateway = Gateway::start();
         Gateway::key(&data);
         let settings = format!(

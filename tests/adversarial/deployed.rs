@@ -10,6 +10,33 @@ use std::thread;
 
 use crate::site::SOON;
 
+/// The beginning of a flow that asks for an account and goes on to `prove`, whoever was found.
+pub(crate) fn asked_for_an_account(id: &str, title: &str) -> String {
+    format!(
+        "callflow: 1
+id: {id}
+title: {title}
+entry: start
+imports: {{policy: policy.yaml, prompts: prompts/}}
+vars:
+  account: {{type: digits, class: personal}}
+defaults:
+  input: {{first: 10s, between: 5s, total: 60s, tries: 3}}
+blocks:
+  start:
+    - answer:
+    - ask: account_number
+      into: account
+      digits: {{min: 8, max: 10, end: hash}}
+      give_up: {{goto: bye}}
+    - identify: customer
+      by: account
+      same_reply: true
+      outcome: {{one: {{goto: prove}}, none: {{goto: prove}}, many: {{goto: bye}}, unavailable: {{goto: bye}}}}
+"
+    )
+}
+
 /// Writes an application: a flow with its name, a policy, and prompts that all say the same.
 pub(crate) fn application(at: &Path, (name, flow): (&str, &str), policy: &str, prompts: &[&str]) {
     fs::create_dir_all(at.join("prompts")).expect("a folder");

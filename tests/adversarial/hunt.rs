@@ -17,31 +17,12 @@ use countersign::driver::os;
 use countersign::driver::vault::Vault;
 use countersign::secret::Secret;
 
-use crate::deployed::{Gateway, application};
+use crate::deployed::{Gateway, application, asked_for_an_account};
 use crate::site::{Folder, Handset, IN_TIME, SOON, Served, Stage, countersign};
 use crate::vault_world::{customer, secret};
 
-const FLOW: &str = "callflow: 1
-id: hunted
-title: What is keyed here is looked for everywhere
-entry: start
-imports: {policy: policy.yaml, prompts: prompts/}
-vars:
-  account: {type: digits, class: personal}
-defaults:
-  input: {first: 10s, between: 5s, total: 60s, tries: 3}
-blocks:
-  start:
-    - answer:
-    - ask: account_number
-      into: account
-      digits: {min: 8, max: 10, end: hash}
-      give_up: {goto: bye}
-    - identify: customer
-      by: account
-      same_reply: true
-      outcome: {one: {goto: prove}, none: {goto: prove}, many: {goto: bye}, unavailable: {goto: bye}}
-  prove:
+/// Behind the account.
+const FLOW: &str = "  prove:
     - authenticate: customer
       level: strong
       offer: [pin, totp, otp_sms]
@@ -118,7 +99,8 @@ impl Hunted {
         fs::create_dir_all(&data).expect("a folder");
         let write = |path: &Path, text: &str| fs::write(path, text).expect("written");
         let prompts = ["account_number", "pin_please", "totp_please", "sms_sent", "not_quite", "please"];
-        application(&app, ("hunted", FLOW), POLICY, &prompts);
+        let flow = asked_for_an_account("hunted", "What is keyed here is looked for everywhere") + FLOW;
+        application(&app, ("hunted", &flow), POLICY, &prompts);
         let (gateway, agent) = (Gateway::start(), Handset::agent());
         write(
             &data.join("countersign.yaml"),
