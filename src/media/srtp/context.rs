@@ -348,3 +348,7 @@ const REPORT_TAG: usize = 10;
 const ENCRYPTED: u32 = 1 << 31;
 /// Sources of one key that are remembered: a peer has one, at times a second for its keys.
 const MOST_SOURCES: usize = 16;
+
+#[cfg(test)]
+#[path = "context_tests.rs"]
+mod tests;
