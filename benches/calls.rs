@@ -1,6 +1,7 @@
 //! How many calls one shard holds and what a call costs: `countersign serve --bench` on one core, the generator of
 //! `countersign load` on the other, beside bare packet loops that the same generator measures in the same run.
-//! `cargo bench --bench calls`; numbers behind `--` choose the crowds.
+//! `cargo bench --bench calls`; numbers behind `--` choose the crowds, words what all calls have besides: `plain` (the
+//! bare loops are measured with it only), `srtp`, `inband` (keys are listened for in the audio of all calls), `recorded`.
 //!
 //! A bare loop receives a packet and sends one each 20 ms for each flow, and does nothing else: with a socket for each
 //! flow, as an engine needs it whose calls must be told apart whatever their carriers do, and with one socket for all,
@@ -13,8 +14,9 @@
 
 mod bare;
 
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -32,9 +34,31 @@ fn main() {
     pin(OWN_CORE);
     let chosen: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let crowds = if chosen.is_empty() { CROWDS.to_vec() } else { chosen };
+    let words: Vec<String> = std::env::args().collect();
+    let mut kinds: Vec<Kind> =
+        Kind::ALL.into_iter().filter(|kind| words.iter().any(|word| word == kind.name())).collect();
+    if kinds.is_empty() {
+        kinds.push(Kind::Plain);
+    }
+    for kind in kinds {
+        match kind {
+            Kind::Plain => beside_bare_loops(&crowds),
+            _ => alone(kind, &crowds),
+        }
+    }
+}
+
+/// A table of one kind, to be compared with that of another.
+fn alone(kind: Kind, crowds: &[usize]) {
+    let reports: Vec<Report> = crowds.iter().map(|&calls| crowd(kind, calls)).collect();
+    println!("{}:", kind.name());
+    print!("{}", load::table(&reports));
+}
+
+fn beside_bare_loops(crowds: &[usize]) {
     let bare = [Sockets::Each, Sockets::Shared].map(|sockets| (sockets, loops(sockets)));
     let least = bare.iter().map(|(_, (_, cost))| *cost).fold(f64::INFINITY, f64::min);
-    let reports: Vec<Report> = crowds.iter().map(|&calls| crowd(calls)).collect();
+    let reports: Vec<Report> = crowds.iter().map(|&calls| crowd(Kind::Plain, calls)).collect();
     print!("{}", load::table(&reports));
     let held = reports.iter().filter(|report| report.clean).map(|report| report.calls).max().unwrap_or(0);
     let most = bare.iter().map(|(_, (held, _))| *held).max().unwrap_or(0);
@@ -84,9 +108,10 @@ fn loops(sockets: Sockets) -> (usize, f64) {
     (held, cost)
 }
 
-fn crowd(calls: usize) -> Report {
-    let server = Server::start();
+fn crowd(kind: Kind, calls: usize) -> Report {
+    let server = Server::start(kind);
     let plan = Plan {
+        encrypted: kind == Kind::Srtp,
         per_second: 300,
         hold: HOLD,
         keys: "1234".chars().filter_map(Digit::from_char).collect(),
@@ -94,6 +119,52 @@ fn crowd(calls: usize) -> Report {
         ..Plan::new(&format!("sip:bench@{}", server.address), calls)
     };
     load::run(&plan).expect("a crowd")
+}
+
+/// What all calls of a crowd have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing besides.
+    Plain,
+    /// Encrypted media, both ways.
+    Srtp,
+    /// Keys are listened for in the audio, all the time.
+    Inband,
+    /// Recorded from the answer on.
+    Recorded,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Plain, Self::Srtp, Self::Inband, Self::Recorded];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Srtp => "srtp",
+            Self::Inband => "inband",
+            Self::Recorded => "recorded",
+        }
+    }
+
+    /// The settings that make it so.
+    fn settings(self) -> String {
+        let more = match self {
+            Self::Srtp => ", srtp: required",
+            Self::Inband => ", inband_keys: always",
+            Self::Plain | Self::Recorded => "",
+        };
+        format!("trunks: [{{name: local, addresses: [127.0.0.0/8]{more}}}]\nlimits: {{calls: 10000}}\n")
+    }
+}
+
+/// The flow of `serve --bench`, which records.
+fn recording_flow(folder: &Path) {
+    let flow = include_str!("../src/driver/bench/bench.flow.yaml");
+    let prompts = include_str!("../src/driver/bench/prompts/en-GB.yaml");
+    let flow = flow.replace("defaults:\n", "defaults:\n  recording: {mode: always}\n");
+    fs::create_dir_all(folder.join("prompts")).expect("a folder");
+    fs::write(folder.join("bench.flow.yaml"), flow).expect("written");
+    fs::write(folder.join("prompts/en-GB.yaml"), prompts).expect("written");
 }
 
 /// `countersign serve --bench` with one shard, on its core.
@@ -104,16 +175,22 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start(kind: Kind) -> Self {
         let data = std::env::temp_dir().join(format!("countersign-calls-{}", std::process::id()));
+        fs::create_dir_all(&data).expect("a folder");
+        fs::write(data.join("countersign.yaml"), kind.settings()).expect("written");
         let core = SERVER_CORE.to_string();
-        let mut child = Command::new("taskset")
-            .args(["-c", &core, env!("CARGO_BIN_EXE_countersign"), "serve", "--bench", "--shards", "1"])
-            .args(["--sip", "127.0.0.1:0", "--data"])
-            .arg(&data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("taskset, of util-linux");
+        let mut command = Command::new("taskset");
+        command.args(["-c", &core, env!("CARGO_BIN_EXE_countersign"), "serve", "--shards", "1"]);
+        command.args(["--sip", "127.0.0.1:0", "--data"]).arg(&data).stdout(Stdio::piped());
+        if kind == Kind::Recorded {
+            let flow = data.join("flow");
+            recording_flow(&flow);
+            command.arg(flow);
+        } else {
+            command.arg("--bench");
+        }
+        let mut child = command.spawn().expect("taskset, of util-linux");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let address = lines
             .by_ref()

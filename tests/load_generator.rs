@@ -69,6 +69,21 @@ fn the_right_keys_keep_every_call_and_wrong_ones_end_it() {
 }
 
 #[test]
+fn encrypted_calls_are_answered_and_their_keys_understood() {
+    let folder = std::env::temp_dir().join(format!("countersign-load-srtp-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    let settings = "trunks: [{name: local, addresses: [127.0.0.0/8], srtp: required}]\n";
+    fs::write(folder.join("countersign.yaml"), settings).expect("settings");
+    let served = Served::start("srtp", 100, 44_300, 50);
+    let encrypted = Plan { encrypted: true, ..served.plan("bench", 10, "1234") };
+    let report = load::run(&encrypted).expect("a crowd");
+    assert_eq!((report.answered, report.cut), (10, 0), "{:?}", report.failures);
+    assert!(report.received_percent > 95.0, "{}", table(std::slice::from_ref(&report)));
+    let plain = load::run(&served.plan("bench", 3, "1234")).expect("a crowd");
+    assert_eq!(plain.failures.get("refused with 488"), Some(&3), "{:?}", plain.failures);
+}
+
+#[test]
 fn an_answer_only_is_an_answer() {
     let served = Served::start("setup", 100, 44_200, 50);
     let report = load::run(&served.plan("setup", 10, "")).expect("a crowd");

@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Milliseconds from the answer to the first key.
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     press_after: u64,
+    /// Encrypt the media (SRTP, its keys in the session description). What comes back is counted, not decrypted.
+    #[arg(long)]
+    srtp: bool,
     /// The local address to call from; chosen by the target when absent.
     #[arg(long, value_name = "ADDRESS")]
     from: Option<IpAddr>,
@@ -78,6 +81,7 @@ fn plan(arguments: &Arguments, calls: usize) -> Plan {
         hold: Duration::from_secs(arguments.hold),
         keys: arguments.press.clone().unwrap_or_default(),
         keys_after: Duration::from_millis(arguments.press_after),
+        encrypted: arguments.srtp,
         bind: arguments.from,
         process: arguments.process,
         ..Plan::new(&arguments.uri, calls)

@@ -1,7 +1,7 @@
 //! One caller of the crowd: what it sends, and what came.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::audio::{Codec, Law};
 use crate::media::Remote;
@@ -9,6 +9,7 @@ use crate::media::rtp::packet::{self, Header, Packet};
 use crate::media::rtp::reception::Reception;
 use crate::media::rtp::seq::SeqNo;
 use crate::media::rtp::telephone_event_send::{EventSender, Slot};
+use crate::media::srtp::Protection;
 use crate::sip::SessionId;
 use crate::units::{Digit, PayloadType, RtpTimestamp, Ssrc};
 
@@ -43,6 +44,7 @@ pub(super) struct Line {
     seq: SeqNo,
     timestamp: RtpTimestamp,
     keys: EventSender,
+    protection: Protection,
     is_first: bool,
     /// Slots until keys are pressed.
     until_keys: Option<u64>,
@@ -76,9 +78,16 @@ impl Line {
             seq: SeqNo(u16::from_be_bytes([a, b])),
             timestamp: RtpTimestamp(u32::from_be_bytes([c, d, a, b])),
             keys: EventSender::default(),
+            protection: Protection::Plain,
             is_first: true,
             until_keys: keys_after,
         }
+    }
+
+    /// Sends encrypted from now on, if that was agreed.
+    pub(super) fn protected(mut self, now: Instant, remote: &Remote) -> Self {
+        self.protection.agree(now, remote.crypto.as_ref());
+        self
     }
 
     /// The packet of the next 20 ms; none in the pause between keys. `words` is something said, in both laws.
@@ -111,7 +120,7 @@ impl Line {
             &Header { payload_type, marker, seq: self.seq, timestamp, ssrc: self.ssrc },
         );
         self.seq = self.seq.next();
-        Some(packet)
+        self.protection.seal(packet)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Plan, local_ip};
 use crate::audio::Codec;
 use crate::driver::datagrams::{Inbox, Way};
 use crate::driver::os;
-use crate::media::{Direction, LocalMedia, Remote, sdp};
+use crate::media::{Direction, LocalMedia, LocalSrtp, Remote, SrtpPolicy, sdp};
 use crate::phone::{PhoneError, address_of};
 use crate::sip::endpoint::{Endpoint, EndpointConfig, Event, Input, OutgoingInvite, Output};
 use crate::sip::{Host, NameAddr, Path, SessionId, StatusCode, Transport, Uri};
@@ -45,6 +45,8 @@ pub(super) struct Crowd<'a> {
     endpoint_due: Option<Instant>,
     entropy: Entropy,
     media: Media,
+    /// The keys of all callers: their streams have SSRCs of their own, so no two packets share a key stream.
+    srtp: LocalSrtp,
     callers: Vec<Caller>,
     sessions: HashMap<SessionId, usize>,
     start: Instant,
@@ -93,6 +95,7 @@ impl<'a> Crowd<'a> {
         let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER);
         let local = socket.local_addr().map_err(failed)?;
         let mut entropy = os::entropy().map_err(failed)?;
+        let policy = if plan.encrypted { SrtpPolicy::Required } else { SrtpPolicy::Off };
         let config = EndpointConfig {
             call_id_suffix: format!("@{}", entropy.hex(6)),
             max_sessions: plan.calls.saturating_mul(2).max(1000),
@@ -107,6 +110,7 @@ impl<'a> Crowd<'a> {
             inbox: Inbox::new(Way::best(), SIP_PLACES, SIP_ROOM),
             endpoint: Endpoint::new(config, entropy.fork()),
             endpoint_due: None,
+            srtp: LocalSrtp::draw(policy, &mut entropy),
             entropy,
             media: Media::new(ip).map_err(failed)?,
             callers: Vec::with_capacity(plan.calls),
@@ -245,7 +249,8 @@ impl<'a> Crowd<'a> {
     }
 
     fn local_media(&self, address: SocketAddr) -> LocalMedia {
-        LocalMedia { rtcp: false, direction: Direction::SendRecv, ..LocalMedia::new(address, 1) }
+        let srtp = self.srtp.clone();
+        LocalMedia { rtcp: false, direction: Direction::SendRecv, srtp, ..LocalMedia::new(address, 1) }
     }
 
     fn path(&self) -> Path {
@@ -321,6 +326,7 @@ impl<'a> Crowd<'a> {
         }
         if self.media.join(number, agreed.remote.rtp) {
             let line = Line::new(&agreed.remote, Ssrc(self.entropy.next_u32()), keys_after);
+            let line = line.protected(now, &agreed.remote);
             if let Some(caller) = self.callers.get_mut(number) {
                 caller.line = Some(line);
             }

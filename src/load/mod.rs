@@ -1,6 +1,6 @@
 //! A generator of load for any SIP system that answers calls and plays something: `countersign load`.
 //!
-//! Many calls from one thread, over SIP by UDP and plain RTP with packets of 20 ms: each call sends paced audio, presses
+//! Many calls from one thread, over SIP by UDP and RTP with packets of 20 ms: each call sends paced audio, presses
 //! keys as telephone-events, and counts what comes back. Calls share twenty media sockets, one for each millisecond of
 //! the 20 ms, so that a generator costs a fraction of what it measures; a call is known by the address that the other
 //! side sends from, which must differ between the calls of a socket.
@@ -41,6 +41,8 @@ pub struct Plan {
     pub keys: Vec<Digit>,
     /// When, after the answer.
     pub keys_after: Duration,
+    /// Whether media is encrypted (SRTP by SDES). What comes is counted by its header, and not opened.
+    pub encrypted: bool,
     /// The address that calls come from; what the system would choose when absent.
     pub bind: Option<IpAddr>,
     /// The process that is measured, when it runs on this machine.
@@ -58,6 +60,7 @@ impl Plan {
             hold: Duration::from_secs(10),
             keys: Vec::new(),
             keys_after: Duration::from_secs(1),
+            encrypted: false,
             bind: None,
             process: None,
         }
