@@ -67,8 +67,8 @@ fn what_a_call_held_is_given_back() {
     let grown = after.saturating_sub(warm) / (CALLS * ROUNDS) as u64;
     println!("{before} octets, {warm} after {WARM_UP} rounds, {after} after {ROUNDS} more: {grown} a call");
     println!("a call held {held:.0}; {files} files were open, {} are", open_files(server.pid()));
-    // What the first calls took is what a leak of calls would take again and again. What is kept for their sake, records
-    // in the database's cache above all, has a bound that so few calls do not reach.
+    // What the first calls took is what a leak of calls would take again and again. What the program fills up once
+    // (caches, pools) is not full after so few of them.
     assert!(held > 4096.0, "a call that is up is seen in the figure: {held}");
     #[expect(clippy::cast_precision_loss, reason = "octets of one call")]
     let grown = grown as f64;
