@@ -6,6 +6,7 @@
 pub mod band;
 pub mod clip;
 pub mod codec;
+pub mod conceal;
 pub mod correlate;
 pub mod decode;
 pub mod dtmf;
@@ -19,6 +20,7 @@ pub mod wav;
 pub use band::{Band, Rebander};
 pub use clip::Clip;
 pub use codec::{Codec, Decoder, Encoder, Law};
+pub use conceal::Concealer;
 pub use correlate::{Match, correlate};
 pub use decode::{AudioError, Pcm, decode_file};
 pub use resample::resample;

@@ -301,8 +301,8 @@ struct HighPass {
 
 impl HighPass {
     /// Second order, Butterworth, 300 Hz at 8,000.
-    const FORWARD: [f32; 3] = [0.846_459_3, -1.692_918_5, 0.846_459_3];
-    const BACK: [f32; 2] = [-1.669_203_1, 0.716_633_9];
+    const FORWARD: [f32; 3] = [0.846_459_3, -1.692_918_6, 0.846_459_3];
+    const BACK: [f32; 2] = [-1.669_203, 0.716_633_9];
 
     /// The mean square of what is left.
     fn power(&mut self, frame: &[i16; FRAME]) -> f32 {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::reception::samples;
 use super::seq::Unwrapped;
-use crate::audio::Band;
+use crate::audio::{Band, Concealer};
 use crate::media::frame::{self, Frame};
 use crate::units::RtpTimestamp;
 
@@ -42,7 +42,8 @@ pub struct JitterBuffer {
     /// The least delay while keys must not be heard: their packets need time to come.
     floor: i64,
     stream: Option<Stream>,
-    last: Option<Last>,
+    /// Makes up what is missing, once somebody listens.
+    concealer: Option<Box<Concealer>>,
     /// Packets that came after their time.
     pub late: u64,
     /// Frames made up.
@@ -77,24 +78,19 @@ struct Stored {
     samples: Vec<i16>,
 }
 
-/// The last frame, to make up for missing ones.
-#[derive(Debug)]
-struct Last {
-    frame: Frame,
-    repeated: u32,
-}
-
 impl JitterBuffer {
     /// Empty.
     #[must_use]
     pub const fn new(config: JitterConfig) -> Self {
-        Self { config, floor: 0, stream: None, last: None, late: 0, concealed: 0 }
+        Self { config, floor: 0, stream: None, concealer: None, late: 0, concealed: 0 }
     }
 
     /// Forgets the stream: another source, or nobody listens any more.
     pub fn reset(&mut self) {
         self.stream = None;
-        self.last = None;
+        if let Some(concealer) = &mut self.concealer {
+            concealer.forget();
+        }
     }
 
     /// Holds at least this delay.
@@ -141,7 +137,8 @@ impl JitterBuffer {
         stream.takes_since_drop = stream.takes_since_drop.saturating_add(1);
         if play - due > FRAME {
             // Too little delay: one frame more.
-            return Some((self.conceal()?, wrap(play)));
+            let band = stream.band;
+            return Some((self.conceal(band)?, wrap(play)));
         }
         let play = stream.catch_up(play, due);
         stream.play = Some(play + FRAME);
@@ -149,59 +146,63 @@ impl JitterBuffer {
         Some((frame, wrap(play)))
     }
 
-    /// Nothing of the last frame may be heard again.
+    /// Nothing of what was heard may be heard again.
     pub fn forget_last(&mut self) {
-        if let Some(last) = &mut self.last {
-            last.frame.hush();
+        if let Some(concealer) = &mut self.concealer {
+            concealer.forget();
         }
     }
 
-    /// The frame that starts at `play`, its holes filled with silence.
+    /// The frame that starts at `play`, its holes made up for.
     fn compose(&mut self, play: i64) -> Option<Frame> {
         let stream = self.stream.as_mut()?;
         let (band, ticks) = (stream.band, stream.band.samples_of_tick());
+        let concealer = self.concealer.get_or_insert_with(|| Box::new(Concealer::new(band)));
+        if concealer.band() != band {
+            **concealer = Concealer::new(band);
+        }
         let covering =
             stream.packets.iter().filter(|stored| stored.start < play + FRAME && stored.end > play);
         let mut frame = [0_i16; MOST_SAMPLES];
         let room = &mut frame[..FRAME_LEN * ticks];
-        let mut found = false;
+        let mut filled = 0;
         for stored in covering {
-            found = true;
-            // Where the packet lies in the frame; one of both offsets is zero.
-            let skip = usize::try_from(play - stored.start).unwrap_or(0) * ticks;
-            let into = usize::try_from(stored.start - play).unwrap_or(0) * ticks;
-            let source = stored.samples.get(skip..).unwrap_or_default();
-            for (sample, &from) in room.iter_mut().skip(into).zip(source) {
-                *sample = from;
+            let from = usize::try_from(stored.start - play).unwrap_or(0) * ticks;
+            if from > filled {
+                concealer.conceal(&mut room[filled..from]);
+                filled = from;
             }
+            // Where the frame stands in the packet.
+            let skip = usize::try_from(play - stored.start).unwrap_or(0) * ticks + (filled - from);
+            let source = stored.samples.get(skip..).unwrap_or_default();
+            let part = source.len().min(room.len() - filled);
+            let place = &mut room[filled..filled + part];
+            place.copy_from_slice(&source[..part]);
+            concealer.heard(place);
+            filled += part;
         }
-        if !found {
+        if filled == 0 {
             stream.empty_takes += 1;
             if stream.empty_takes > STOPPED {
                 self.reset();
                 return None;
             }
-            return self.conceal();
+            return self.conceal(band);
         }
+        concealer.conceal(&mut room[filled..]);
         stream.empty_takes = 0;
-        let frame = Frame::new(band, room);
         stream.release(play + FRAME);
-        self.last = Some(Last { frame: frame.clone(), repeated: 0 });
-        Some(frame)
+        Some(Frame::new(band, room))
     }
 
-    /// The last frame again, each time softer; silence after 60 ms (ITU-T G.711 appendix I fades to the same
-    /// end).
-    fn conceal(&mut self) -> Option<Frame> {
-        let last = self.last.as_mut()?;
-        last.repeated += 1;
+    /// A frame that did not come.
+    fn conceal(&mut self, band: Band) -> Option<Frame> {
+        let concealer = self.concealer.as_mut()?;
         self.concealed += 1;
-        if last.repeated <= AUDIBLE_REPEATS {
-            last.frame.soften();
-        } else if last.repeated == AUDIBLE_REPEATS + 1 {
-            last.frame.hush();
-        }
-        Some(last.frame.clone())
+        let mut frame = [0_i16; MOST_SAMPLES];
+        let room = &mut frame[..FRAME_LEN * band.samples_of_tick()];
+        concealer.conceal(room);
+        Some(Frame::new(band, room))
     }
 }
 
@@ -338,8 +339,6 @@ const FAR_BEHIND: i64 = 3200;
 const TAKES_BETWEEN_DROPS: u32 = 5;
 /// After a second without audio the next packet begins anew.
 const STOPPED: u32 = 50;
-/// 60 ms of a repeated sound; longer it becomes a tone of its own.
-const AUDIBLE_REPEATS: u32 = 3;
 /// How long the least transit counts.
 const WINDOW: Duration = Duration::from_secs(4);
 

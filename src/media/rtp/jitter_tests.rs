@@ -86,7 +86,9 @@ fn a_lost_packet_is_made_up_for_in_its_place() {
     let mut buffer = buffer(40);
     let heard = run(&mut buffer, 0, &packets, 160, 20 * 20 + 40);
     assert_eq!(heard[..7 * 160], audio(0, 7 * 160)[..]);
-    assert_eq!(heard[8 * 160..20 * 160], audio(8 * 160, 12 * 160)[..]);
+    // The first 10 ms behind it are blended.
+    let behind = 8 * 160 + 80;
+    assert_eq!(heard[behind..20 * 160], audio(behind as i64, 11 * 160 + 80)[..]);
     assert!(heard[7 * 160..8 * 160].iter().all(|&sample| sample != 0), "not silence");
 }
 
@@ -98,7 +100,8 @@ fn a_pause_that_the_timestamps_own_up_to_is_silence_and_nothing_is_late() {
     let heard = run(&mut buffer, 0, &packets, 160, 1140);
     assert_eq!(buffer.late, 0);
     let again = (700 * 8 / 160) * 160;
-    assert_eq!(heard[again..again + 18 * 160], audio(700 * 8, 18 * 160)[..]);
+    // The first 10 ms fade in.
+    assert_eq!(heard[again + 80..again + 18 * 160], audio(700 * 8 + 80, 17 * 160 + 80)[..]);
     assert!(heard[30 * 160..34 * 160].iter().all(|&sample| sample == 0));
 }
 
