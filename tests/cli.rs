@@ -399,7 +399,7 @@ fn what_a_test_caller_can_not_do_is_said_before_it_calls() {
         (vec!["sip:bank@nowhere.example"], vec!["nowhere.example", "help:"]),
         (vec!["bank"], vec!["`bank`", "help:"]),
         (vec![good, "--keys", "~ 1 80x21537#"], vec!["word 3", "--keys"]),
-        (vec![good, "--codec", "opus"], vec!["opus", "help:"]),
+        (vec![good, "--codec", "speex"], vec!["speex", "help:"]),
         (vec![good, "--say", none.as_str()], vec!["none.wav", "help:"]),
         (vec![good, "--demo", none.as_str()], vec!["none.wav", "help:"]),
         (vec![good, "--record", "/nowhere/at/all.wav"], vec!["/nowhere/at/all.wav", "help:"]),

@@ -35,13 +35,16 @@ fn speech_is_recognised_behind_every_codec_at_every_packet_time_and_keys_pass_be
         let ready = Arc::new(Clip::encode(&said, SampleRate::TELEPHONE, &[codec]));
         let unready = Arc::new(Clip::from_pcm(&said));
         for (ptime, clip) in [(10, &ready), (20, &ready), (60, &ready), (20, &unready), (30, &unready)] {
+            let ptime = codec.packet_ms(ptime);
             let mut world = World::with_packet_time(1, [CLEAN; 2], [&[codec], &[codec]], [ptime, 20]);
             world.sides[1].session.listen(true);
             let now = world.now;
             world.sides[0].session.play(now, PlayId(1), vec![clip.clone()], false);
             world.run(4500);
             let found = correlate(&said[800..said.len() - 800], &world.sides[1].heard).expect("sound");
-            assert!(found.score > 0.98, "{codec:?} {ptime} ms: {found:?}");
+            let least = if codec == Codec::Opus { 0.93 } else { 0.98 };
+            println!("{} in packets of {ptime} ms: {:.4}", codec.name(), found.score);
+            assert!(found.score > least, "{codec:?} {ptime} ms: {found:?}");
             let now = world.now;
             world.sides[0].session.send_digits(now, &keys);
             world.run(1500);
@@ -61,7 +64,7 @@ fn legs_with_any_two_codecs_and_packet_times_hear_each_other() {
     let said = speech();
     for &one in Codec::ALL {
         for &other in Codec::ALL {
-            let (out, back) = (20, 30);
+            let (out, back) = (one.packet_ms(20), other.packet_ms(30));
             let mut near = World::with_packet_time(2, [CLEAN; 2], [&[one], &[one]], [out, out]);
             let mut far = World::with_packet_time(3, [CLEAN; 2], [&[other], &[other]], [back, back]);
             far.now = near.now;
@@ -81,7 +84,8 @@ fn legs_with_any_two_codecs_and_packet_times_hear_each_other() {
             }
             for (world, way) in [(&far, "there"), (&near, "back")] {
                 let found = correlate(&said[800..said.len() - 800], &world.sides[0].heard).expect("sound");
-                assert!(found.score > 0.97, "{one:?} to {other:?}, {way}: {found:?}");
+                let least = if [one, other].contains(&Codec::Opus) { 0.88 } else { 0.97 };
+                assert!(found.score > least, "{one:?} to {other:?}, {way}: {found:?}");
             }
         }
     }

@@ -12,6 +12,7 @@ use countersign::call::{CallLimits, CallSettings};
 use countersign::driver::application::{self, ApplicationSource};
 use countersign::driver::embedded::BENCH_APPLICATION;
 use countersign::driver::os;
+use countersign::driver::speech::Speech;
 use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
 use countersign::media::{InbandKeys, MediaTerms};
 use countersign::sip::{AccessList, EndpointConfig, Path, Transport};
@@ -36,7 +37,11 @@ struct Line {
 }
 
 fn engine(now: Instant, codec: Codec) -> Engine {
-    let loaded = application::load(&ApplicationSource::Embedded(BENCH_APPLICATION)).expect("it is inside");
+    // Prompts are encoded as they play, but for Opus, whose encoder takes memory of its own.
+    let ready = std::iter::once(codec).filter(|codec| *codec == Codec::Opus).collect();
+    let source = ApplicationSource::Embedded(BENCH_APPLICATION);
+    let loaded =
+        application::load_with(&source, &Speech::default().encoded_for(ready)).expect("it is inside");
     let settings = CallSettings {
         application: loaded.application,
         application_hash: loaded.hash,
@@ -89,11 +94,13 @@ impl Line {
         for call in 0..calls {
             let offer = format!(
                 "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n\
-                 m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {name}/8000\r\n\
-                 a=rtpmap:101 telephone-event/8000\r\na=ptime:{packet_ms}\r\n",
+                 m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {name}/{clock}{channels}\r\n\
+                 a=rtpmap:101 telephone-event/{clock}\r\na=ptime:{packet_ms}\r\n",
                 port = caller(call).port(),
                 number = codec.payload_type().0,
                 name = codec.name(),
+                clock = codec.clock_rate(),
+                channels = codec.channels().map_or(String::new(), |channels| format!("/{channels}")),
             );
             let answer = line.signal(request("INVITE", call, "", &offer)).expect("a 200");
             let tag = answer.split("\r\nTo:").nth(1).and_then(|rest| rest.split(";tag=").nth(1));
@@ -162,9 +169,10 @@ impl Line {
             for call in 0..self.ports {
                 let mut packet = vec![0x80, codec.payload_type().0];
                 packet.extend(seq.to_be_bytes());
-                packet.extend(u32::try_from(u64::from(*seq) * ticks).expect("short").to_be_bytes());
+                let timestamp = u64::from(*seq) * ticks * u64::from(codec.clock_of_tick());
+                packet.extend(u32::try_from(timestamp).expect("short").to_be_bytes());
                 packet.extend([0; 4]);
-                codec.silence(usize::try_from(ticks).expect("few") * codec.octets_of_tick(), &mut packet);
+                codec.silence(usize::try_from(ticks).expect("few"), &mut packet);
                 self.step(Input::Rtp { port: MediaPort(call), from: caller(call), bytes: &packet });
             }
             *seq = seq.wrapping_add(1);
@@ -206,8 +214,9 @@ fn a_packet_of_a_call_that_goes_on_asks_for_no_memory() {
 #[test]
 fn a_packet_asks_for_no_memory_in_any_codec_and_packet_time() {
     for &codec in Codec::ALL {
-        for packet_ms in [10, 20, 30, 60] {
-            let sent_ms = packet_ms.min(codec.longest_packet_ms());
+        let times: &[u64] = if codec == Codec::Opus { &[20] } else { &[10, 20, 30, 60] };
+        for &packet_ms in times {
+            let sent_ms = codec.packet_ms(packet_ms.min(codec.longest_packet_ms()));
             goes_on_without_memory(2, codec, sent_ms);
         }
     }

@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     /// Seconds to wait for an answer, a prompt or an agent.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     patience: u64,
-    /// Speak this codec only: `pcmu`, `pcma`, `g722` or `l16`.
+    /// Speak this codec only: `pcmu`, `pcma`, `g722`, `l16` or `opus`.
     #[arg(long, value_name = "CODEC")]
     codec: Option<String>,
     /// Say, as a carrier does that verified the number: this level of attestation, `A`, `B` or `C`. It counts on

@@ -16,6 +16,7 @@ use super::latch::{Acquaintance, Latch, LatchPolicy, Verdict};
 use super::rtp::jitter::{JitterBuffer, JitterConfig};
 use super::rtp::packet::{self, Header};
 use super::rtp::reception::{Arrival, Block, Reception};
+use super::rtp::seq::Ticks;
 use super::rtp::telephone_event_receive::{EventReceiver, Payload};
 use super::sdp::Remote;
 use super::silence::{Seen, Silence};
@@ -30,6 +31,7 @@ pub struct Inbound {
     known: Acquaintance,
     latch: Option<Latch>,
     agreed: Agreed,
+    ticks: Ticks,
     reception: Option<Reception>,
     /// The SSRC before the present one, and since when: its stragglers do not bring it back.
     former: Option<(Ssrc, Instant)>,
@@ -133,6 +135,7 @@ impl Inbound {
             known,
             latch: None,
             agreed: Agreed::default(),
+            ticks: Ticks::default(),
             reception: None,
             former: None,
             keys: Keys::default(),
@@ -161,6 +164,9 @@ impl Inbound {
             events: [remote.receive_event, remote.telephone_event],
             open: remote.direction.receives(),
         };
+        if self.ticks.clock() != remote.codec.clock_of_tick() {
+            self.ticks = Ticks::new(remote.codec.clock_of_tick());
+        }
         if self.inband.is_armed(remote.receive_event.is_some()) {
             self.ear.get_or_insert_default();
         } else {
@@ -172,7 +178,7 @@ impl Inbound {
 
     /// Takes a datagram from the RTP port. At most five events come of it.
     pub fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> [Option<Event>; 5] {
-        let Some((header, payload)) = packet::read(datagram) else {
+        let Some((mut header, payload)) = packet::read(datagram) else {
             self.counted.malformed += 1;
             return [None; 5];
         };
@@ -187,6 +193,7 @@ impl Inbound {
             self.counted.foreign += 1;
             return [None; 5];
         }
+        header.timestamp = self.ticks.of(header.timestamp);
         let latched = (verdict == Verdict::Latched).then_some(Event::Latched(from));
         let first = (!std::mem::replace(&mut self.has_heard, true)).then_some(Event::FirstPacket);
         let seen = Seen::of(&self.counted);
@@ -296,7 +303,9 @@ impl Inbound {
 
     /// The block for a report.
     pub fn block(&mut self) -> Option<Block> {
-        self.reception.as_mut().map(Reception::report)
+        let mut block = self.reception.as_mut().map(Reception::report)?;
+        block.jitter = block.jitter.saturating_mul(self.ticks.clock().into());
+        Some(block)
     }
 
     /// Figures until now; what is sent is not among them.
@@ -344,7 +353,7 @@ impl Inbound {
     }
 
     fn key(&mut self, header: &Header, arrival: Arrival, payload: &[u8]) -> Option<Event> {
-        let payload = Payload::read(payload)?;
+        let payload = Payload::read(payload)?.in_ticks(self.ticks.clock());
         let overtaken = matches!(arrival, Arrival::Reordered | Arrival::Duplicate);
         let digit = self.keys.of(header.ssrc).receive(overtaken, header.timestamp, payload)?;
         self.counted.keys += 1;
@@ -397,7 +406,10 @@ impl Agreed {
             Some((agreed, codec)) if agreed == payload_type => Some(Kind::Audio(codec)),
             // Static numbers mean the same to everyone; an answer may leave the choice to the sender.
             Some(_) if payload_type == COMFORT_NOISE => Some(Kind::Noise),
-            Some(_) => Codec::from_payload_type(payload_type).map(Kind::Audio),
+            // Of another clock nobody sends them: the timestamps of a stream have one.
+            Some((_, agreed)) => Codec::from_payload_type(payload_type)
+                .filter(|codec| codec.clock_rate() == agreed.clock_rate())
+                .map(Kind::Audio),
             None => None,
         }
     }

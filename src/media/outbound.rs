@@ -60,6 +60,13 @@ struct Stream {
     running: bool,
 }
 
+impl Stream {
+    /// How far the timestamps go in a tick of 125 µs.
+    fn clock(&self) -> i64 {
+        self.voice.codec.clock_of_tick().into()
+    }
+}
+
 /// What a slot gave.
 pub struct Sending {
     /// The packet, if one is to be sent.
@@ -222,7 +229,7 @@ impl Outbound {
             Some(stream) => {
                 let ahead = samples(stream.next.saturating_duration_since(now));
                 let behind = samples(now.saturating_duration_since(stream.next));
-                advanced(self.timestamp, behind - ahead)
+                advanced(self.timestamp, (behind - ahead) * stream.clock())
             }
             None => self.timestamp,
         };
@@ -241,7 +248,7 @@ impl Outbound {
         stream.running = true;
         self.marker = true;
         if now > stream.next {
-            let rested = samples(now - stream.next);
+            let rested = samples(now - stream.next) * stream.clock();
             stream.next = now;
             self.timestamp = advanced(self.timestamp, rested);
         }
@@ -268,17 +275,18 @@ impl Outbound {
         let missed = u32::try_from(late / stream.ptime.as_nanos().max(1)).unwrap_or(u32::MAX - 1) + 1;
         let skipped = stream.ptime * missed;
         stream.next += skipped;
-        self.timestamp = advanced(self.timestamp, samples(skipped));
+        self.timestamp = advanced(self.timestamp, samples(skipped) * stream.clock());
         self.marker = true;
     }
 
     fn fill_with_key(&mut self) -> Sending {
         let slot = self.keys.next(self.timestamp);
+        let clock = self.stream.as_ref().map_or(1, |stream| stream.voice.codec.clock_of_tick());
         let payload_type = self.stream.as_ref().and_then(|stream| stream.telephone_event);
         let packet = match (slot, payload_type) {
             (Some(Slot::Packet { timestamp, marker, payload }), Some(payload_type)) => {
                 let mut packet = packet::begin();
-                packet.extend_from_slice(&payload);
+                packet.extend_from_slice(&at_clock(payload, clock));
                 Some(self.seal(packet, payload_type, timestamp, marker))
             }
             _ => None,
@@ -313,7 +321,7 @@ impl Outbound {
             voice.encoder.encode(audio, &mut packet);
             self.bridge.pass();
         } else {
-            voice.codec.silence(wanted * voice.codec.octets_of_tick(), &mut packet);
+            voice.codec.silence(wanted, &mut packet);
         }
         let marker = std::mem::take(&mut self.marker);
         let packet = self.seal(packet, payload_type, self.timestamp, marker);
@@ -336,9 +344,10 @@ impl Outbound {
         packet
     }
 
+    /// `count` in ticks of 125 µs.
     fn pass_slot(&mut self, count: i64, length: Duration) {
-        self.timestamp = advanced(self.timestamp, count);
         if let Some(stream) = &mut self.stream {
+            self.timestamp = advanced(self.timestamp, count * stream.clock());
             stream.next += length;
         }
     }
@@ -361,7 +370,7 @@ impl Voice {
     }
 
     fn play(&mut self, player: &mut Player, ticks: usize, packet: &mut Packet) {
-        if player.is_encoded(self.codec) {
+        if player.is_encoded(self.codec, ticks) {
             player.take(self.codec, ticks, packet);
             return;
         }
@@ -454,6 +463,12 @@ impl Bridge {
         self.sent = 0;
         self.primed = false;
     }
+}
+
+/// An event whose duration counts the codec's clock in place of ticks (RFC 4733 §2.3.5).
+fn at_clock([event, flags, high, low]: [u8; 4], clock: u16) -> [u8; 4] {
+    let [high, low] = u16::from_be_bytes([high, low]).saturating_mul(clock).to_be_bytes();
+    [event, flags, high, low]
 }
 
 fn advanced(timestamp: RtpTimestamp, by: i64) -> RtpTimestamp {

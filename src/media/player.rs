@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::rtp::packet::Packet;
+use crate::audio::codec::opus::PACKET_TICKS;
 use crate::audio::{Clip, Codec};
 use crate::units::PlayId;
 
@@ -47,16 +48,26 @@ impl Player {
         self.clip >= self.clips.len()
     }
 
-    /// Whether what comes next was encoded for the codec.
+    /// Whether what comes next was encoded for the codec, in packets of so many ticks.
     #[must_use]
-    pub fn is_encoded(&self, codec: Codec) -> bool {
-        self.clips.get(self.clip).is_none_or(|clip| clip.encoded(codec).is_some())
+    pub fn is_encoded(&self, codec: Codec, wanted: usize) -> bool {
+        self.clips.get(self.clip).is_none_or(|clip| match codec.octets_of_tick() {
+            Some(_) => clip.encoded(codec).is_some(),
+            None => wanted == PACKET_TICKS && clip.opus_packet(self.offset).is_some(),
+        })
     }
 
     /// Appends so many ticks of 125 µs to the packet, the last ones silent when the clips end before, or when one
     /// follows that was not encoded for the codec.
     pub fn take(&mut self, codec: Codec, wanted: usize, packet: &mut Packet) {
-        let width = codec.octets_of_tick();
+        let Some(width) = codec.octets_of_tick() else {
+            if let Some(octets) = self.clips.get(self.clip).and_then(|clip| clip.opus_packet(self.offset)) {
+                packet.extend_from_slice(octets);
+            }
+            self.offset += wanted;
+            self.skip_finished();
+            return;
+        };
         let end = packet.len() + wanted * width;
         while packet.len() < end {
             let Some(clip) = self.clips.get(self.clip) else { break };
@@ -68,7 +79,7 @@ impl Player {
         }
         let rest = end - packet.len();
         if rest > 0 {
-            codec.silence(rest, packet);
+            codec.silence(rest / width, packet);
         }
     }
 
@@ -162,7 +173,7 @@ mod tests {
     #[test]
     fn a_clip_that_was_not_encoded_for_the_codec_is_taken_as_samples() {
         let mut player = Player::new(PlayId(1), vec![clip(1000, 100), clip(-1000, 100)], false);
-        assert!(player.is_encoded(Codec::Pcma) && !player.is_encoded(Codec::G722));
+        assert!(player.is_encoded(Codec::Pcma, 160) && !player.is_encoded(Codec::G722, 160));
         let mut samples = Vec::new();
         player.take_samples(160, &mut samples);
         player.take_samples(160, &mut samples);

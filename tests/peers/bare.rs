@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use countersign::audio::{decode_file, wav};
+use countersign::audio::{decode_file, resample, wav};
 use countersign::units::SampleRate;
 
 use super::site::{Site, end, quiet, until};
-use super::wire::sample;
 
 /// A running baresip.
 pub(crate) struct Baresip {
@@ -22,13 +21,13 @@ pub(crate) struct Baresip {
 }
 
 impl Baresip {
-    /// Starts one that speaks a tone. It listens for TLS at the port after `sip`.
+    /// Starts one that says this. It listens for TLS at the port after `sip`.
     pub(crate) fn start(
         site: &Site,
         name: &str,
         sip: u16,
         rtp: (u16, u16),
-        hertz: f64,
+        said: &[i16],
         account: &str,
     ) -> Self {
         let folder = site.folder.join(name);
@@ -39,12 +38,10 @@ impl Baresip {
             .replace("@NAME@", name)
             .replace("@FOLDER@", &folder.to_string_lossy())
             .replace("@RTP@", &format!("{}-{}", rtp.0, rtp.1))
+            .replace("@CODEC@", codec_module(account))
             .replace("@MODULES@", &modules())
             .replace("@CONTROL@", &control.to_string());
-        let tone: Vec<i16> = (0..60 * 8000)
-            .map(|n| sample(6000.0 * (std::f64::consts::TAU * hertz * f64::from(n) / 8000.0).sin()))
-            .collect();
-        fs::write(folder.join("tone.wav"), wav::write(&tone, SampleRate::TELEPHONE)).expect("a tone");
+        fs::write(folder.join("said.wav"), wav::write(said, SampleRate::TELEPHONE)).expect("its words");
         fs::write(folder.join("config"), config).expect("a config");
         fs::write(folder.join("accounts"), format!("{account}\n")).expect("an account");
         fs::write(folder.join("contacts"), "").expect("no contacts");
@@ -100,7 +97,8 @@ impl Baresip {
         let files = fs::read_dir(&self.folder).expect("a folder").flatten();
         let file = files.map(|file| file.path()).find(|path| path.to_string_lossy().ends_with("-dec.wav"));
         let bytes = fs::read(file.expect("a recording")).expect("a recording");
-        decode_file(&bytes, "wav").expect("a WAV file").samples
+        let pcm = decode_file(&bytes, "wav").expect("a WAV file");
+        resample(&pcm.samples, pcm.rate, SampleRate::TELEPHONE)
     }
 }
 
@@ -108,6 +106,12 @@ impl Drop for Baresip {
     fn drop(&mut self) {
         end(&mut self.child);
     }
+}
+
+/// The module of the codec that the account is bound to.
+fn codec_module(account: &str) -> &'static str {
+    let known = [("G722/", "module g722.so"), ("L16/", "module l16.so"), ("opus/", "module opus.so")];
+    known.iter().find(|(name, _)| account.contains(name)).map_or("", |(_, module)| module)
 }
 
 /// Where the system keeps its modules.

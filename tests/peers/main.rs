@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "figures are for whoever runs the tests")]
 
 mod bare;
+mod codecs;
 mod sipp;
 mod site;
 mod wire;
@@ -249,7 +250,8 @@ fn baresip_goes_through_the_bank_to_a_registered_baresip() {
     if !peers("baresip_goes_through_the_bank_to_a_registered_baresip") {
         return;
     }
-    through_the_bank("baresip", "off", "");
+    let (_, heard) = through_the_bank("baresip", "", "", &[440.0, 1000.0].map(tone));
+    check_tones(&heard);
 }
 
 #[test]
@@ -257,7 +259,9 @@ fn baresip_goes_through_the_bank_by_srtp() {
     if !peers("baresip_goes_through_the_bank_by_srtp") {
         return;
     }
-    let record = through_the_bank("srtp", "required", ";mediaenc=srtp-mand");
+    let said = [440.0, 1000.0].map(tone);
+    let (record, heard) = through_the_bank("srtp", ", srtp: required", ";mediaenc=srtp-mand", &said);
+    check_tones(&heard);
     for media in [&record["caller_media"], &record["other_media"][0]] {
         assert_eq!(media["encrypted"], true, "{record}");
         assert_eq!(
@@ -268,18 +272,19 @@ fn baresip_goes_through_the_bank_by_srtp() {
     }
 }
 
-/// A baresip calls the bank, identifies itself by keys and talks to another one; the record.
-fn through_the_bank(name: &str, srtp: &str, media: &str) -> Value {
-    let site = Site::with_srtp(srtp, name, 5220, &agents(&[("ana", None)]), "");
+/// A baresip calls the bank, identifies itself by keys and talks to another one: the record, and what
+/// each heard, the caller first.
+fn through_the_bank(name: &str, settings: &str, media: &str, said: &[Vec<i16>; 2]) -> (Value, [Vec<i16>; 2]) {
+    let site = Site::with_media(settings, name, 5220, &agents(&[("ana", None)]), "");
     let account = format!(
         "<sip:ana@127.0.0.1:5220>;auth_user=ana;auth_pass={};answermode=auto;regint=60{media}",
         site.agent_password
     );
-    let mut agent = Baresip::start(&site, "agent", 5222, (41_600, 41_649), 1000.0, &account);
+    let mut agent = Baresip::start(&site, "agent", 5222, (41_600, 41_649), &said[1], &account);
     let registered = site::until(Duration::from_secs(10), || agent.log().contains("200 OK").then_some(()));
     assert!(registered.is_some(), "not registered: {}", agent.log());
     let account = format!("<sip:caller@127.0.0.1:5226>;regint=0{media}");
-    let mut caller = Baresip::start(&site, "caller", 5226, (41_650, 41_699), 440.0, &account);
+    let mut caller = Baresip::start(&site, "caller", 5226, (41_650, 41_699), &said[0], &account);
     caller.order("dial", "sip:bank@127.0.0.1:5220");
     caller.says("CALL_ESTABLISHED", Duration::from_secs(5));
     for (wait, keys) in bank(&site, 0) {
@@ -294,17 +299,26 @@ fn through_the_bank(name: &str, srtp: &str, media: &str) -> Value {
     assert_eq!((text(record, "level"), text(record, "cause")), ("basic", "caller_hung_up"), "{record}");
     assert_eq!(record["agents"], serde_json::json!(["ana"]), "{record}");
     assert!(record["caller_media"]["round_trip_ms"].is_number(), "baresip sends RTCP: {record}");
-    let (by_agent, by_caller) = (agent.heard(), caller.heard());
-    let [from_caller, from_agent] = [loudest(&by_agent, 440.0), loudest(&by_caller, 1000.0)];
+    check_secrets(&site, &site.log(), "the log");
+    (record.clone(), [caller.heard(), agent.heard()])
+}
+
+/// Each hears the tone of the other and not its own.
+fn check_tones([by_caller, by_agent]: &[Vec<i16>; 2]) {
+    let [from_caller, from_agent] = [loudest(by_agent, 440.0), loudest(by_caller, 1000.0)];
     eprintln!(
         "audio: the agent hears the caller at {from_caller:.1} dBm0, the caller the agent at {from_agent:.1} dBm0"
     );
     assert!(from_caller > -15.0 && from_agent > -15.0);
     // Prompts and whispers are speech, which has a little of every frequency.
-    let [agent_itself, caller_itself] = [loudest(&by_agent, 1000.0), loudest(&by_caller, 440.0)];
+    let [agent_itself, caller_itself] = [loudest(by_agent, 1000.0), loudest(by_caller, 440.0)];
     assert!(agent_itself < -20.0 && caller_itself < -20.0, "{agent_itself} {caller_itself}: hears itself");
-    check_secrets(&site, &site.log(), "the log");
-    record.clone()
+}
+
+/// A minute of a tone.
+fn tone(hertz: f64) -> Vec<i16> {
+    let angle = |n: i32| std::f64::consts::TAU * hertz * f64::from(n) / 8000.0;
+    (0..60 * 8000).map(|n| wire::sample(6000.0 * angle(n).sin())).collect()
 }
 
 /// The level of one frequency in the second in which it is loudest.

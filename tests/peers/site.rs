@@ -32,17 +32,17 @@ pub(crate) const ENGINE_RTP: std::ops::RangeInclusive<u16> = 41_000..=41_199;
 impl Site {
     /// Starts one; `agents` are lines below `agents:`, `limits` lines below `limits:`.
     pub(crate) fn start(name: &str, sip: u16, agents: &str, limits: &str) -> Self {
-        Self::with_srtp("off", name, sip, agents, limits)
+        Self::with_media("", name, sip, agents, limits)
     }
 
-    /// As above, with `srtp` of the trunk and of the agents' phones.
-    pub(crate) fn with_srtp(srtp: &str, name: &str, sip: u16, agents: &str, limits: &str) -> Self {
+    /// As above, with more for the media of the trunk and of the agents' phones, such as `, srtp: required`.
+    pub(crate) fn with_media(media: &str, name: &str, sip: u16, agents: &str, limits: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("countersign-peers-{name}-{}", std::process::id()));
         let data = folder.join("data");
         fs::create_dir_all(&data).expect("a folder");
         let settings = format!(
-            "trunks:\n  - {{name: carrier, addresses: [127.0.0.0/8], srtp: {srtp}}}\nphones:\n  from: [127.0.0.0/8]\n  \
-             srtp: {srtp}\nqueues:\n  general: {{}}\n  cards: {{}}\n  payments: {{}}\nagents:\n{agents}limits:\n  calls: 100\n{limits}"
+            "trunks:\n  - {{name: carrier, addresses: [127.0.0.0/8]{media}}}\nphones: {{from: [127.0.0.0/8]{media}}}\n\
+             queues:\n  general: {{}}\n  cards: {{}}\n  payments: {{}}\nagents:\n{agents}limits:\n  calls: 100\n{limits}"
         );
         fs::write(data.join("countersign.yaml"), settings).expect("the settings");
         let vault = Vault::open_data(&data).expect("a vault");
@@ -68,7 +68,7 @@ impl Site {
             .expect("the engine starts");
         let agent_password = password.expose().clone();
         let mut site = Self { folder, sip, customers, agent_password, engine };
-        let ready = until(Duration::from_secs(30), || site.log().contains("ready;").then_some(()));
+        let ready = until(Duration::from_secs(150), || site.log().contains("ready;").then_some(()));
         assert!(ready.is_some(), "the engine did not start: {:?}\n{}", site.engine.try_wait(), site.log());
         site
     }

@@ -22,7 +22,7 @@ pub struct TrunkConfig {
     /// identity, and the level in `Attestation-Info` or `P-Attestation-Indicator`.
     #[serde(default)]
     pub verstat: bool,
-    /// The codecs that calls may have, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`.
+    /// The codecs that calls may have, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`, `opus`.
     #[serde(default)]
     pub codecs: CodecList,
     /// When keys are listened for in the audio: `auto` (from callers without telephone-events), `always`, `off`.
@@ -57,7 +57,7 @@ pub struct PhonesConfig {
     /// among them, that give up on a challenge that names an algorithm they do not know.
     #[serde(default)]
     pub sha256: bool,
-    /// The codecs that are offered to agents' phones, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`.
+    /// The codecs that are offered to agents' phones, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`, `opus`.
     #[serde(default)]
     pub codecs: CodecList,
     /// Whether media with agents' phones is encrypted: `off`, `required`.

@@ -129,8 +129,14 @@ impl Speech {
         let config = Config::read(data)?;
         let codecs = config.codecs();
         Self::new(data, &config.speech, config.secrets)
-            .map(|speech| Self { codecs, ..speech })
+            .map(|speech| speech.encoded_for(codecs))
             .map_err(|error| ConfigError::Invalid { path, message: error.to_string() })
+    }
+
+    /// With all that is loaded encoded for these codecs.
+    #[must_use]
+    pub fn encoded_for(self, codecs: CodecList) -> Self {
+        Self { codecs, ..self }
     }
 
     /// The codecs of the site: what is spoken and what was recorded is encoded for them.

@@ -26,6 +26,43 @@ pub const fn samples_between(earlier: RtpTimestamp, later: RtpTimestamp) -> i32 
     later.0.wrapping_sub(earlier.0).cast_signed()
 }
 
+/// Brings timestamps of any clock to ticks of 125 µs, by which everything here is counted.
+#[derive(Debug)]
+pub struct Ticks {
+    clock: u16,
+    unwrapped: Option<Unwrapped>,
+}
+
+impl Ticks {
+    /// Of a clock that goes so far in each tick.
+    #[must_use]
+    pub const fn new(clock: u16) -> Self {
+        Self { clock, unwrapped: None }
+    }
+
+    /// How far the clock goes in a tick.
+    #[must_use]
+    pub const fn clock(&self) -> u16 {
+        self.clock
+    }
+
+    /// The tick of a timestamp. The difference of two is right across the wrap of either.
+    pub fn of(&mut self, timestamp: RtpTimestamp) -> RtpTimestamp {
+        if self.clock <= 1 {
+            return timestamp;
+        }
+        let position = self.unwrapped.get_or_insert_with(|| Unwrapped::new(timestamp)).position(timestamp);
+        let tick = position.div_euclid(self.clock.into()).rem_euclid(1 << 32);
+        RtpTimestamp(u32::try_from(tick).unwrap_or(0))
+    }
+}
+
+impl Default for Ticks {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
 /// Counts timestamps on beyond their wrap.
 #[derive(Clone, Copy, Debug)]
 pub struct Unwrapped {

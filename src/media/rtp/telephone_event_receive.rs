@@ -33,6 +33,12 @@ impl Payload {
         let &[event, flags, high, low, ..] = octets else { return None };
         Some(Self { event, end: flags & 0x80 != 0, duration: u16::from_be_bytes([high, low]) })
     }
+
+    /// With its duration in ticks of 125 µs, of a clock that goes so far in each.
+    #[must_use]
+    pub fn in_ticks(self, clock: u16) -> Self {
+        Self { duration: self.duration / clock.max(1), ..self }
+    }
 }
 
 /// Tells presses from repetitions.

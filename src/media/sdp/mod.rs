@@ -214,7 +214,12 @@ impl SdpError {
     }
 }
 
-/// The payload type of telephone-events in our own offers: the customary dynamic number.
-pub(crate) const OUR_TELEPHONE_EVENT: PayloadType = PayloadType(101);
+/// The payload type of telephone-events in our own offers, beside a codec: at 8,000 Hz the customary number.
+pub(crate) const fn our_telephone_event(codec: Codec) -> PayloadType {
+    match codec.clock_of_tick() {
+        1 => PayloadType(101),
+        _ => PayloadType(102),
+    }
+}
 /// The packet time when the peer asks for none (RFC 3551 §4.2 and §4.5: 20 ms in every codec that we have).
 pub(crate) const DEFAULT_PTIME_MS: u64 = 20;

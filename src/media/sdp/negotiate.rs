@@ -13,8 +13,8 @@ use sdp_types::{Media, Session};
 use super::super::srtp::{Crypto, LocalSrtp, sdes};
 use super::write::{ENCRYPTED, Lines, PLAIN, Stream, description, offered_keys, rtcp_address};
 use super::{
-    DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, Negotiated, OUR_TELEPHONE_EVENT, Remote,
-    SdpError,
+    DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, Negotiated, Remote, SdpError,
+    our_telephone_event,
 };
 use crate::audio::Codec;
 use crate::units::PayloadType;
@@ -35,9 +35,11 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> 
     remote.receive_event = remote.telephone_event;
     remote.crypto = crypto.as_ref().map(|(_, crypto)| crypto.clone());
     let layout = layout(&session, index)?;
+    let events: Vec<_> =
+        remote.telephone_event.map(|number| (number, codec.clock_rate())).into_iter().collect();
     let stream = Stream {
         formats: &[(payload_type, codec)],
-        telephone_event: remote.telephone_event,
+        events: &events,
         ptime: remote.ptime,
         direction: remote.direction,
         rtcp_mux: remote.rtcp_mux,
@@ -61,7 +63,7 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Sd
     // RFC 6337 §2: of several codecs in an answer the first is the one to use.
     let (payload_type, codec) = Formats::of(media).first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
     let mut remote = remote(&session, media, local, payload_type, codec)?;
-    remote.receive_event = remote.telephone_event.map(|_| OUR_TELEPHONE_EVENT);
+    remote.receive_event = remote.telephone_event.map(|_| our_telephone_event(codec));
     // We did not offer it, so it can't be accepted (RFC 5761 §5.1.1).
     remote.rtcp_mux = false;
     remote.crypto = match ours {
@@ -163,7 +165,7 @@ fn remote(
         rtcp,
         codec,
         payload_type,
-        telephone_event: Formats::of(media).telephone_event(),
+        telephone_event: Formats::of(media).telephone_event(codec),
         receive_event: None,
         ptime: ptime(media, codec),
         direction,
@@ -214,7 +216,7 @@ fn ptime(media: &Media, codec: Codec) -> Duration {
         .filter(|&ms| ms > 0)
         .map_or(DEFAULT_PTIME_MS, |ms| (ms.min(most) + 4) / 10 * 10);
     let allowed = milliseconds("maxptime").filter(|&ms| ms > 0).map_or(most, |ms| ms / 10 * 10);
-    Duration::from_millis(wanted.min(allowed).clamp(SHORTEST_PTIME_MS, most))
+    Duration::from_millis(codec.packet_ms(wanted.min(allowed).clamp(SHORTEST_PTIME_MS, most)))
 }
 
 /// The formats of an m-line in their order, with what `a=rtpmap` says about each.
@@ -247,11 +249,12 @@ impl<'a> Formats<'a> {
         })
     }
 
-    /// Telephone-events at the codecs' clock rate.
-    fn telephone_event(&self) -> Option<PayloadType> {
+    /// Telephone-events at the codec's clock rate (RFC 4733 §2.1: the timestamps of a stream have one clock).
+    fn telephone_event(&self, codec: Codec) -> Option<PayloadType> {
         let is_event = |map: &str| {
             let (name, rate) = map.split_once('/')?;
-            (name.eq_ignore_ascii_case("telephone-event") && rate.trim() == "8000").then_some(())
+            (name.eq_ignore_ascii_case("telephone-event") && rate.trim().parse() == Ok(codec.clock_rate()))
+                .then_some(())
         };
         self.list.iter().find_map(|&(number, map)| is_event(map?).map(|()| number))
     }
@@ -268,8 +271,13 @@ fn rtpmap(media: &Media, number: u8) -> Option<&str> {
 fn codec_of_map(map: &str) -> Option<Codec> {
     let mut parts = map.split('/');
     let codec = Codec::from_name(parts.next()?.trim())?;
-    let mono = |channels: Option<&str>| channels.is_none_or(|channels| channels.trim() == "1");
-    (parts.next()?.trim() == "8000" && mono(parts.next())).then_some(codec)
+    let is_clock = parts.next()?.trim().parse() == Ok(codec.clock_rate());
+    let channels = parts.next().map(str::trim);
+    let is_layout = match codec.channels() {
+        Some(wanted) => channels == Some(wanted),
+        None => channels.is_none_or(|channels| channels == "1"),
+    };
+    (is_clock && is_layout).then_some(codec)
 }
 
 /// The shortest packet that we send: a receiver that wants still less gets this.

@@ -70,6 +70,8 @@ fn an_answer_takes_the_first_codec_of_the_offer_that_the_settings_name() {
         (&local(), "9|", None),
         (&all, "116 117 118 0|", Some((Codec::L16, 118))),
         (&wide, "118 0|", None),
+        (&all, "120 0|a=rtpmap:120 opus/48000/2|", Some((Codec::Opus, 120))),
+        (&all, "120 0|a=rtpmap:120 opus/48000|", Some((Codec::Pcmu, 0))),
         // Static numbers of L16 are stereo at 44,100 Hz.
         (&all, "10 11|", None),
     ];
@@ -80,8 +82,43 @@ fn an_answer_takes_the_first_codec_of_the_offer_that_the_settings_name() {
         if let (Some((codec, number)), Ok(done)) = (expected, answer(&offered, ours)) {
             let text = body(&done);
             assert!(text.contains(&format!("m=audio 20000 RTP/AVP {number}\r\n")), "{text}");
-            assert!(text.contains(&format!("a=rtpmap:{number} {}/8000\r\n", codec.name())), "{text}");
+            let end = if codec == Codec::Opus { "48000/2" } else { "8000" };
+            assert!(text.contains(&format!("a=rtpmap:{number} {}/{end}\r\n", codec.name())), "{text}");
         }
+    }
+}
+
+#[test]
+fn telephone_events_have_the_clock_of_the_codec() {
+    let all = LocalMedia { codecs: Codec::ALL.to_vec(), ..local() };
+    let events =
+        "a=rtpmap:120 opus/48000/2|a=rtpmap:101 telephone-event/8000|a=rtpmap:96 telephone-event/48000|";
+    for (formats, number) in [("120 0 101 96", 96), ("0 120 101 96", 101)] {
+        let offered = described(&format!("m=audio 4000 RTP/AVP {formats}|{events}"));
+        let done = answer(&offered, &all).expect("acceptable");
+        assert_eq!(done.remote.telephone_event, Some(PayloadType(number)), "{formats}");
+        let rate = if number == 96 { 48_000 } else { 8000 };
+        assert!(body(&done).contains(&format!("a=rtpmap:{number} telephone-event/{rate}\r\n")), "{formats}");
+    }
+    let text = String::from_utf8(offer(&all).to_vec()).expect("ASCII");
+    assert!(text.contains("m=audio 20000 RTP/AVP 0 8 9 97 111 101 102\r\n"), "{text}");
+    assert!(text.contains("a=rtpmap:111 opus/48000/2\r\na=fmtp:111 maxplaybackrate=16000"), "{text}");
+    assert!(text.contains("a=rtpmap:102 telephone-event/48000\r\n"), "{text}");
+    let only_opus =
+        described("m=audio 4000 RTP/AVP 111 96|a=rtpmap:111 opus/48000/2|a=rtpmap:96 telephone-event/48000|");
+    let remote = accept_answer(&only_opus, &all).expect("acceptable").remote;
+    assert_eq!((remote.codec, remote.telephone_event), (Codec::Opus, Some(PayloadType(96))));
+    assert_eq!(remote.receive_event, Some(PayloadType(102)), "we receive what we offered");
+}
+
+#[test]
+fn opus_has_no_packets_of_thirty_or_fifty_milliseconds() {
+    let all = LocalMedia { codecs: Codec::ALL.to_vec(), ..local() };
+    for (wanted, ms) in [(10, 10), (20, 20), (30, 20), (40, 40), (50, 40), (60, 60)] {
+        let offered =
+            described(&format!("m=audio 4000 RTP/AVP 120|a=rtpmap:120 opus/48000/2|a=ptime:{wanted}|"));
+        let remote = answer(&offered, &all).expect("acceptable").remote;
+        assert_eq!(remote.ptime, Duration::from_millis(ms), "{wanted}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::srtp::{Keying, LocalSrtp, OurKeys, sdes};
-use super::{DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, OUR_TELEPHONE_EVENT};
+use super::{DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, our_telephone_event};
 use crate::audio::Codec;
 use crate::units::PayloadType;
 
@@ -21,9 +21,17 @@ pub fn offer(local: &LocalMedia) -> Bytes {
 #[must_use]
 pub fn reoffer(local: &LocalMedia, layout: &Layout) -> Bytes {
     let formats: Vec<_> = local.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
+    // One for each clock (RFC 4733 §2.1), in the order of the codecs.
+    let mut events: Vec<(PayloadType, u32)> = Vec::new();
+    for &codec in &local.codecs {
+        let event = (our_telephone_event(codec), codec.clock_rate());
+        if !events.contains(&event) {
+            events.push(event);
+        }
+    }
     let stream = Stream {
         formats: &formats,
-        telephone_event: Some(OUR_TELEPHONE_EVENT),
+        events: &events,
         ptime: Duration::from_millis(DEFAULT_PTIME_MS),
         direction: local.direction,
         rtcp_mux: false,
@@ -59,8 +67,8 @@ pub(super) enum Lines<'a> {
 pub(super) struct Stream<'a> {
     /// Formats in order of preference.
     pub(super) formats: &'a [(PayloadType, Codec)],
-    /// Telephone-events at 8,000 Hz.
-    pub(super) telephone_event: Option<PayloadType>,
+    /// Telephone-events and their clock rates.
+    pub(super) events: &'a [(PayloadType, u32)],
     /// What goes into a packet.
     pub(super) ptime: Duration,
     /// Our direction.
@@ -103,16 +111,23 @@ fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) -> std::fmt
     for (payload_type, _) in stream.formats {
         write!(text, " {}", payload_type.0)?;
     }
-    if let Some(PayloadType(events)) = stream.telephone_event {
-        write!(text, " {events}")?;
+    for (PayloadType(number), _) in stream.events {
+        write!(text, " {number}")?;
     }
     text.push_str("\r\n");
     for (payload_type, codec) in stream.formats {
-        write!(text, "a=rtpmap:{} {}/{}\r\n", payload_type.0, codec.name(), codec.clock_rate())?;
+        write!(text, "a=rtpmap:{} {}/{}", payload_type.0, codec.name(), codec.clock_rate())?;
+        if let Some(channels) = codec.channels() {
+            write!(text, "/{channels}")?;
+        }
+        text.push_str("\r\n");
+        if let Some(parameters) = codec.parameters() {
+            write!(text, "a=fmtp:{} {parameters}\r\n", payload_type.0)?;
+        }
     }
-    if let Some(PayloadType(events)) = stream.telephone_event {
+    for (PayloadType(number), rate) in stream.events {
         // RFC 4733 §2.4.1: the sixteen keys.
-        write!(text, "a=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15\r\n")?;
+        write!(text, "a=rtpmap:{number} telephone-event/{rate}\r\na=fmtp:{number} 0-15\r\n")?;
     }
     write!(text, "a=ptime:{}\r\na={}\r\n", stream.ptime.as_millis(), stream.direction.name())?;
     match stream.lines {
