@@ -75,9 +75,10 @@ impl AudioLibrary {
     pub fn load_some(sources: &AudioSources, wanted: &BTreeSet<ClipKey>) -> (Self, Vec<AudioProblem>) {
         let mut library = Self::default();
         let mut problems = Vec::new();
-        for key in wanted {
-            match read(sources, key.as_str()) {
-                Ok(clip) => library.insert(key.clone(), clip),
+        let keys: Vec<&ClipKey> = wanted.iter().collect();
+        for (key, read) in keys.iter().zip(read_all(sources, &keys)) {
+            match read {
+                Ok(clip) => library.insert((*key).clone(), clip),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -107,6 +108,29 @@ impl AudioLibrary {
         self.clips.is_empty()
     }
 }
+
+/// Each recording, in the order of their keys. Encoding takes its time, so every core has a part of it.
+fn read_all(sources: &AudioSources, keys: &[&ClipKey]) -> Vec<Result<Clip, AudioProblem>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_CORES);
+    let part = keys.len().div_ceil(cores).max(1);
+    let read_part =
+        |keys: &[&ClipKey]| -> Vec<_> { keys.iter().map(|key| read(sources, key.as_str())).collect() };
+    if keys.len() <= 1 {
+        return read_part(keys);
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            keys.chunks(part).map(|keys| (keys, scope.spawn(move || read_part(keys)))).collect();
+        // A part whose thread has gone wrong is read again here, so that its error is told where it belongs.
+        parts
+            .into_iter()
+            .flat_map(|(keys, thread)| thread.join().unwrap_or_else(|_| read_part(keys)))
+            .collect()
+    })
+}
+
+/// More do not start an engine any sooner: the disk is one.
+const MOST_CORES: usize = 8;
 
 impl ClipSource for AudioLibrary {
     fn clip(&self, key: &ClipKey) -> Option<Arc<Clip>> {
