@@ -201,17 +201,11 @@ fn linear(log_scale: i32, shift: i32) -> i32 {
 }
 
 /// The last 24 samples of the quadrature mirror filter, kept twice so that they always lie in one piece.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct History {
     even: [i32; 24],
     odd: [i32; 24],
     at: usize,
-}
-
-impl Default for History {
-    fn default() -> Self {
-        Self { even: [0; 24], odd: [0; 24], at: 0 }
-    }
 }
 
 impl History {
