@@ -1,6 +1,8 @@
 //! Every codec through whole sessions: speech is recognised behind it, keys pass beside it, and two legs with different
 //! codecs and packet times hear each other.
 
+#![expect(clippy::print_stdout, reason = "the figures are told")]
+
 mod media_world;
 
 use std::path::Path as FilePath;
