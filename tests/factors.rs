@@ -265,6 +265,28 @@ fn what_is_handed_out_counts_from_its_first_right_code_on() {
     assert_eq!(shown.failures, 4);
 }
 
+#[test]
+fn a_fob_that_was_handed_out_far_ahead_counts_from_two_codes_in_a_row() {
+    let folder = Folder::new();
+    let (vault, caller) = vault(&folder);
+    let grant = proof(&vault);
+    let hand_out = || {
+        let fob = NewFob { id: "C1".into(), seed: Secret::new(SEED.to_vec()), counter: 0 };
+        assert!(vault.enrol_hotp(NOON, &[fob], Counts::FromFirstCode).is_ok());
+    };
+    let first = |counter, result| {
+        let answer = first_code(&vault, &grant, FactorId::Hotp, &press(counter), false);
+        assert_eq!(answer, Answer::Enrolment(result), "{counter}");
+    };
+    hand_out();
+    first(70, Enrolment::Refused);
+    hand_out();
+    first(71, Enrolment::Refused);
+    first(72, Enrolment::Done);
+    assert!(!accepts(&vault, &caller, FactorId::Hotp, &press(72)));
+    assert!(accepts(&vault, &caller, FactorId::Hotp, &press(73)));
+}
+
 fn asked(vault: &Vault, caller: &SubjectRef) -> Vec<QuestionId> {
     let (subject, factor, call) = (caller.clone(), FactorId::Questions, CallId(7));
     match vault.answer(NOON, Question::Prepare { subject, factor, call, again: false }) {

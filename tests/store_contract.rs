@@ -28,7 +28,9 @@ use countersign::units::{CallId, UnixTime};
 use kept::{
     keys_are_wrapped_anew_and_small_values_replaced, orders_of_a_service_come_in_their_turn,
     what_is_kept_of_a_number_is_forgotten_as_of_a_time,
-    what_is_remembered_is_kept_for_its_time_and_by_its_owner, what_was_handed_out_goes_when_its_time_is_over,
+    what_is_remembered_is_kept_for_its_time_and_by_its_owner,
+    what_was_handed_out_does_not_come_back_with_its_first_code,
+    what_was_handed_out_goes_when_its_time_is_over,
 };
 use sent::{
     a_letter_at_the_end_of_a_budgets_time_makes_room, a_page_approves_once_and_in_its_time,
@@ -71,6 +73,7 @@ contract! {
     tokens_are_kept_by_their_names,
     a_factor_is_removed_once,
     what_is_remembered_is_kept_for_its_time_and_by_its_owner,
+    what_was_handed_out_does_not_come_back_with_its_first_code,
     what_was_handed_out_goes_when_its_time_is_over,
     the_newest_code_that_was_sent_counts_once_and_in_its_time,
     a_sent_code_used_64_times_at_once_is_right_once,
@@ -272,7 +275,7 @@ fn a_verdict_on_what_is_not_kept_any_more_changes_nothing(store: &dyn Store) {
         )
     };
     assert!(right(&old.data), "the control: what was judged is kept");
-    assert!(change(store, Change::Offer { row: &old, at: None }));
+    assert!(change(store, Change::Offer { row: &old, at: NOON }));
     assert!(change(store, Change::Enrol(&new)));
     assert!(store.offered(subject, factor).expect("read").is_none(), "what was handed out before is void");
     assert!(!right(&old.data));

@@ -79,16 +79,18 @@ pub(super) fn what_was_handed_out_goes_when_its_time_is_over(store: &dyn Store) 
     let (first, second) = (enrolment(1, FactorId::Hotp), enrolment(2, FactorId::Hotp));
     add(store, &[row(1, 1), row(2, 2)], &[]);
     let at = |seconds| NOON.plus(Duration::from_secs(seconds));
-    assert!(change(store, Change::Offer { row: &first, at: Some(at(0)) }));
-    assert!(change(store, Change::Offer { row: &second, at: Some(at(10)) }));
+    assert!(change(store, Change::Offer { row: &first, at: at(0) }));
+    assert!(change(store, Change::Offer { row: &second, at: at(10) }));
     // Another state of the same one has no time of its own; what is handed out anew has.
     let ahead = EnrolmentRow { data: vec![8], ..first.clone() };
-    assert!(change(store, Change::Offer { row: &ahead, at: None }));
+    let (subject, factor) = (first.subject, first.factor);
+    let renewed = Change::RenewOffer { subject, factor, of: &first.data, data: ahead.data.clone() };
+    assert!(change(store, renewed));
     assert_eq!(store.offered(first.subject, FactorId::Hotp).expect("read"), Some(ahead));
     assert_eq!(store.due(Old::Offers(at(0))).expect("read"), 0);
     assert_eq!(store.due(Old::Offers(at(1))).expect("read"), 1);
     assert_eq!(store.due(Old::Offers(at(11))).expect("read"), 2);
-    assert!(change(store, Change::Offer { row: &second, at: Some(at(20)) }));
+    assert!(change(store, Change::Offer { row: &second, at: at(20) }));
     let mut told = 0;
     let mut append = |head: &Head, count: u64| {
         told += count;
@@ -98,4 +100,35 @@ pub(super) fn what_was_handed_out_goes_when_its_time_is_over(store: &dyn Store) 
     assert_eq!(told, 1, "the audit log is told");
     assert!(store.offered(first.subject, FactorId::Hotp).expect("read").is_none());
     assert_eq!(store.offered(second.subject, FactorId::Hotp).expect("read"), Some(second));
+}
+
+pub(super) fn what_was_handed_out_does_not_come_back_with_its_first_code(store: &dyn Store) {
+    let first = enrolment(1, FactorId::Hotp);
+    let (subject, factor) = (first.subject, first.factor);
+    let [second, ahead] = [17, 8].map(|data| EnrolmentRow { data: vec![data], ..first.clone() });
+    add(store, &[row(1, 1)], &[]);
+    let offer = |row| assert!(change(store, Change::Offer { row, at: NOON }));
+    let renew = |of: &EnrolmentRow| {
+        change(store, Change::RenewOffer { subject, factor, of: &of.data, data: ahead.data.clone() })
+    };
+    let offered = || store.offered(subject, factor).expect("read");
+    assert!(!renew(&first), "none was handed out");
+    assert_eq!(offered(), None);
+    offer(&first);
+    offer(&second);
+    assert!(!renew(&first), "another was handed out meanwhile");
+    assert_eq!(offered().as_ref(), Some(&second));
+    assert!(renew(&second), "the control");
+    assert_eq!(offered().as_ref(), Some(&ahead));
+    assert!(!renew(&second), "the same code at once in another call");
+    assert!(change(store, Change::Remove { subject, factor }));
+    assert!(!renew(&ahead), "taken back");
+    assert_eq!(offered(), None);
+    offer(&first);
+    let after = NOON.plus(Duration::from_secs(1));
+    let swept = store.sweep(Old::Offers(after), 10, &mut |head, _| Ok(head.clone()));
+    assert_eq!(swept.expect("removed"), 1);
+    assert!(!renew(&first), "its time was over");
+    assert_eq!(offered(), None);
+    assert_eq!(store.enrolled(subject).expect("read"), [], "and nothing is enrolled by it");
 }

@@ -77,16 +77,10 @@ pub(super) fn keep(connection: &Connection, row: &EnrolmentRow) -> Result<(), St
     Ok(())
 }
 
-/// What was handed out stands in the place of what was before; its time stays when there is no other.
-pub(super) fn offer(
-    connection: &Connection,
-    row: &EnrolmentRow,
-    at: Option<UnixTime>,
-) -> Result<(), StoreError> {
-    let sql = "INSERT INTO offers VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, 0)) ON CONFLICT (subject, factor) DO UPDATE SET \
-               data = excluded.data, key_id = excluded.key_id, last_step = excluded.last_step, at = coalesce(?6, at)";
-    let values =
-        params![row.subject.0, row.factor.name(), row.data, row.key_id, step(row)?, at.map(|at| at.0)];
+/// What was handed out stands in the place of what was before.
+pub(super) fn offer(connection: &Connection, row: &EnrolmentRow, at: UnixTime) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO offers VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let values = params![row.subject.0, row.factor.name(), row.data, row.key_id, step(row)?, at.0];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
@@ -111,15 +105,16 @@ pub(super) fn read(
     Ok(row.optional()?)
 }
 
+/// Other data for what is enrolled or was handed out, if it is still what was judged.
 pub(super) fn renew(
     connection: &Connection,
-    subject: SubjectKey,
-    factor: FactorId,
+    table: &'static str,
+    (subject, factor): (SubjectKey, FactorId),
     of: &[u8],
     data: &[u8],
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE enrolments SET data = ?3 WHERE subject = ?1 AND factor = ?2 AND data = ?4";
-    Ok(connection.prepare_cached(sql)?.execute(params![subject.0, factor.name(), data, of])? == 1)
+    let sql = format!("UPDATE {table} SET data = ?3 WHERE subject = ?1 AND factor = ?2 AND data = ?4");
+    Ok(connection.prepare_cached(&sql)?.execute(params![subject.0, factor.name(), data, of])? == 1)
 }
 
 pub(super) fn confirm(

@@ -91,17 +91,7 @@ impl Tables {
                 let Some(row) = self.good_request((subject, factor), &request, now) else { return Ok(false) };
                 row.used = true;
             }
-            Change::Approve { request, now } => {
-                let waits = |row: &&mut RequestRow| {
-                    row.request == request
-                        && !row.used
-                        && !row.approved
-                        && row.link.is_some()
-                        && row.expires > now
-                };
-                let Some(row) = self.requests.values_mut().find(waits) else { return Ok(false) };
-                row.approved = true;
-            }
+            Change::Approve { request, now } => return Ok(self.approve(&request, now)),
             Change::Admit { subject, factor, reserved } => {
                 if !self.subjects.contains_key(&subject) {
                     return Ok(false);
@@ -143,9 +133,12 @@ impl Tables {
                 self.enrolments.insert((row.subject, row.factor), row.clone());
             }
             Change::Offer { row, at } => {
-                let key = (row.subject, row.factor);
-                let before = self.offers.get(&key).map_or(UnixTime(0), |(_, at)| *at);
-                self.offers.insert(key, (row.clone(), at.unwrap_or(before)));
+                self.offers.insert((row.subject, row.factor), (row.clone(), at));
+            }
+            Change::RenewOffer { subject, factor, of, data } => {
+                let kept = self.offers.get_mut(&(subject, factor)).filter(|(row, _)| row.data == of);
+                let Some((row, _)) = kept else { return Ok(false) };
+                row.data = data;
             }
             Change::Confirm { row, before } => return Ok(self.confirm(row, before)),
             Change::Remove { subject, factor } => {
@@ -175,6 +168,15 @@ impl Tables {
         self.offers.remove(&key);
         self.throttles.entry(row.subject).or_default().succeeded(before, row.factor);
         self.enrolments.insert(key, row.clone());
+        true
+    }
+
+    fn approve(&mut self, request: &RequestId, now: UnixTime) -> bool {
+        let waits = |row: &&mut RequestRow| {
+            row.request == *request && !row.used && !row.approved && row.link.is_some() && row.expires > now
+        };
+        let Some(row) = self.requests.values_mut().find(waits) else { return false };
+        row.approved = true;
         true
     }
 

@@ -251,12 +251,24 @@ pub enum Change<'a> {
     Unlock(SubjectKey),
     /// A factor is enrolled, replacing what was.
     Enrol(&'a EnrolmentRow),
-    /// A factor was handed out: it counts from its first right code on.
+    /// A factor was handed out, in the place of what was before: it counts from its first right code on.
     Offer {
         /// The enrolment, as it will be.
         row: &'a EnrolmentRow,
-        /// When it was; `None` when it was before, and the row is another now.
-        at: Option<UnixTime>,
+        /// When it was.
+        at: UnixTime,
+    },
+    /// The first code was wrong, but what is kept of the factor that was handed out changes; its time stays.
+    /// Takes no effect when it was taken back, or another was handed out.
+    RenewOffer {
+        /// To whom it was handed out.
+        subject: SubjectKey,
+        /// Which factor.
+        factor: FactorId,
+        /// The data that was judged: takes no effect when other data is kept meanwhile.
+        of: &'a [u8],
+        /// The new data.
+        data: Vec<u8>,
     },
     /// The first right code of a factor that was handed out: it is enrolled, and the attempt is given back.
     /// Takes no effect when it is not the one that was handed out.

@@ -146,7 +146,7 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
             return enrolments::admit(connection, subject, factor, reserved);
         }
         Change::Renew { subject, factor, of, data } => {
-            return enrolments::renew(connection, subject, factor, of, &data);
+            return enrolments::renew(connection, "enrolments", (subject, factor), of, &data);
         }
         Change::AddSubjects { subjects, enrolments } => {
             subjects.iter().try_for_each(|row| subjects::add(connection, row))?;
@@ -163,6 +163,9 @@ fn apply(connection: &Connection, change: Change<'_>) -> Result<bool, StoreError
         }
         Change::Enrol(row) => enrolments::enrol(connection, row)?,
         Change::Offer { row, at } => enrolments::offer(connection, row, at)?,
+        Change::RenewOffer { subject, factor, of, data } => {
+            return enrolments::renew(connection, "offers", (subject, factor), of, &data);
+        }
         Change::Confirm { row, before } => return enrolments::confirm(connection, row, before),
         Change::Remove { subject, factor } => {
             return enrolments::remove(connection, subject, factor);

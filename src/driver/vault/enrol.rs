@@ -71,13 +71,11 @@ impl Vault {
         let enrolled = EnrolmentRow { last_step: judged.step, ..offered.clone() };
         let ahead = match &judged.renewed {
             // A fob that is far ahead: the next code behind this one will be right.
-            Some(data) if may && !judged.right => {
-                Some(EnrolmentRow { data: self.seal_enrolment(subject, factor, data)?, ..offered })
-            }
+            Some(data) if may && !judged.right => Some(self.seal_enrolment(subject, factor, data)?),
             _ => None,
         };
-        let change = match &ahead {
-            Some(offered) => Change::Offer { row: offered, at: None },
+        let change = match ahead {
+            Some(data) => Change::RenewOffer { subject, factor, of: &offered.data, data },
             None if may && judged.right => Change::Confirm { row: &enrolled, before: &reserved.before },
             None => Change::Nothing,
         };

@@ -121,7 +121,7 @@ impl Vault {
     fn offer(&self, now: UnixTime, row: &EnrolmentRow) -> Result<(), VaultError> {
         let kind = AuditKind::Offered { factor: row.factor };
         let event = AuditEvent { call: None, subject: Some(row.subject), kind };
-        self.audited(now, Change::Offer { row, at: Some(now) }, &[event])?;
+        self.audited(now, Change::Offer { row, at: now }, &[event])?;
         Ok(())
     }
 
