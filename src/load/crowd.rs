@@ -134,6 +134,7 @@ impl<'a> Crowd<'a> {
                 payload_type: PayloadType(8),
                 telephone_event: None,
                 receive_event: None,
+                event_clock: 1,
                 ptime: PACKET_TIME,
                 direction: Direction::SendRecv,
                 rtcp_mux: false,

@@ -55,6 +55,8 @@ pub struct Inbound {
 struct Agreed {
     codec: Option<(PayloadType, Codec)>,
     events: [Option<PayloadType>; 2],
+    /// How far their durations go in a tick.
+    event_clock: u16,
     open: bool,
 }
 
@@ -162,6 +164,7 @@ impl Inbound {
         self.agreed = Agreed {
             codec: Some((remote.payload_type, remote.codec)),
             events: [remote.receive_event, remote.telephone_event],
+            event_clock: remote.event_clock,
             open: remote.direction.receives(),
         };
         if self.ticks.clock() != remote.codec.clock_of_tick() {
@@ -353,7 +356,7 @@ impl Inbound {
     }
 
     fn key(&mut self, header: &Header, arrival: Arrival, payload: &[u8]) -> Option<Event> {
-        let payload = Payload::read(payload)?.in_ticks(self.ticks.clock());
+        let payload = Payload::read(payload)?.in_ticks(self.agreed.event_clock);
         let overtaken = matches!(arrival, Arrival::Reordered | Arrival::Duplicate);
         let digit = self.keys.of(header.ssrc).receive(overtaken, header.timestamp, payload)?;
         self.counted.keys += 1;

@@ -51,6 +51,8 @@ struct Stream {
     voice: Voice,
     payload_type: PayloadType,
     telephone_event: Option<PayloadType>,
+    /// How far the durations of telephone-events go in a tick.
+    event_clock: u16,
     ptime: Duration,
     /// We may send now.
     open: bool,
@@ -116,6 +118,7 @@ impl Outbound {
             voice,
             payload_type: remote.payload_type,
             telephone_event: remote.telephone_event,
+            event_clock: remote.event_clock,
             ptime: remote.ptime,
             open,
             next,
@@ -281,7 +284,7 @@ impl Outbound {
 
     fn fill_with_key(&mut self) -> Sending {
         let slot = self.keys.next(self.timestamp);
-        let clock = self.stream.as_ref().map_or(1, |stream| stream.voice.codec.clock_of_tick());
+        let clock = self.stream.as_ref().map_or(1, |stream| stream.event_clock);
         let payload_type = self.stream.as_ref().and_then(|stream| stream.telephone_event);
         let packet = match (slot, payload_type) {
             (Some(Slot::Packet { timestamp, marker, payload }), Some(payload_type)) => {
@@ -465,7 +468,7 @@ impl Bridge {
     }
 }
 
-/// An event whose duration counts the codec's clock in place of ticks (RFC 4733 §2.3.5).
+/// An event whose duration counts a clock in place of ticks (RFC 4733 §2.3.5).
 fn at_clock([event, flags, high, low]: [u8; 4], clock: u16) -> [u8; 4] {
     let [high, low] = u16::from_be_bytes([high, low]).saturating_mul(clock).to_be_bytes();
     [event, flags, high, low]

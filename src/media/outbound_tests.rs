@@ -17,6 +17,7 @@ fn remote(codec: Codec, ptime_ms: u64) -> Remote {
         payload_type: codec.payload_type(),
         telephone_event: Some(PayloadType(101)),
         receive_event: Some(PayloadType(101)),
+        event_clock: codec.clock_of_tick(),
         ptime: Duration::from_millis(ptime_ms),
         direction: Direction::SendRecv,
         rtcp_mux: false,

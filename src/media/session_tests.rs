@@ -27,6 +27,7 @@ fn remote(rtp: &str) -> Remote {
         payload_type: PayloadType(0),
         telephone_event: Some(PayloadType(101)),
         receive_event: Some(PayloadType(101)),
+        event_clock: 1,
         ptime: Duration::from_millis(20),
         direction: Direction::SendRecv,
         rtcp_mux: false,

@@ -144,6 +144,8 @@ pub struct Remote {
     /// The payload type of telephone-events in what the peer sends to us. It is the one of our own
     /// description, so it differs from `telephone_event` when an answer renumbers it.
     pub receive_event: Option<PayloadType>,
+    /// How far the durations of telephone-events go in 125 µs, both ways.
+    pub event_clock: u16,
     /// How much audio we put into one packet.
     pub ptime: Duration,
     /// What *we* may do now: `RecvOnly` while the peer holds us.
@@ -214,9 +216,14 @@ impl SdpError {
     }
 }
 
-/// The payload type of telephone-events in our own offers, beside a codec: at 8,000 Hz the customary number.
-pub(crate) const fn our_telephone_event(codec: Codec) -> PayloadType {
-    match codec.clock_of_tick() {
+/// The rate that `a=rtpmap` names for telephone-events that go so far in 125 µs.
+pub(crate) const fn event_rate(clock: u16) -> u32 {
+    8000 * clock as u32
+}
+
+/// The payload type of such telephone-events in our own offers: at 8,000 Hz the customary number.
+pub(crate) const fn our_telephone_event(clock: u16) -> PayloadType {
+    match clock {
         1 => PayloadType(101),
         _ => PayloadType(102),
     }

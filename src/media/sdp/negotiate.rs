@@ -13,7 +13,7 @@ use sdp_types::{Media, Session};
 use super::super::srtp::{Crypto, LocalSrtp, sdes};
 use super::write::{ENCRYPTED, Lines, PLAIN, Stream, description, offered_keys, rtcp_address};
 use super::{
-    DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, Negotiated, Remote, SdpError,
+    DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, Negotiated, Remote, SdpError, event_rate,
     our_telephone_event,
 };
 use crate::audio::Codec;
@@ -36,7 +36,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> 
     remote.crypto = crypto.as_ref().map(|(_, crypto)| crypto.clone());
     let layout = layout(&session, index)?;
     let events: Vec<_> =
-        remote.telephone_event.map(|number| (number, codec.clock_rate())).into_iter().collect();
+        remote.telephone_event.map(|number| (number, event_rate(remote.event_clock))).into_iter().collect();
     let stream = Stream {
         formats: &[(payload_type, codec)],
         events: &events,
@@ -63,7 +63,7 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Sd
     // RFC 6337 §2: of several codecs in an answer the first is the one to use.
     let (payload_type, codec) = Formats::of(media).first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
     let mut remote = remote(&session, media, local, payload_type, codec)?;
-    remote.receive_event = remote.telephone_event.map(|_| our_telephone_event(codec));
+    remote.receive_event = remote.telephone_event.map(|_| our_telephone_event(remote.event_clock));
     // We did not offer it, so it can't be accepted (RFC 5761 §5.1.1).
     remote.rtcp_mux = false;
     remote.crypto = match ours {
@@ -160,12 +160,14 @@ fn remote(
         // RFC 3264 §8.4: the hold of older peers; nothing may be sent to them.
         direction = Direction::from_flows(false, direction.receives());
     }
+    let event = Formats::of(media).telephone_event(codec);
     Ok(Remote {
         rtp,
         rtcp,
         codec,
         payload_type,
-        telephone_event: Formats::of(media).telephone_event(codec),
+        telephone_event: event.map(|(number, _)| number),
+        event_clock: event.map_or(1, |(_, clock)| clock),
         receive_event: None,
         ptime: ptime(media, codec),
         direction,
@@ -249,14 +251,20 @@ impl<'a> Formats<'a> {
         })
     }
 
-    /// Telephone-events at the codec's clock rate (RFC 4733 §2.1: the timestamps of a stream have one clock).
-    fn telephone_event(&self, codec: Codec) -> Option<PayloadType> {
-        let is_event = |map: &str| {
-            let (name, rate) = map.split_once('/')?;
-            (name.eq_ignore_ascii_case("telephone-event") && rate.trim().parse() == Ok(codec.clock_rate()))
-                .then_some(())
+    /// Telephone-events and how far they count in a tick: at the codec's clock (RFC 4733 §2.1: a stream has one), else at
+    /// 8,000 Hz, which some phones say beside Opus too: of theirs only the durations count so.
+    fn telephone_event(&self, codec: Codec) -> Option<(PayloadType, u16)> {
+        let at = |clock: u16| {
+            let is_event = |map: &str| {
+                map.split_once('/').is_some_and(|(name, rate)| {
+                    name.eq_ignore_ascii_case("telephone-event")
+                        && rate.trim().parse() == Ok(event_rate(clock))
+                })
+            };
+            let found = self.list.iter().find(|(_, map)| map.is_some_and(is_event));
+            found.map(|&(number, _)| (number, clock))
         };
-        self.list.iter().find_map(|&(number, map)| is_event(map?).map(|()| number))
+        at(codec.clock_of_tick()).or_else(|| at(1))
     }
 }
 

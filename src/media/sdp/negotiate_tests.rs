@@ -100,6 +100,11 @@ fn telephone_events_have_the_clock_of_the_codec() {
         let rate = if number == 96 { 48_000 } else { 8000 };
         assert!(body(&done).contains(&format!("a=rtpmap:{number} telephone-event/{rate}\r\n")), "{formats}");
     }
+    // Some phones have events at 8,000 Hz only, beside Opus too: their keys count.
+    let offered = described(&format!("m=audio 4000 RTP/AVP 120 101|{events}"));
+    let done = answer(&offered, &all).expect("acceptable");
+    assert_eq!((done.remote.telephone_event, done.remote.event_clock), (Some(PayloadType(101)), 1));
+    assert!(body(&done).contains("a=rtpmap:101 telephone-event/8000\r\n"));
     let text = String::from_utf8(offer(&all).to_vec()).expect("ASCII");
     assert!(text.contains("m=audio 20000 RTP/AVP 0 8 9 97 111 101 102\r\n"), "{text}");
     assert!(text.contains("a=rtpmap:111 opus/48000/2\r\na=fmtp:111 maxplaybackrate=16000"), "{text}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::srtp::{Keying, LocalSrtp, OurKeys, sdes};
-use super::{DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, our_telephone_event};
+use super::{DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, event_rate, our_telephone_event};
 use crate::audio::Codec;
 use crate::units::PayloadType;
 
@@ -21,10 +21,10 @@ pub fn offer(local: &LocalMedia) -> Bytes {
 #[must_use]
 pub fn reoffer(local: &LocalMedia, layout: &Layout) -> Bytes {
     let formats: Vec<_> = local.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
-    // One for each clock (RFC 4733 §2.1), in the order of the codecs.
+    // One for each clock (RFC 4733 §2.1), in the order of the codecs; at 8,000 Hz always, for those who know no other.
     let mut events: Vec<(PayloadType, u32)> = Vec::new();
-    for &codec in &local.codecs {
-        let event = (our_telephone_event(codec), codec.clock_rate());
+    for clock in local.codecs.iter().map(|codec| codec.clock_of_tick()).chain([1]) {
+        let event = (our_telephone_event(clock), event_rate(clock));
         if !events.contains(&event) {
             events.push(event);
         }
