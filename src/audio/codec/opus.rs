@@ -3,6 +3,8 @@
 //! It is coded at 16,000 samples a second, which is what the engine has; the timestamps count 48,000 all the same. What the
 //! other side sends may be of any rate and stereo: it is decoded to one channel at 16,000.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use opus_pure::{Application, OpusDecoder, OpusEncoder};
 
 /// The encoder of one stream.
@@ -40,10 +42,10 @@ impl Default for Decoder {
 impl Encoder {
     /// Appends the packet of 10, 20, 40 or 60 ms at 16,000 Hz; what can't be encoded is silence.
     pub fn encode(&mut self, samples: &[i16], octets: &mut impl Extend<u8>) {
-        let coded =
-            self.coder.as_mut().map(|coder| coder.encode_s16(samples, samples.len(), &mut self.packet));
+        let packet = &mut self.packet;
+        let coded = guarded(&mut self.coder, |coder| coder.encode_s16(samples, samples.len(), packet).ok());
         match coded {
-            Some(Ok(length)) => octets.extend(self.packet.iter().copied().take(length)),
+            Some(length) => octets.extend(self.packet.iter().copied().take(length)),
             _ => octets.extend(silence(samples.len() / 2).iter().copied()),
         }
     }
@@ -52,15 +54,28 @@ impl Encoder {
 impl Decoder {
     /// Appends the samples of a packet; one that is damaged gives none.
     pub fn decode(&mut self, packet: &[u8], samples: &mut impl Extend<i16>) {
-        let Some(coder) = &mut self.coder else { return };
         // Without octets it would make up for a loss.
         if packet.is_empty() {
             return;
         }
-        if let Ok(length) = coder.decode_s16(packet, MOST_SAMPLES, &mut self.audio) {
+        let audio = &mut self.audio;
+        if let Some(length) =
+            guarded(&mut self.coder, |coder| coder.decode_s16(packet, MOST_SAMPLES, audio).ok())
+        {
             samples.extend(self.audio.iter().copied().take(length));
         }
     }
+}
+
+/// What a coder makes of a packet. One that panics is not used again: whatever a peer sends harms its own stream at
+/// most, and no other call of the thread.
+fn guarded<C, T>(coder: &mut Option<C>, work: impl FnOnce(&mut C) -> Option<T>) -> Option<T> {
+    let used = coder.as_mut()?;
+    let done = catch_unwind(AssertUnwindSafe(|| work(used)));
+    if done.is_err() {
+        *coder = None;
+    }
+    done.ok().flatten()
 }
 
 /// A packet that is silent for so many ticks of 125 µs: what the encoder makes of nothing but zeros, at each packet time.
@@ -89,3 +104,44 @@ const COMPLEXITY: i32 = 1;
 const MOST_OCTETS: usize = 480;
 /// RFC 6716 §3.2.5: 120 ms.
 const MOST_SAMPLES: usize = 1920;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Entropy;
+
+    #[test]
+    fn a_coder_that_panics_is_not_used_again() {
+        let mut coder = Some(7);
+        assert_eq!(guarded(&mut coder, |number| Some(*number)), Some(7));
+        assert_eq!(guarded(&mut coder, |_| None::<u8>), None);
+        assert_eq!(coder, Some(7), "a damaged packet is no reason");
+        assert_eq!(guarded(&mut coder, |_| -> Option<u8> { panic!("a defect") }), None);
+        assert_eq!(coder, None);
+        assert_eq!(guarded(&mut coder, |number| Some(*number)), None);
+    }
+
+    #[test]
+    fn packets_that_were_changed_on_their_way_harm_nothing() {
+        let mut entropy = Entropy::from_seed([11; 32]);
+        let (mut encoder, mut decoder) = (Encoder::default(), Decoder::default());
+        for round in 0..3000_u32 {
+            let samples: Vec<i16> = (0..[160, 320, 640, 960][round as usize % 4])
+                .map(|_| entropy.next_u32().to_le_bytes().map(i16::from)[0] * 60)
+                .collect();
+            let (mut packet, mut heard) = (Vec::new(), Vec::new());
+            encoder.encode(&samples, &mut packet);
+            // Another configuration, stereo, several frames with lengths of their own (RFC 6716 §3), other octets.
+            for _ in 0..entropy.below(4) {
+                let at = usize::try_from(entropy.below(packet.len().min(4) as u64 + 1)).expect("few");
+                let other = entropy.next_u32().to_le_bytes()[0];
+                packet.iter_mut().skip(at).take(1).for_each(|octet| *octet = other);
+            }
+            let least = usize::try_from(entropy.below(packet.len() as u64 + 1)).expect("few");
+            packet.truncate(least.max(packet.len() / 2));
+            decoder.decode(&packet, &mut heard);
+            assert!(heard.len() <= MOST_SAMPLES);
+        }
+        assert!(encoder.coder.is_some() && decoder.coder.is_some(), "no packet was too much for them");
+    }
+}

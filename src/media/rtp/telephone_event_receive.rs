@@ -24,6 +24,8 @@ pub struct Payload {
     event: u8,
     end: bool,
     duration: u16,
+    /// How far the clock that it was counted by goes in a tick of 125 µs.
+    clock: u16,
 }
 
 impl Payload {
@@ -31,13 +33,14 @@ impl Payload {
     #[must_use]
     pub fn read(octets: &[u8]) -> Option<Self> {
         let &[event, flags, high, low, ..] = octets else { return None };
-        Some(Self { event, end: flags & 0x80 != 0, duration: u16::from_be_bytes([high, low]) })
+        Some(Self { event, end: flags & 0x80 != 0, duration: u16::from_be_bytes([high, low]), clock: 1 })
     }
 
     /// With its duration in ticks of 125 µs, of a clock that goes so far in each.
     #[must_use]
     pub fn in_ticks(self, clock: u16) -> Self {
-        Self { duration: self.duration / clock.max(1), ..self }
+        let clock = clock.max(1);
+        Self { duration: self.duration / clock, clock, ..self }
     }
 }
 
@@ -123,10 +126,10 @@ impl Press {
         }
         // RFC 4733 §2.5.1.3: a press longer than the field can say goes on in a new segment, whose
         // timestamp is where the last one ended.
+        let [nearly, full] = [NEARLY_FULL, u16::MAX].map(|duration| duration / payload.clock);
         let next_segment = !self.ended
-            && self.duration >= NEARLY_FULL
-            && after >= i32::from(NEARLY_FULL)
-            && after <= i32::from(u16::MAX) + SEGMENT_SLACK;
+            && self.duration >= nearly
+            && (i32::from(nearly)..=i32::from(full) + SEGMENT_SLACK).contains(&after);
         // Some senders move the timestamp with every packet of a press.
         let sliding = after.unsigned_abs() < CLOSEST_ONSETS;
         next_segment || sliding
@@ -149,7 +152,7 @@ impl Press {
 const REMEMBERED: usize = 16;
 /// A second: no network turns the order of packets over so far.
 const STALE: i32 = 8000;
-/// Of the 65,535 samples of a full segment, allowing for lost updates (§2.5.1.3).
+/// Of the 65,535 units of a full segment, allowing for lost updates (§2.5.1.3).
 const NEARLY_FULL: u16 = 0xE000;
 /// Segments need not be counted to the last sample.
 const SEGMENT_SLACK: i32 = 800;
@@ -167,7 +170,7 @@ mod tests {
     use super::*;
 
     fn packet(event: u8, end: bool, duration: u16) -> Payload {
-        Payload { event, end, duration }
+        Payload { event, end, duration, clock: 1 }
     }
 
     #[test]
@@ -207,6 +210,29 @@ mod tests {
             }
         }
         assert_eq!(reported, 1);
+    }
+
+    #[test]
+    fn a_long_press_is_one_press_by_a_faster_clock_and_two_are_two() {
+        // 48,000 a second: a segment is full after 1.365 s, and here is counted in ticks, six to each.
+        for clock in [2_u16, 6] {
+            let mut receiver = EventReceiver::default();
+            let mut reported = 0;
+            let full = u32::from(u16::MAX / clock);
+            for segment in 0..8_u32 {
+                for duration in (960..=64_320_u16).step_by(960).chain([u16::MAX]) {
+                    let payload = packet(9, false, duration).in_ticks(clock);
+                    let onset = RtpTimestamp((u32::MAX - 20_000).wrapping_add(segment * full));
+                    reported += u32::from(receiver.receive(false, onset, payload).is_some());
+                }
+            }
+            assert_eq!(reported, 1, "clock {clock}");
+            // As long a pause behind a press that has ended is another press.
+            let onset = RtpTimestamp((u32::MAX - 20_000).wrapping_add(8 * full));
+            assert!(receiver.receive(false, onset, packet(9, true, 960).in_ticks(clock)).is_none());
+            let next = RtpTimestamp(onset.0.wrapping_add(full));
+            assert!(receiver.receive(false, next, packet(9, false, 960).in_ticks(clock)).is_some());
+        }
     }
 
     #[test]

@@ -256,10 +256,9 @@ impl<'a> Formats<'a> {
     fn telephone_event(&self, codec: Codec) -> Option<(PayloadType, u16)> {
         let at = |clock: u16| {
             let is_event = |map: &str| {
-                map.split_once('/').is_some_and(|(name, rate)| {
-                    name.eq_ignore_ascii_case("telephone-event")
-                        && rate.trim().parse() == Ok(event_rate(clock))
-                })
+                let mut parts = map.split('/').map(str::trim);
+                parts.next().is_some_and(|name| name.eq_ignore_ascii_case("telephone-event"))
+                    && parts.next().is_some_and(|rate| rate.parse() == Ok(event_rate(clock)))
             };
             let found = self.list.iter().find(|(_, map)| map.is_some_and(is_event));
             found.map(|&(number, _)| (number, clock))

@@ -30,7 +30,7 @@ fn codecs_and_keys_are_found_by_number_or_by_name() {
         ("m=audio 4000 RTP/AVP 8|", Codec::Pcma, 8, None),
         ("m=audio 4000 RTP/AVP 8 0|", Codec::Pcma, 8, None),
         ("m=audio 4000 RTP/AVP 18 9 0 8|a=rtpmap:18 G729/8000|", Codec::Pcmu, 0, None),
-        ("m=audio 4000 RTP/AVP 0 101|a=rtpmap:101 telephone-event/8000|", Codec::Pcmu, 0, Some(101)),
+        ("m=audio 4000 RTP/AVP 0 101|a=rtpmap:101 telephone-event/8000/1|", Codec::Pcmu, 0, Some(101)),
         (
             "m=audio 4000 RTP/AVP 8 96 97|a=rtpmap:8 PCMA/8000|a=rtpmap:96 telephone-event/48000|\
              a=rtpmap:97 TELEPHONE-EVENT/8000|a=fmtp:97 0-16|",
