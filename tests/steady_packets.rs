@@ -34,6 +34,8 @@ struct Line {
     codec: Codec,
     /// Of the packets that callers send and want, in milliseconds.
     packet_ms: u64,
+    /// The payload type of every other packet.
+    beside: u8,
 }
 
 fn engine(now: Instant, codec: Codec) -> Engine {
@@ -54,7 +56,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         phones: countersign::media::MediaTerms::default(),
     };
     let carrier = CARRIER.ip().to_string();
-    let codecs = std::iter::once(codec).collect();
+    let codecs = std::iter::once(codec).chain(Codec::G711.iter().copied()).collect();
     let config = EngineConfig {
         endpoint: EndpointConfig::default(),
         lineup: Arc::new(settings).into(),
@@ -90,7 +92,9 @@ impl Line {
     fn with_calls(calls: u32, codec: Codec, packet_ms: u64) -> Self {
         let now = os::now();
         let engine = engine(now, codec);
-        let mut line = Self { engine, now, wake: None, ports: 0, asked: 0, sent: 0, codec, packet_ms };
+        let beside = codec.payload_type().0;
+        let mut line =
+            Self { engine, now, wake: None, ports: 0, asked: 0, sent: 0, codec, packet_ms, beside };
         for call in 0..calls {
             let offer = format!(
                 "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n\
@@ -167,7 +171,8 @@ impl Line {
         while self.now < end {
             let next = self.now + Duration::from_millis(self.packet_ms);
             for call in 0..self.ports {
-                let mut packet = vec![0x80, codec.payload_type().0];
+                let payload_type = if seq.is_multiple_of(2) { codec.payload_type().0 } else { self.beside };
+                let mut packet = vec![0x80, payload_type];
                 packet.extend(seq.to_be_bytes());
                 let timestamp = u64::from(*seq) * ticks * u64::from(codec.clock_of_tick());
                 packet.extend(u32::try_from(timestamp).expect("short").to_be_bytes());
@@ -219,5 +224,18 @@ fn a_packet_asks_for_no_memory_in_any_codec_and_packet_time() {
             let sent_ms = codec.packet_ms(packet_ms.min(codec.longest_packet_ms()));
             goes_on_without_memory(2, codec, sent_ms);
         }
+    }
+}
+
+#[test]
+fn a_peer_that_changes_its_payload_type_with_each_packet_costs_no_memory() {
+    for (codec, beside) in [(Codec::Pcmu, 8), (Codec::Pcmu, 9), (Codec::L16, 0), (Codec::G722, 0)] {
+        let mut line = Line::with_calls(2, codec, 20);
+        line.beside = beside;
+        let mut seq = 0;
+        line.talk(Duration::from_millis(4500), &mut seq);
+        line.asked = 0;
+        line.talk(Duration::from_secs(5), &mut seq);
+        assert_eq!(line.asked, 0, "{codec:?} and payload type {beside}");
     }
 }

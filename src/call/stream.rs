@@ -40,6 +40,7 @@ impl Stream {
         local.srtp = LocalSrtp::draw(terms.srtp, entropy);
         let config = MediaConfig {
             silence_timeout: silence,
+            codecs: terms.codecs,
             inband_keys: terms.inband_keys,
             known: Acquaintance { signalling: terms.signalling, former: address.former },
             ..MediaConfig::from_entropy(entropy, epoch)

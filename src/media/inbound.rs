@@ -21,6 +21,7 @@ use super::rtp::telephone_event_receive::{EventReceiver, Payload};
 use super::sdp::Remote;
 use super::silence::{Seen, Silence};
 use super::stats::MediaStats;
+use super::terms::CodecList;
 use super::voice::Voice;
 use crate::audio::{Band, Codec, Decoder, Rebander};
 use crate::units::{PayloadType, Ssrc};
@@ -31,6 +32,8 @@ pub struct Inbound {
     known: Acquaintance,
     latch: Option<Latch>,
     agreed: Agreed,
+    /// Those the leg may use at all.
+    codecs: CodecList,
     ticks: Ticks,
     reception: Option<Reception>,
     /// The SSRC before the present one, and since when: its stragglers do not bring it back.
@@ -94,6 +97,15 @@ impl Decoding {
         self.decoder.decode(payload, &mut self.audio);
     }
 
+    /// The stream goes on in another codec.
+    fn turn_to(&mut self, codec: Codec) {
+        if self.codec.band() != codec.band() {
+            self.rebander = Rebander::default();
+        }
+        self.codec = codec;
+        self.decoder = Decoder::new(codec);
+    }
+
     /// What was decoded last, in the telephone band.
     fn narrow(&mut self) -> &[i16] {
         let band = self.codec.band();
@@ -130,13 +142,14 @@ impl Inbound {
         (policy, known): (LatchPolicy, Acquaintance),
         jitter: JitterConfig,
         silence_timeout: Duration,
-        inband: InbandKeys,
+        (codecs, inband): (CodecList, InbandKeys),
     ) -> Self {
         Self {
             policy,
             known,
             latch: None,
             agreed: Agreed::default(),
+            codecs,
             ticks: Ticks::default(),
             reception: None,
             former: None,
@@ -185,7 +198,7 @@ impl Inbound {
             self.counted.malformed += 1;
             return [None; 5];
         };
-        let Some(kind) = self.agreed.kind(header.payload_type) else {
+        let Some(kind) = self.agreed.kind(header.payload_type, &self.codecs) else {
             self.counted.unknown_payload += 1;
             return [None; 5];
         };
@@ -383,7 +396,7 @@ impl Inbound {
         }
         let decoding = self.decoding.get_or_insert_with(|| Box::new(Decoding::new(codec)));
         if decoding.codec != codec {
-            **decoding = Decoding::new(codec);
+            decoding.turn_to(codec);
         }
         decoding.decode(payload);
         if self.listening {
@@ -401,17 +414,19 @@ impl Inbound {
 }
 
 impl Agreed {
-    fn kind(&self, payload_type: PayloadType) -> Option<Kind> {
+    fn kind(&self, payload_type: PayloadType, codecs: &CodecList) -> Option<Kind> {
         if self.events.contains(&Some(payload_type)) {
             return Some(Kind::Event);
         }
         match self.codec {
             Some((agreed, codec)) if agreed == payload_type => Some(Kind::Audio(codec)),
-            // Static numbers mean the same to everyone; an answer may leave the choice to the sender.
+            // Static numbers mean the same to everyone.
             Some(_) if payload_type == COMFORT_NOISE => Some(Kind::Noise),
-            // Of another clock nobody sends them: the timestamps of a stream have one.
+            // An answer may leave the choice between the laws to the sender. The timestamps of a stream have one clock,
+            // and its listener one band: a sender that changes them from packet to packet is not followed.
             Some((_, agreed)) => Codec::from_payload_type(payload_type)
-                .filter(|codec| codec.clock_rate() == agreed.clock_rate())
+                .filter(|codec| codecs.as_slice().contains(codec) || *codec == agreed)
+                .filter(|codec| (codec.clock_rate(), codec.band()) == (agreed.clock_rate(), agreed.band()))
                 .map(Kind::Audio),
             None => None,
         }

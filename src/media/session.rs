@@ -22,6 +22,7 @@ use super::rtp::rtcp::Reporter;
 use super::sdp::Remote;
 use super::srtp::Protection;
 use super::stats::MediaStats;
+use super::terms::CodecList;
 use crate::audio::Clip;
 use crate::units::{Digit, Entropy, Epoch, PlayId, RtpTimestamp, Ssrc};
 
@@ -42,6 +43,8 @@ pub struct MediaConfig {
     pub known: Acquaintance,
     /// Bounds of the jitter buffer.
     pub jitter: JitterConfig,
+    /// The codecs of our descriptions: of the one agreed on, and of these, packets are taken.
+    pub codecs: CodecList,
     /// When keys are listened for in the audio.
     pub inband_keys: InbandKeys,
     /// Our canonical name in RTCP.
@@ -68,6 +71,7 @@ impl MediaConfig {
             latch: LatchPolicy::default(),
             known: Acquaintance::default(),
             jitter: JitterConfig::default(),
+            codecs: CodecList::default(),
             inband_keys: InbandKeys::Off,
             // RFC 7022 §4.2: a short-term persistent name of 96 random bits.
             cname: entropy.hex(12),
@@ -116,7 +120,7 @@ impl MediaSession {
                 (config.latch, config.known),
                 config.jitter,
                 config.silence_timeout,
-                config.inband_keys,
+                (config.codecs, config.inband_keys),
             ),
             outbound: Outbound::new(ssrc, first_seq, first_timestamp, comfort),
             reporter: Reporter::new(ssrc, config.cname, config.epoch, config.entropy),
@@ -140,6 +144,7 @@ impl MediaSession {
         }
         self.begin(now);
         self.protection.agree(now, remote.crypto.as_ref());
+        self.reporter.sends_at(remote.codec.clock_rate());
         self.inbound.connect(now, remote);
         self.outbound.connect(now, remote);
         if remote.rtcp.is_some() {

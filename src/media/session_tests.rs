@@ -19,6 +19,13 @@ fn session(start: Instant) -> MediaSession {
     MediaSession::new(start, MediaConfig::from_entropy(&mut Entropy::from_seed([9; 32]), epoch))
 }
 
+fn session_with(start: Instant, codecs: &[Codec]) -> MediaSession {
+    let epoch = Epoch { instant: start, unix: UnixTime(1_700_000_000_000) };
+    let codecs = codecs.iter().copied().collect();
+    let config = MediaConfig { codecs, ..MediaConfig::from_entropy(&mut Entropy::from_seed([9; 32]), epoch) };
+    MediaSession::new(start, config)
+}
+
 fn remote(rtp: &str) -> Remote {
     Remote {
         rtp: at(rtp),
@@ -283,4 +290,44 @@ fn keys_with_an_ssrc_of_their_own_count_beside_the_audio() {
     assert_eq!(keys, 4, "each press once");
     let stats = session.stats();
     assert_eq!((stats.source_changes, stats.foreign, stats.packets_lost), (0, 0, 0));
+}
+
+/// A peer that changes its payload type with each packet of 20 ms, for four seconds: what is heard of it.
+fn alternating(codecs: &[Codec], types: [u8; 2], sound: u8) -> (Vec<i16>, MediaStats) {
+    let start = test_start();
+    let mut session = session_with(start, codecs);
+    session.connect(start, &remote("198.51.100.1:4000"));
+    session.listen(true);
+    let mut heard = Vec::new();
+    for n in 0..200_u16 {
+        let payload_type = types[usize::from(n % 2)];
+        let packet = datagram(payload_type, n, u32::from(n) * 160, 7, &[sound; 160]);
+        hear_all(&mut session, start + MS * 20 * u32::from(n), &packet, &mut heard);
+    }
+    (heard, session.stats())
+}
+
+#[test]
+fn packets_of_a_band_nobody_agreed_on_are_counted_and_leave_the_agreed_audio_audible() {
+    let speech = Law::Mu.decode_sample(0x22);
+    // G.722 may be among the leg's codecs: the answer chose another.
+    for codecs in [&[Codec::Pcmu][..], Codec::ALL] {
+        let (heard, stats) = alternating(codecs, [0, 9], 0x22);
+        assert_eq!((stats.unknown_payload, stats.packets_received, stats.late), (100, 100, 0), "{codecs:?}");
+        let audible = heard.iter().filter(|&&sample| sample == speech).count();
+        // The edges of each packet are blended with what makes up for the others.
+        assert!(audible > 8000, "{codecs:?}: {audible} of 16,000 samples");
+    }
+}
+
+#[test]
+fn the_other_law_is_heard_where_the_leg_has_it() {
+    let [mu, a] = [Law::Mu, Law::A].map(|law| law.decode_sample(0x22));
+    let count = |heard: &[i16], wanted: i16| heard.iter().filter(|&&sample| sample == wanted).count();
+    let (heard, stats) = alternating(Codec::G711, [0, 8], 0x22);
+    assert_eq!((stats.unknown_payload, stats.packets_lost), (0, 0));
+    assert!(count(&heard, mu) > 95 * 160 && count(&heard, a) > 95 * 160);
+    let (heard, stats) = alternating(&[Codec::Pcmu], [0, 8], 0x22);
+    assert_eq!((stats.unknown_payload, count(&heard, a)), (100, 0));
+    assert!(count(&heard, mu) > 8000);
 }

@@ -447,7 +447,11 @@ impl Phone {
     }
 
     fn add_call(&mut self, now: Instant, session: SessionId, local: (LocalMedia, MediaPort)) {
-        let mut media = MediaSession::new(now, MediaConfig::from_entropy(&mut self.entropy, self.epoch));
+        let config = MediaConfig {
+            codecs: local.0.codecs.iter().copied().collect(),
+            ..MediaConfig::from_entropy(&mut self.entropy, self.epoch)
+        };
+        let mut media = MediaSession::new(now, config);
         media.listen(true);
         self.by_port.insert(local.1, session);
         self.calls.insert(

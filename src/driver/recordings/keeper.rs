@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::{RecordingConfig, RecordingError, Recordings, Writer};
 
 use crate::call::{Recorded, RecordedPart, RecordingName};
+use crate::driver::os;
 use crate::driver::shard::{Mail, Mailbox};
 use crate::units::CallId;
 
@@ -32,6 +34,7 @@ pub struct Keeper {
     failed: Failed,
     /// Ends that found no place: without them a file would stay open.
     ends: Vec<Job>,
+    losses: Losses,
 }
 
 /// The most seconds of recordings that may wait: 64 MB.
@@ -57,7 +60,7 @@ impl Way {
     /// For somebody who is told by `failed`.
     #[must_use]
     pub fn keeper(&self, failed: Failed) -> Keeper {
-        Keeper { to: self.0.clone(), failed, ends: Vec::new() }
+        Keeper { to: self.0.clone(), failed, ends: Vec::new(), losses: Losses::default() }
     }
 }
 
@@ -81,7 +84,8 @@ impl Keeper {
         places: usize,
     ) -> io::Result<(Way, JoinHandle<()>)> {
         let (to, jobs) = sync_channel(places);
-        let work = Work { recordings, keep_free_mb: config.keep_free_mb, open: HashMap::new(), looked: 0 };
+        let (keep_free_mb, losses) = (config.keep_free_mb, Losses::default());
+        let work = Work { recordings, keep_free_mb, open: HashMap::new(), looked: 0, losses };
         let thread =
             std::thread::Builder::new().name("recordings".to_owned()).spawn(move || work.run(&jobs))?;
         Ok((Way(to), thread))
@@ -103,7 +107,9 @@ impl Keeper {
                 self.ends.push(job);
                 return;
             }
-            tracing::error!(%call, recording = %name, "a recording is over: the disk does not keep up");
+            if let Some(count) = self.losses.count(os::now()) {
+                tracing::error!(%call, recording = %name, count, "a recording is over: the disk does not keep up");
+            }
             // What comes of it later is not the next piece, so the writer leaves it; should nothing come, this does.
             self.ends
                 .push(Job { recorded: Recorded { name: name.clone(), part: RecordedPart::Lost }, ..job });
@@ -112,12 +118,36 @@ impl Keeper {
     }
 }
 
+/// When the disk is in trouble every recording is lost at once: the log is told of the first, then once a second how
+/// many there were since. Each call is told of its own.
+#[derive(Default)]
+struct Losses {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Losses {
+    /// Counts one; how many the log is to be told of now.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.untold += 1;
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < BETWEEN_TELLS) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
+/// Between two lines of the log about the same trouble.
+const BETWEEN_TELLS: Duration = Duration::from_secs(1);
+
 /// The writing side.
 struct Work {
     recordings: Recordings,
     keep_free_mb: u64,
     open: HashMap<RecordingName, Writer>,
     looked: u32,
+    losses: Losses,
 }
 
 impl Work {
@@ -127,7 +157,9 @@ impl Work {
         }
         while let Ok(Job { call, recorded: Recorded { name, part }, failed }) = jobs.recv() {
             if let Err(error) = self.keep(&name, part) {
-                tracing::error!(%call, recording = %name, %error, "a recording is over: it can't be kept");
+                if let Some(count) = self.losses.count(os::now()) {
+                    tracing::error!(%call, recording = %name, count, %error, "a recording is over: it can't be kept");
+                }
                 self.leave(&name);
                 failed(call, name);
             }
@@ -187,5 +219,22 @@ impl Work {
             return Err(RecordingError::NoRoom { folder, keep_free_mb: self.keep_free_mb });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::test_start;
+
+    #[test]
+    fn two_thousand_losses_in_half_a_second_are_one_line_and_a_later_one_tells_how_many() {
+        let (start, mut losses) = (test_start(), Losses::default());
+        let half: Vec<u64> =
+            (0..2000_u64).filter_map(|n| losses.count(start + Duration::from_micros(n * 250))).collect();
+        assert_eq!(half, [1]);
+        assert_eq!(losses.count(start + Duration::from_millis(999)), None);
+        assert_eq!(losses.count(start + Duration::from_secs(1)), Some(2001));
+        assert_eq!(losses.count(start + Duration::from_secs(9)), Some(1));
     }
 }

@@ -45,6 +45,8 @@ pub struct Reporter {
     /// The middle 32 bits of the peer's last sender report and when it came.
     last_report: Option<(Ssrc, u32, Instant)>,
     sent_at_last_report: u64,
+    /// Of the timestamps that we send: a peer reports their jitter in it (RFC 3550 §6.4.1).
+    clock_rate: u32,
     heard: Heard,
 }
 
@@ -60,8 +62,14 @@ impl Reporter {
             due: None,
             last_report: None,
             sent_at_last_report: 0,
+            clock_rate: 8000,
             heard: Heard { loss: None, jitter: None, round_trip: None },
         }
+    }
+
+    /// The clock of the timestamps that we send, in ticks a second.
+    pub fn sends_at(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate.max(1);
     }
 
     /// The first report follows after half an interval (RFC 3550 §6.2). Does nothing when reports run.
@@ -124,7 +132,7 @@ impl Reporter {
     fn take_blocks<'a>(&mut self, now: Instant, blocks: impl Iterator<Item = ReportBlock<'a>>) {
         for block in blocks.filter(|block| block.ssrc() == self.ssrc.0) {
             self.heard.loss = Some(f64::from(block.fraction_lost()) / 256.0);
-            let jitter_us = u64::from(block.interarrival_jitter()) * 125;
+            let jitter_us = u64::from(block.interarrival_jitter()) * 1_000_000 / u64::from(self.clock_rate);
             self.heard.jitter = Some(Duration::from_micros(jitter_us));
             let last = block.last_sender_report_timestamp();
             if last == 0 {
@@ -265,6 +273,21 @@ mod tests {
         assert!(trip.abs_diff(Duration::from_millis(70)) < Duration::from_millis(1), "{trip:?}");
         assert_eq!(heard.loss, Some(0.25));
         assert_eq!(heard.jitter, Some(Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn the_jitter_that_a_peer_tells_is_in_the_clock_of_what_we_send() {
+        let start = test_start();
+        for (clock_rate, jitter) in [(8000, 80), (48_000, 480), (48_000, u32::MAX)] {
+            let (mut here, mut there) = (reporter(1, start), reporter(2, start));
+            here.sends_at(clock_rate);
+            let block = Block { ssrc: Ssrc(1), fraction_lost: 0, cumulative_lost: 0, highest_seq: 5, jitter };
+            let answer = there.report(start, sent(0), Some(block));
+            assert!(here.receive(start, &answer));
+            let told = here.heard().jitter.expect("a jitter").as_micros();
+            assert_eq!(told, u128::from(jitter) * 1_000_000 / u128::from(clock_rate), "at {clock_rate}");
+            assert!(jitter == u32::MAX || told == 10_000, "at {clock_rate}: {told} µs");
+        }
     }
 
     #[test]
