@@ -114,7 +114,9 @@ fn told(heard: &[i16]) -> Option<String> {
                 best = (found.score, char::from(b'0' + digit), end);
             }
         }
-        assert!(best.0 > 0.8, "no digit at {at}");
+        if best.0 < 0.8 {
+            return None;
+        }
         code.push(best.1);
         at = best.2;
     }
@@ -156,8 +158,12 @@ fn what_is_heard_at_the_telephone_on_file_proves_the_caller() {
     assert!(quiet && told(&stage.handsets[1].heard).is_none(), "nothing is told before the key");
     stage.handsets[1].press("1");
     let from = stage.handsets[1].heard.len();
-    assert!(stage.until(IN_TIME, |all| all[1].heard.len() > from + 8000 * 12), "it goes on");
-    let code = told(&stage.handsets[1].heard).expect("the code");
+    // On a busy machine a word may be broken: the code is said again.
+    let said = (1..=3).find_map(|time| {
+        let more = stage.until(IN_TIME, |all| all[1].heard.len() > from + 8000 * 12 * time);
+        more.then(|| told(&stage.handsets[1].heard)).flatten()
+    });
+    let code = said.expect("the code");
     stage.handsets[0].press(&code);
     stage.hear(0, "main_menu");
     assert_eq!(stage.handsets[0].level(), "basic");
