@@ -96,10 +96,15 @@ fn start(name: &str, called: &Handset) -> (Site, Folder) {
     (site, app)
 }
 
-/// The code in what was heard, digit by digit; `None` while it was not said in full.
+/// The code in what was heard, as it was said first or again; `None` while it was not said in full.
 fn told(heard: &[i16]) -> Option<String> {
+    ["en-GB/code_call_code", "en-GB/code_call_again"].iter().find_map(|before| told_after(before, heard))
+}
+
+/// The code behind these words, digit by digit.
+fn told_after(before: &str, heard: &[i16]) -> Option<String> {
     let said = |name: &str| embedded::clip(name).expect("a recording").pcm();
-    let (before, pause) = (said("en-GB/code_call_code"), said("pause/long"));
+    let (before, pause) = (said(before), said("pause/long"));
     let found = correlate(&before, heard).filter(|found| found.score > 0.9)?;
     let mut at = found.lag + before.len();
     let mut code = String::new();
