@@ -378,9 +378,12 @@ fn a_mailbox_that_is_full_ends_the_recording_and_nothing_waits() {
     let mut keeper = way.keeper(failed);
     drop(way);
     keeper.keep(CALL, part(&name(0), RecordedPart::Begun { call: CALL, at: NOON }));
-    let mut lost = None;
+    let (mut lost, sides) = (None, [1, 101].map(|seed| octets(seed, 8000)));
     for second in 0..10_000_u64 {
-        keeper.keep(CALL, part(&name(0), RecordedPart::Piece(audio(second * 8000, 1, 8000))));
+        // Copied, for making a second of it takes longer than writing it down.
+        let [left, right] = sides.clone().map(Secret::new);
+        let piece = Piece { at: second * 8000, sound: Sound::Audio { left, right } };
+        keeper.keep(CALL, part(&name(0), RecordedPart::Piece(piece)));
         if let Ok(told) = told.try_recv() {
             lost = Some(told);
             break;
