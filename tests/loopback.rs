@@ -60,12 +60,7 @@ fn caller_and_agent_hear_each_other_and_the_agent_gets_proof_and_no_secret() {
     let mut stage = Stage::new(vec![Handset::new("+441632960188"), agent]);
     stage.claim(0, &site.uri(), ACCOUNT);
     stage.answer(0, "main_menu", "3");
-    stage.answer(0, "pin_please", &format!("{PIN}#"));
-    stage.hear(0, "totp_please");
-    let code = app.code();
-    stage.handsets[0].press(&code);
-    stage.answer(0, "card_menu", "0");
-    stage.joined(0);
+    let code = stage.proved_to_the_agent(0, &app);
 
     let (caller_says, agent_says) = (glide(300.0, 1500.0), glide(2500.0, 700.0));
     // A machine that is busy with something else may lose a packet; what is wrong with us is wrong each time.

@@ -73,12 +73,7 @@ fn a_whole_call_leaves_no_secret_in_logs_records_or_files() {
     stage.answer(0, "main_menu", "3");
     // One wrong PIN, as it is a secret of somebody too.
     stage.answer(0, "pin_please", "80421538#");
-    stage.answer(0, "pin_please", &format!("{PIN}#"));
-    stage.hear(0, "totp_please");
-    let code = app.code();
-    stage.handsets[0].press(&code);
-    stage.answer(0, "card_menu", "0");
-    stage.joined(0);
+    let code = stage.proved_to_the_agent(0, &app);
     assert_eq!(stage.handsets[0].level(), "strong");
     stage.hang_up(0);
     assert!(stage.until(SOON, |_| site.deployment.ended() == 1), "the engine ends the call");

@@ -21,7 +21,7 @@ use countersign::driver::application::ApplicationSource;
 use countersign::driver::embedded::BENCH_APPLICATION;
 use countersign::driver::serve::{self, ServeSettings};
 use countersign::units::Digit;
-use site::{ACCOUNT, Folder, Handset, PIN, SOON, Site, Stage, add_customer};
+use site::{ACCOUNT, Folder, Handset, SOON, Site, Stage, add_customer};
 
 /// Other hosts, as far as loopback has them, and another port of the caller's own.
 const ELSEWHERE: [[u8; 4]; 3] = [[127, 0, 0, 2], [127, 0, 0, 4], TRUNK];
@@ -270,12 +270,7 @@ fn strangers_are_heard_by_neither_side_of_a_conversation() {
     let mut stage = Stage::new(vec![Handset::new("+441632960188"), agent]);
     stage.claim(0, &site.uri(), ACCOUNT);
     stage.answer(0, "main_menu", "3");
-    stage.answer(0, "pin_please", &format!("{PIN}#"));
-    stage.hear(0, "totp_please");
-    let code = app.code();
-    stage.handsets[0].press(&code);
-    stage.answer(0, "card_menu", "0");
-    stage.joined(0);
+    stage.proved_to_the_agent(0, &app);
     assert_eq!(stage.handsets[0].level(), "strong", "with strangers' keys all the while");
     let says = |stage: &mut Stage, samples: &[i16]| {
         let plays = stage.handsets[0].plays_finished + 1;

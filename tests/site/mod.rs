@@ -462,6 +462,17 @@ impl Stage {
         self.answer(who, "account_heard", "1");
     }
 
+    /// From the PIN, keyed once it is asked for, through the authenticator's code to the agent.
+    pub(crate) fn proved_to_the_agent(&mut self, who: usize, app: &Authenticator) -> String {
+        self.answer(who, "pin_please", &format!("{PIN}#"));
+        self.hear(who, "totp_please");
+        let code = app.code();
+        self.handsets[who].press(&code);
+        self.answer(who, "card_menu", "0");
+        self.joined(who);
+        code
+    }
+
     /// Hangs up and waits until the call is over.
     pub(crate) fn hang_up(&mut self, who: usize) {
         self.handsets[who].hang_up();
