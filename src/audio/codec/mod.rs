@@ -171,19 +171,24 @@ impl Codec {
     }
 }
 
-/// Turns the audio of one stream into octets.
-pub enum Encoder {
+/// What one stream is coded by: a codec with the state that it has.
+pub enum Coder<G722, Opus> {
     /// G.711.
     Law(Law),
     /// G.722.
-    G722(Box<g722::Encoder>),
+    G722(Box<G722>),
     /// Opus.
-    Opus(Box<opus::Encoder>),
+    Opus(Box<Opus>),
     /// L16.
     L16,
 }
 
-impl Encoder {
+/// Turns the audio of one stream into octets.
+pub type Encoder = Coder<g722::Encoder, opus::Encoder>;
+/// Turns the octets of one stream into audio.
+pub type Decoder = Coder<g722::Decoder, opus::Decoder>;
+
+impl<G722: Default, Opus: Default> Coder<G722, Opus> {
     /// At the start of a stream.
     #[must_use]
     pub fn new(codec: Codec) -> Self {
@@ -195,7 +200,9 @@ impl Encoder {
             Codec::Opus => Self::Opus(Box::default()),
         }
     }
+}
 
+impl Encoder {
     /// Appends the octets of a packet's samples, which are of the codec's [`Band`].
     pub fn encode(&mut self, samples: &[i16], octets: &mut impl Extend<u8>) {
         match self {
@@ -209,31 +216,7 @@ impl Encoder {
     }
 }
 
-/// Turns the octets of one stream into audio.
-pub enum Decoder {
-    /// G.711.
-    Law(Law),
-    /// G.722.
-    G722(Box<g722::Decoder>),
-    /// Opus.
-    Opus(Box<opus::Decoder>),
-    /// L16.
-    L16,
-}
-
 impl Decoder {
-    /// At the start of a stream.
-    #[must_use]
-    pub fn new(codec: Codec) -> Self {
-        match codec {
-            Codec::Pcmu => Self::Law(Law::Mu),
-            Codec::Pcma => Self::Law(Law::A),
-            Codec::G722 => Self::G722(Box::default()),
-            Codec::L16 => Self::L16,
-            Codec::Opus => Self::Opus(Box::default()),
-        }
-    }
-
     /// Appends the samples of a packet, in the codec's [`Band`].
     pub fn decode(&mut self, octets: &[u8], samples: &mut impl Extend<i16>) {
         match self {
