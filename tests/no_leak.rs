@@ -6,8 +6,9 @@
 mod site;
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use countersign::driver::os;
 use countersign::load::{self, Plan, Process, Report};
 use countersign::units::Digit;
 use site::{Folder, SOON, Served};
@@ -22,11 +23,10 @@ fn open_files(process: u32) -> usize {
 }
 
 /// Whether it has no more files and sockets open than that, soon.
-#[expect(clippy::disallowed_methods, reason = "the program is another process: it is asked until it is done")]
 fn comes_down_to(process: u32, files: usize) -> bool {
-    let until = Instant::now() + SOON;
-    while open_files(process) > files && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(50));
+    let until = os::now() + SOON;
+    while open_files(process) > files && os::now() < until {
+        os::pause(Duration::from_millis(50));
     }
     open_files(process) <= files
 }

@@ -5,10 +5,11 @@
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use countersign::driver::application::ApplicationSource;
 use countersign::driver::embedded;
+pub(crate) use countersign::driver::os::{now, pause};
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 
 pub(crate) const TRUNK: [u8; 4] = [127, 0, 0, 1];
@@ -22,16 +23,6 @@ queues: {general: {}, cards: {}, payments: {}, fraud: {}}
 agents: [{name: ana, queues: [general]}]
 limits: {calls: 500, ring_seconds: 20, call_minutes: 5, silence_seconds: 20}
 ";
-
-#[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
-pub(crate) fn pause(time: Duration) {
-    std::thread::sleep(time);
-}
 
 /// A deployment on loopback with a data folder of its own.
 pub(crate) struct Target {

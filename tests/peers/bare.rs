@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use countersign::audio::{decode_file, resample, wav};
+use countersign::driver::os;
 use countersign::units::SampleRate;
 
 use super::site::{Site, end, quiet, until};
@@ -66,7 +67,7 @@ impl Baresip {
     pub(crate) fn press(&mut self, keys: &str) {
         for key in keys.chars() {
             self.order("sndcode", &key.to_string());
-            std::thread::sleep(Duration::from_millis(300));
+            os::pause(Duration::from_millis(300));
         }
     }
 

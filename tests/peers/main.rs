@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bare::Baresip;
+use countersign::driver::os;
 use serde_json::Value;
 use sipp::{
     AGENT_ANSWER, AGENT_BYE, AGENT_CANCELLED, AWAIT_BYE, CALLER_BYE, Codec, Sipp, agent_offers,
@@ -149,7 +150,7 @@ impl Lateness {
             let mut late = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
                 let due = Instant::now() + Duration::from_millis(20);
-                std::thread::sleep(Duration::from_millis(20));
+                os::pause(Duration::from_millis(20));
                 late.push(due.elapsed().as_secs_f64() * 1e3);
             }
             late
@@ -288,7 +289,7 @@ fn through_the_bank(name: &str, settings: &str, media: &str, said: &[Vec<i16>; 2
     caller.order("dial", "sip:bank@127.0.0.1:5220");
     caller.says("CALL_ESTABLISHED", Duration::from_secs(5));
     for (wait, keys) in bank(&site, 0) {
-        std::thread::sleep(Duration::from_millis(wait));
+        os::pause(Duration::from_millis(wait));
         caller.press(&keys);
     }
     agent.says("CALL_ESTABLISHED", Duration::from_secs(1));
