@@ -9,6 +9,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::decoding::Decoding;
 use super::frame::Frame;
 use super::inband::{Ear, InbandKeys};
 use super::io::Event;
@@ -23,7 +24,7 @@ use super::silence::{Seen, Silence};
 use super::stats::MediaStats;
 use super::terms::CodecList;
 use super::voice::Voice;
-use crate::audio::{Band, Codec, Decoder, Rebander};
+use crate::audio::Codec;
 use crate::units::{PayloadType, Ssrc};
 
 /// The receiving half of a session.
@@ -68,54 +69,6 @@ enum Kind {
     Event,
     /// Comfort noise (RFC 3389), which some send unasked: a sign of life.
     Noise,
-}
-
-/// The coder of the stream that is heard. It follows the packets as they arrive.
-struct Decoding {
-    codec: Codec,
-    decoder: Decoder,
-    /// What the packet holds, in the codec's band.
-    audio: Vec<i16>,
-    rebander: Rebander,
-    /// The same in the telephone band, where the codec has another.
-    narrow: Vec<i16>,
-}
-
-impl Decoding {
-    fn new(codec: Codec) -> Self {
-        Self {
-            codec,
-            decoder: Decoder::new(codec),
-            audio: Vec::new(),
-            rebander: Rebander::default(),
-            narrow: Vec::new(),
-        }
-    }
-
-    fn decode(&mut self, payload: &[u8]) {
-        self.audio.clear();
-        self.decoder.decode(payload, &mut self.audio);
-    }
-
-    /// The stream goes on in another codec.
-    fn turn_to(&mut self, codec: Codec) {
-        if self.codec.band() != codec.band() {
-            self.rebander = Rebander::default();
-        }
-        self.codec = codec;
-        self.decoder = Decoder::new(codec);
-    }
-
-    /// What was decoded last, in the telephone band.
-    fn narrow(&mut self) -> &[i16] {
-        let band = self.codec.band();
-        if band == Band::Narrow {
-            return &self.audio;
-        }
-        self.narrow.clear();
-        self.rebander.pass(&self.audio, band, Band::Narrow, &mut self.narrow);
-        &self.narrow
-    }
 }
 
 /// The presses of the last two streams, newest use last: each has timestamps of its own.
@@ -395,12 +348,9 @@ impl Inbound {
             return None;
         }
         let decoding = self.decoding.get_or_insert_with(|| Box::new(Decoding::new(codec)));
-        if decoding.codec != codec {
-            decoding.turn_to(codec);
-        }
-        decoding.decode(payload);
+        let audio = decoding.decode(codec, payload);
         if self.listening {
-            self.jitter.insert(now, header.timestamp, header.marker, codec.band(), &decoding.audio);
+            self.jitter.insert(now, header.timestamp, header.marker, codec.band(), audio);
         }
         if self.ear.is_none() && !self.voice.attends() {
             return None;

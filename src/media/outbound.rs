@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::decoding::Decoding;
 use super::frame::Frame;
 use super::player::Player;
 use super::rtp::packet::{self, Header, Packet};
@@ -20,7 +21,7 @@ use super::rtp::seq::SeqNo;
 use super::rtp::telephone_event_send::{self, EventSender, Slot};
 use super::sdp::Remote;
 use crate::audio::tone::{self, Tone};
-use crate::audio::{Band, Clip, Codec, Decoder, Encoder, Rebander};
+use crate::audio::{Band, Clip, Codec, Encoder, Rebander};
 use crate::units::{Digit, PayloadType, PlayId, RtpTimestamp, Ssrc};
 
 /// The sending half of a session.
@@ -41,7 +42,7 @@ pub struct Outbound {
     /// Keys for a peer without telephone-events.
     tones: Option<Player>,
     /// Hears what is sent, once somebody wants to.
-    tap: Option<Box<Tap>>,
+    tap: Option<Box<Decoding>>,
     packets: u64,
     octets: u64,
 }
@@ -217,11 +218,9 @@ impl Outbound {
         let (header, payload) = packet::read(packet)?;
         let stream = self.stream.as_ref().filter(|stream| stream.payload_type == header.payload_type)?;
         let codec = stream.voice.codec;
-        let tap = self.tap.get_or_insert_with(|| Box::new(Tap::new(codec)));
-        if tap.codec != codec {
-            **tap = Tap::new(codec);
-        }
-        Some(tap.hear(payload))
+        let tap = self.tap.get_or_insert_with(|| Box::new(Decoding::new(codec)));
+        tap.decode(codec, payload);
+        Some(Frame::new(Band::Narrow, tap.narrow()))
     }
 
     /// Figures for a report at `now`.
@@ -382,28 +381,6 @@ impl Voice {
         self.banded.clear();
         self.rebander.pass(&self.samples, Band::Narrow, self.codec.band(), &mut self.banded);
         self.encoder.encode(&self.banded, packet);
-    }
-}
-
-/// Makes audio of what is sent, as the peer does.
-struct Tap {
-    codec: Codec,
-    decoder: Decoder,
-    rebander: Rebander,
-    audio: Vec<i16>,
-}
-
-impl Tap {
-    fn new(codec: Codec) -> Self {
-        Self { codec, decoder: Decoder::new(codec), rebander: Rebander::default(), audio: Vec::new() }
-    }
-
-    fn hear(&mut self, payload: &[u8]) -> Frame {
-        self.audio.clear();
-        self.decoder.decode(payload, &mut self.audio);
-        let mut frame = Frame::new(Band::Narrow, &[]);
-        self.rebander.pass(&self.audio, self.codec.band(), Band::Narrow, &mut frame.samples);
-        frame
     }
 }
 
