@@ -7,6 +7,7 @@
 
 mod bare;
 mod codecs;
+mod coder;
 mod sipp;
 mod site;
 mod wire;
@@ -20,7 +21,7 @@ use bare::Baresip;
 use countersign::driver::os;
 use serde_json::Value;
 use sipp::{
-    AGENT_ANSWER, AGENT_BYE, AGENT_CANCELLED, AWAIT_BYE, CALLER_BYE, Codec, Sipp, agent_offers,
+    AGENT_ANSWER, AGENT_BYE, AGENT_CANCELLED, AWAIT_BYE, CALLER_BYE, PCMA, PCMU, Sipp, agent_offers,
     agent_refuses, caller, exec, invite_header, pause,
 };
 use site::{ENGINE_RTP, Site};
@@ -64,7 +65,7 @@ fn by_file(site: &Site, name: &str, plan: &[(u64, String)]) -> String {
     }
     stream.write(&site.folder.join(name).join("media.pcap"));
     let script = exec("play_pcap_audio=\"media.pcap\"") + &pause(length) + CALLER_BYE;
-    caller(Codec::Pcmu, &script)
+    caller(PCMU.0, PCMU.1, &script)
 }
 
 /// A caller who speaks by SIPp's own stream and presses keys by its own events, whose SSRC is another.
@@ -86,7 +87,7 @@ fn by_stream(site: &Site, name: &str, plan: &[(u64, String)], end: &str) -> Stri
             script += &(exec(&format!("play_dtmf=\"{keys}\"")) + &pause(typing));
         }
     }
-    caller(Codec::Pcma, &(script + end))
+    caller(PCMA.0, PCMA.1, &(script + end))
 }
 
 /// A caller who wants a person at once.
@@ -276,7 +277,7 @@ fn baresip_goes_through_the_bank_by_srtp() {
 /// A baresip calls the bank, identifies itself by keys and talks to another one: the record, and what
 /// each heard, the caller first.
 fn through_the_bank(name: &str, settings: &str, media: &str, said: &[Vec<i16>; 2]) -> (Value, [Vec<i16>; 2]) {
-    let site = Site::with_media(settings, name, 5220, &agents(&[("ana", None)]), "");
+    let site = Site::with_media([settings; 2], name, 5220, &agents(&[("ana", None)]), "");
     let account = format!(
         "<sip:ana@127.0.0.1:5220>;auth_user=ana;auth_pass={};answermode=auto;regint=60{media}",
         site.agent_password

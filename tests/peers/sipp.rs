@@ -43,25 +43,20 @@ pub(crate) fn exec(what: &str) -> String {
     format!("<nop><action><exec {what}/></action></nop>\n")
 }
 
-/// A caller's scenario: its media line's payload types and maps, and what follows the ACK.
-pub(crate) fn caller(codec: Codec, script: &str) -> String {
-    let (audio, events) = match codec {
-        Codec::Pcmu => ("0 101\na=rtpmap:0 PCMU/8000\na=rtpmap:101 telephone-event/8000", "101"),
-        // SIPp's own keys have payload type 96.
-        Codec::Pcma => ("8 96\na=rtpmap:8 PCMA/8000\na=rtpmap:96 telephone-event/8000", "96"),
-    };
+/// A caller's scenario: what follows `m=audio <port> RTP/`, the payload type of its events, and what follows the ACK.
+pub(crate) fn caller(audio: &str, events: &str, script: &str) -> String {
     include_str!("caller.xml")
         .replace("@AUDIO@", audio)
         .replace("@EVENTS@", events)
         .replace("@SCRIPT@", script)
 }
 
-/// Which law of G.711.
-#[derive(Clone, Copy)]
-pub(crate) enum Codec {
-    Pcmu,
-    Pcma,
-}
+/// What is said of µ-law.
+pub(crate) const PCMU: (&str, &str) =
+    ("AVP 0 101\na=rtpmap:0 PCMU/8000\na=rtpmap:101 telephone-event/8000", "101");
+/// What is said of A-law; SIPp's own keys have payload type 96.
+pub(crate) const PCMA: (&str, &str) =
+    ("AVP 8 96\na=rtpmap:8 PCMA/8000\na=rtpmap:96 telephone-event/8000", "96");
 
 /// A running SIPp.
 pub(crate) struct Sipp {

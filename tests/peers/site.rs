@@ -32,16 +32,22 @@ pub(crate) const ENGINE_RTP: std::ops::RangeInclusive<u16> = 41_000..=41_199;
 impl Site {
     /// Starts one; `agents` are lines below `agents:`, `limits` lines below `limits:`.
     pub(crate) fn start(name: &str, sip: u16, agents: &str, limits: &str) -> Self {
-        Self::with_media("", name, sip, agents, limits)
+        Self::with_media(["", ""], name, sip, agents, limits)
     }
 
-    /// As above, with more for the media of the trunk and of the agents' phones, such as `, srtp: required`.
-    pub(crate) fn with_media(media: &str, name: &str, sip: u16, agents: &str, limits: &str) -> Self {
+    /// As above, with more for the media of the trunk and for that of the agents' phones, such as `, srtp: required`.
+    pub(crate) fn with_media(
+        [trunk, phones]: [&str; 2],
+        name: &str,
+        sip: u16,
+        agents: &str,
+        limits: &str,
+    ) -> Self {
         let folder = std::env::temp_dir().join(format!("countersign-peers-{name}-{}", std::process::id()));
         let data = folder.join("data");
         fs::create_dir_all(&data).expect("a folder");
         let settings = format!(
-            "trunks:\n  - {{name: carrier, addresses: [127.0.0.0/8]{media}}}\nphones: {{from: [127.0.0.0/8]{media}}}\n\
+            "trunks:\n  - {{name: carrier, addresses: [127.0.0.0/8]{trunk}}}\nphones: {{from: [127.0.0.0/8]{phones}}}\n\
              queues:\n  general: {{}}\n  cards: {{}}\n  payments: {{}}\nagents:\n{agents}limits:\n  calls: 100\n{limits}"
         );
         fs::write(data.join("countersign.yaml"), settings).expect("the settings");

@@ -7,58 +7,84 @@ use std::time::Duration;
 
 use super::site::{end, quiet, until};
 
-/// A caller's whole RTP stream, audio and keys with one SSRC, as a pcap file in the making.
+/// What a stream consists of.
+pub(crate) struct Sound {
+    /// The payload type of audio.
+    pub(crate) kind: u8,
+    /// How far the RTP clock goes in 20 ms.
+    pub(crate) tick: u32,
+    /// The payloads of packets of 20 ms; when they are over there is none.
+    pub(crate) payloads: Box<dyn Iterator<Item = Vec<u8>>>,
+}
+
+impl Sound {
+    /// A tone of 440 Hz in PCMU.
+    fn tone() -> Self {
+        let mut phase = 0.0_f64;
+        let payloads = std::iter::repeat_with(move || {
+            let mut samples = Vec::new();
+            for _ in 0..160 {
+                phase += std::f64::consts::TAU * 440.0 / 8000.0;
+                samples.push(sample(6000.0 * phase.sin()));
+            }
+            let mut payload = Vec::new();
+            countersign::audio::Law::Mu.encode(&samples, &mut payload);
+            payload
+        });
+        Self { kind: 0, tick: 160, payloads: Box::new(payloads) }
+    }
+}
+
+/// A caller's whole RTP stream, audio and keys with one SSRC.
 pub(crate) struct Stream {
-    file: Vec<u8>,
+    /// Packets, each with its time in microseconds.
+    packets: Vec<(u64, Vec<u8>)>,
+    sound: Sound,
     seq: u16,
     timestamp: u32,
     micros: u64,
-    phase: f64,
 }
 
 const SSRC: u32 = 0x1234_5678;
 const EVENTS: u8 = 101;
 
 impl Stream {
+    /// One of a tone.
     pub(crate) fn new() -> Self {
-        // Magic number, version 2.4, no time zone, no accuracy, longest packet, Ethernet.
-        let mut file = Vec::new();
-        for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
-            file.extend(word.to_le_bytes());
-        }
-        Self { file, seq: 1000, timestamp: 5000, micros: 0, phase: 0.0 }
+        Self::of(Sound::tone())
     }
 
-    /// Audio: a tone of 440 Hz in PCMU.
+    /// One of this.
+    pub(crate) const fn of(sound: Sound) -> Self {
+        Self { packets: Vec::new(), sound, seq: 1000, timestamp: 5000, micros: 0 }
+    }
+
+    /// Audio.
     pub(crate) fn audio(&mut self, length: Duration) {
         for _ in 0..length.as_millis() / 20 {
-            let mut samples = Vec::new();
-            for _ in 0..160 {
-                self.phase += std::f64::consts::TAU * 440.0 / 8000.0;
-                samples.push(sample(6000.0 * self.phase.sin()));
+            if let Some(payload) = self.sound.payloads.next() {
+                self.packet(self.sound.kind, false, &payload);
             }
-            let mut payload = Vec::new();
-            countersign::audio::Law::Mu.encode(&samples, &mut payload);
-            self.packet(0, false, &payload);
             self.micros += 20_000;
-            self.timestamp = self.timestamp.wrapping_add(160);
+            self.timestamp = self.timestamp.wrapping_add(self.sound.tick);
         }
     }
 
     /// Keys of 100 ms with 60 ms between them.
     pub(crate) fn press(&mut self, keys: &str) {
+        let duration = |parts: u32| u16::try_from(self.sound.tick * parts).expect("100 ms").to_be_bytes();
+        let durations: Vec<[u8; 2]> = (1..=5).map(duration).collect();
         for key in keys.chars() {
             let event = u8::try_from("0123456789*#".find(key).expect("a key")).expect("small");
-            for part in 1..=5_u16 {
-                let [high, low] = (160 * part).to_be_bytes();
-                self.packet(EVENTS, part == 1, &[event, 10, high, low]);
+            for (part, &[high, low]) in durations.iter().enumerate() {
+                self.packet(EVENTS, part == 0, &[event, 10, high, low]);
                 self.micros += 20_000;
             }
-            let [high, low] = 800_u16.to_be_bytes();
+            let [high, low] = durations[4];
             for _ in 0..3 {
                 self.packet(EVENTS, false, &[event, 0x8a, high, low]);
             }
-            self.timestamp = self.timestamp.wrapping_add(800);
+            self.timestamp = self.timestamp.wrapping_add(5 * self.sound.tick);
             self.audio(Duration::from_millis(60));
         }
     }
@@ -70,29 +96,48 @@ impl Stream {
         rtp.extend(SSRC.to_be_bytes());
         rtp.extend(payload);
         self.seq = self.seq.wrapping_add(1);
-        let length = u16::try_from(rtp.len()).expect("short") + 8;
-        let mut frame = vec![0; 12];
-        frame.extend([0x08, 0x00, 0x45, 0x00]);
-        frame.extend((length + 20).to_be_bytes());
-        frame.extend([0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1]);
-        // SIPp puts in its own ports.
-        frame.extend([0x0f, 0xa0, 0x0f, 0xa0]);
-        frame.extend(length.to_be_bytes());
-        frame.extend([0, 0]);
-        frame.extend(rtp);
-        let size = u32::try_from(frame.len()).expect("short");
-        let seconds = u32::try_from(self.micros / 1_000_000).expect("minutes");
-        let micros = u32::try_from(self.micros % 1_000_000).expect("below a million");
-        for word in [seconds, micros, size, size] {
-            self.file.extend(word.to_le_bytes());
-        }
-        self.file.extend(frame);
+        self.packets.push((self.micros, rtp));
     }
 
-    pub(crate) fn write(&self, path: &Path) {
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        fs::write(path, &self.file).expect("a pcap file");
+    /// The packets as somebody else makes them of these.
+    pub(crate) fn become_of(&mut self, make: impl FnOnce(&[Vec<u8>]) -> Vec<Vec<u8>>) {
+        let (times, packets): (Vec<u64>, Vec<Vec<u8>>) = self.packets.drain(..).unzip();
+        self.packets = times.into_iter().zip(make(&packets)).collect();
     }
+
+    /// As a pcap file that SIPp plays.
+    pub(crate) fn write(&self, path: &Path) {
+        // Magic number, version 2.4, no time zone, no accuracy, longest packet, Ethernet.
+        let mut file = Vec::new();
+        for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+            file.extend(word.to_le_bytes());
+        }
+        for (micros, packet) in &self.packets {
+            write_frame(&mut file, *micros, packet);
+        }
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, &file).expect("a pcap file");
+    }
+}
+
+fn write_frame(file: &mut Vec<u8>, micros: u64, packet: &[u8]) {
+    let length = u16::try_from(packet.len()).expect("short") + 8;
+    let mut frame = vec![0; 12];
+    frame.extend([0x08, 0x00, 0x45, 0x00]);
+    frame.extend((length + 20).to_be_bytes());
+    frame.extend([0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1]);
+    // SIPp puts in its own ports.
+    frame.extend([0x0f, 0xa0, 0x0f, 0xa0]);
+    frame.extend(length.to_be_bytes());
+    frame.extend([0, 0]);
+    frame.extend(packet);
+    let size = u32::try_from(frame.len()).expect("short");
+    let seconds = u32::try_from(micros / 1_000_000).expect("minutes");
+    let micros = u32::try_from(micros % 1_000_000).expect("below a million");
+    for word in [seconds, micros, size, size] {
+        file.extend(word.to_le_bytes());
+    }
+    file.extend(frame);
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a tone of small amplitude")]
