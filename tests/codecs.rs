@@ -118,7 +118,7 @@ fn two_wide_legs_lose_nothing_above_the_telephone_band() {
         near.run(1);
         far.run(1);
         near.frames(1).into_iter().for_each(|frame| far.sides[1].session.push(frame));
-        for Frame { band, samples } in far.frames(0) {
+        for Frame { band, samples, .. } in far.frames(0) {
             assert_eq!(band, Band::Wide);
             heard.extend_from_slice(&samples);
         }

@@ -229,7 +229,9 @@ fn a_packet_asks_for_no_memory_in_any_codec_and_packet_time() {
 
 #[test]
 fn a_peer_that_changes_its_payload_type_with_each_packet_costs_no_memory() {
-    for (codec, beside) in [(Codec::Pcmu, 8), (Codec::Pcmu, 9), (Codec::L16, 0), (Codec::G722, 0)] {
+    for (codec, beside) in
+        [(Codec::Pcmu, 8), (Codec::Pcmu, 9), (Codec::Pcmu, 13), (Codec::L16, 0), (Codec::G722, 0)]
+    {
         let mut line = Line::with_calls(2, codec, 20);
         line.beside = beside;
         let mut seq = 0;

@@ -12,6 +12,7 @@ pub mod decode;
 pub mod dtmf;
 pub mod key_tones;
 pub mod level;
+pub mod noise;
 pub mod resample;
 pub mod tone;
 pub mod vad;
@@ -23,6 +24,7 @@ pub use codec::{Codec, Decoder, Encoder, Law};
 pub use conceal::Concealer;
 pub use correlate::{Match, correlate};
 pub use decode::{AudioError, Pcm, decode_file};
+pub use noise::{Noise, NoiseMaker};
 pub use resample::resample;
 pub use vad::Vad;
 

@@ -91,6 +91,17 @@ impl Vad {
         }
     }
 
+    /// For so many samples the peer sent nothing but word of its background, which has this level in dBm0: the line is
+    /// as loud as that, and nobody spoke.
+    pub fn rests(&mut self, dbm0: f64, samples: u32) {
+        self.skip(samples);
+        #[expect(clippy::cast_possible_truncation, reason = "a level in dB")]
+        let level = dbm0 as f32;
+        for _ in 0..(samples / FRAME_TICKS).min(PAST_FRAMES) {
+            self.gate.learn(level.max(QUIETEST));
+        }
+    }
+
     /// Nobody has listened for a while: what was heard before is no part of what comes, but the line is the same.
     pub fn resume(&mut self) {
         self.filled = 0;

@@ -37,6 +37,7 @@ impl Stream {
         // RFC 8866 §5.2: a numeric session id; 63 bits, since some parsers keep it signed.
         let mut local = LocalMedia::new(address.rtp, entropy.next_u64() >> 1);
         local.codecs = terms.codecs.as_slice().to_vec();
+        local.comfort_noise = terms.comfort_noise;
         local.srtp = LocalSrtp::draw(terms.srtp, entropy);
         let config = MediaConfig {
             silence_timeout: silence,

@@ -134,6 +134,8 @@ impl<'a> Crowd<'a> {
                 payload_type: PayloadType(8),
                 telephone_event: None,
                 receive_event: None,
+                comfort_noise: None,
+                receive_noise: None,
                 event_clock: 1,
                 ptime: PACKET_TIME,
                 direction: Direction::SendRecv,

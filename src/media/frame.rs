@@ -4,7 +4,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::audio::Band;
+use crate::audio::{Band, Noise};
 
 /// Linear audio: 20 ms as they left the jitter buffer or are bridged to another leg, or what a packet of ours holds.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,18 +13,21 @@ pub struct Frame {
     pub band: Band,
     /// The samples: room for 20 ms of the wide band and 60 ms of the narrow one.
     pub samples: SmallVec<[i16; 512]>,
+    /// The speaker rests: the samples are nothing but this noise.
+    pub noise: Option<Noise>,
 }
 
 impl Frame {
     /// A copy of samples.
     #[must_use]
     pub fn new(band: Band, samples: &[i16]) -> Self {
-        Self { band, samples: SmallVec::from_slice(samples) }
+        Self { band, samples: SmallVec::from_slice(samples), noise: None }
     }
 
     /// Nothing of it may be heard.
     pub fn hush(&mut self) {
         self.samples.fill(0);
+        self.noise = None;
     }
 }
 

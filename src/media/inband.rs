@@ -43,6 +43,8 @@ pub struct Ear {
     detector: Detector,
     /// Where the next packet should begin.
     next: Option<RtpTimestamp>,
+    /// The peer rests: what follows the last packet is silence, not loss.
+    rests: bool,
     /// Keys of a long packet that have not been told.
     untold: VecDeque<Digit>,
     /// Where tones lie: from, to; the latest last.
@@ -54,7 +56,13 @@ impl Ear {
     pub fn restart(&mut self) {
         self.detector = Detector::default();
         self.next = None;
+        self.rests = false;
         self.tones.clear();
+    }
+
+    /// From here on the peer sends nothing.
+    pub const fn rest(&mut self) {
+        self.rests = true;
     }
 
     /// Hears the audio of a packet at 8,000 Hz; a key when one is sure by now.
@@ -64,8 +72,14 @@ impl Ear {
             // Late: its place has been passed.
             return self.untold.pop_front();
         }
+        let quiet = if std::mem::take(&mut self.rests) && missing > 0 { missing.min(QUIET) } else { 0 };
         if missing != 0 {
-            self.detector.skip(missing.unsigned_abs());
+            self.detector.skip((missing - quiet).unsigned_abs());
+        }
+        let silence = [0; PART];
+        for at in (0..quiet.unsigned_abs()).step_by(PART) {
+            let part = usize::try_from(quiet.unsigned_abs() - at).map_or(PART, |left| left.min(PART));
+            self.detector.push(&silence[..part], |digit| self.untold.push_back(digit));
         }
         let mut end = timestamp;
         for part in audio.chunks(PART) {
@@ -109,6 +123,8 @@ fn moved(timestamp: RtpTimestamp, by: i64) -> RtpTimestamp {
 
 /// 20 ms at a time.
 const PART: usize = 160;
+/// 100 ms: more than the longest pause that a receiver of keys wants (ITU-T Q.24).
+const QUIET: i32 = 800;
 /// 10 ms more at both ends of a tone: the windows of the detector show its edges no better.
 const EDGE: i64 = 80;
 /// A second back is a sender that started its timestamps over.

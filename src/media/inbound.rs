@@ -19,12 +19,12 @@ use super::rtp::packet::{self, Header};
 use super::rtp::reception::{Arrival, Block, Reception};
 use super::rtp::seq::Ticks;
 use super::rtp::telephone_event_receive::{EventReceiver, Payload};
-use super::sdp::Remote;
+use super::sdp::{COMFORT_NOISE, Remote};
 use super::silence::{Seen, Silence};
 use super::stats::MediaStats;
 use super::terms::CodecList;
 use super::voice::Voice;
-use crate::audio::Codec;
+use crate::audio::{Codec, Noise};
 use crate::units::{PayloadType, Ssrc};
 
 /// The receiving half of a session.
@@ -58,6 +58,8 @@ pub struct Inbound {
 #[derive(Default)]
 struct Agreed {
     codec: Option<(PayloadType, Codec)>,
+    /// Comfort noise, where it was agreed on.
+    noise: [Option<PayloadType>; 2],
     events: [Option<PayloadType>; 2],
     /// How far their durations go in a tick.
     event_clock: u16,
@@ -67,7 +69,7 @@ struct Agreed {
 enum Kind {
     Audio(Codec),
     Event,
-    /// Comfort noise (RFC 3389), which some send unasked: a sign of life.
+    /// Comfort noise (RFC 3389), which some send unasked.
     Noise,
 }
 
@@ -129,6 +131,7 @@ impl Inbound {
         }
         self.agreed = Agreed {
             codec: Some((remote.payload_type, remote.codec)),
+            noise: [remote.receive_noise, remote.comfort_noise],
             events: [remote.receive_event, remote.telephone_event],
             event_clock: remote.event_clock,
             open: remote.direction.receives(),
@@ -172,10 +175,16 @@ impl Inbound {
             return [latched, first, again, self.key(&header, Arrival::Advance, payload), None];
         }
         let arrival = self.arrive(now, &header);
+        if matches!(kind, Kind::Audio(_)) {
+            self.silence.rests(false);
+        }
         let digit = match kind {
             Kind::Event => self.key(&header, arrival, payload),
             Kind::Audio(codec) => self.audio(now, &header, arrival, codec, payload),
-            Kind::Noise => None,
+            Kind::Noise => {
+                self.rest(now, &header, arrival, payload);
+                None
+            }
         };
         [latched, first, again, digit, self.voice.begun()]
     }
@@ -258,6 +267,11 @@ impl Inbound {
         Some((self.source()?, self.reception.as_ref()?.ssrc))
     }
 
+    /// A report of the peer came.
+    pub fn report_came(&mut self, now: Instant) {
+        self.silence.report_came(now);
+    }
+
     /// May RTCP come from there? Counts it as foreign when not.
     pub fn admits_report(&mut self, from: SocketAddr) -> bool {
         let admitted = self.latch.as_ref().is_some_and(|latch| latch.is_host(from));
@@ -329,6 +343,28 @@ impl Inbound {
         Some(Event::Digit(digit))
     }
 
+    /// The peer says what its background is like, and sends nothing until it is heard again.
+    fn rest(&mut self, now: Instant, header: &Header, arrival: Arrival, payload: &[u8]) {
+        let Some(noise) = Noise::read(payload) else {
+            self.counted.malformed += 1;
+            return;
+        };
+        // Opus has pauses of its own (RFC 7587 §3.1.3); what comes beside it says only that somebody is there.
+        let Some((_, codec)) = self.agreed.codec.filter(|(_, codec)| codec.clock_of_tick() == 1) else {
+            return;
+        };
+        if arrival == Arrival::Advance {
+            self.silence.rests(true);
+            self.voice.rests(noise.dbm0());
+            if let Some(ear) = &mut self.ear {
+                ear.rest();
+            }
+        }
+        if self.listening && matches!(arrival, Arrival::Advance | Arrival::Reordered) {
+            self.jitter.rest(now, header.timestamp, codec.band(), noise);
+        }
+    }
+
     fn audio(
         &mut self,
         now: Instant,
@@ -368,6 +404,9 @@ impl Agreed {
         if self.events.contains(&Some(payload_type)) {
             return Some(Kind::Event);
         }
+        if self.noise.contains(&Some(payload_type)) {
+            return Some(Kind::Noise);
+        }
         match self.codec {
             Some((agreed, codec)) if agreed == payload_type => Some(Kind::Audio(codec)),
             // Static numbers mean the same to everyone.
@@ -392,8 +431,6 @@ fn add_reception(stats: &mut MediaStats, reception: &Reception) {
     stats.jitter = reception.jitter();
 }
 
-/// RFC 3389 §4: the static payload type of comfort noise.
-const COMFORT_NOISE: PayloadType = PayloadType(13);
 /// How long packets of a stream that has been replaced may still be under way.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 /// More than a datagram of any network holds.

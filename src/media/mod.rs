@@ -4,6 +4,7 @@
 //! carry RFC nouns. Nothing here knows SIP, a call or a caller: it sees datagrams and gives datagrams,
 //! keys and frames. A telephone-event payload is a key, perhaps of a PIN, so no type here prints a payload.
 
+mod bridge;
 mod decoding;
 pub mod frame;
 pub mod inband;

@@ -4,6 +4,9 @@
 //! keys being sent  >  keys as tones  >  a play  >  bridged frames  >  silence
 //! ```
 //!
+//! Silence of our own is sent as audio, without a gap: that is what carriers expect of whoever answers. Only where the other
+//! leg of a call rests, and comfort noise was agreed on here too, its description goes on in place of audio, again each second.
+//!
 //! The next slot is the last one plus the packet time: lateness never accumulates. Slots that were missed are
 //! caught up with, but only a few at once; the rest is skipped, and the timestamps say so. The very first
 //! packet leaves at once; every later one keeps the distance of one packet time, also where plays meet.
@@ -11,6 +14,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::bridge::Bridge;
 use super::decoding::Decoding;
 use super::frame::Frame;
 use super::player::Player;
@@ -21,7 +25,7 @@ use super::rtp::seq::SeqNo;
 use super::rtp::telephone_event_send::{self, EventSender, Slot};
 use super::sdp::Remote;
 use crate::audio::tone::{self, Tone};
-use crate::audio::{Band, Clip, Codec, Encoder, Rebander};
+use crate::audio::{Band, Clip, Codec, Encoder, Noise, NoiseMaker, Rebander};
 use crate::units::{Digit, PayloadType, PlayId, RtpTimestamp, Ssrc};
 
 /// The sending half of a session.
@@ -38,6 +42,8 @@ pub struct Outbound {
     burst: u32,
     player: Option<Player>,
     bridge: Bridge,
+    /// The other leg rests, and the peer was told so.
+    rest: Option<Rest>,
     keys: EventSender,
     /// Keys for a peer without telephone-events.
     tones: Option<Player>,
@@ -54,6 +60,8 @@ struct Stream {
     telephone_event: Option<PayloadType>,
     /// How far the durations of telephone-events go in a tick.
     event_clock: u16,
+    /// The payload type of comfort noise, where the peer takes it.
+    comfort_noise: Option<PayloadType>,
     ptime: Duration,
     /// We may send now.
     open: bool,
@@ -68,6 +76,15 @@ impl Stream {
     fn clock(&self) -> i64 {
         self.voice.codec.clock_of_tick().into()
     }
+}
+
+/// A pause that was announced to the peer.
+struct Rest {
+    noise: Noise,
+    /// How much of it has passed since it was announced last.
+    told: Duration,
+    /// Makes it for whoever wants to have what the peer hears.
+    maker: Option<Box<NoiseMaker>>,
 }
 
 /// What a slot gave.
@@ -92,6 +109,7 @@ impl Outbound {
             burst: 0,
             player: None,
             bridge: Bridge::default(),
+            rest: None,
             keys: EventSender::default(),
             tones: None,
             tap: None,
@@ -120,6 +138,7 @@ impl Outbound {
             payload_type: remote.payload_type,
             telephone_event: remote.telephone_event,
             event_clock: remote.event_clock,
+            comfort_noise: remote.comfort_noise,
             ptime: remote.ptime,
             open,
             next,
@@ -209,13 +228,24 @@ impl Outbound {
         if self.keys.is_busy() {
             return Some(self.fill_with_key());
         }
+        if let Some((payload_type, noise)) = self.resting() {
+            return Some(self.fill_with_noise(payload_type, noise));
+        }
+        self.marker |= self.rest.take().is_some();
         Some(self.fill_with_audio())
     }
 
-    /// The audio of a packet that was just filled, in the telephone band; `None` for a key.
+    /// The audio of a slot that was just filled, in the telephone band; `None` for a key.
     #[must_use]
-    pub fn audio_of(&mut self, packet: &[u8]) -> Option<Frame> {
-        let (header, payload) = packet::read(packet)?;
+    pub fn audio_of(&mut self, sending: &Sending) -> Option<Frame> {
+        if let (Some(rest), Some(stream)) = (&mut self.rest, &self.stream) {
+            let mut room = [0; MOST_TICKS];
+            let count = usize::try_from(samples(stream.ptime)).unwrap_or(0).min(MOST_TICKS);
+            let maker = rest.maker.get_or_insert_with(|| Box::new(NoiseMaker::new(rest.noise)));
+            maker.fill(rest.noise, &mut room[..count]);
+            return Some(Frame::new(Band::Narrow, &room[..count]));
+        }
+        let (header, payload) = packet::read(sending.packet.as_deref()?)?;
         let stream = self.stream.as_ref().filter(|stream| stream.payload_type == header.payload_type)?;
         let codec = stream.voice.codec;
         let tap = self.tap.get_or_insert_with(|| Box::new(Decoding::new(codec)));
@@ -295,9 +325,39 @@ impl Outbound {
         };
         // Audio takes up again as a new talkspurt.
         self.marker = true;
+        self.rest = None;
         self.bridge.clear();
         self.pass_slot(telephone_event_send::SAMPLES.into(), telephone_event_send::INTERVAL);
         Sending { packet, finished: None }
+    }
+
+    /// The peer's number of comfort noise and what the other leg's background is like, while that rests and nothing of
+    /// ours is to be heard.
+    fn resting(&self) -> Option<(PayloadType, Noise)> {
+        let stream = self.stream.as_ref().filter(|_| self.tones.is_none() && self.player.is_none())?;
+        let noise = self.bridge.rests(usize::try_from(samples(stream.ptime)).unwrap_or(0))?;
+        Some((stream.comfort_noise?, noise))
+    }
+
+    /// Tells the peer what it is to make up by itself; most slots of a pause stay empty.
+    fn fill_with_noise(&mut self, payload_type: PayloadType, noise: Noise) -> Sending {
+        let ptime = self.stream.as_ref().map_or(Duration::ZERO, |stream| stream.ptime);
+        let _ = self.bridge.take(usize::try_from(samples(ptime)).unwrap_or(0));
+        self.bridge.pass();
+        let maker = match &mut self.rest {
+            Some(rest) if rest.noise == noise && rest.told + ptime < TOLD_AGAIN => {
+                rest.told += ptime;
+                self.pass_slot(samples(ptime), ptime);
+                return Sending { packet: None, finished: None };
+            }
+            rest => rest.take().and_then(|rest| rest.maker),
+        };
+        self.rest = Some(Rest { noise, told: Duration::ZERO, maker });
+        let mut packet = packet::begin();
+        noise.write(&mut packet);
+        let packet = self.seal(packet, payload_type, self.timestamp, false);
+        self.pass_slot(samples(ptime), ptime);
+        Sending { packet: Some(packet), finished: None }
     }
 
     fn fill_with_audio(&mut self) -> Sending {
@@ -384,67 +444,6 @@ impl Voice {
     }
 }
 
-/// Audio on its way from the other leg: its frames are 20 ms, our packets may be anything, and so may the bands.
-#[derive(Default)]
-struct Bridge {
-    /// In the band of our codec; what was sent stands before `sent`.
-    audio: Vec<i16>,
-    sent: usize,
-    band: Band,
-    rebander: Rebander,
-    /// Enough has been gathered to begin.
-    primed: bool,
-    /// How many ticks the last packet took.
-    wanted: usize,
-}
-
-impl Bridge {
-    /// From now on for a codec of this band.
-    fn serve(&mut self, band: Band) {
-        if self.band != band {
-            *self = Self { band, ..Self::default() };
-        }
-    }
-
-    fn push(&mut self, frame: &Frame) {
-        self.audio.drain(..std::mem::take(&mut self.sent));
-        self.rebander.pass(&frame.samples, frame.band, self.band, &mut self.audio);
-        let of_tick = self.band.samples_of_tick();
-        while self.audio.len() > MAX_BRIDGED * of_tick {
-            let oldest = (TICKS_OF_FRAME * of_tick).min(self.audio.len());
-            self.audio.drain(..oldest);
-        }
-        // A packet that is no whole number of frames needs one frame in hand.
-        let in_hand = if self.wanted.is_multiple_of(TICKS_OF_FRAME) { 0 } else { TICKS_OF_FRAME };
-        self.primed |= self.audio.len() >= (self.wanted + in_hand) * of_tick;
-    }
-
-    fn is_ready(&self) -> bool {
-        self.primed && self.sent < self.audio.len()
-    }
-
-    /// The audio of a packet, which [`Bridge::pass`] lets go.
-    fn take(&mut self, ticks: usize) -> Option<&[i16]> {
-        self.wanted = ticks;
-        let end = self.sent + ticks * self.band.samples_of_tick();
-        if !self.primed || self.audio.len() < end {
-            self.primed = false;
-            return None;
-        }
-        self.audio.get(self.sent..end)
-    }
-
-    fn pass(&mut self) {
-        self.sent += self.wanted * self.band.samples_of_tick();
-    }
-
-    fn clear(&mut self) {
-        self.audio.clear();
-        self.sent = 0;
-        self.primed = false;
-    }
-}
-
 /// An event whose duration counts a clock in place of ticks (RFC 4733 §2.3.5).
 fn at_clock([event, flags, high, low]: [u8; 4], clock: u16) -> [u8; 4] {
     let [high, low] = u16::from_be_bytes([high, low]).saturating_mul(clock).to_be_bytes();
@@ -458,14 +457,14 @@ fn advanced(timestamp: RtpTimestamp, by: i64) -> RtpTimestamp {
 
 /// Packets sent at once after a stall: 100 ms, what most receivers' buffers take.
 const MAX_BURST: u32 = 5;
-/// 80 ms of bridged audio, in ticks; more is delay that never goes away.
-const MAX_BRIDGED: usize = 640;
 /// As long as a key sent as an event.
 const TONE_TIME: Duration = Duration::from_millis(100);
 /// ITU-T Q.24: receivers may want 40 ms and more.
 const TONE_PAUSE: Duration = Duration::from_millis(60);
-/// 20 ms.
-const TICKS_OF_FRAME: usize = 160;
+/// The longest packet, in ticks.
+const MOST_TICKS: usize = 480;
+/// How often a pause that goes on is announced again: who lost the word waits no longer, and no NAT binding ends.
+const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 #[path = "outbound_tests.rs"]

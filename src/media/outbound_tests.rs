@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::audio::Law;
+use crate::media::bridge::MAX_BRIDGED;
 use crate::media::rtp::packet::read;
 use crate::media::sdp::Direction;
 use crate::units::test_start;
@@ -17,6 +18,8 @@ fn remote(codec: Codec, ptime_ms: u64) -> Remote {
         payload_type: codec.payload_type(),
         telephone_event: Some(PayloadType(101)),
         receive_event: Some(PayloadType(101)),
+        comfort_noise: None,
+        receive_noise: None,
         event_clock: codec.clock_of_tick(),
         ptime: Duration::from_millis(ptime_ms),
         direction: Direction::SendRecv,

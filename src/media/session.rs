@@ -206,12 +206,17 @@ impl MediaSession {
             self.events.extend(sending.finished.map(Event::PlayFinished));
             // Before it is protected.
             let attends = self.inbound.attends();
-            let packet = sending.packet.as_deref().filter(|_| self.tapped || attends);
-            let audio = packet.and_then(|packet| self.outbound.audio_of(packet));
+            let audio = if self.tapped || attends { self.outbound.audio_of(&sending) } else { None };
             if let Some(audio) = audio.as_ref().filter(|_| attends) {
                 self.inbound.says(audio);
             }
-            if let Some((packet, to)) = sending.packet.zip(self.rtp_target())
+            let Some(packet) = sending.packet else {
+                if let Some(frame) = audio.filter(|_| self.tapped) {
+                    return Output::Heard(frame);
+                }
+                continue;
+            };
+            if let Some(to) = self.rtp_target()
                 && let Some(bytes) = self.protection.seal(packet)
             {
                 self.heard = audio.filter(|_| self.tapped);
@@ -335,6 +340,7 @@ impl MediaSession {
         }
         if self.reporter.receive(self.now, bytes) {
             self.rtcp_source = Some(from);
+            self.inbound.report_came(self.now);
         } else {
             self.inbound.count_malformed();
         }

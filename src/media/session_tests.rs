@@ -34,6 +34,8 @@ fn remote(rtp: &str) -> Remote {
         payload_type: PayloadType(0),
         telephone_event: Some(PayloadType(101)),
         receive_event: Some(PayloadType(101)),
+        comfort_noise: None,
+        receive_noise: None,
         event_clock: 1,
         ptime: Duration::from_millis(20),
         direction: Direction::SendRecv,

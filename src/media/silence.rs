@@ -1,5 +1,8 @@
 //! Watches for a peer that has gone quiet: after three seconds it says so and why, after the silence timeout that the peer is
 //! gone.
+//!
+//! A peer that announces its pauses by comfort noise (RFC 3389) need not send anything while it rests. Then its reports by RTCP
+//! are signs of life too; of a peer that sends none much longer silence is believed.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +18,10 @@ pub(super) struct Silence {
     before: Seen,
     /// Three seconds were told.
     noted: bool,
+    /// The peer announced that it rests, and has not spoken since.
+    rests: bool,
+    /// It sends reports.
+    reports: bool,
     /// The timeout was told.
     reported: bool,
     has_heard: bool,
@@ -39,7 +46,16 @@ impl Seen {
 impl Silence {
     pub(super) fn new(timeout: Duration) -> Self {
         let before = Seen::default();
-        Self { timeout, last: None, before, noted: false, reported: false, has_heard: false }
+        Self {
+            timeout,
+            last: None,
+            before,
+            noted: false,
+            rests: false,
+            reports: false,
+            reported: false,
+            has_heard: false,
+        }
     }
 
     /// From now on something is expected, or nothing.
@@ -58,9 +74,24 @@ impl Silence {
         std::mem::take(&mut self.noted).then_some(Event::AudioAgain)
     }
 
+    /// The peer speaks, or says that it will not for a while.
+    pub(super) const fn rests(&mut self, rests: bool) {
+        self.rests = rests;
+    }
+
+    /// A report of the peer came.
+    pub(super) fn report_came(&mut self, now: Instant) {
+        self.reports = true;
+        if self.rests && !self.reported {
+            self.last = self.last.map(|last| last.max(now));
+        }
+    }
+
     /// When to look again.
     pub(super) fn due(&self) -> Option<Instant> {
         let after = match (self.noted, self.reported) {
+            (_, false) if self.rests && self.reports => self.timeout,
+            (_, false) if self.rests => self.timeout.saturating_mul(REST),
             (false, _) => NO_AUDIO.min(self.timeout),
             (true, false) => self.timeout,
             (true, true) => return None,
@@ -99,6 +130,8 @@ impl Silence {
 
 /// A talker pauses for a second or two; three are more than a pause.
 const NO_AUDIO: Duration = Duration::from_secs(3);
+/// How many times the timeout a peer may rest that sends neither reports nor anything else.
+const REST: u32 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -143,6 +176,37 @@ mod tests {
             assert_eq!(silence.heard(at(4), seen), Some(Event::AudioAgain));
             assert_eq!(silence.report(at(7), seen), Some(Event::NoAudio(NoAudio::Stopped)));
         }
+    }
+
+    #[test]
+    fn a_peer_that_rests_is_silent_for_long_and_its_reports_say_that_it_lives() {
+        let (at, none) = (clock(), Seen::default());
+        let resting = || {
+            let mut silence = Silence::new(Duration::from_secs(60));
+            silence.expect(at(0), true);
+            silence.heard(at(1), none);
+            silence.rests(true);
+            silence
+        };
+        let mut mute = resting();
+        assert_eq!((mute.due(), mute.report(at(600), none)), (Some(at(601)), None));
+        assert_eq!(mute.report(at(601), none), Some(Event::NoAudio(NoAudio::Stopped)));
+        assert_eq!(mute.report(at(601), none), Some(Event::Silent));
+        assert_eq!((mute.report(at(9000), none), mute.due()), (None, None));
+        let mut reporting = resting();
+        for second in (2..2000).step_by(5) {
+            reporting.report_came(at(second));
+            assert_eq!(reporting.report(at(second + 4), none), None);
+        }
+        assert_eq!(reporting.due(), Some(at(1997 + 60)));
+        // It speaks again, and stops without a word.
+        let mut speaking = resting();
+        speaking.report_came(at(10));
+        assert_eq!(speaking.heard(at(20), none), None);
+        speaking.rests(false);
+        assert_eq!(speaking.report(at(23), none), Some(Event::NoAudio(NoAudio::Stopped)));
+        speaking.report_came(at(40));
+        assert_eq!(speaking.report(at(80), none), Some(Event::Silent));
     }
 
     #[test]

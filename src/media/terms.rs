@@ -13,6 +13,8 @@ use crate::audio::Codec;
 pub struct MediaTerms {
     /// The codecs that are offered and taken.
     pub codecs: CodecList,
+    /// Whether comfort noise is offered and taken.
+    pub comfort_noise: bool,
     /// When keys are listened for in the audio.
     pub inband_keys: InbandKeys,
     /// Whether media is encrypted.

@@ -17,6 +17,8 @@ pub(super) struct Voice {
     attends: bool,
     /// Where the next packet should begin.
     next: Option<RtpTimestamp>,
+    /// The peer rests, with a background so loud.
+    rests: Option<f64>,
     begun: bool,
 }
 
@@ -27,6 +29,7 @@ impl Voice {
         }
         self.attends = on;
         self.next = None;
+        self.rests = None;
         self.begun = false;
     }
 
@@ -37,6 +40,7 @@ impl Voice {
     /// Another stream begins: another line, perhaps.
     pub(super) fn restart(&mut self) {
         self.next = None;
+        self.rests = None;
         if let Some(vad) = &mut self.vad {
             **vad = Vad::default();
         }
@@ -49,12 +53,19 @@ impl Voice {
         if missing < 0 && missing > -FAR {
             return;
         }
-        if missing != 0 {
-            vad.skip(missing.unsigned_abs());
+        match self.rests.take() {
+            Some(dbm0) if missing > 0 => vad.rests(dbm0, missing.unsigned_abs()),
+            _ if missing != 0 => vad.skip(missing.unsigned_abs()),
+            _ => {}
         }
         self.begun |= vad.hear(audio);
         let length = u32::try_from(audio.len()).unwrap_or(0);
         self.next = Some(RtpTimestamp(timestamp.0.wrapping_add(length)));
+    }
+
+    /// From here on the peer sends nothing, and its background is so loud, in dBm0.
+    pub(super) const fn rests(&mut self, dbm0: f64) {
+        self.rests = Some(dbm0);
     }
 
     /// What is said to the peer now.

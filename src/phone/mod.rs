@@ -439,6 +439,7 @@ impl Phone {
             codecs: self.config.codecs.clone(),
             session_id: u64::from(self.entropy.next_u32()),
             version: 1,
+            comfort_noise: false,
             rtcp: self.config.rtcp,
             direction: media::Direction::SendRecv,
             srtp: LocalSrtp::draw(self.config.srtp, &mut self.entropy),

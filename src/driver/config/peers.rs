@@ -25,6 +25,9 @@ pub struct TrunkConfig {
     /// The codecs that calls may have, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`, `opus`.
     #[serde(default)]
     pub codecs: CodecList,
+    /// Whether the carrier may send comfort noise in place of silence.
+    #[serde(default)]
+    pub comfort_noise: bool,
     /// When keys are listened for in the audio: `auto` (from callers without telephone-events), `always`, `off`.
     #[serde(default)]
     pub inband_keys: InbandKeys,
@@ -40,8 +43,15 @@ impl TrunkConfig {
     /// What the trunk's name stands for in the media of its calls.
     #[must_use]
     pub fn terms(&self) -> (Arc<str>, MediaTerms) {
-        let Self { codecs, inband_keys, srtp, srtp_keys_in_clear, .. } = *self;
-        let terms = MediaTerms { codecs, inband_keys, srtp, srtp_keys_in_clear, ..MediaTerms::default() };
+        let Self { codecs, comfort_noise, inband_keys, srtp, srtp_keys_in_clear, .. } = *self;
+        let terms = MediaTerms {
+            codecs,
+            comfort_noise,
+            inband_keys,
+            srtp,
+            srtp_keys_in_clear,
+            ..MediaTerms::default()
+        };
         (Arc::from(self.name.as_str()), terms)
     }
 }
@@ -60,6 +70,9 @@ pub struct PhonesConfig {
     /// The codecs that are offered to agents' phones, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`, `opus`.
     #[serde(default)]
     pub codecs: CodecList,
+    /// Whether phones may send comfort noise in place of silence.
+    #[serde(default)]
+    pub comfort_noise: bool,
     /// Whether media with agents' phones is encrypted: `off`, `required`.
     #[serde(default)]
     pub srtp: SrtpPolicy,
@@ -72,8 +85,8 @@ impl PhonesConfig {
     /// What is settled about the media of agents' phones.
     #[must_use]
     pub fn terms(&self) -> MediaTerms {
-        let Self { codecs, srtp, srtp_keys_in_clear, .. } = *self;
-        MediaTerms { codecs, srtp, srtp_keys_in_clear, ..MediaTerms::default() }
+        let Self { codecs, comfort_noise, srtp, srtp_keys_in_clear, .. } = *self;
+        MediaTerms { codecs, comfort_noise, srtp, srtp_keys_in_clear, ..MediaTerms::default() }
     }
 }
 

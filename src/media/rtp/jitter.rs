@@ -4,13 +4,16 @@
 //! and a gap in the timestamps that matches the clock (silence suppression) simply is one. Each packet's
 //! transit (arrival minus position) is compared with the least of the last seconds; what the latest packets
 //! needed above it is the delay to hold. The delay changes in whole frames: by an added frame when it must
-//! grow, by a dropped quiet one when it may shrink.
+//! grow, by a dropped quiet one when it may shrink. Where the sender announced a pause there is its comfort noise.
 
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
+use super::pause::Pauses;
 use super::reception::samples;
 use super::seq::Unwrapped;
-use crate::audio::{Band, Concealer};
+use crate::audio::{Band, Concealer, Noise, NoiseMaker, Rebander};
 use crate::media::frame::{self, Frame};
 use crate::units::RtpTimestamp;
 
@@ -44,6 +47,8 @@ pub struct JitterBuffer {
     stream: Option<Stream>,
     /// Makes up what is missing, once somebody listens.
     concealer: Option<Box<Concealer>>,
+    /// Makes the noise of pauses, once there was one.
+    background: Option<Box<Background>>,
     /// Packets that came after their time.
     pub late: u64,
     /// Frames made up.
@@ -56,6 +61,9 @@ struct Stream {
     band: Band,
     unwrapped: Unwrapped,
     packets: Vec<Stored>,
+    pauses: Pauses,
+    /// Where the latest audio begins that came.
+    latest: Option<i64>,
     /// Memory of packets that were handed out, for those to come.
     spare: Vec<Vec<i16>>,
     /// The next tick to hand out, once begun.
@@ -82,7 +90,7 @@ impl JitterBuffer {
     /// Empty.
     #[must_use]
     pub const fn new(config: JitterConfig) -> Self {
-        Self { config, floor: 0, stream: None, concealer: None, late: 0, concealed: 0 }
+        Self { config, floor: 0, stream: None, concealer: None, background: None, late: 0, concealed: 0 }
     }
 
     /// Forgets the stream: another source, or nobody listens any more.
@@ -113,6 +121,7 @@ impl JitterBuffer {
             return;
         }
         stream.learn(now, start);
+        stream.latest = stream.latest.max(Some(start));
         let end = start + length(ticks);
         if stream.play.is_some_and(|play| end <= play) {
             stream.late_in_a_row += 1;
@@ -121,6 +130,17 @@ impl JitterBuffer {
         }
         stream.late_in_a_row = 0;
         stream.store(start, end, audio);
+    }
+
+    /// The sender rests from `timestamp` on, and this is its background.
+    pub fn rest(&mut self, now: Instant, timestamp: RtpTimestamp, band: Band, noise: Noise) {
+        let start_peak = samples(self.config.initial) - FRAME;
+        let stream = self.stream.get_or_insert_with(|| Stream::new(now, timestamp, band, start_peak));
+        // A place that can't be right moves nothing: the pause follows what is there.
+        let told = { stream.unwrapped }.position(timestamp);
+        let known = stream.packets.last().map(|last| last.end).max(stream.play).unwrap_or(told);
+        let start = if (told - known).abs() > JUMP { known } else { told };
+        stream.pauses.begin(start, noise, stream.latest);
     }
 
     /// The next 20 ms and their timestamp; `None` before the first packet is due and when the stream has
@@ -137,8 +157,7 @@ impl JitterBuffer {
         stream.takes_since_drop = stream.takes_since_drop.saturating_add(1);
         if play - due > FRAME {
             // Too little delay: one frame more.
-            let band = stream.band;
-            return Some((self.conceal(band)?, wrap(play)));
+            return Some((self.make_up(play)?, wrap(play)));
         }
         let play = stream.catch_up(play, due);
         stream.play = Some(play + FRAME);
@@ -155,12 +174,10 @@ impl JitterBuffer {
 
     /// The frame that starts at `play`, its holes made up for.
     fn compose(&mut self, play: i64) -> Option<Frame> {
-        let stream = self.stream.as_mut()?;
+        let Self { stream, concealer, background, .. } = self;
+        let stream = stream.as_mut()?;
         let (band, ticks) = (stream.band, stream.band.samples_of_tick());
-        let concealer = self.concealer.get_or_insert_with(|| Box::new(Concealer::new(band)));
-        if concealer.band() != band {
-            **concealer = Concealer::new(band);
-        }
+        let mut filler = Filler::new(concealer, background, band);
         let covering =
             stream.packets.iter().filter(|stored| stored.start < play + FRAME && stored.end > play);
         let mut frame = [0_i16; MOST_SAMPLES];
@@ -169,40 +186,110 @@ impl JitterBuffer {
         for stored in covering {
             let from = usize::try_from(stored.start - play).unwrap_or(0) * ticks;
             if from > filled {
-                concealer.conceal(&mut room[filled..from]);
+                filler.fill(&stream.pauses, play + length(filled / ticks), &mut room[filled..from]);
                 filled = from;
             }
+            stream.pauses.spoken(stored.start);
             // Where the frame stands in the packet.
             let skip = usize::try_from(play - stored.start).unwrap_or(0) * ticks + (filled - from);
             let source = stored.samples.get(skip..).unwrap_or_default();
             let part = source.len().min(room.len() - filled);
             let place = &mut room[filled..filled + part];
             place.copy_from_slice(&source[..part]);
-            concealer.heard(place);
+            filler.concealer.heard(place);
             filled += part;
         }
         if filled == 0 {
-            stream.empty_takes += 1;
+            if stream.pauses.at(play).is_none() {
+                stream.empty_takes += 1;
+            }
             if stream.empty_takes > STOPPED {
                 self.reset();
                 return None;
             }
-            return self.conceal(band);
+            return self.make_up(play);
         }
-        concealer.conceal(&mut room[filled..]);
+        filler.fill(&stream.pauses, play + length(filled / ticks), &mut room[filled..]);
         stream.empty_takes = 0;
         stream.release(play + FRAME);
         Some(Frame::new(band, room))
     }
 
-    /// A frame that did not come.
-    fn conceal(&mut self, band: Band) -> Option<Frame> {
-        let concealer = self.concealer.as_mut()?;
-        self.concealed += 1;
+    /// A frame that did not come: that of a pause, or one that goes on with what was said.
+    fn make_up(&mut self, play: i64) -> Option<Frame> {
+        let Self { stream, concealer, background, .. } = self;
+        let stream = stream.as_ref()?;
         let mut frame = [0_i16; MOST_SAMPLES];
-        let room = &mut frame[..FRAME_LEN * band.samples_of_tick()];
-        concealer.conceal(room);
-        Some(Frame::new(band, room))
+        let room = &mut frame[..FRAME_LEN * stream.band.samples_of_tick()];
+        Filler::new(concealer, background, stream.band).fill(&stream.pauses, play, room);
+        let noise = stream.pauses.at(play);
+        self.concealed += u64::from(noise.is_none());
+        Some(Frame { noise, ..Frame::new(stream.band, room) })
+    }
+}
+
+/// The noise of pauses, in the band of the stream.
+#[derive(Debug)]
+struct Background {
+    maker: NoiseMaker,
+    rebander: Rebander,
+}
+
+/// Fills the holes of a stream.
+struct Filler<'a> {
+    concealer: &'a mut Concealer,
+    background: &'a mut Option<Box<Background>>,
+    band: Band,
+}
+
+impl<'a> Filler<'a> {
+    fn new(
+        concealer: &'a mut Option<Box<Concealer>>,
+        background: &'a mut Option<Box<Background>>,
+        band: Band,
+    ) -> Self {
+        let concealer = concealer.get_or_insert_with(|| Box::new(Concealer::new(band)));
+        if concealer.band() != band {
+            **concealer = Concealer::new(band);
+        }
+        Self { concealer, background, band }
+    }
+
+    /// Fills a hole that begins at this tick.
+    fn fill(&mut self, pauses: &Pauses, tick: i64, room: &mut [i16]) {
+        let Some(noise) = pauses.at(tick) else {
+            let until = pauses.after(tick).and_then(|start| usize::try_from(start - tick).ok());
+            let until =
+                until.map_or(room.len(), |ticks| (ticks * self.band.samples_of_tick()).min(room.len()));
+            let (missing, pause) = room.split_at_mut(until);
+            self.concealer.conceal(missing);
+            if let Some(noise) = pauses.after(tick).and_then(|start| pauses.at(start)) {
+                self.rest(noise, pause);
+            }
+            return;
+        };
+        self.rest(noise, room);
+    }
+
+    fn rest(&mut self, noise: Noise, room: &mut [i16]) {
+        if room.is_empty() {
+            return;
+        }
+        let make = || Box::new(Background { maker: NoiseMaker::new(noise), rebander: Rebander::default() });
+        let Background { maker, rebander } = &mut **self.background.get_or_insert_with(make);
+        match self.band {
+            Band::Narrow => maker.fill(noise, room),
+            Band::Wide => {
+                let mut narrow = [0; FRAME_LEN];
+                let narrow = &mut narrow[..room.len() / 2];
+                maker.fill(noise, narrow);
+                let mut wide: SmallVec<[i16; MOST_SAMPLES]> = SmallVec::new();
+                rebander.pass(narrow, Band::Narrow, Band::Wide, &mut wide);
+                room.iter_mut().zip(wide).for_each(|(place, sample)| *place = sample);
+            }
+        }
+        // What came before the pause is over: nothing of it goes on behind it.
+        self.concealer.heard(room);
     }
 }
 
@@ -215,6 +302,8 @@ impl Stream {
             band,
             unwrapped,
             packets: Vec::new(),
+            pauses: Pauses::default(),
+            latest: None,
             spare: Vec::new(),
             play: None,
             least: [transit; 2],
@@ -284,7 +373,8 @@ impl Stream {
 
     /// Starts with the first packet once it has been held for its delay.
     fn begin(&mut self, due: i64) -> Option<i64> {
-        let first = self.packets.first()?.start;
+        let first = self.packets.first().map(|stored| stored.start);
+        let first = first.into_iter().chain(self.pauses.first()).min()?;
         (first <= due).then_some(first)
     }
 

@@ -2,6 +2,7 @@
 
 pub mod jitter;
 pub mod packet;
+mod pause;
 pub mod reception;
 pub mod rtcp;
 pub mod seq;

@@ -99,6 +99,8 @@ pub struct LocalMedia {
     pub session_id: u64,
     /// The `o=` version: one more for every description that differs (RFC 3264 §8); see [`LocalMedia::bump`].
     pub version: u64,
+    /// Whether comfort noise is offered and taken.
+    pub comfort_noise: bool,
     /// Whether we take part in RTCP.
     pub rtcp: bool,
     /// What we are willing to do.
@@ -108,7 +110,7 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// G.711, RTCP, both ways, version 0, not encrypted.
+    /// G.711 without comfort noise, RTCP, both ways, version 0, not encrypted.
     #[must_use]
     pub fn new(address: SocketAddr, session_id: u64) -> Self {
         Self {
@@ -116,6 +118,7 @@ impl LocalMedia {
             codecs: Codec::G711.to_vec(),
             session_id,
             version: 0,
+            comfort_noise: false,
             rtcp: true,
             direction: Direction::SendRecv,
             srtp: LocalSrtp::Off,
@@ -144,6 +147,10 @@ pub struct Remote {
     /// The payload type of telephone-events in what the peer sends to us. It is the one of our own
     /// description, so it differs from `telephone_event` when an answer renumbers it.
     pub receive_event: Option<PayloadType>,
+    /// The payload type of comfort noise in what we send; `None` where the two sides do without.
+    pub comfort_noise: Option<PayloadType>,
+    /// Its payload type in what the peer sends to us.
+    pub receive_noise: Option<PayloadType>,
     /// How far the durations of telephone-events go in 125 µs, both ways.
     pub event_clock: u16,
     /// How much audio we put into one packet.
@@ -227,6 +234,13 @@ pub(crate) const fn our_telephone_event(clock: u16) -> PayloadType {
         1 => PayloadType(101),
         _ => PayloadType(102),
     }
+}
+/// The payload type of comfort noise for codecs whose clock has 8,000 Hz (RFC 3389 §4). There is none for Opus, the only other
+/// clock here (RFC 7587 §3.1.3).
+pub(crate) const COMFORT_NOISE: PayloadType = PayloadType(13);
+/// Whether comfort noise goes with the codec.
+pub(crate) const fn takes_noise(codec: Codec) -> bool {
+    codec.clock_of_tick() == 1
 }
 /// The packet time when the peer asks for none (RFC 3551 §4.2 and §4.5: 20 ms in every codec that we have).
 pub(crate) const DEFAULT_PTIME_MS: u64 = 20;

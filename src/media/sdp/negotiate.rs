@@ -13,8 +13,8 @@ use sdp_types::{Media, Session};
 use super::super::srtp::{Crypto, LocalSrtp, sdes};
 use super::write::{ENCRYPTED, Lines, PLAIN, Stream, description, offered_keys, rtcp_address};
 use super::{
-    DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, Negotiated, Remote, SdpError, event_rate,
-    our_telephone_event,
+    COMFORT_NOISE, DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, Negotiated, Remote, SdpError,
+    event_rate, our_telephone_event, takes_noise,
 };
 use crate::audio::Codec;
 use crate::units::PayloadType;
@@ -33,12 +33,14 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> 
     let mut remote = remote(&session, media, local, payload_type, codec)?;
     // RFC 3264 §6.1: the answer uses the offer's numbers, so both ways are the same.
     remote.receive_event = remote.telephone_event;
+    remote.receive_noise = remote.comfort_noise;
     remote.crypto = crypto.as_ref().map(|(_, crypto)| crypto.clone());
     let layout = layout(&session, index)?;
     let events: Vec<_> =
         remote.telephone_event.map(|number| (number, event_rate(remote.event_clock))).into_iter().collect();
     let stream = Stream {
         formats: &[(payload_type, codec)],
+        noise: remote.comfort_noise,
         events: &events,
         ptime: remote.ptime,
         direction: remote.direction,
@@ -64,6 +66,7 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Sd
     let (payload_type, codec) = Formats::of(media).first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
     let mut remote = remote(&session, media, local, payload_type, codec)?;
     remote.receive_event = remote.telephone_event.map(|_| our_telephone_event(remote.event_clock));
+    remote.receive_noise = remote.comfort_noise.map(|_| COMFORT_NOISE);
     // We did not offer it, so it can't be accepted (RFC 5761 §5.1.1).
     remote.rtcp_mux = false;
     remote.crypto = match ours {
@@ -169,6 +172,10 @@ fn remote(
         telephone_event: event.map(|(number, _)| number),
         event_clock: event.map_or(1, |(_, clock)| clock),
         receive_event: None,
+        comfort_noise: Formats::of(media)
+            .comfort_noise()
+            .filter(|_| local.comfort_noise && takes_noise(codec)),
+        receive_noise: None,
         ptime: ptime(media, codec),
         direction,
         rtcp_mux,
@@ -249,6 +256,16 @@ impl<'a> Formats<'a> {
             };
             codecs.contains(&codec).then_some((number, codec))
         })
+    }
+
+    /// Comfort noise at 8,000 Hz.
+    fn comfort_noise(&self) -> Option<PayloadType> {
+        let is_noise = |map: &str| {
+            let mut parts = map.split('/').map(str::trim);
+            parts.next().is_some_and(|name| name.eq_ignore_ascii_case("CN")) && parts.next() == Some("8000")
+        };
+        let found = self.list.iter().find(|(number, map)| map.map_or(*number == COMFORT_NOISE, is_noise));
+        found.map(|&(number, _)| number)
     }
 
     /// Telephone-events and how far they count in a tick: at the codec's clock (RFC 4733 §2.1: a stream has one), else at

@@ -7,7 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::srtp::{Keying, LocalSrtp, OurKeys, sdes};
-use super::{DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, event_rate, our_telephone_event};
+use super::{
+    COMFORT_NOISE, DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, event_rate,
+    our_telephone_event, takes_noise,
+};
 use crate::audio::Codec;
 use crate::units::PayloadType;
 
@@ -31,6 +34,11 @@ pub fn reoffer(local: &LocalMedia, layout: &Layout) -> Bytes {
     }
     let stream = Stream {
         formats: &formats,
+        noise: local
+            .codecs
+            .iter()
+            .any(|&codec| local.comfort_noise && takes_noise(codec))
+            .then_some(COMFORT_NOISE),
         events: &events,
         ptime: Duration::from_millis(DEFAULT_PTIME_MS),
         direction: local.direction,
@@ -67,6 +75,8 @@ pub(super) enum Lines<'a> {
 pub(super) struct Stream<'a> {
     /// Formats in order of preference.
     pub(super) formats: &'a [(PayloadType, Codec)],
+    /// Comfort noise.
+    pub(super) noise: Option<PayloadType>,
     /// Telephone-events and their clock rates.
     pub(super) events: &'a [(PayloadType, u32)],
     /// What goes into a packet.
@@ -111,6 +121,9 @@ fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) -> std::fmt
     for (payload_type, _) in stream.formats {
         write!(text, " {}", payload_type.0)?;
     }
+    if let Some(PayloadType(number)) = stream.noise {
+        write!(text, " {number}")?;
+    }
     for (PayloadType(number), _) in stream.events {
         write!(text, " {number}")?;
     }
@@ -124,6 +137,9 @@ fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) -> std::fmt
         if let Some(parameters) = codec.parameters() {
             write!(text, "a=fmtp:{} {parameters}\r\n", payload_type.0)?;
         }
+    }
+    if let Some(PayloadType(number)) = stream.noise {
+        write!(text, "a=rtpmap:{number} CN/8000\r\n")?;
     }
     for (PayloadType(number), rate) in stream.events {
         // RFC 4733 §2.4.1: the sixteen keys.
