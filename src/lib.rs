@@ -15,6 +15,7 @@
 //! diff, draw            what changed between two versions of a flow; a flow as a picture
 //! flow                  the YAML language: document, check, run, steps
 //! routing   auth        agents and queues; claims, factors, levels, grants
+//! voice                 networks that hear: whose voice it is
 //! media                 SDP, RTP, RTCP, telephone-events, players
 //! sip       audio       messages, transactions, dialogs; codecs, tones, files
 //! units, secret, diagnostic
@@ -73,3 +74,4 @@ pub mod scenario;
 pub mod secret;
 pub mod sip;
 pub mod units;
+pub mod voice;
