@@ -59,6 +59,15 @@ impl<T: Zeroize> Drop for Secret<T> {
     }
 }
 
+/// A number as those see it who only need to tell it from others: its last three digits behind as many dots as there are
+/// others; of a short one nothing.
+#[must_use]
+pub fn masked_number(number: &str) -> String {
+    let count = number.chars().count();
+    let clear = if count > 5 { 3 } else { 0 };
+    number.chars().enumerate().map(|(at, c)| if at + clear < count { '·' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

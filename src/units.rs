@@ -42,6 +42,10 @@ pub enum LegSide {
     A,
     /// The leg to an agent or a transfer target.
     B,
+    /// Not a leg: the copy, for a recording server, of what the caller says.
+    Said,
+    /// Not a leg: the copy, for a recording server, of what the caller hears.
+    Heard,
 }
 
 /// Names an open pair of RTP and RTCP ports of one shard.

@@ -328,7 +328,8 @@ fn part(name: &RecordingName, part: RecordedPart) -> Recorded {
     Recorded { name: name.clone(), part }
 }
 
-const ANY_ROOM: RecordingConfig = RecordingConfig { enabled: true, keep_free_mb: 0 };
+const ANY_ROOM: RecordingConfig =
+    RecordingConfig { enabled: true, keep_free_mb: 0, to: None, servers: Vec::new() };
 
 #[test]
 fn sixty_four_calls_at_once_are_kept_each_for_itself() {
@@ -401,7 +402,7 @@ fn a_mailbox_that_is_full_ends_the_recording_and_nothing_waits() {
 fn nothing_is_recorded_where_the_disk_must_stay_free() {
     let folder = Folder::new();
     let vault = folder.vault();
-    let all = RecordingConfig { enabled: true, keep_free_mb: u64::MAX };
+    let all = RecordingConfig { keep_free_mb: u64::MAX, ..RecordingConfig::default() };
     let (way, thread) = Keeper::start(vault.recordings().clone(), &all).expect("a thread");
     let (failed, told) = telling();
     let mut keeper = way.keeper(failed);

@@ -53,6 +53,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         epoch: Epoch { instant: now, unix: UnixTime(1_800_000_000_000) },
         listen: ENGINE,
         limits: CallLimits::default(),
+        recording: countersign::call::RecordingPlan::default(),
         phones: countersign::media::MediaTerms::default(),
     };
     let carrier = CARRIER.ip().to_string();

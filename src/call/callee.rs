@@ -92,6 +92,7 @@ impl Call {
             contact_user: Some("countersign".to_owned()),
             headers,
             sdp,
+            metadata: None,
             credentials: None,
         }
     }
@@ -207,6 +208,7 @@ impl Call {
         // The flow was told when they picked up; only now can the caller be heard.
         self.show(&joined);
         self.note(joined);
+        self.guest_joined();
     }
 
     /// Nobody took leg B. A queued caller waits on for the next agent; a transfer's outcome is the flow's.
@@ -259,6 +261,7 @@ impl Call {
 
     /// Takes apart what was answered: ports, bridge, the agent.
     fn unjoin(&mut self, callee: Callee) {
+        self.guest_parted();
         self.close_callee_stream(callee.stream, true);
         if let Some(stream) = &mut self.caller.stream {
             stream.session.stop();

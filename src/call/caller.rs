@@ -174,10 +174,7 @@ impl Call {
 
     /// A leg has become silent, or is heard again.
     pub(super) fn note_audio(&mut self, leg: LegSide, silent: Option<media::NoAudio>) {
-        let leg = match leg {
-            LegSide::A => "caller",
-            LegSide::B => "other",
-        };
+        let leg = if leg == LegSide::A { "caller" } else { "other" };
         self.note(match silent {
             Some(why) => CallEvent::NoAudio { leg, why: why.name() },
             None => CallEvent::AudioAgain { leg },

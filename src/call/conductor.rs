@@ -48,6 +48,8 @@ pub struct Call {
     pub(super) message: Option<Taking>,
     /// The recording that is being made.
     pub(super) recording: Option<Recording>,
+    /// Ports asked for by recording sessions that were given up before the ports came.
+    pub(super) stale_copies: u32,
     /// A secret is being typed.
     pub(super) secure: bool,
     presses: Presses,
@@ -131,6 +133,7 @@ impl Call {
             handoff: HandOffState::None,
             message: None,
             recording: None,
+            stale_copies: 0,
             secure: false,
             presses: Presses::default(),
             cause: None,
@@ -156,6 +159,9 @@ impl Call {
                     stream.session.handle(now, media::Input::Rtp { from, bytes });
                 }
             }
+            Input::Rtcp { leg: leg @ (LegSide::Said | LegSide::Heard), from, bytes } => {
+                self.copy_reported(leg, from, bytes);
+            }
             Input::Rtcp { leg, from, bytes } => {
                 if let Some(stream) = self.stream(leg) {
                     stream.session.handle(now, media::Input::Rtcp { from, bytes });
@@ -163,6 +169,7 @@ impl Call {
             }
             Input::MediaOpened(LegSide::A, opened) => self.caller_opened(opened),
             Input::MediaOpened(LegSide::B, opened) => self.callee_opened(opened),
+            Input::MediaOpened(LegSide::Said | LegSide::Heard, opened) => self.copies_opened(opened),
             Input::Answer(ask, answer) => self.tell_flow(run::Input::Answer(ask, answer)),
             Input::Desk(event) => self.on_desk(event),
             Input::RecordingFailed(recording) => self.recording_failed(&recording),
@@ -224,6 +231,8 @@ impl Call {
             self.on_caller(event);
         } else if self.callee.as_ref().and_then(|callee| callee.state.session()) == Some(session) {
             self.on_callee(session, event);
+        } else if self.recording.as_ref().and_then(Recording::session) == Some(session) {
+            self.on_recording_session(session, event);
         } else {
             self.on_former(session, &event);
         }
@@ -262,9 +271,10 @@ impl Call {
             media::Output::Rtp { to, bytes } => Step::Order(Output::Rtp { port: stream.port, to, bytes }),
             media::Output::Rtcp { to, bytes } => Step::Order(Output::Rtcp { port: stream.port, to, bytes }),
             media::Output::Event(event) => {
-                match leg {
-                    LegSide::A => self.on_caller_media(event),
-                    LegSide::B => self.on_callee_media(event),
+                if leg == LegSide::A {
+                    self.on_caller_media(event);
+                } else {
+                    self.on_callee_media(event);
                 }
                 Step::Again
             }
@@ -291,10 +301,7 @@ impl Call {
     fn bridge(&mut self, from: LegSide, frame: media::Frame) {
         let joined =
             self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Joined(_)));
-        let to = match from {
-            LegSide::A => LegSide::B,
-            LegSide::B => LegSide::A,
-        };
+        let to = if from == LegSide::A { LegSide::B } else { LegSide::A };
         if joined && let Some(stream) = self.stream(to) {
             stream.session.push(frame);
         }
@@ -304,6 +311,7 @@ impl Call {
         match leg {
             LegSide::A => self.caller.stream.as_mut(),
             LegSide::B => self.callee.as_mut()?.stream.as_mut(),
+            LegSide::Said | LegSide::Heard => None,
         }
     }
 
@@ -346,6 +354,7 @@ impl Call {
         if is_due(self.message.as_ref().map(Taking::deadline)) {
             self.finish_message();
         }
+        self.attend_to_recording();
         if is_due(self.ring_until()) {
             self.rang_out();
         }
@@ -368,6 +377,7 @@ impl Call {
             .into_iter()
             .map(|stream| stream.and_then(|stream| stream.due))
             .chain([self.message.as_ref().map(Taking::deadline)])
+            .chain([self.recording.as_ref().and_then(Recording::due)])
             .chain([self.flow_due, self.ring_until(), longest, self.deadlines.tidy, self.deadlines.farewell])
             .flatten()
             .min()

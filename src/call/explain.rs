@@ -102,6 +102,8 @@ fn told(event: &Value) -> Option<String> {
         "ordered" => format!("a call for the letter {}", text("letter")),
         "rings" => "the telephone rings".to_owned(),
         "code_told" => "the code is told".to_owned(),
+        "recorded_by" => format!("the recording server {} records", text("who")),
+        "recording_server_lost" => server_lost(text("who"), text("why")),
         "recording_failed" => "what was recorded can't be kept any more; nothing more is recorded".to_owned(),
         _ => return unknown(event),
     })
@@ -109,6 +111,20 @@ fn told(event: &Value) -> Option<String> {
 
 fn side(leg: &str) -> &str {
     if leg == "caller" { "the caller" } else { "the other side" }
+}
+
+fn server_lost(who: &str, why: &str) -> String {
+    let why = match why {
+        "no_way" => "its address can't be reached from here",
+        "no_ports" => "no port was free",
+        "unreachable" => "it can't be reached",
+        "no_answer" => "it does not answer",
+        "refused" => "it refuses",
+        "not_acceptable" => "its answer fits nothing that was offered",
+        "hung_up" => "it hung up",
+        why => why,
+    };
+    format!("the recording server {who} does not record: {why}")
 }
 
 fn no_audio(leg: &str, why: &str) -> String {

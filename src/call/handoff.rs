@@ -86,7 +86,7 @@ impl Party {
 
 /// The way to a URI that names an address. A host name has no way: names are resolved by the driver, when the
 /// configuration is read.
-fn path_to(uri: &Uri, listen: SocketAddr, caller: &Path) -> Option<Path> {
+pub(super) fn path_to(uri: &Uri, listen: SocketAddr, caller: &Path) -> Option<Path> {
     let sip = uri.as_sip()?;
     let ip = sip.host.ip()?;
     let transport = match uri.param("transport") {

@@ -12,6 +12,7 @@ use super::message::Room;
 use super::outgoing::{News, Ticket};
 use super::record::{CallRecord, EndCause};
 use super::recording::{Recorded, RecordingName};
+use super::recording_session::RecordingPlan;
 use crate::audio::Clip;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
@@ -52,6 +53,8 @@ pub struct CallSettings {
     pub listen: SocketAddr,
     /// What is settled about the media of agents' phones.
     pub phones: MediaTerms,
+    /// Where calls are recorded.
+    pub recording: RecordingPlan,
     /// How long things may take.
     pub limits: CallLimits,
 }
@@ -189,6 +192,12 @@ pub enum SipOrder {
     Reject(SessionId, StatusCode),
     /// Call somebody; the engine reports the session by [`super::Call::placed`].
     Invite(Box<OutgoingInvite>),
+    /// Begin a recording session; the engine reports the session by [`super::Call::recording_placed`].
+    Record(Box<OutgoingInvite>),
+    /// What a recording session says of the call from now on.
+    Describe(SessionId, Bytes),
+    /// Offer within a session.
+    Offer(SessionId, Bytes),
     /// Stop ringing.
     Cancel(SessionId),
     /// Tell a test caller what happens, as JSON.

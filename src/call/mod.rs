@@ -22,6 +22,7 @@ mod outgoing;
 pub(crate) mod press;
 mod record;
 mod recording;
+mod recording_session;
 mod settle;
 mod stream;
 
@@ -31,3 +32,4 @@ pub use message::Room;
 pub use outgoing::{CodeCall, Fate, News, OutgoingCall, Script, Ticket};
 pub use record::{CallEvent, CallRecord, Direction, EndCause, Happened, MediaReport, Version, What};
 pub use recording::{MOST_SUBJECTS, Recorded, RecordedPart, RecordingName, RecordingReference};
+pub use recording_session::{Health, RecordingPlace, RecordingPlan, RecordingServer};

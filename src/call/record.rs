@@ -250,6 +250,18 @@ pub enum CallEvent {
     Rings,
     /// A call of our own: the code was said in full.
     CodeTold,
+    /// A recording server records the call.
+    RecordedBy {
+        /// Which.
+        who: String,
+    },
+    /// A recording server did not take the call, or gave it up.
+    RecordingServerLost {
+        /// Which.
+        who: String,
+        /// `no_way`, `no_ports`, `unreachable`, `no_answer`, `refused`, `not_acceptable`, `hung_up`.
+        why: &'static str,
+    },
     /// What was recorded could not be kept; nothing more is.
     RecordingFailed,
 }

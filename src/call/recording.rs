@@ -1,12 +1,13 @@
 //! The recording of a call: what the flow orders, what the recorder hears, and how it ends.
 //!
-//! What is recorded leaves a second at a time as [`Recorded`]. Whoever keeps it may fail, and says so by
+//! What is recorded leaves a second at a time as [`Recorded`], or 20 ms at a time for a recording server
+//! ([`super::recording_session`]), or both. Whoever keeps it may fail, and says so by
 //! [`super::Input::RecordingFailed`]: then nothing more is recorded, the flow and the record are told, and the call
 //! goes on as if nothing had been.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
@@ -14,10 +15,12 @@ use super::conductor::{Call, FlowState};
 use super::io::Output;
 use super::leg::CalleeState;
 use super::record::CallEvent;
+use super::recording_session::{Guest, RecordingPlace, RecordingSession};
 use crate::auth::SubjectKey;
 use crate::flow::run::{self, RecordingOrder};
 use crate::media;
 use crate::media::recorder::{Piece, RATE, Recorder, Side};
+use crate::sip::SessionId;
 use crate::units::{CallId, UnixTime};
 
 /// Names one recording: when it began, the call, and the number of the recording in it.
@@ -88,6 +91,9 @@ pub enum RecordedPart {
 pub struct RecordingReference {
     /// Its name.
     pub name: RecordingName,
+    /// The recording server that has it; ours have none.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    pub server: Option<Arc<str>>,
     /// When it began, in milliseconds after the start of the call.
     pub at_ms: u64,
     /// How long it is, pauses included.
@@ -98,12 +104,36 @@ pub struct RecordingReference {
 
 /// A recording in the making.
 pub(super) struct Recording {
+    pub(super) recorder: Recorder,
+    /// Ours, while it is kept here.
+    file: Option<File>,
+    /// The session with a recording server.
+    pub(super) session: Option<Box<RecordingSession>>,
+    /// The servers that were asked.
+    pub(super) asked: Vec<usize>,
+    /// Whom the caller talked to meanwhile.
+    pub(super) guests: Vec<Guest>,
+}
+
+/// A recording that is kept here.
+struct File {
     name: RecordingName,
-    recorder: Recorder,
     /// How far it was handed out.
     done: u64,
     /// Who the caller has claimed to be.
     subjects: Vec<SubjectKey>,
+}
+
+impl Recording {
+    /// The session with a recording server.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        self.session.as_ref()?.session()
+    }
+
+    /// When something of it is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.session.as_ref()?.due(&self.recorder)
+    }
 }
 
 /// Subjects that a recording is tied to at most: nobody claims to be more people before a policy stops them.
@@ -129,27 +159,87 @@ impl Call {
 
     fn start_recording(&mut self) {
         let now = self.now;
-        let Some(draft) = &mut self.draft else { return };
-        let number = draft.record.recordings.len();
-        if number >= MOST_RECORDINGS || self.caller.stream.is_none() {
+        if self.caller.stream.is_none() {
             self.tell_flow(run::Input::RecordingFailed);
             return;
         }
-        let at = draft.unix_at(now);
-        let name = RecordingName::new(at, self.id, number);
-        draft.record.recordings.push(RecordingReference {
-            name: name.clone(),
-            at_ms: millis(at.since(draft.record.started)),
-            length_ms: 0,
-            failed: false,
-        });
         let mut recorder = Recorder::new(now);
         if self.secure {
             recorder.hide(now, true);
         }
-        self.keep(&name, RecordedPart::Begun { call: self.id, at });
-        self.recording = Some(Recording { name, recorder, done: 0, subjects: Vec::new() });
+        let (asked, guests) = (Vec::new(), Vec::new());
+        self.recording = Some(Recording { recorder, file: None, session: None, asked, guests });
+        self.guest_joined();
+        let place = self.settings.recording.place;
+        if place.begins_file() {
+            self.begin_file();
+        }
+        if !place.uses_servers() || !self.ask_server() {
+            self.no_server();
+        }
         self.listen_while_wanted();
+    }
+
+    /// Begins to keep the recording here; `false` when the call has as many as it may.
+    fn begin_file(&mut self) -> bool {
+        let now = self.now;
+        let Some(since) = self.recording.as_mut().map(|recording| recording.recorder.restart(now)) else {
+            return false;
+        };
+        let Some(name) = self.reference(None, since) else { return false };
+        let at = self.settings.epoch.unix_at(since);
+        self.keep(&name, RecordedPart::Begun { call: self.id, at });
+        if let Some(recording) = &mut self.recording {
+            recording.file = Some(File { name, done: 0, subjects: Vec::new() });
+        }
+        true
+    }
+
+    /// Every server was asked, or none is to be.
+    pub(super) fn no_server(&mut self) {
+        let Some(recording) = &self.recording else { return };
+        let kept = recording.file.is_some();
+        let instead = self.settings.recording.place == RecordingPlace::ServersElseFiles;
+        let goes_on = kept || (instead && self.begin_file());
+        if !goes_on {
+            self.nothing_records();
+        }
+    }
+
+    /// Neither a file nor a server has it. Only now the flow hears of it: what it does not know to run, it would not pause.
+    fn nothing_records(&mut self) {
+        self.recording = None;
+        self.note(CallEvent::RecordingFailed);
+        self.tell_flow(run::Input::RecordingFailed);
+        self.listen_while_wanted();
+    }
+
+    /// One more recording in the record of the call, by a server or of our own.
+    pub(super) fn reference(&mut self, server: Option<Arc<str>>, since: Instant) -> Option<RecordingName> {
+        let draft = self.draft.as_mut()?;
+        let number = draft.record.recordings.len();
+        if number >= MOST_RECORDINGS {
+            return None;
+        }
+        let at = draft.unix_at(since);
+        let name = RecordingName::new(at, self.id, number);
+        draft.record.recordings.push(RecordingReference {
+            name: name.clone(),
+            server,
+            at_ms: millis(at.since(draft.record.started)),
+            length_ms: 0,
+            failed: false,
+        });
+        Some(name)
+    }
+
+    /// How long it became, and whether it broke.
+    pub(super) fn close_reference(&mut self, name: &RecordingName, length: Duration, failed: bool) {
+        let references = self.draft.iter_mut().flat_map(|draft| &mut draft.record.recordings);
+        for reference in references.filter(|reference| reference.name == *name) {
+            reference.length_ms = millis(length);
+            reference.failed = failed;
+        }
     }
 
     /// What one side of the caller's leg says, when it is recorded.
@@ -157,6 +247,7 @@ impl Call {
         if self.recording.is_none() {
             return;
         }
+        self.send_copies();
         self.hand_out(false);
         if let Some(recording) = &mut self.recording {
             recording.recorder.hear(self.now, side, frame);
@@ -169,8 +260,9 @@ impl Call {
         while let Some(recording) = &mut self.recording
             && let Some(piece) = recording.recorder.take(now, last)
         {
-            recording.done = piece.end();
-            let name = recording.name.clone();
+            let Some(file) = &mut recording.file else { continue };
+            file.done = piece.end();
+            let name = file.name.clone();
             self.tie_recording();
             self.keep(&name, RecordedPart::Piece(piece));
         }
@@ -180,42 +272,41 @@ impl Call {
     fn tie_recording(&mut self) {
         let FlowState::Running(flow) = &self.flow else { return };
         let Some(subject) = flow.auth().subject().map(crate::auth::SubjectRef::key) else { return };
-        let Some(recording) = &mut self.recording else { return };
-        if recording.subjects.len() < MOST_SUBJECTS && !recording.subjects.contains(&subject) {
-            recording.subjects.push(subject);
-            let name = recording.name.clone();
+        let file = self.recording.as_mut().and_then(|recording| recording.file.as_mut());
+        if let Some(file) = file.filter(|file| !file.subjects.contains(&subject))
+            && file.subjects.len() < MOST_SUBJECTS
+        {
+            file.subjects.push(subject);
+            let name = file.name.clone();
             self.keep(&name, RecordedPart::Of(subject));
         }
     }
 
     /// The recording is over, if there is one.
     pub(super) fn finish_recording(&mut self) {
+        self.send_copies();
+        self.end_recording_session();
         self.hand_out(true);
         self.tie_recording();
-        let Some(name) = self.drop_recording(false) else { return };
-        self.keep(&name, RecordedPart::Ended);
-    }
-
-    /// It could not be kept.
-    pub(super) fn recording_failed(&mut self, name: &RecordingName) {
-        if self.recording.as_ref().is_some_and(|recording| recording.name == *name) {
-            self.drop_recording(true);
-            self.note(CallEvent::RecordingFailed);
-            self.tell_flow(run::Input::RecordingFailed);
-        }
-    }
-
-    fn drop_recording(&mut self, failed: bool) -> Option<RecordingName> {
-        let Recording { name, done, .. } = self.recording.take()?;
-        if let Some(draft) = &mut self.draft
-            && let Some(reference) =
-                draft.record.recordings.iter_mut().find(|reference| reference.name == name)
-        {
-            reference.length_ms = done * 1000 / RATE;
-            reference.failed = failed;
+        let Some(recording) = self.recording.take() else { return };
+        if let Some(file) = recording.file {
+            self.close_reference(&file.name, length(file.done), false);
+            self.keep(&file.name, RecordedPart::Ended);
         }
         self.listen_while_wanted();
-        Some(name)
+    }
+
+    /// It could not be kept here.
+    pub(super) fn recording_failed(&mut self, name: &RecordingName) {
+        let Some(recording) = &mut self.recording else { return };
+        let Some(file) = recording.file.take_if(|file| file.name == *name) else { return };
+        let goes_on = recording.session.is_some();
+        self.close_reference(&file.name, length(file.done), true);
+        if goes_on {
+            self.note(CallEvent::RecordingFailed);
+        } else {
+            self.nothing_records();
+        }
     }
 
     /// The caller is listened to while somebody wants to hear them.
@@ -232,6 +323,15 @@ impl Call {
     fn keep(&mut self, name: &RecordingName, part: RecordedPart) {
         self.out.push_back(Output::Recording(Recorded { name: name.clone(), part }));
     }
+}
+
+/// So many octets of a side.
+const fn length(octets: u64) -> Duration {
+    Duration::from_micros(octets * (1_000_000 / RATE))
+}
+
+fn as_text<S: Serializer>(server: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(server.as_deref().unwrap_or_default())
 }
 
 fn millis(time: Duration) -> u64 {

@@ -237,6 +237,7 @@ impl Config {
         }
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
         check_srtp(&config).map_err(invalid)?;
+        config.recording.plan().map_err(|error| invalid(error.to_string()))?;
         config.web.check().map_err(|error| invalid(error.to_string()))?;
         WebhookConfig::check(&config.webhooks).map_err(|error| invalid(error.to_string()))?;
         sender::check(&config.senders, &config.letters).map_err(|error| invalid(error.to_string()))?;
@@ -331,7 +332,11 @@ secrets: {}
 #   - {url: "https://crm.example.com/countersign", events: [verified, call_ended], secret: crm/hook}
 
 # What flows record of calls, sealed below `recordings/`; `enabled: false` records nothing, whatever flows say.
-# recording: {enabled: true, keep_free_mb: 1024}     # below so much free room nothing is recorded
+# recording:
+#   keep_free_mb: 1024                                # below so much free room nothing is recorded
+#   to: servers_else_files                            # or `files`, `servers`, `both`
+#   servers:                                          # recording servers (SIPREC), in the order in which they are tried
+#     - {uri: "sip:recorder@192.0.2.5;transport=tcp", voice_in_clear: true}
 
 limits:
   calls: 2000           # at once; more are told to come back later

@@ -2,6 +2,8 @@
 //!
 //! Operators work with what is masked. An officer may see a value in clear, with a reason that the audit log keeps.
 
+use crate::secret::masked_number;
+
 /// Who looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -33,20 +35,13 @@ pub enum Class {
 pub fn shown(class: Class, role: Role, text: &str) -> String {
     match (role, class) {
         (Role::Officer, _) | (_, Class::Identifier | Class::Language) => text.to_owned(),
-        (_, Class::Account | Class::Phone) => last_three(text),
+        (_, Class::Account | Class::Phone) => masked_number(text),
         (_, Class::Name) => text.chars().take(1).collect(),
         (_, Class::Email) => match text.split_once('@') {
             Some((name, domain)) => format!("{}·····@{domain}", name.chars().take(1).collect::<String>()),
-            None => last_three(text),
+            None => masked_number(text),
         },
     }
-}
-
-/// The last three characters behind as many dots as there are others; of a short number nothing.
-fn last_three(number: &str) -> String {
-    let count = number.chars().count();
-    let clear = if count > 5 { 3 } else { 0 };
-    number.chars().enumerate().map(|(at, c)| if at + clear < count { '·' } else { c }).collect()
 }
 
 #[cfg(test)]

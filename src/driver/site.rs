@@ -66,6 +66,8 @@ impl Site {
             epoch: self.epoch,
             listen: self.listen,
             phones: config.phones.terms(),
+            // What can't be used was told when the settings were read.
+            recording: config.recording.plan().unwrap_or_default(),
             limits: CallLimits {
                 ring: limits.ring(),
                 max_duration: Duration::from_secs(limits.call_minutes.saturating_mul(60)),

@@ -342,6 +342,15 @@ impl Engine {
                 let full = status == sip::StatusCode::SERVICE_UNAVAILABLE;
                 self.endpoint.reject(now, session, status, full.then_some(self.limits.retry_after));
             }
+            SipOrder::Record(invite) => {
+                let session = self.endpoint.invite(now, *invite);
+                self.sessions.insert(session, id);
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.recording_placed(session);
+                }
+            }
+            SipOrder::Describe(session, metadata) => self.endpoint.describe(now, session, metadata),
+            SipOrder::Offer(session, sdp) => self.endpoint.offer(now, session, sdp),
             SipOrder::Cancel(session) => self.endpoint.cancel(now, session),
             SipOrder::Trace(session, body) => {
                 self.endpoint.info(now, session, TRACE_PACKAGE, "application/json", body);

@@ -37,6 +37,13 @@ impl Running {
         }
     }
 
+    /// Only a call of somebody's is recorded.
+    pub(super) fn recording_placed(&mut self, session: SessionId) {
+        if let Self::Inbound(call) = self {
+            call.recording_placed(session);
+        }
+    }
+
     pub(super) fn version(&self) -> &Arc<CallSettings> {
         match self {
             Self::Inbound(call) => call.version(),

@@ -241,6 +241,7 @@ impl<'a> Crowd<'a> {
             contact_user: Some("load".to_owned()),
             headers: Vec::new(),
             sdp: sdp::offer(&media),
+            metadata: None,
             credentials: None,
         };
         let session = self.endpoint.invite(now, invite);

@@ -69,11 +69,23 @@ impl Piece {
     }
 }
 
+/// 20 ms of a recording, copied out of it: the octets of each side. Personal data: no `Debug`.
+pub struct Copied {
+    /// Where it begins, in octets of a side from the start.
+    pub at: u64,
+    /// What the peer says.
+    pub left: [u8; COPIED_OCTETS],
+    /// What the peer hears.
+    pub right: [u8; COPIED_OCTETS],
+}
+
 /// The recorder of one leg.
 pub struct Recorder {
     started: Instant,
     /// Everything before this was handed out.
     done: u64,
+    /// Everything before this was copied, or is not to be.
+    copied: u64,
     left: Track,
     right: Track,
     /// Brings what the peer says into the telephone band.
@@ -104,6 +116,7 @@ impl Recorder {
         Self {
             started: now,
             done: 0,
+            copied: 0,
             left: Track::default(),
             right: Track::default(),
             rebander: Rebander::default(),
@@ -175,12 +188,59 @@ impl Recorder {
             return None;
         }
         if there == 0 {
-            return self.silence(if last { end } else { end - LAG });
+            // A whole number of copies, so that none is cut in two.
+            return self.silence(if last { end } else { (end - LAG) / COPIED * COPIED });
         }
         let length = if last { there.min(RATE) } else { RATE };
         let piece = Piece { at: self.done, sound: self.cut(length) };
         self.done += length;
         Some(piece)
+    }
+
+    /// The next 20 ms of both sides for whoever takes a copy as the call goes on; with `last` also what may still change.
+    /// It is as far behind the clock as a key may be found late, and stands still where nobody asks: see
+    /// [`Recorder::skip`]. Asked before [`Recorder::take`].
+    pub fn copy(&mut self, now: Instant, last: bool) -> Option<Copied> {
+        let end = if last {
+            self.done + self.left.length().max(self.right.length())
+        } else {
+            self.position(now).saturating_sub(LAG)
+        };
+        let at = self.copied.max(self.done);
+        if end < at + COPIED {
+            return None;
+        }
+        self.copied = at + COPIED;
+        let from = at - self.done;
+        Some(Copied { at, left: self.left.part(from), right: self.right.part(from) })
+    }
+
+    /// When the next copy can be had.
+    #[must_use]
+    pub fn copy_due(&self) -> Instant {
+        let end = self.copied.max(self.done) + COPIED + LAG;
+        self.started + Duration::from_micros(end * (1_000_000 / RATE))
+    }
+
+    /// Nobody wants a copy of what was until now.
+    pub fn skip(&mut self, now: Instant) {
+        let settled = self.position(now).saturating_sub(LAG);
+        self.copied = self.copied.max(settled / COPIED * COPIED);
+    }
+
+    /// Where `now` lies, in octets of a side from the start.
+    #[must_use]
+    pub fn now(&self, now: Instant) -> u64 {
+        self.position(now)
+    }
+
+    /// Begins anew for somebody who has had nothing yet, with all that was not handed out to others; since when.
+    pub fn restart(&mut self, now: Instant) -> Instant {
+        if self.done > 0 {
+            let (hidden, until) = (self.hidden, self.until);
+            *self = Self { hidden, until, ..Self::new(now) };
+        }
+        self.started
     }
 
     fn silence(&mut self, end: u64) -> Option<Piece> {
@@ -227,6 +287,16 @@ impl Track {
         self.0.expose_mut().iter_mut().skip(index(from)).for_each(|octet| *octet = KEPT.silence_byte());
     }
 
+    /// A copy of the octets from there on; silence where there are none.
+    fn part(&self, from: u64) -> [u8; COPIED_OCTETS] {
+        let mut part = [KEPT.silence_byte(); COPIED_OCTETS];
+        let there = self.0.expose().get(index(from)..).unwrap_or_default();
+        for (octet, there) in part.iter_mut().zip(there) {
+            *octet = *there;
+        }
+        part
+    }
+
     /// The first octets; silence where there are fewer.
     fn cut(&mut self, length: u64) -> Secret<Vec<u8>> {
         if self.length() < length {
@@ -258,6 +328,10 @@ fn index(octets: u64) -> usize {
     usize::try_from(octets).unwrap_or(usize::MAX)
 }
 
+/// Octets of each side in 20 ms.
+pub const COPIED_OCTETS: usize = 160;
+/// The same as a length.
+const COPIED: u64 = RATE / 50;
 /// How far a side may be from the clock before silence is laid down: what comes late at once after a stall.
 const LOOSE: u64 = RATE / 8;
 /// So much is held back before a second is handed out: what is late may still come, and a key may still be found.

@@ -141,6 +141,7 @@ impl Phone {
             contact_user: Some(self.config.user.clone()),
             headers,
             sdp: sdp::offer(&local.0),
+            metadata: None,
             credentials: None,
         };
         let now = os::now();

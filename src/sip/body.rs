@@ -32,6 +32,15 @@ pub fn description(headers: &Headers, body: &Bytes) -> Description {
     }
 }
 
+/// The description in the body of a response: alone, in a part, or whatever stands there without a type.
+#[must_use]
+pub fn answer(headers: &Headers, body: &Bytes) -> Bytes {
+    match description(headers, body) {
+        Description::Sdp(sdp) => sdp,
+        Description::None | Description::Unsupported => body.clone(),
+    }
+}
+
 /// The first part of type `application/sdp`; carriers put ISUP or location beside it.
 fn in_parts(kind: &MediaType, body: &Bytes) -> Option<Bytes> {
     let boundary = lexer::unquote(kind.params.get("boundary")?);

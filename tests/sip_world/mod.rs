@@ -146,6 +146,7 @@ impl World {
             contact_user: None,
             headers: Vec::new(),
             sdp: Bytes::from_static(b"v=0 the offer"),
+            metadata: None,
             credentials: None,
         };
         let session = self.ends[side.index()].endpoint.invite(self.now, invite);

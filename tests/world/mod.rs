@@ -7,6 +7,7 @@
 pub mod apps;
 pub mod net;
 pub mod phone;
+pub mod recording_server;
 mod vault;
 
 use std::collections::{HashMap, VecDeque};
@@ -16,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use countersign::audio::Clip;
-use countersign::call::{CallLimits, CallRecord, CallSettings, ClipSource, News, Recorded, Ticket};
+use countersign::call::{
+    CallLimits, CallRecord, CallSettings, ClipSource, News, Recorded, RecordingPlan, Ticket,
+};
 use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
@@ -27,6 +30,7 @@ use countersign::units::{AskId, CallId, Entropy, Epoch, MediaAddress, MediaPort,
 
 pub use net::Net;
 pub use phone::{Manner, Phone};
+pub use recording_server::{Asked, RecordingServer};
 use vault::answer;
 
 /// The PIN that the vault takes.
@@ -69,6 +73,8 @@ pub struct World {
     pub told: Vec<(Ticket, News)>,
     /// What calls have recorded.
     pub recorded: Vec<(CallId, Recorded)>,
+    /// Recording servers.
+    pub servers: Vec<RecordingServer>,
     /// Callers hide their numbers.
     pub hidden_numbers: bool,
     /// What came for [`STRANGER`], who is no phone: a test plays them by hand.
@@ -104,11 +110,23 @@ impl World {
         calls: CallLimits,
         limits: Limits,
     ) -> Self {
+        Self::with_plan(application, clips, (calls, limits), RecordingPlan::default(), seed)
+    }
+
+    /// With recording servers, once they are put up.
+    pub fn with_plan(
+        application: Arc<Application>,
+        clips: Arc<dyn ClipSource>,
+        (calls, limits): (CallLimits, Limits),
+        recording: RecordingPlan,
+        seed: u8,
+    ) -> Self {
         let start = first_instant();
         let epoch = Epoch { instant: start, unix: UNIX_START };
         let mut seed = Entropy::from_seed([seed; 32]);
         let settings = CallSettings {
             phones: countersign::media::MediaTerms::default(),
+            recording,
             application,
             application_hash: Arc::from("test"),
             clips,
@@ -149,6 +167,7 @@ impl World {
             records: Vec::new(),
             told: Vec::new(),
             recorded: Vec::new(),
+            servers: Vec::new(),
             hidden_numbers: false,
             strange: Vec::new(),
             seed,
@@ -182,6 +201,26 @@ impl World {
             self.drain_desk();
         }
         phones
+    }
+
+    /// A recording server; returns its index. Its address is 10.0.4.1 and upwards.
+    pub fn recording_server(&mut self, asked: Asked) -> usize {
+        let host = 1 + u8::try_from(self.servers.len()).expect("few servers");
+        let address = SocketAddr::from(([10, 0, 4, host], 5060));
+        let server = RecordingServer::new(address, asked, self.seed.fork());
+        self.servers.push(server);
+        self.servers.len() - 1
+    }
+
+    pub fn with_server(&mut self, index: usize, deed: impl FnOnce(&mut RecordingServer, Instant)) {
+        deed(&mut self.servers[index], self.now);
+        self.drain_server(index);
+    }
+
+    fn drain_server(&mut self, index: usize) {
+        for sending in self.servers[index].drain(self.now) {
+            self.net.send(self.now, sending.from, sending.to, &sending.bytes);
+        }
     }
 
     /// A telephone that the engine calls by itself; returns its index.
@@ -246,7 +285,13 @@ impl World {
     fn next(&self) -> Option<Instant> {
         let phones = self.phone_wakes.iter().copied();
         let answers = self.answers.iter().map(|(at, ..)| Some(*at));
-        phones.chain(answers).chain([self.engine_wake, self.net.next(), self.desk_wake]).flatten().min()
+        let servers = self.servers.iter().map(RecordingServer::wake);
+        phones
+            .chain(answers)
+            .chain(servers)
+            .chain([self.engine_wake, self.net.next(), self.desk_wake])
+            .flatten()
+            .min()
     }
 
     fn turn(&mut self) {
@@ -259,6 +304,11 @@ impl World {
         for index in 0..self.phones.len() {
             if self.phone_wakes[index].is_some_and(|at| at <= self.now) {
                 self.with_phone(index, Phone::timeout);
+            }
+        }
+        for index in 0..self.servers.len() {
+            if self.servers[index].wake().is_some_and(|at| at <= self.now) {
+                self.with_server(index, RecordingServer::timeout);
             }
         }
         while let Some(at) = self.answers.iter().position(|(at, ..)| *at <= self.now) {
@@ -287,6 +337,9 @@ impl World {
         } else if let Some(index) = self.phones.iter().position(|phone| phone.address.ip() == to.ip()) {
             self.phones[index].receive(self.now, from, to, bytes);
             self.drain_phone(index);
+        } else if let Some(index) = self.servers.iter().position(|server| server.address.ip() == to.ip()) {
+            self.servers[index].receive(self.now, from, to, bytes);
+            self.drain_server(index);
         } else if to.ip() == STRANGER.ip() {
             self.strange.push(bytes.clone());
         }

@@ -110,6 +110,7 @@ impl Phone {
                 contact_user: Some("caller".to_owned()),
                 headers: Vec::new(),
                 sdp,
+                metadata: None,
                 credentials: None,
             },
         );

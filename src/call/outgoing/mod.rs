@@ -202,6 +202,7 @@ impl OutgoingCall {
             contact_user: Some("countersign".to_owned()),
             headers: Vec::new(),
             sdp: stream.offer(),
+            metadata: None,
             credentials: self.order.credentials.clone(),
         };
         self.stream = Some(stream);

@@ -7,6 +7,7 @@ mod export;
 mod file;
 mod keeper;
 mod reader;
+mod servers;
 mod writer;
 
 use std::fs;
@@ -26,6 +27,7 @@ pub use export::{ExportError, Part};
 pub use file::Head;
 pub use keeper::{Failed, Keeper, Way};
 pub use reader::{Ending, Listed, Next, Reader, State};
+pub use servers::{Numbers, Place, ServerConfig, ServerError};
 pub use writer::Writer;
 
 /// `recording:` of the settings.
@@ -36,12 +38,16 @@ pub struct RecordingConfig {
     pub enabled: bool,
     /// Megabytes that recordings leave free on the disk: below, nothing is recorded.
     pub keep_free_mb: u64,
+    /// Where recordings go; into files when left out, and to recording servers too when there are any.
+    pub to: Option<Place>,
+    /// Recording servers, in the order in which they are tried.
+    pub servers: Vec<ServerConfig>,
 }
 
 impl Default for RecordingConfig {
     fn default() -> Self {
         // What the database, the audit log and the messages of a busy month take.
-        Self { enabled: true, keep_free_mb: 1024 }
+        Self { enabled: true, keep_free_mb: 1024, to: None, servers: Vec::new() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! parsed by `sdp-types`; [`negotiate`] decides, [`mod@write`] writes.
 
 pub mod negotiate;
+pub mod recorded;
 pub mod write;
 
 use std::net::SocketAddr;

@@ -76,7 +76,7 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Sd
     Ok(Negotiated { body: Bytes::new(), remote, layout: layout(&session, index)? })
 }
 
-fn parse(text: &[u8]) -> Result<Session, SdpError> {
+pub(super) fn parse(text: &[u8]) -> Result<Session, SdpError> {
     let lines_of_media = text.windows(3).filter(|window| *window == b"\nm=").count();
     if text.len() > MAX_OCTETS || lines_of_media > MAX_MEDIA_LINES {
         return Err(SdpError::TooLarge);
@@ -102,7 +102,7 @@ fn offered_audio(session: &Session, local: &LocalMedia) -> Result<(usize, Option
     }
 }
 
-fn crypto_lines(media: &Media) -> impl Iterator<Item = &str> {
+pub(super) fn crypto_lines(media: &Media) -> impl Iterator<Item = &str> {
     media.get_attribute_values("crypto").flatten().take(MAX_CRYPTO_LINES)
 }
 
@@ -116,7 +116,7 @@ fn audio_index(session: &Session, protocol: &str) -> Option<usize> {
 }
 
 /// All m-lines of the session, the one at `ours` in use.
-fn layout(session: &Session, ours: usize) -> Result<Layout, SdpError> {
+pub(super) fn layout(session: &Session, ours: usize) -> Result<Layout, SdpError> {
     let line = |(index, media): (usize, &Media)| {
         if index == ours {
             return Ok(MediaLine::Ours);
@@ -138,7 +138,7 @@ fn layout(session: &Session, ours: usize) -> Result<Layout, SdpError> {
 }
 
 /// What the peer's stream says about where and how to send.
-fn remote(
+pub(super) fn remote(
     session: &Session,
     media: &Media,
     local: &LocalMedia,
@@ -229,12 +229,12 @@ fn ptime(media: &Media, codec: Codec) -> Duration {
 }
 
 /// The formats of an m-line in their order, with what `a=rtpmap` says about each.
-struct Formats<'a> {
+pub(super) struct Formats<'a> {
     list: Vec<(PayloadType, Option<&'a str>)>,
 }
 
 impl<'a> Formats<'a> {
-    fn of(media: &'a Media) -> Self {
+    pub(super) fn of(media: &'a Media) -> Self {
         let list = media
             .fmt
             .split_ascii_whitespace()
@@ -247,7 +247,7 @@ impl<'a> Formats<'a> {
     }
 
     /// The first format of the peer's that is one of `codecs`.
-    fn first_of(&self, codecs: &[Codec]) -> Option<(PayloadType, Codec)> {
+    pub(super) fn first_of(&self, codecs: &[Codec]) -> Option<(PayloadType, Codec)> {
         self.list.iter().find_map(|&(number, map)| {
             let codec = match map {
                 Some(map) => codec_of_map(map)?,

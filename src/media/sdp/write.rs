@@ -106,7 +106,7 @@ pub(super) fn description(local: &LocalMedia, layout: &Layout, stream: &Stream<'
     Bytes::from(text)
 }
 
-fn head(text: &mut String, local: &LocalMedia) -> std::fmt::Result {
+pub(super) fn head(text: &mut String, local: &LocalMedia) -> std::fmt::Result {
     let address = Address(local.address.ip());
     write!(
         text,
@@ -115,7 +115,7 @@ fn head(text: &mut String, local: &LocalMedia) -> std::fmt::Result {
     )
 }
 
-fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) -> std::fmt::Result {
+pub(super) fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) -> std::fmt::Result {
     let protocol = if matches!(stream.lines, Lines::Plain) { PLAIN } else { ENCRYPTED };
     write!(text, "m=audio {} {protocol}", local.address.port())?;
     for (payload_type, _) in stream.formats {

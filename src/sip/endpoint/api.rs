@@ -258,6 +258,8 @@ pub struct OutgoingInvite {
     pub headers: Vec<(String, String)>,
     /// The offer.
     pub sdp: Bytes,
+    /// What it says of another session that it records (RFC 7866), as XML; `None` when it records none.
+    pub metadata: Option<Bytes>,
     /// For 401 and 407.
     pub credentials: Option<Credentials>,
 }

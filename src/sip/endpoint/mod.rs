@@ -155,6 +155,11 @@ impl Endpoint {
         self.with_session(now, session, |session, cx| session.offer(cx, sdp));
     }
 
+    /// What a session says from now on of the session that it records: in its next offer, and in its BYE.
+    pub fn describe(&mut self, now: Instant, session: SessionId, metadata: Bytes) {
+        self.with_session(now, session, |session, _| session.describe(metadata));
+    }
+
     /// Tells the peer something by INFO (RFC 6086); nothing happens unless the call is up.
     pub fn info(&mut self, now: Instant, session: SessionId, package: &str, content_type: &str, body: Bytes) {
         self.with_session(now, session, |session, cx| session.info(cx, package, content_type, body));

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::established::Established;
-use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, SDP, Sent, allow, contact};
+use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, Sent, allow};
+use crate::sip::body;
 use crate::sip::endpoint::api::{EndCause, Event, OutgoingInvite};
 use crate::sip::message::Core;
 use crate::sip::{Method, Name, NameAddr, Path, Request, Response, StatusCode, Via};
@@ -59,7 +60,7 @@ impl InviteSession {
         let from = call.from.with_tag(local_tag);
         let core = Core { via: &via, from: &from, to: &call.to, call_id: &call_id, cseq: 1 };
         let mut request = Request::build(Method::Invite, call.request_uri, &core);
-        request.headers.push(Name::Contact, contact(&self.contact_user, path));
+        request.headers.push(Name::Contact, self.contact(path));
         request.headers.push(Name::Allow, allow(cx.config));
         if let Some(agent) = &cx.config.server {
             request.headers.push(Name::UserAgent, agent.clone());
@@ -67,7 +68,7 @@ impl InviteSession {
         for (name, value) in call.headers {
             request.headers.push(name.as_str(), value);
         }
-        let request = Box::new(request.with_body(SDP, call.sdp));
+        let request = Box::new(self.with_offer(cx, request, call.sdp));
         self.orders.push_back(Order::Request { id, request, path, purpose: Purpose::Call });
         self.phase = Phase::Calling(Box::new(OutgoingCall {
             invite: id,
@@ -147,7 +148,7 @@ impl InviteSession {
         let sdp = if response.body.is_empty() {
             call.early_sdp(dialog.remote_tag())
         } else {
-            Some(response.body.clone())
+            Some(body::answer(&response.headers, &response.body))
         };
         self.phase = Phase::Established(Box::new(Established::new(dialog, true, None)));
         let headers = response.headers.clone();

@@ -148,7 +148,7 @@ impl InviteSession {
         if let Some(reason) = reason {
             request.headers.push(Name::Reason, reason.to_owned());
         }
-        let request = Box::new(request);
+        let request = Box::new(self.with_last_words(request));
         self.orders.push_back(Order::Request { id: bye, request, path, purpose: Purpose::Bye });
         self.phase = Phase::Closing { dialog, bye, offer };
     }

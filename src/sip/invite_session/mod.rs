@@ -13,6 +13,7 @@ mod callee;
 mod caller;
 mod established;
 mod offer;
+mod recording;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -115,6 +116,8 @@ pub(crate) struct InviteSession {
     ended: bool,
     contact_user: String,
     credentials: Option<Credentials>,
+    /// What it says of the session that it records.
+    metadata: Option<Bytes>,
     orders: VecDeque<Order>,
 }
 
@@ -160,13 +163,14 @@ impl InviteSession {
     ) -> Self {
         let contact_user = call.contact_user.take().unwrap_or_else(|| cx.config.contact_user.clone());
         let mut session = Self::new(id, contact_user, call.credentials.take());
+        session.metadata = call.metadata.take();
         session.begin_outgoing(cx, local_tag, call);
         session
     }
 
     fn new(id: SessionId, contact_user: String, credentials: Option<Credentials>) -> Self {
         let orders = VecDeque::new();
-        Self { id, phase: Phase::Over, ended: false, contact_user, credentials, orders }
+        Self { id, phase: Phase::Over, ended: false, contact_user, credentials, metadata: None, orders }
     }
 
     /// The next order.
@@ -382,7 +386,7 @@ impl InviteSession {
         }
         let target_refresh = matches!(received.request.method, Method::Invite | Method::Update);
         if target_refresh && status.code() > 100 && status.code() < 300 {
-            response.headers.push(Name::Contact, contact(&self.contact_user, received.path));
+            response.headers.push(Name::Contact, self.contact(received.path));
             response.headers.push(Name::Allow, allow(cx.config));
             response.headers.push(Name::Supported, "");
         }

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::established::{Established, Unacked};
-use super::{
-    ClientId, Context, InviteSession, Order, Phase, Purpose, Received, SDP, Sent, ServerId, allow, contact,
-};
+use super::{ClientId, Context, InviteSession, Order, Phase, Purpose, Received, SDP, Sent, ServerId, allow};
+use crate::sip::body;
 use crate::sip::endpoint::api::{EndCause, Event};
 use crate::sip::{Method, Name, Response, StatusCode};
 
@@ -209,9 +208,9 @@ impl InviteSession {
         // Nobody waits for a human to answer a re-INVITE: after a 1xx, twice the time of timer B must do.
         let expiry = cx.now + cx.config.timers.give_up() * 2;
         established.local = LocalOffer::Sent { id, sdp: sdp.clone(), glares, expiry };
-        request.headers.push(Name::Contact, contact(&self.contact_user, path));
+        request.headers.push(Name::Contact, self.contact(path));
         request.headers.push(Name::Allow, allow(cx.config));
-        let request = Box::new(request.with_body(SDP, sdp));
+        let request = Box::new(self.with_offer(cx, request, sdp));
         self.orders.push_back(Order::Request { id, request, path, purpose: Purpose::Offer });
     }
 
@@ -248,7 +247,7 @@ impl InviteSession {
             // The peer accepted an offer without answering it (RFC 3264 §4 demands one).
             Err(StatusCode::NOT_ACCEPTABLE_HERE)
         } else {
-            Ok(response.body.clone())
+            Ok(body::answer(&response.headers, &response.body))
         };
         if self.take_local_offer(of.id) {
             self.raise(Event::OfferAnswered { session: self.id, sdp: answer });

@@ -135,6 +135,7 @@ impl Peer {
             contact_user: Some("desk".to_owned()),
             headers: vec![("X-Countersign-Level".to_owned(), "strong".to_owned())],
             sdp: "v=0 ours".into(),
+            metadata: None,
             credentials,
         };
         let session = self.act(|endpoint, now| endpoint.invite(now, invite));
