@@ -6,7 +6,7 @@ use countersign::sip::digest::{Authorization, Challenge};
 use countersign::sip::validate::check_request;
 use countersign::sip::{
     CSeq, Host, Message, Method, Name, NameAddr, Params, Request, Response, SipUri, StatusCode, StreamParser,
-    Uri, Via, route_key,
+    Transport, Uri, Via, route_key,
 };
 use proptest::prelude::*;
 
@@ -152,7 +152,7 @@ fn look_at_everything(bytes: &[u8]) {
                 let _ = (Authorization::parse(value), Challenge::parse(value));
             }
             if let Message::Request(request) = &message
-                && let Err(answer) = check_request(request)
+                && let Err(answer) = check_request(request, Transport::Udp)
             {
                 Message::from_bytes(&answer.write()).expect("an answer is a message");
             }

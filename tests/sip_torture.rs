@@ -6,7 +6,7 @@
 //!
 //! Where the RFC leaves a choice, this engine's is:
 //! - baddate (§3.1.2.12): Date is not read, so a malformed one does no harm: accepted.
-//! - `sips:` and unknown schemes in a Request-URI: 416, as no TLS is spoken here.
+//! - `sips:` and unknown schemes in a Request-URI: 416, unless they come over TLS.
 //! - unksm2 (§3.3.4): 400, as a To that is no SIP URI can't be an address of record.
 //! - insuf (§3.3.1): 400 with those headers copied that are there.
 //! - badbranch (§3.2.1): accepted, and matched as RFC 2543 did, as its branch is no more than the cookie.
@@ -265,7 +265,7 @@ fn frames(pieces: &[&[u8]]) -> Vec<Option<Outcome>> {
 fn outcome(raw: &[u8]) -> Outcome {
     match Message::parse(raw) {
         Ok(Message::Response(_)) => Answer,
-        Ok(Message::Request(request)) => match check_request(&request) {
+        Ok(Message::Request(request)) => match check_request(&request, Transport::Udp) {
             Ok(()) => Served,
             Err(answer) => checked(&answer),
         },
@@ -281,7 +281,7 @@ fn checked(answer: &Response) -> Outcome {
 
 fn answer(raw: &[u8]) -> Option<Response> {
     match Message::parse(raw) {
-        Ok(Message::Request(request)) => check_request(&request).err(),
+        Ok(Message::Request(request)) => check_request(&request, Transport::Udp).err(),
         Ok(Message::Response(_)) => None,
         Err(error) => error.answer.map(|answer| *answer),
     }

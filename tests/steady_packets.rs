@@ -51,7 +51,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         targets: std::collections::HashMap::new(),
         signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
         epoch: Epoch { instant: now, unix: UnixTime(1_800_000_000_000) },
-        listen: ENGINE,
+        listen: ENGINE.into(),
         limits: CallLimits::default(),
         recording: countersign::call::RecordingPlan::default(),
         phones: countersign::media::MediaTerms::default(),

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use countersign::driver::certificate::CertificateError;
 use countersign::driver::os;
 use countersign::driver::tls;
-use countersign::driver::web::{
-    Bounds, CertificateError, Door, Mount, Reply, Request, Web, WebConfig, WebError,
-};
+use countersign::driver::web::{Bounds, Door, Mount, Reply, Request, Web, WebConfig, WebError};
 use hyper::{StatusCode, header};
 use rustls::pki_types::{CertificateDer, ServerName};
 

@@ -10,7 +10,7 @@ use crate::flow::ClipKey;
 use crate::flow::run::Pass;
 use crate::media::{InbandKeys, MediaTerms};
 use crate::routing::{AgentName, Contact};
-use crate::sip::{Host, NameAddr, Path, Transport, Uri};
+use crate::sip::{Host, Listening, NameAddr, Path, Transport, Uri};
 use crate::units::CallId;
 
 /// What the flow wants done with the caller.
@@ -86,21 +86,15 @@ impl Party {
 
 /// The way to a URI that names an address. A host name has no way: names are resolved by the driver, when the
 /// configuration is read.
-pub(super) fn path_to(uri: &Uri, listen: SocketAddr, caller: &Path) -> Option<Path> {
+pub(super) fn path_to(uri: &Uri, listen: Listening, caller: &Path) -> Option<Path> {
     let sip = uri.as_sip()?;
     let ip = sip.host.ip()?;
-    let transport = match uri.param("transport") {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        Some(name) if !name.eq_ignore_ascii_case("udp") => return None,
-        _ => Transport::Udp,
-    };
-    let remote = SocketAddr::new(ip, sip.port.unwrap_or(SIP_PORT));
+    let transport = Transport::of_uri(uri)?;
+    let listen = listen.over(transport)?;
+    let remote = SocketAddr::new(ip, sip.port.unwrap_or(transport.default_port()));
     let local = SocketAddr::new(local_for(ip, listen.ip(), caller.local.ip())?, listen.port());
     Some(Path { transport, local, remote, connection: None })
 }
-
-/// RFC 3261 §19.1.2: the port of a SIP URI without one.
-const SIP_PORT: u16 = 5060;
 
 /// Which of our addresses the peer can answer to.
 fn local_for(remote: IpAddr, listen: IpAddr, caller_side: IpAddr) -> Option<IpAddr> {
@@ -221,7 +215,10 @@ mod tests {
     fn a_way_is_found_to_every_uri_with_an_address() {
         let caller = path("192.0.2.1:5060");
         let any: SocketAddr = "0.0.0.0:5070".parse().expect("an address");
-        let way = |uri: &str| path_to(&Uri::parse(uri.as_bytes()).expect("a uri"), any, &caller);
+        let way_by = |listen: Listening, uri: &str| {
+            path_to(&Uri::parse(uri.as_bytes()).expect("a uri"), listen, &caller)
+        };
+        let way = |uri| way_by(any.into(), uri);
         let udp = way("sip:ann@198.51.100.7").expect("a way");
         assert_eq!((udp.remote.port(), udp.transport), (5060, Transport::Udp));
         assert_eq!(udp.local, "192.0.2.1:5070".parse().expect("an address"));
@@ -229,7 +226,13 @@ mod tests {
         assert_eq!((tcp.transport, tcp.local.ip().is_loopback()), (Transport::Tcp, true));
         assert!(way("sip:ann@phones.example").is_none());
         assert!(way("sip:ann@[2001:db8::1]").is_none());
-        assert!(way("sip:ann@198.51.100.7;transport=tls").is_none());
+        for secure in ["sip:ann@198.51.100.7;transport=tls", "sips:ann@198.51.100.7;transport=tcp"] {
+            assert!(way(secure).is_none(), "no TLS is spoken");
+            let tls = "0.0.0.0:5071".parse().expect("an address");
+            let tls = way_by(Listening { plain: any, tls: Some(tls) }, secure).expect("a way");
+            assert_eq!((tls.transport, tls.remote.port(), tls.local.port()), (Transport::Tls, 5061, 5071));
+        }
+        assert!(way("sip:ann@198.51.100.7;transport=sctp").is_none());
     }
 
     #[test]

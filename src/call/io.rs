@@ -20,7 +20,7 @@ use crate::flow::run::{Answer, Attestation, Question};
 use crate::media::{MediaTerms, Packet};
 use crate::routing::{Contact, DeskEvent, DeskRequest};
 use crate::secret::Secret;
-use crate::sip::{self, OutgoingInvite, Path, SessionId, StatusCode};
+use crate::sip::{self, Listening, OutgoingInvite, Path, SessionId, StatusCode};
 use crate::units::{AskId, CallId, Epoch, LegSide, MediaAddress, MediaPort, Ssrc};
 
 /// Where recordings come from.
@@ -50,7 +50,7 @@ pub struct CallSettings {
     /// Calendar time.
     pub epoch: Epoch,
     /// Where we listen for SIP; the way out to whoever did not register.
-    pub listen: SocketAddr,
+    pub listen: Listening,
     /// What is settled about the media of agents' phones.
     pub phones: MediaTerms,
     /// Where calls are recorded.

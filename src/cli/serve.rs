@@ -217,6 +217,9 @@ fn greet(settings: &ServeSettings, deployment: &Deployment, agent: Option<Socket
         deployment.sip,
         settings.shards,
     );
+    if let Some(tls) = deployment.sip_tls {
+        println!("SIP over TLS on {tls}");
+    }
     if let Some(web) = deployment.web() {
         println!("HTTP on {web}");
     }

@@ -20,11 +20,13 @@ use super::sender::{self, LettersConfig, SenderConfig};
 use super::speech::SpeechConfig;
 use super::web::WebConfig;
 use super::webhooks::WebhookConfig;
-use peers::check_srtp;
+use peers::{check_srtp, check_tls};
 
 pub use peers::{PhonesConfig, TrunkConfig};
+pub use sip::{SipConfig, SipTlsConfig};
 
 mod peers;
+mod sip;
 
 /// Why the settings can't be used.
 #[derive(Debug, Error)]
@@ -61,6 +63,9 @@ pub enum ConfigError {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// How SIP comes in beside UDP and TCP.
+    #[serde(default)]
+    pub sip: SipConfig,
     /// Who may send calls.
     #[serde(default)]
     pub trunks: Vec<TrunkConfig>,
@@ -236,7 +241,7 @@ impl Config {
             }
         }
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
-        check_srtp(&config).map_err(invalid)?;
+        check_tls(&config).and_then(|()| check_srtp(&config)).map_err(invalid)?;
         config.recording.plan().map_err(|error| invalid(error.to_string()))?;
         config.web.check().map_err(|error| invalid(error.to_string()))?;
         WebhookConfig::check(&config.webhooks).map_err(|error| invalid(error.to_string()))?;
@@ -279,6 +284,10 @@ trunks:
   - name: loopback
     addresses: ["127.0.0.0/8", "::1"]
     trace: true         # `countersign call` shows what happens in its call: for test callers only
+
+# SIP over TLS, beside UDP and TCP. With `tls: true` a trunk (or `phones`) is heard over it only.
+# sip:
+#   tls: {listen: "192.0.2.1:5061", certificate: /etc/countersign/sip.pem, key: /etc/countersign/sip.key}     # read again when they change
 
 # From where agents' phones may register.
 phones:
@@ -393,6 +402,35 @@ mod tests {
             .expect("nobody else reads it");
         parse(&trunk("srtp: off, inband_keys: always")).expect("plain");
         parse(&trunk("srtp: sometimes")).expect_err("no such setting");
+    }
+
+    #[test]
+    fn what_is_to_come_or_go_over_tls_needs_somebody_who_speaks_it() {
+        let tls = |more: &str| {
+            format!(
+                "sip: {{tls: {{listen: \"192.0.2.1:5061\", certificate: a, key: b{more}}}}}\nqueues: {{q: {{}}}}\n"
+            )
+        };
+        let trunk = |rest: &str| format!("trunks:\n  - {{name: x, addresses: [\"192.0.2.1\"], {rest}}}\n");
+        let agent = |uri: &str| format!("agents: [{{name: ana, queues: [q], sip: \"{uri}\"}}]\n");
+        let queue = "queues: {q: {}}\n".to_owned();
+        for (text, part) in [
+            (trunk("tls: true"), "no TLS is spoken"),
+            ("phones: {tls: true}\n".to_owned(), "no TLS is spoken"),
+            (queue + &agent("sip:ana@192.0.2.3;transport=tls"), "`ana` is called over TLS"),
+            ("transfers: {desk: \"sips:desk@192.0.2.3\"}\n".to_owned(), "`sips:desk@192.0.2.3`"),
+            (tls("") + &trunk("tls: true, certificate: [sip.example]"), "nobody asks it for"),
+            (tls(", clients: c") + &trunk("certificate: [sip.example]"), "nobody asks it for"),
+            (tls(", clients: c") + &trunk("tls: true, certificate: [\"no name\"]"), "no name"),
+            (tls("") + "phones: {tls: true}\n" + &agent("sip:ana@192.0.2.3"), "`ana` is called over UDP"),
+        ] {
+            let error = parse(&text).expect_err(part);
+            assert!(error.contains(part) && error.contains("help:"), "{error}");
+        }
+        parse(&(tls(", clients: c") + &trunk("tls: true, certificate: [sip.example], srtp: required")))
+            .expect("keys of media are told over TLS only");
+        parse(&(tls("") + "phones: {tls: true, srtp: required}\n" + &agent("sips:ana@192.0.2.3")))
+            .expect("valid");
     }
 
     #[test]

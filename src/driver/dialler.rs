@@ -14,6 +14,7 @@ use super::edge::Edge;
 use super::os;
 use super::shard::{Mail, Mailbox};
 use crate::call::{CodeCall, News, Ticket};
+use crate::sip::Transport;
 
 /// Told what becomes of a call, in order.
 pub type Tell = Box<dyn FnMut(News) + Send>;
@@ -124,9 +125,9 @@ impl Dialler {
 
     /// Our SIP address as `remote` sees it; `None` when no engine runs.
     #[must_use]
-    pub fn local_for(&self, remote: SocketAddr) -> Option<SocketAddr> {
+    pub fn local_for(&self, remote: SocketAddr, over: Transport) -> Option<SocketAddr> {
         let edge = self.shared.state().lines.as_ref().map(|lines| lines.edge.clone());
-        Some(edge?.local_for(remote))
+        Some(edge?.local_for(remote, over))
     }
 
     /// Has a call made; `tell` hears of it until it is over. A sender has `at_once` calls at most.

@@ -4,12 +4,14 @@
 //! within them find the way back. New calls are spread over the shards by their Call-ID. Sources that are
 //! neither a trunk nor, for registrations, in the phones' networks get one and the same refusal.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::sip::{AccessList, Message, Method, Response, RouteKey, StatusCode, route_key};
+use crate::sip::{AccessList, Message, Method, Response, RouteKey, StatusCode, Transport, route_key};
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +26,34 @@ pub enum Way {
     Dropped,
 }
 
+/// Where a message comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The address.
+    pub ip: IpAddr,
+    /// Over what.
+    pub over: Transport,
+    /// The trunks whose certificate the connection has shown.
+    pub proven: &'a [Arc<str>],
+}
+
+/// What a trunk's address alone does not let in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Only what comes over TLS.
+    pub tls: bool,
+    /// Only over connections that have shown the trunk's certificate.
+    pub certificate: bool,
+}
+
 /// The rules.
 #[derive(Clone, Debug)]
 pub struct Gate {
     trunks: AccessList,
     phones: AccessList,
+    /// By trunk; those that are not here demand nothing.
+    demands: HashMap<String, Demand>,
+    phones_by_tls: bool,
     token: String,
     shards: usize,
 }
@@ -36,8 +61,14 @@ pub struct Gate {
 impl Gate {
     /// Lets in calls from `trunks` and registrations from `phones`. `token` marks our own calls of this run.
     #[must_use]
-    pub const fn new(trunks: AccessList, phones: AccessList, token: String, shards: usize) -> Self {
-        Self { trunks, phones, token, shards }
+    pub fn new(trunks: AccessList, phones: AccessList, token: String, shards: usize) -> Self {
+        Self { trunks, phones, demands: HashMap::new(), phones_by_tls: false, token, shards }
+    }
+
+    /// Demands more of trunks than an address, and of phones TLS.
+    #[must_use]
+    pub fn demanding(self, demands: HashMap<String, Demand>, phones_by_tls: bool) -> Self {
+        Self { demands, phones_by_tls, ..self }
     }
 
     /// What the Call-IDs of a shard's own calls end with.
@@ -54,24 +85,47 @@ impl Gate {
 
     /// Where a message from `source` goes.
     #[must_use]
-    pub fn way(&self, source: IpAddr, message: &[u8]) -> Way {
+    pub fn way(&self, source: &Source<'_>, message: &[u8]) -> Way {
         let Some(key) = route_key(message) else {
             // No Call-ID or no start line: only a trunk is told what is wrong with it.
-            return if self.trunks.find(source).is_some() { Way::Shard(0) } else { Way::Dropped };
+            return if self.is_trunk(source) { Way::Shard(0) } else { Way::Dropped };
         };
         if let Some(shard) = self.own(&key) {
             return Way::Shard(shard);
         }
-        if key.method_is_register && self.phones.find(source).is_some() {
+        if key.method_is_register && self.is_phone(source) {
             return Way::Registrar;
         }
-        if self.trunks.find(source).is_none() {
+        if !self.is_trunk(source) {
             return if key.is_response { Way::Dropped } else { Way::Refused };
         }
+        Way::Shard(self.spread(&key))
+    }
+
+    /// The shard that has, or would have, the call of a message.
+    #[must_use]
+    pub fn shard(&self, message: &[u8]) -> Option<usize> {
+        let key = route_key(message)?;
+        Some(self.own(&key).unwrap_or_else(|| self.spread(&key)))
+    }
+
+    fn is_trunk(&self, source: &Source<'_>) -> bool {
+        self.trunks.find(source.ip).is_some_and(|name| {
+            let demand = self.demands.get(name).copied().unwrap_or_default();
+            (!demand.tls || source.over == Transport::Tls)
+                && (!demand.certificate || source.proven.iter().any(|proven| **proven == *name))
+        })
+    }
+
+    fn is_phone(&self, source: &Source<'_>) -> bool {
+        (!self.phones_by_tls || source.over == Transport::Tls) && self.phones.find(source.ip).is_some()
+    }
+
+    fn spread(&self, key: &RouteKey<'_>) -> usize {
         let mut hasher = DefaultHasher::new();
         key.call_id.hash(&mut hasher);
         let spread = hasher.finish() % u64::try_from(self.shards.max(1)).unwrap_or(1);
-        Way::Shard(usize::try_from(spread).unwrap_or(0))
+        usize::try_from(spread).unwrap_or(0)
     }
 
     fn own(&self, key: &RouteKey<'_>) -> Option<usize> {
@@ -125,7 +179,35 @@ mod tests {
     }
 
     fn way(source: &str, message: &[u8]) -> Way {
-        gate().way(source.parse().expect("an address"), message)
+        gate().way(&from(source, Transport::Udp, &[]), message)
+    }
+
+    fn from<'a>(ip: &str, over: Transport, proven: &'a [Arc<str>]) -> Source<'a> {
+        Source { ip: ip.parse().expect("an address"), over, proven }
+    }
+
+    #[test]
+    fn what_a_trunk_demands_beside_its_address_is_demanded_of_every_message() {
+        let demand = |tls, certificate| HashMap::from([("carrier".to_owned(), Demand { tls, certificate })]);
+        let invite = request("INVITE", "bank", "abc");
+        let own: [Arc<str>; 1] = ["carrier".into()];
+        let other: [Arc<str>; 1] = ["another".into()];
+        let by_tls = gate().demanding(demand(true, false), true);
+        for plain in [Transport::Udp, Transport::Tcp] {
+            assert_eq!(by_tls.way(&from(TRUNK, plain, &[]), &invite), Way::Refused);
+            assert_eq!(by_tls.way(&from(TRUNK, plain, &own), b"no message"), Way::Dropped);
+            assert_eq!(by_tls.way(&from(PHONE, plain, &[]), &request("REGISTER", "ana", "r")), Way::Refused);
+        }
+        assert!(matches!(by_tls.way(&from(TRUNK, Transport::Tls, &[]), &invite), Way::Shard(_)));
+        let register = request("REGISTER", "ana", "r");
+        assert_eq!(by_tls.way(&from(PHONE, Transport::Tls, &[]), &register), Way::Registrar);
+        assert_eq!(by_tls.way(&from(STRANGER, Transport::Tls, &own), &invite), Way::Refused);
+        let by_name = gate().demanding(demand(true, true), false);
+        assert_eq!(by_name.way(&from(TRUNK, Transport::Tls, &[]), &invite), Way::Refused);
+        assert_eq!(by_name.way(&from(TRUNK, Transport::Tls, &other), &invite), Way::Refused);
+        assert!(matches!(by_name.way(&from(TRUNK, Transport::Tls, &own), &invite), Way::Shard(_)));
+        let own_call = request("BYE", "x", &format!("9f3c{}", by_name.call_id_suffix(3)));
+        assert_eq!(by_name.way(&from(TRUNK, Transport::Udp, &[]), &own_call), Way::Shard(3));
     }
 
     #[test]

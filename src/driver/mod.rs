@@ -3,6 +3,7 @@
 pub mod application;
 pub mod audit_log;
 pub mod backup;
+pub mod certificate;
 pub mod checkpoints;
 mod clock;
 pub mod config;
@@ -42,7 +43,6 @@ pub mod site;
 pub mod snapshot;
 pub mod speech;
 pub mod store;
-mod stream;
 pub mod testing;
 pub mod tls;
 mod turns;

@@ -17,10 +17,10 @@ use thiserror::Error;
 
 use super::application::{self, ApplicationError, ApplicationSource, Loaded};
 use super::checkpoints::Signer;
-use super::config::{Config, ConfigError};
+use super::config::{Config, ConfigError, TrunkConfig};
 use super::control::{self, Claim, Control, ControlError};
 use super::dialler::Dialler;
-use super::edge::{self, Edge, EdgeError, Listeners, Readers};
+use super::edge::{self, Edge, EdgeError, Listeners, Readers, Secure};
 use super::house;
 use super::keys::{Keys, KeysError};
 use super::lacking;
@@ -153,6 +153,8 @@ pub enum StartError {
 pub struct Deployment {
     /// The SIP address in use.
     pub sip: SocketAddr,
+    /// That of SIP over TLS.
+    pub sip_tls: Option<SocketAddr>,
     /// The versions of the application.
     pub versions: Arc<Versions>,
     /// The store, for those who serve beside calls.
@@ -203,11 +205,16 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let access = Access::read(settings, &config)?;
     let claim = Claim::of(&settings.data)?;
     // The address before the keys: a port in use must leave nothing half made.
-    let listeners = Listeners::bind(settings.sip)?;
+    let listeners = bind(settings, &config)?;
     let door = Door::bind(&settings.data, &config.web)?;
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
-    let listening = door.as_ref().map(|door| door.address).into_iter().chain([listeners.local]);
+    let listening = door
+        .as_ref()
+        .map(|door| door.address)
+        .into_iter()
+        .chain([listeners.local.plain])
+        .chain(listeners.local.tls);
     let dialler = Dialler::start().map_err(|source| system("threads", source))?;
     let post = PostOffice::of(&vault, &config, &secrets, &dialler, listening)?;
     let messages = Arc::new(Messages::open(&settings.data, &keys)?);
@@ -236,6 +243,15 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let webhooks = Webhooks::start(&config.webhooks, &vault, &site.secrets, HookPatience::default())?;
     let parts = Parts { settings, config, access, loaded, vault, site, messages, dialler, post, webhooks };
     parts.start_threads(listeners, door, claim)
+}
+
+/// The SIP addresses.
+fn bind(settings: &ServeSettings, config: &Config) -> Result<Listeners, StartError> {
+    let listeners = Listeners::bind(settings.sip)?;
+    let Some(tls) = &config.sip.tls else { return Ok(listeners) };
+    let names = config.trunks.iter().flat_map(TrunkConfig::certificate_names);
+    let secure = Secure::read(&settings.data, tls, names).map_err(EdgeError::from)?;
+    Ok(listeners.with_tls(tls.listen, secure)?)
 }
 
 /// Who may send what, as the settings say it.
@@ -323,7 +339,7 @@ impl Parts<'_> {
                 number,
                 shards,
                 rtp_ports: self.settings.rtp_ports.clone(),
-                bind: local.ip(),
+                bind: local.plain.ip(),
             };
             let engine = Engine::new(engine_config, entropy.fork());
             let thread = shard::start(prepared, shard_settings, engine, Box::new(outside));
@@ -354,7 +370,8 @@ impl Parts<'_> {
         let signer = checkpoints.map(|config| Signer::start(Arc::clone(&self.vault), config)).transpose();
         let signer = signer.map_err(|source| system("threads", source))?;
         Ok(Deployment {
-            sip: local,
+            sip: local.plain,
+            sip_tls: local.tls,
             versions,
             vault: self.vault,
             control,

@@ -1,7 +1,6 @@
 //! What of a deployment stays as it is until it ends, and what the settings make of it: what a call is given,
 //! who serves which queue.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use super::webhooks;
 use crate::call::{CallLimits, CallSettings, Room};
 use crate::flow::document::Application;
 use crate::routing::{Agent, AgentName, Contact, QueueName, Roster, Skill};
+use crate::sip::Listening;
 use crate::units::Epoch;
 
 /// The unchanging part of a deployment.
@@ -23,7 +23,7 @@ pub(super) struct Site {
     /// The data folder.
     pub(super) data: PathBuf,
     /// The SIP address.
-    pub(super) listen: SocketAddr,
+    pub(super) listen: Listening,
     /// Signs what agents are told.
     pub(super) signer: SigningKey,
     /// Both clocks at the start.

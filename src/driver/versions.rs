@@ -398,7 +398,7 @@ impl Versions {
     /// The SIP address, and when the deployment was started.
     #[must_use]
     pub fn listens(&self) -> (std::net::SocketAddr, Instant) {
-        (self.site.listen, self.site.epoch.instant)
+        (self.site.listen.plain, self.site.epoch.instant)
     }
 
     /// Calls that run.

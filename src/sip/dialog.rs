@@ -150,12 +150,12 @@ impl Dialog {
     }
 
     fn next_hop(&self) -> Path {
-        if self.path.transport == Transport::Tcp && self.path.connection.is_some() {
+        if self.path.transport.is_reliable() && self.path.connection.is_some() {
             return self.path;
         }
         let hop = self.route_set.first().map_or(&self.remote_target, |route| &route.uri);
-        let remote =
-            literal_address(hop).filter(|named| usable(*named, self.path)).unwrap_or(self.path.remote);
+        let remote = literal_address(hop, self.path.transport).filter(|named| usable(*named, self.path));
+        let remote = remote.unwrap_or(self.path.remote);
         Path { remote, ..self.path }
     }
 }
@@ -175,10 +175,10 @@ fn bounded(mut routes: Vec<NameAddr>) -> Vec<NameAddr> {
 }
 
 /// The address and port that a URI names without a look-up.
-pub(crate) fn literal_address(uri: &Uri) -> Option<SocketAddr> {
+fn literal_address(uri: &Uri, over: Transport) -> Option<SocketAddr> {
     let sip = uri.as_sip()?;
     let ip = sip.host.ip()?;
-    Some(SocketAddr::new(ip, sip.port.unwrap_or(DEFAULT_PORT)))
+    Some(SocketAddr::new(ip, sip.port.unwrap_or(over.default_port())))
 }
 
 /// Whether a named address can be where the peer is, given where its messages come from.
@@ -201,9 +201,6 @@ fn is_private(ip: IpAddr) -> bool {
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
-
-/// RFC 3261 §19.1.2: the port of `sip:` without one.
-const DEFAULT_PORT: u16 = 5060;
 
 /// Ours: no carrier needs more hops, and every request of the dialog carries them all.
 const MAX_ROUTES: usize = 16;

@@ -36,7 +36,7 @@ pub use headers::{HeaderError, Headers};
 pub use message::{Core, Message, Request, Response};
 pub use method::Method;
 pub use parse::{ParseError, Problem};
-pub use path::{Path, Transport};
+pub use path::{Listening, Path, Transport};
 pub use route_key::{RouteKey, route_key};
 pub use status::StatusCode;
 pub use stream::{Broken, StreamParser};

@@ -10,6 +10,7 @@ use super::header::Contacts;
 use super::header_name::Name;
 use super::message::{Request, Response};
 use super::method::Method;
+use super::path::Transport;
 use super::status::StatusCode;
 use super::uri::Uri;
 
@@ -22,15 +23,15 @@ pub const ACCEPT: &str = "application/sdp, multipart/mixed";
 /// The bodies that an INFO may have: keys.
 pub const ACCEPT_INFO: &str = "application/dtmf-relay, application/dtmf";
 
-/// Refuses what can't be served; the error is the answer to send (with a To tag that needs no state).
+/// Refuses what can't be served, when it came over that transport; the error is the answer to send (with a To tag that needs no state).
 ///
 /// An ACK is never answered and so always passes.
-pub fn check_request(request: &Request) -> Result<(), Response> {
+pub fn check_request(request: &Request, over: Transport) -> Result<(), Response> {
     if request.method == Method::Ack {
         return Ok(());
     }
     check_method(request)?;
-    check_uri(request)?;
+    check_uri(request, over)?;
     check_addresses(request)?;
     check_require(request)?;
     check_content(request)
@@ -46,12 +47,12 @@ fn check_method(request: &Request) -> Result<(), Response> {
     Err(Response::stateless(request, status).with(Name::Allow, ALLOW))
 }
 
-/// RFC 3261 §8.2.2.1: schemes. `sips:` promises TLS to the end, which is not spoken here.
-fn check_uri(request: &Request) -> Result<(), Response> {
+/// RFC 3261 §8.2.2.1: schemes. `sips:` promises TLS on every hop, so also on the last.
+fn check_uri(request: &Request, over: Transport) -> Result<(), Response> {
     match (&request.uri, &request.method) {
         // RFC 4475 §3.1.2.11: headers may not stand in a Request-URI.
         (Uri::Sip(uri), _) if uri.headers.is_some() => Err(bad(request, "Headers in Request-URI")),
-        (Uri::Sip(uri), _) if !uri.secure => Ok(()),
+        (Uri::Sip(uri), _) if !uri.secure || over == Transport::Tls => Ok(()),
         (Uri::Other { scheme, .. }, Method::Invite | Method::Options) if scheme == "tel" => Ok(()),
         _ => Err(Response::stateless(request, StatusCode::UNSUPPORTED_URI_SCHEME)),
     }
@@ -163,7 +164,7 @@ mod tests {
         let Ok(Message::Request(request)) = Message::parse(text.as_bytes()) else {
             panic!("not a request: {start} {extra}");
         };
-        check_request(&request).map_or_else(|answer| answer.status.code(), |()| 200)
+        check_request(&request, Transport::Udp).map_or_else(|answer| answer.status.code(), |()| 200)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -36,6 +37,7 @@ impl Baresip {
         let control = sip + 2;
         let config = include_str!("baresip.config")
             .replace("@SIP@", &sip.to_string())
+            .replace("@TLS@", &tls_settings())
             .replace("@NAME@", name)
             .replace("@FOLDER@", &folder.to_string_lossy())
             .replace("@RTP@", &format!("{}-{}", rtp.0, rtp.1))
@@ -107,6 +109,51 @@ impl Drop for Baresip {
     fn drop(&mut self) {
         end(&mut self.child);
     }
+}
+
+/// Where certificates are for as long as TLS is tried.
+fn certificates() -> PathBuf {
+    std::env::temp_dir().join(format!("countersign-peers-certificates-{}", std::process::id()))
+}
+
+/// Makes an authority, a certificate for the engine and one for phones; their folder. From then on baresip takes certificates of
+/// this authority only.
+pub(crate) fn certify() -> PathBuf {
+    let folder = certificates();
+    fs::create_dir_all(&folder).expect("a folder");
+    let mut params = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let authority = params.self_signed(&key).expect("a certificate").pem();
+    let issuer = rcgen::Issuer::new(params, key);
+    let signed = || {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("parameters");
+        (params.signed_by(&key, &issuer).expect("signed").pem(), key.serialize_pem())
+    };
+    let (engine, engine_key) = signed();
+    let (phone, phone_key) = signed();
+    let files = [
+        ("authority.pem", authority),
+        ("engine.pem", engine),
+        ("engine.key", engine_key),
+        ("phone.pem", phone + &phone_key),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("written");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("closed");
+    }
+    folder
+}
+
+fn tls_settings() -> String {
+    let folder = certificates();
+    if !folder.exists() {
+        return String::new();
+    }
+    let place = |name: &str| folder.join(name).display().to_string();
+    format!("sip_certificate {}\nsip_cafile {}", place("phone.pem"), place("authority.pem"))
 }
 
 /// The module of the codec that the account is bound to.

@@ -9,7 +9,7 @@ use super::coder;
 use super::sipp::{AGENT_ANSWER, AWAIT_BYE, CALLER_BYE, Sipp, caller, exec, pause};
 use super::site::Site;
 use super::wire::{self, Capture, Packet, Sound, Stream};
-use super::{agents, from_engine, peers, text, through_the_bank};
+use super::{Way, agents, from_engine, peers, text, through_the_bank};
 
 /// A minute of three seconds, over and over: a voice-like tone that is like itself at one place only.
 fn words(pitch: f64) -> Vec<i16> {
@@ -55,7 +55,7 @@ fn baresip_is_heard_and_understood_in_every_codec() {
         let settings = format!(", codecs: [{}]", codec.name());
         let account = format!(";audio_codecs={}", baresip_name(codec));
         let said = [words(700.0), words(1100.0)];
-        let (record, heard) = through_the_bank(&name, &settings, &account, &said);
+        let (record, heard) = through_the_bank(&name, Way::plain(&settings), &account, &said);
         for media in [&record["caller_media"], &record["other_media"][0]] {
             assert_eq!(media["lost"], 0, "{record}");
         }
@@ -155,7 +155,7 @@ fn sipp_is_understood_in_every_codec_and_every_srtp_suite() {
         names.iter().enumerate().map(|(n, name)| (name.as_str(), Some(port(5281, n, 1)))).collect();
     let all = Codec::ALL.iter().map(|codec| codec.name()).collect::<Vec<_>>().join(", ");
     let trunk = format!(", codecs: [{all}], srtp: optional");
-    let site = Site::with_media([&trunk, ""], "everycodec", 5280, &agents(&phones), "");
+    let site = Site::with_media([&trunk, ""], "", "everycodec", 5280, &agents(&phones), "");
     let capture = Capture::start(&site.folder);
     let answers = AGENT_ANSWER.to_owned() + AWAIT_BYE;
     let ring: Vec<Sipp> = (0..lines.len())

@@ -252,7 +252,7 @@ fn baresip_goes_through_the_bank_to_a_registered_baresip() {
     if !peers("baresip_goes_through_the_bank_to_a_registered_baresip") {
         return;
     }
-    let (_, heard) = through_the_bank("baresip", "", "", &[440.0, 1000.0].map(tone));
+    let (_, heard) = through_the_bank("baresip", Way::plain(""), "", &[440.0, 1000.0].map(tone));
     check_tones(&heard);
 }
 
@@ -262,7 +262,8 @@ fn baresip_goes_through_the_bank_by_srtp() {
         return;
     }
     let said = [440.0, 1000.0].map(tone);
-    let (record, heard) = through_the_bank("srtp", ", srtp: required", ";mediaenc=srtp-mand", &said);
+    let (record, heard) =
+        through_the_bank("srtp", Way::plain(", srtp: required"), ";mediaenc=srtp-mand", &said);
     check_tones(&heard);
     for media in [&record["caller_media"], &record["other_media"][0]] {
         assert_eq!(media["encrypted"], true, "{record}");
@@ -274,20 +275,62 @@ fn baresip_goes_through_the_bank_by_srtp() {
     }
 }
 
+/// Signalling in TLS, checked by baresip against an authority of its own, and the keys of media only there.
+#[test]
+fn baresip_goes_through_the_bank_by_tls_to_a_baresip_registered_by_tls() {
+    if !peers("baresip_goes_through_the_bank_by_tls_to_a_baresip_registered_by_tls") {
+        return;
+    }
+    let folder = bare::certify();
+    let place = |name: &str| folder.join(name).display().to_string();
+    let more = format!(
+        "sip: {{tls: {{listen: \"127.0.0.1:5221\", certificate: {}, key: {}}}}}\n",
+        place("engine.pem"),
+        place("engine.key")
+    );
+    let way =
+        Way { settings: ", tls: true, srtp: required", more: &more, at: "127.0.0.1:5221;transport=tls" };
+    let said = [440.0, 1000.0].map(tone);
+    let (record, heard) = through_the_bank("tls", way, ";mediaenc=srtp-mand", &said);
+    check_tones(&heard);
+    for media in [&record["caller_media"], &record["other_media"][0]] {
+        assert_eq!(media["encrypted"], true, "{record}");
+    }
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+/// How telephones reach the bank.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    /// More for the trunk and for phones.
+    settings: &'a str,
+    /// More lines of settings.
+    more: &'a str,
+    /// The address with its parameters.
+    at: &'a str,
+}
+
+impl<'a> Way<'a> {
+    /// Over UDP.
+    const fn plain(settings: &'a str) -> Self {
+        Self { settings, more: "", at: "127.0.0.1:5220" }
+    }
+}
+
 /// A baresip calls the bank, identifies itself by keys and talks to another one: the record, and what
 /// each heard, the caller first.
-fn through_the_bank(name: &str, settings: &str, media: &str, said: &[Vec<i16>; 2]) -> (Value, [Vec<i16>; 2]) {
-    let site = Site::with_media([settings; 2], name, 5220, &agents(&[("ana", None)]), "");
+fn through_the_bank(name: &str, way: Way<'_>, media: &str, said: &[Vec<i16>; 2]) -> (Value, [Vec<i16>; 2]) {
+    let site = Site::with_media([way.settings; 2], way.more, name, 5220, &agents(&[("ana", None)]), "");
     let account = format!(
-        "<sip:ana@127.0.0.1:5220>;auth_user=ana;auth_pass={};answermode=auto;regint=60{media}",
-        site.agent_password
+        "<sip:ana@{}>;auth_user=ana;auth_pass={};answermode=auto;regint=60{media}",
+        way.at, site.agent_password
     );
     let mut agent = Baresip::start(&site, "agent", 5222, (41_600, 41_649), &said[1], &account);
     let registered = site::until(Duration::from_secs(10), || agent.log().contains("200 OK").then_some(()));
     assert!(registered.is_some(), "not registered: {}", agent.log());
     let account = format!("<sip:caller@127.0.0.1:5226>;regint=0{media}");
     let mut caller = Baresip::start(&site, "caller", 5226, (41_650, 41_699), &said[0], &account);
-    caller.order("dial", "sip:bank@127.0.0.1:5220");
+    caller.order("dial", &format!("sip:bank@{}", way.at));
     caller.says("CALL_ESTABLISHED", Duration::from_secs(5));
     for (wait, keys) in bank(&site, 0) {
         os::pause(Duration::from_millis(wait));

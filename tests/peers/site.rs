@@ -32,12 +32,14 @@ pub(crate) const ENGINE_RTP: std::ops::RangeInclusive<u16> = 41_000..=41_199;
 impl Site {
     /// Starts one; `agents` are lines below `agents:`, `limits` lines below `limits:`.
     pub(crate) fn start(name: &str, sip: u16, agents: &str, limits: &str) -> Self {
-        Self::with_media(["", ""], name, sip, agents, limits)
+        Self::with_media(["", ""], "", name, sip, agents, limits)
     }
 
-    /// As above, with more for the media of the trunk and for that of the agents' phones, such as `, srtp: required`.
+    /// As above, with more for the media of the trunk and for that of the agents' phones, such as `, srtp: required`, and with
+    /// more lines of settings.
     pub(crate) fn with_media(
         [trunk, phones]: [&str; 2],
+        more: &str,
         name: &str,
         sip: u16,
         agents: &str,
@@ -47,7 +49,7 @@ impl Site {
         let data = folder.join("data");
         fs::create_dir_all(&data).expect("a folder");
         let settings = format!(
-            "trunks:\n  - {{name: carrier, addresses: [127.0.0.0/8]{trunk}}}\nphones: {{from: [127.0.0.0/8]{phones}}}\n\
+            "{more}trunks:\n  - {{name: carrier, addresses: [127.0.0.0/8]{trunk}}}\nphones: {{from: [127.0.0.0/8]{phones}}}\n\
              queues:\n  general: {{}}\n  cards: {{}}\n  payments: {{}}\nagents:\n{agents}limits:\n  calls: 100\n{limits}"
         );
         fs::write(data.join("countersign.yaml"), settings).expect("the settings");

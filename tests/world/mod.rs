@@ -133,7 +133,7 @@ impl World {
             targets: HashMap::from([("branch".to_owned(), Contact::new(uri_of(agent_address(0)), None))]),
             signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
             epoch,
-            listen: ENGINE,
+            listen: ENGINE.into(),
             limits: calls,
         };
         let config = EngineConfig {

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::Config;
+use rustls::pki_types::ServerName;
+
+use super::{AgentConfig, Config};
+use crate::driver::gate::Demand;
 use crate::media::{CodecList, InbandKeys, MediaTerms, SrtpPolicy};
+use crate::sip::{Transport, Uri};
 
 /// A trunk: a carrier's addresses.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -37,9 +41,28 @@ pub struct TrunkConfig {
     /// Keys may travel in signalling that others on the way can read.
     #[serde(default)]
     pub srtp_keys_in_clear: bool,
+    /// Only what comes over TLS is of this trunk.
+    #[serde(default)]
+    pub tls: bool,
+    /// The names that its certificate is for, one of which it must show.
+    #[serde(default)]
+    pub certificate: Vec<String>,
 }
 
 impl TrunkConfig {
+    /// What is demanded of a message beside the address that it comes from.
+    #[must_use]
+    pub const fn demand(&self) -> Demand {
+        Demand { tls: self.tls, certificate: !self.certificate.is_empty() }
+    }
+
+    /// The names that prove, in a certificate, to be this trunk.
+    pub fn certificate_names(&self) -> impl Iterator<Item = (ServerName<'static>, Arc<str>)> {
+        let trunk: Arc<str> = self.name.as_str().into();
+        let names = self.certificate.iter().filter_map(|name| ServerName::try_from(name.clone()).ok());
+        names.map(move |name| (name, Arc::clone(&trunk)))
+    }
+
     /// What the trunk's name stands for in the media of its calls.
     #[must_use]
     pub fn terms(&self) -> (Arc<str>, MediaTerms) {
@@ -79,6 +102,9 @@ pub struct PhonesConfig {
     /// Keys may travel in signalling that others on the way can read.
     #[serde(default)]
     pub srtp_keys_in_clear: bool,
+    /// Whether phones register over TLS only, and those of a fixed address are called over it.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 impl PhonesConfig {
@@ -101,12 +127,13 @@ impl Config {
 
 /// Keys of encrypted media must not go where others read them unless somebody decided so.
 pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
-    let trunks = config
-        .trunks
-        .iter()
-        .map(|trunk| (format!("the trunk `{}`", trunk.name), trunk.terms().1, trunk.addresses.as_slice()));
+    let trunks =
+        config.trunks.iter().filter(|trunk| !trunk.tls).map(|trunk| {
+            (format!("the trunk `{}`", trunk.name), trunk.terms().1, trunk.addresses.as_slice())
+        });
     let phones = ("`phones`".to_owned(), config.phones.terms(), config.phones.from.as_slice());
-    for (whose, terms, addresses) in trunks.chain([phones]) {
+    let phones = Some(phones).filter(|_| !config.phones.tls);
+    for (whose, terms, addresses) in trunks.chain(phones) {
         let beyond =
             addresses.iter().find(|address| !address.starts_with("127.") && !address.starts_with("::1"));
         if let Some(address) = beyond
@@ -115,8 +142,66 @@ pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
         {
             return Err(format!(
                 "{whose}: SRTP takes its keys from the signalling, which is not encrypted on its way to {address}\n  \
-                 help: where that network is yours alone (a VPN, a private line), say `srtp_keys_in_clear: true`; \
-                 otherwise leave `srtp` out"
+                 help: say `tls: true` and let them come over TLS (`sip.tls`); where that network is yours alone (a VPN, a \
+                 private line), `srtp_keys_in_clear: true` will do; otherwise leave `srtp` out"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What is to come over TLS needs somebody who speaks it.
+pub(super) fn check_tls(config: &Config) -> Result<(), String> {
+    let add = "help: give `sip.tls` an address, a certificate and its key";
+    if config.sip.tls.is_none() {
+        if let Some(trunk) = config.trunks.iter().find(|trunk| trunk.tls) {
+            return Err(format!(
+                "the trunk `{}` has `tls: true`, but no TLS is spoken here\n  {add}",
+                trunk.name
+            ));
+        }
+        if config.phones.tls {
+            return Err(format!("`phones` has `tls: true`, but no TLS is spoken here\n  {add}"));
+        }
+        let calls = config.senders.iter().filter_map(|sender| sender.call.as_ref());
+        let hops = calls.flat_map(|call| &call.routes).map(|route| &route.by);
+        let over_tls = |uri: &&String| {
+            Uri::parse(uri.as_bytes()).as_ref().and_then(Transport::of_uri) == Some(Transport::Tls)
+        };
+        if let Some(uri) = config.transfers.values().chain(hops).find(over_tls) {
+            return Err(format!("`{uri}` is called over TLS, which is not spoken here\n  {add}"));
+        }
+    }
+    for trunk in config.trunks.iter().filter(|trunk| !trunk.certificate.is_empty()) {
+        let whose = format!("the trunk `{}` has a `certificate`", trunk.name);
+        let clients = config.sip.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+        if let Some(name) = trunk.certificate.iter().find(|name| ServerName::try_from(name.as_str()).is_err())
+        {
+            return Err(format!(
+                "{whose} `{name}`, which is no name\n  help: write a host name, such as sip.example.com"
+            ));
+        }
+        if !trunk.tls || clients.is_none() {
+            return Err(format!(
+                "{whose}, which nobody asks it for\n  help: say `tls: true` beside it, and name in `sip.tls.clients` the \
+                 authorities whose certificates are taken"
+            ));
+        }
+    }
+    let called = |agent: &AgentConfig| Uri::parse(agent.sip.as_ref()?.as_bytes());
+    for agent in &config.agents {
+        let Some(over) = called(agent).as_ref().and_then(Transport::of_uri) else { continue };
+        if over == Transport::Tls && config.sip.tls.is_none() {
+            return Err(format!(
+                "the agent `{}` is called over TLS, which is not spoken here\n  {add}",
+                agent.name
+            ));
+        }
+        if over != Transport::Tls && config.phones.tls {
+            return Err(format!(
+                "the agent `{}` is called over {over}, while `phones` has `tls: true`\n  help: write `;transport=tls` behind \
+                 the address of `sip`",
+                agent.name
             ));
         }
     }

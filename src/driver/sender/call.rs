@@ -149,7 +149,7 @@ impl Route {
             return Err(Unusable::new(format!("`to: {to}` of a route is no beginning of a number"), help));
         }
         if self.to.is_empty() || self.hop().is_none() {
-            let help = "write `sip:` and a numeric address, such as \"sip:192.0.2.7\" or \"sip:192.0.2.7:5062;transport=tcp\"";
+            let help = "write `sip:` and a numeric address, such as \"sip:192.0.2.7\" or \"sip:192.0.2.7:5062;transport=tls\"";
             return Err(Unusable::new(format!("`by: {}` of a route leads nowhere", self.by), help));
         }
         Ok(())
@@ -159,14 +159,8 @@ impl Route {
     fn hop(&self) -> Option<(Transport, SocketAddr)> {
         let uri = Uri::parse(self.by.as_bytes())?;
         let sip = uri.as_sip().filter(|sip| !sip.secure && sip.user.is_none())?;
-        let transport = match uri.param("transport") {
-            None => Transport::Udp,
-            Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-            Some(_) => return None,
-        };
-        // RFC 3261 §19.1.2: the port of a URI without one.
-        Some((transport, SocketAddr::new(sip.host.ip()?, sip.port.unwrap_or(5060))))
+        let transport = Transport::of_uri(&uri)?;
+        Some((transport, SocketAddr::new(sip.host.ip()?, sip.port.unwrap_or(transport.default_port()))))
     }
 }
 
@@ -264,7 +258,7 @@ impl Caller {
         let number = international(letter.to.expose()).ok_or(NotTaken::Unfit)?;
         let (transport, remote) = self.route(&number).ok_or(NotTaken::NoRoute)?;
         let dialler = &self.tools.dialler;
-        let local = dialler.local_for(remote).ok_or(NotTaken::NoEngine)?;
+        let local = dialler.local_for(remote, transport).ok_or(NotTaken::NoEngine)?;
         let life = letter.until.since(os::unix_now()).min(otp::LONGEST_LIFE);
         let from = Uri::sip(Some(&self.settings.from), Host::from(local.ip()), None);
         Ok(CodeCall {

@@ -242,7 +242,7 @@ fn senders_that_contradict_themselves_are_told_with_help() {
         (by("carrier.example"), "leads nowhere"),
         (by("sip:carrier.example"), "leads nowhere"),
         (by("sips:192.0.2.7"), "leads nowhere"),
-        (by("sip:192.0.2.7;transport=tls"), "leads nowhere"),
+        (by("sip:192.0.2.7;transport=sctp"), "leads nowhere"),
         (by("sip:192.0.2.7"), "no country is allowed"),
         ("[{name: a, sms_http: {profile: signed, secret: s}}]".to_owned(), "`url` is not there"),
         ("[{name: a, sms_http: {profile: twilio, secret: s}}]".to_owned(), "`account` or `from`"),

@@ -78,7 +78,9 @@ impl Parts<'_> {
 
     pub(super) fn gate(&self, token: &str, shards: usize) -> Gate {
         let Access { trunks, phones } = &self.access;
+        let demands = self.config.trunks.iter().map(|trunk| (trunk.name.clone(), trunk.demand()));
         Gate::new(trunks.clone(), phones.clone(), token.to_owned(), shards)
+            .demanding(demands.collect(), self.config.phones.tls)
     }
 
     fn registrar_config(&self) -> RegistrarConfig {

@@ -13,14 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::certificate::Certificate;
 use super::connection::Conversation;
 use super::proxies::Proxies;
 use super::{Bounds, GRACE, Mount};
+use crate::driver::certificate::{Certificate, LOOK};
 use crate::driver::os;
 
-/// How often the files of the certificate are looked at.
-const LOOK: Duration = Duration::from_secs(15);
 /// When no connection can be accepted: descriptors come back when others end.
 const REST: Duration = Duration::from_millis(100);
 

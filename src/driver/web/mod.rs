@@ -5,7 +5,6 @@
 //! source, header and body sizes, the time of each step, the life of a connection.
 
 pub mod api;
-mod certificate;
 mod config;
 mod connection;
 mod health;
@@ -27,7 +26,6 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
 
-pub use certificate::CertificateError;
 pub use config::{WebConfig, WebConfigError};
 pub use message::{Reply, Request};
 pub use problem::Problem;
@@ -35,12 +33,14 @@ pub use problem::Problem;
 use crate::driver::vault::Vault;
 use crate::driver::versions::Versions;
 
-use certificate::Certificate;
+use crate::driver::certificate::{Certificate, CertificateError};
+use crate::driver::tls;
 use health::Health;
 use listener::Serving;
 use page::Page;
 use proxies::Proxies;
 use reports::Reports;
+use rustls::ServerConfig;
 
 /// What answers below a path.
 pub trait Mount: Send + Sync {
@@ -127,6 +127,16 @@ pub enum WebError {
     Tls(#[from] rustls::Error),
 }
 
+/// TLS with the certificate, whatever it is at the time of a handshake.
+fn server(certificate: &Arc<Certificate>) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::clone(certificate) as _);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
 /// A bound address: nothing is accepted yet.
 pub struct Door {
     /// The address in use.
@@ -170,7 +180,7 @@ impl Door {
     #[expect(clippy::disallowed_methods, reason = "the listener is a thread")]
     pub fn open_within(self, bounds: Bounds, mounts: Vec<Arc<dyn Mount>>) -> Result<Web, io::Error> {
         let Self { address, listener, certificate, proxies } = self;
-        let tls = certificate.as_ref().map(Certificate::server).transpose().map_err(io::Error::other)?;
+        let tls = certificate.as_ref().map(server).transpose().map_err(io::Error::other)?;
         let (stop, stopped) = watch::channel(false);
         let runtime = listener::runtime(&bounds)?;
         let work = move || {

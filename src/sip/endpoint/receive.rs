@@ -62,7 +62,7 @@ impl Endpoint {
         if arrival.request.method == Method::Cancel {
             return self.receive_cancel(now, &arrival);
         }
-        if let Err(refusal) = self.check(&arrival.request) {
+        if let Err(refusal) = self.check(&arrival.request, arrival.path.transport) {
             self.counters.refused += 1;
             return self.answer(&arrival, refusal);
         }
@@ -77,12 +77,12 @@ impl Endpoint {
     }
 
     /// RFC 3261 §8.2: what is refused before anybody looks at it.
-    fn check(&self, request: &Request) -> Result<(), Response> {
+    fn check(&self, request: &Request, over: Transport) -> Result<(), Response> {
         if request.method.is_known() && !self.config.allow.contains(&request.method) {
             let refusal = Response::stateless(request, StatusCode::METHOD_NOT_ALLOWED);
             return Err(refusal.with(Name::Allow, allow(&self.config)));
         }
-        validate::check_request(request)
+        validate::check_request(request, over)
     }
 
     /// A request inside a dialog, or so it says.
@@ -215,6 +215,6 @@ fn way_back(via: &mut Via, path: Path) -> Path {
     via.stamp(path.remote);
     match path.transport {
         Transport::Udp => Path { remote: via.response_address(path.remote), ..path },
-        Transport::Tcp => path,
+        Transport::Tcp | Transport::Tls => path,
     }
 }

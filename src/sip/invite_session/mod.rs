@@ -406,9 +406,9 @@ pub(crate) struct Sent<'a> {
 pub(crate) fn contact(user: &str, path: Path) -> String {
     let mut uri = Uri::sip(Some(user), path.local.ip().into(), Some(path.local.port()));
     if let Uri::Sip(sip) = &mut uri
-        && path.transport.is_reliable()
+        && let Some(transport) = path.transport.uri_param()
     {
-        sip.params.set("transport", Some("tcp"));
+        sip.params.set("transport", Some(transport));
     }
     format!("<{uri}>")
 }

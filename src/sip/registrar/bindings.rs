@@ -7,7 +7,7 @@ use super::super::header::{Contacts, NameAddr};
 use super::super::header_name::Name;
 use super::super::lexer;
 use super::super::message::Request;
-use super::super::path::Path;
+use super::super::path::{Path, Transport};
 use super::super::uri::Uri;
 use super::RegistrarConfig;
 
@@ -88,7 +88,7 @@ impl Bindings {
             }
             Contacts::List(list) => {
                 for contact in &list {
-                    let change = Change::of(contact, request, config)?;
+                    let change = Change::of(contact, request, path.transport, config)?;
                     let same = bindings.iter().position(|own| own.contact.equivalent(&change.contact));
                     if let Some(same) = same
                         && !newer(&bindings.remove(same))
@@ -176,9 +176,19 @@ impl Bindings {
 }
 
 impl Change {
-    fn of(contact: &NameAddr, request: &Request, config: &RegistrarConfig) -> Result<Self, Refusal> {
-        // `sips:` could not be called: no TLS is spoken here.
-        if contact.uri.scheme() != "sip" {
+    fn of(
+        contact: &NameAddr,
+        request: &Request,
+        over: Transport,
+        config: &RegistrarConfig,
+    ) -> Result<Self, Refusal> {
+        // RFC 3261 §10.2.1: `sips:` is registered over TLS, by which it is called.
+        let callable = match contact.uri.scheme() {
+            "sip" => true,
+            "sips" => over == Transport::Tls,
+            _ => false,
+        };
+        if !callable {
             return Err(Refusal::Malformed);
         }
         let asked = match contact.params.get("expires") {

@@ -221,7 +221,7 @@ impl Registrar {
         let Ok(mut via) = request.headers.via() else { return };
         let reply_path = match path.transport {
             Transport::Udp => Path { remote: via.response_address(path.remote), ..path },
-            Transport::Tcp => path,
+            Transport::Tcp | Transport::Tls => path,
         };
         if via.stamp(path.remote) {
             request.headers.set_top_via(&via);
@@ -240,7 +240,7 @@ impl Registrar {
     /// A request that was not seen before.
     fn fresh(&mut self, now: Instant, request: Request, path: Path, reply_path: Path, key: Key) {
         let refused = if request.method == Method::Register {
-            validate::check_request(&request).err()
+            validate::check_request(&request, path.transport).err()
         } else {
             let answer = Response::stateless(&request, StatusCode::METHOD_NOT_ALLOWED);
             Some(answer.with(Name::Allow, Method::Register.as_str().to_owned()))

@@ -1,4 +1,4 @@
-//! The certificate of the listener: read from its files, and again when they change.
+//! A certificate with its key: read from its files, and again when they change.
 //!
 //! A changed pair of files that does not fit together is told once, and the pair that was read before goes on.
 
@@ -7,8 +7,10 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use rustls::ServerConfig;
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -23,7 +25,7 @@ use crate::driver::tls;
 pub enum CertificateError {
     /// A file can't be read.
     #[error(
-        "cannot read {path}: {source}\n  help: check `certificate` and `key` under `web:`, and that this user may read both files"
+        "cannot read {path}: {source}\n  help: check `certificate` and `key` in countersign.yaml, and that this user may read both files"
     )]
     Unreadable {
         /// The file.
@@ -67,6 +69,9 @@ pub(super) struct Certificate {
 /// What tells one version of the two files from another.
 type Stamp = [Option<(u64, u64, i64, i64)>; 2];
 
+/// How often the files are to be looked at.
+pub(super) const LOOK: Duration = Duration::from_secs(15);
+
 /// Chains of some length fit.
 const LONGEST: u64 = 256 * 1024;
 
@@ -78,14 +83,9 @@ impl Certificate {
         Ok(Arc::new(Self { certificate, key, current: RwLock::new(current), stamp: Mutex::new(stamp) }))
     }
 
-    /// TLS with it, whatever it is at the time of a handshake.
-    pub(super) fn server(self: &Arc<Self>) -> Result<Arc<ServerConfig>, rustls::Error> {
-        let mut config = ServerConfig::builder_with_provider(tls::provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(self) as _);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Arc::new(config))
+    /// As it is now.
+    fn current(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads the files again if they are not as they were.
@@ -110,7 +110,18 @@ impl Certificate {
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(self.current())
+    }
+}
+
+impl ResolvesClientCert for Certificate {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let current = self.current();
+        current.key.choose_scheme(schemes).is_some().then_some(current)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

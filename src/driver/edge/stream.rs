@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -19,8 +17,12 @@ const WHOLE_MESSAGE: Duration = Duration::from_secs(20);
 const WRITE_TIME: Duration = Duration::from_secs(10);
 
 /// Serves a connection until either side ends it.
-pub(super) async fn run(socket: TcpStream, mut to_write: Receiver<Bytes>, deliver: impl Fn(Bytes)) {
-    let (mut reader, mut writer) = socket.into_split();
+pub(super) async fn run(
+    stream: impl AsyncRead + AsyncWrite,
+    mut to_write: Receiver<Bytes>,
+    deliver: impl Fn(Bytes),
+) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let mut parser = StreamParser::new();
     let mut buffer = vec![0_u8; 16_384];
     let mut deadline = Instant::now() + IDLE;
@@ -70,13 +72,18 @@ pub(super) async fn run(socket: TcpStream, mut to_write: Receiver<Bytes>, delive
 }
 
 /// Writes all of it; says whether the peer took it in time.
-async fn write(writer: &mut OwnedWriteHalf, bytes: &[u8]) -> bool {
-    matches!(timeout(WRITE_TIME, writer.write_all(bytes)).await, Ok(Ok(())))
+async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> bool {
+    // What is encrypted waits for its flush.
+    let writing = async {
+        writer.write_all(bytes).await?;
+        writer.flush().await
+    };
+    matches!(timeout(WRITE_TIME, writing).await, Ok(Ok(())))
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
 
     use super::*;

@@ -1,0 +1,106 @@
+//! The addresses that are listened at, bound before anything reads them.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use thiserror::Error;
+
+use super::secure::{Secure, SecureError};
+use crate::sip::{Listening, Transport};
+
+/// Why the edge can't listen.
+#[derive(Debug, Error)]
+pub enum EdgeError {
+    /// The address can't be bound.
+    #[error("cannot listen for SIP on {address} ({transport}): {source}\n  help: {help}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// `UDP`, `TCP` or `TLS`.
+        transport: Transport,
+        /// Why.
+        source: io::Error,
+        /// What to do.
+        help: &'static str,
+    },
+    /// TLS can't be spoken with these files.
+    #[error("`sip.tls`: {0}")]
+    Secure(#[from] SecureError),
+}
+
+impl EdgeError {
+    fn bind(transport: Transport, address: SocketAddr, source: io::Error) -> Self {
+        let help = match (source.kind(), transport) {
+            (io::ErrorKind::AddrInUse, Transport::Tls) => {
+                "another program has this port; choose another for `sip.tls.listen` in countersign.yaml"
+            }
+            (io::ErrorKind::AddrInUse, _) => {
+                "another program has this port; choose another with --sip ADDR:PORT"
+            }
+            (io::ErrorKind::AddrNotAvailable, Transport::Tls) => {
+                "this machine has no such address; correct `sip.tls.listen` in countersign.yaml"
+            }
+            (io::ErrorKind::AddrNotAvailable, _) => {
+                "this machine has no such address; choose one with --sip ADDR:PORT"
+            }
+            (io::ErrorKind::PermissionDenied, _) => "ports below 1024 need a privilege; choose a higher one",
+            _ => "choose another address",
+        };
+        Self::Bind { address, transport, source, help }
+    }
+}
+
+/// The bound sockets.
+#[derive(Debug)]
+pub struct Listeners {
+    pub(super) udp: UdpSocket,
+    pub(super) tcp: TcpListener,
+    pub(super) tls: Option<(TcpListener, Secure)>,
+    /// The addresses that were bound, with the ports that the system chose for port 0.
+    pub local: Listening,
+}
+
+impl Listeners {
+    /// Binds UDP and TCP at `address`.
+    ///
+    /// # Errors
+    /// [`EdgeError::Bind`] says which and what to do.
+    pub fn bind(address: SocketAddr) -> Result<Self, EdgeError> {
+        let refused = |transport| move |source| EdgeError::bind(transport, address, source);
+        // A port that the system chose for UDP may be in use for TCP: then it chooses again.
+        let mut choices = if address.port() == 0 { CHOICES_OF_PORT } else { 1 };
+        let (udp, local, tcp) = loop {
+            choices -= 1;
+            let udp = UdpSocket::bind(address).map_err(refused(Transport::Udp))?;
+            let local = udp.local_addr().map_err(refused(Transport::Udp))?;
+            match TcpListener::bind(local) {
+                Ok(tcp) => break (udp, local, tcp),
+                Err(_) if choices > 0 => {}
+                Err(error) => return Err(refused(Transport::Tcp)(error)),
+            }
+        };
+        udp.set_nonblocking(true).map_err(refused(Transport::Udp))?;
+        tcp.set_nonblocking(true).map_err(refused(Transport::Tcp))?;
+        // Bursts of calls queue here while the edge is busy; the system may grant less.
+        let _ = socket2::SockRef::from(&udp).set_recv_buffer_size(RECEIVE_BUFFER);
+        Ok(Self { udp, tcp, tls: None, local: Listening { plain: local, tls: None } })
+    }
+
+    /// Binds an address for TLS as well.
+    ///
+    /// # Errors
+    /// [`EdgeError::Bind`].
+    pub fn with_tls(mut self, address: SocketAddr, secure: Secure) -> Result<Self, EdgeError> {
+        let bound = TcpListener::bind(address).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok((listener.local_addr()?, listener))
+        });
+        let (local, listener) = bound.map_err(|source| EdgeError::bind(Transport::Tls, address, source))?;
+        self.tls = Some((listener, secure));
+        self.local.tls = Some(local);
+        Ok(self)
+    }
+}
+
+const CHOICES_OF_PORT: u32 = 16;
+const RECEIVE_BUFFER: usize = 4 << 20;

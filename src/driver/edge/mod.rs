@@ -1,0 +1,265 @@
+//! The SIP edge: the listening sockets, and the one thread that reads them.
+//!
+//! Datagrams are sent from whichever thread wants to, through one shared socket. Streams belong to tasks
+//! here; what they are to write comes through a bounded queue each. Connections are few (the caps below),
+//! may not sit on half a message, and are closed when idle.
+
+mod listeners;
+mod secure;
+mod stream;
+mod streams;
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+
+use super::gate::{self, Gate, Source, Way};
+use super::house::Registrations;
+use super::shard::{Mail, Mailbox};
+use crate::sip::{Listening, Path, Transport, route_key};
+use streams::Streams;
+
+pub use listeners::{EdgeError, Listeners};
+pub use secure::{Secure, SecureError};
+
+/// What the edge counted.
+#[derive(Debug, Default)]
+pub struct EdgeCounters {
+    /// Messages from sources that are not known.
+    pub refused: AtomicU64,
+    /// Messages not worth an answer, or that could not be sent.
+    pub dropped: AtomicU64,
+    /// Connections turned away for want of room.
+    pub connections_refused: AtomicU64,
+}
+
+/// Who reads what the edge receives.
+#[derive(Clone)]
+pub struct Readers {
+    /// The mailboxes of the shards.
+    pub shards: Vec<Mailbox>,
+    /// The house's mailbox, for registrations: bounded, as all are.
+    pub house: std::sync::mpsc::SyncSender<super::house::Mail>,
+}
+
+/// The edge as others use it.
+#[derive(Clone)]
+pub struct Edge {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    udp: UdpSocket,
+    local: Listening,
+    gate: Gate,
+    readers: Readers,
+    counters: EdgeCounters,
+    streams: Mutex<Streams>,
+    dial: mpsc::Sender<(Path, Bytes)>,
+    closing: Notify,
+    over: AtomicBool,
+    registrations: Registrations,
+}
+
+/// Says that the thread is over, however it ended.
+struct Over(Edge);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.inner.over.store(true, Ordering::Relaxed);
+    }
+}
+
+const DIALS_WAITING: usize = 64;
+
+/// Starts the edge's thread.
+///
+/// # Errors
+/// When the system gives no thread or no event loop.
+#[expect(clippy::disallowed_methods, reason = "the edge is a thread")]
+pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<Edge> {
+    let (dial, dials) = mpsc::channel(DIALS_WAITING);
+    let edge = Edge {
+        inner: Arc::new(Inner {
+            udp: listeners.udp.try_clone()?,
+            local: listeners.local,
+            gate,
+            readers,
+            counters: EdgeCounters::default(),
+            streams: Mutex::default(),
+            dial,
+            over: AtomicBool::new(false),
+            registrations: Registrations::default(),
+            closing: Notify::new(),
+        }),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let running = edge.clone();
+    let (tls, secure) =
+        listeners.tls.map_or((None, None), |(tls, secure)| (Some(tls), Some(Arc::new(secure))));
+    std::thread::Builder::new().name("sip-edge".to_owned()).spawn(move || {
+        let _over = Over(running.clone());
+        runtime.block_on(async move {
+            let Ok((udp, tcp, tls)) = into_tokio(listeners.udp, listeners.tcp, tls) else {
+                tracing::error!("the SIP sockets can't be watched");
+                return;
+            };
+            let secure = secure.as_ref();
+            let accept_secure = async {
+                if let Some(tls) = tls {
+                    running.accept_streams(tls, secure).await;
+                }
+            };
+            let serving = async {
+                tokio::join!(
+                    running.read_datagrams(udp),
+                    running.accept_streams(tcp, None),
+                    accept_secure,
+                    running.look_at_certificate(secure),
+                    running.dial_streams(dials, secure)
+                )
+            };
+            tokio::select! {
+                _ = serving => {}
+                () = running.inner.closing.notified() => {}
+            }
+        });
+    })?;
+    Ok(edge)
+}
+
+fn into_tokio(
+    udp: UdpSocket,
+    tcp: std::net::TcpListener,
+    tls: Option<std::net::TcpListener>,
+) -> io::Result<(tokio::net::UdpSocket, TcpListener, Option<TcpListener>)> {
+    let tls = tls.map(TcpListener::from_std).transpose()?;
+    Ok((tokio::net::UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?, tls))
+}
+
+impl Edge {
+    /// Our address as `remote` sees it: the bound one, or, when every address was bound, the one that the
+    /// system would send from.
+    #[must_use]
+    pub fn local_for(&self, remote: SocketAddr, over: Transport) -> SocketAddr {
+        let local = self.inner.local.over(over).unwrap_or(self.inner.local.plain);
+        if !local.ip().is_unspecified() {
+            return local;
+        }
+        let probe = UdpSocket::bind((local.ip(), 0)).and_then(|socket| {
+            socket.connect(remote)?;
+            socket.local_addr()
+        });
+        probe.map_or(local, |address| SocketAddr::new(address.ip(), local.port()))
+    }
+
+    /// Ends the edge's thread and closes its sockets and connections.
+    pub fn close(&self) {
+        self.inner.closing.notify_one();
+    }
+
+    /// Whether the sockets are still read: not after [`Edge::close`] or a defect.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.inner.over.load(Ordering::Relaxed)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> &EdgeCounters {
+        &self.inner.counters
+    }
+
+    /// Sends a message; what can't be sent is counted, and for a stream reported to its shard.
+    pub fn send(&self, path: &Path, bytes: &Bytes) {
+        let sent = match path.transport {
+            Transport::Udp => self.inner.udp.send_to(bytes, path.remote).is_ok(),
+            Transport::Tcp | Transport::Tls => self.write_stream(path, bytes),
+        };
+        if !sent {
+            self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            if path.transport != Transport::Udp {
+                self.report_failure(path, bytes);
+            }
+        }
+    }
+
+    fn write_stream(&self, path: &Path, bytes: &Bytes) -> bool {
+        let writer = self.streams().writer(path);
+        match writer {
+            Some(writer) => writer.try_send(bytes.clone()).is_ok(),
+            None => self.inner.dial.try_send((*path, bytes.clone())).is_ok(),
+        }
+    }
+
+    fn report_failure(&self, path: &Path, bytes: &Bytes) {
+        let shard = self.inner.gate.shard(bytes);
+        if let Some(mailbox) = shard.and_then(|shard| self.inner.readers.shards.get(shard)) {
+            // A full mailbox counts it; the transaction's own timer ends it then.
+            let _ = mailbox.send(Mail::TransportFailed(*path));
+        }
+    }
+
+    /// Hands a message to whoever is to have it.
+    fn deliver(&self, way: Way, path: Path, bytes: Bytes) {
+        match way {
+            Way::Shard(shard) => {
+                let Some(mailbox) = self.inner.readers.shards.get(shard) else { return };
+                if let Err(mail) = mailbox.send(Mail::Sip { path, bytes })
+                    && let Mail::Sip { path, bytes } = *mail
+                    && route_key(&bytes).is_some_and(|key| key.method_is_invite && !key.is_response)
+                    && let Some(answer) = gate::overloaded(&bytes)
+                {
+                    self.send(&path, &answer);
+                }
+            }
+            Way::Registrar => {
+                let place = self.inner.registrations.place();
+                let mail = place.map(|place| super::house::Mail::Sip { path, bytes, place });
+                if mail.is_none_or(|mail| self.inner.readers.house.try_send(mail).is_err()) {
+                    self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Way::Refused => {
+                self.inner.counters.refused.fetch_add(1, Ordering::Relaxed);
+                if let Some(answer) = gate::refusal(&bytes) {
+                    self.send(&path, &answer);
+                }
+            }
+            Way::Dropped => {
+                self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    async fn read_datagrams(&self, udp: tokio::net::UdpSocket) {
+        let mut buffer = vec![0_u8; 65_536];
+        loop {
+            // A peer's closed port comes back as an error of the next receive: not ours to die of.
+            let Ok((length, remote)) = udp.recv_from(&mut buffer).await else { continue };
+            let datagram = buffer.get(..length).unwrap_or_default();
+            // RFC 5626 §3.5.1, RFC 3261 §7.5: line ends alone are a keep-alive.
+            if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+                continue;
+            }
+            let source = Source { ip: remote.ip(), over: Transport::Udp, proven: &[] };
+            let way = self.inner.gate.way(&source, datagram);
+            // To find our own address can take system calls: strangers are not worth them.
+            let local = match way {
+                Way::Shard(_) | Way::Registrar => self.local_for(remote, Transport::Udp),
+                Way::Refused | Way::Dropped => self.inner.local.plain,
+            };
+            let path = Path { transport: Transport::Udp, local, remote, connection: None };
+            self.deliver(way, path, Bytes::copy_from_slice(datagram));
+        }
+    }
+
+    fn streams(&self) -> std::sync::MutexGuard<'_, Streams> {
+        self.inner.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,168 @@
+//! TLS for SIP: our certificate, whose certificates we take, and what a peer's certificate proves.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+use crate::driver::certificate::{Certificate, CertificateError};
+use crate::driver::config::SipTlsConfig;
+use crate::driver::tls;
+
+/// Why TLS can't be spoken with the files of the settings.
+#[derive(Debug, Error)]
+pub enum SecureError {
+    /// Our certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A file of authorities can't be read.
+    #[error("cannot read {path}: {source}\n  help: check `{key}`, and that this user may read the file")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The key that names it.
+        key: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// It holds none.
+    #[error(
+        "{path} holds no certificate in PEM that can be an authority\n  help: `{key}` names the certificates of authorities, each beginning with -----BEGIN CERTIFICATE-----"
+    )]
+    NoAuthority {
+        /// The file.
+        path: PathBuf,
+        /// The key that names it.
+        key: &'static str,
+    },
+    /// They can't be used.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// The trunks whose certificate a connection has shown.
+pub(super) type Proven = Arc<[Arc<str>]>;
+
+/// What TLS is spoken with.
+pub struct Secure {
+    certificate: Arc<Certificate>,
+    acceptor: TlsAcceptor,
+    connector: TlsConnector,
+    /// The names in certificates, and the trunks that they prove.
+    names: Vec<(ServerName<'static>, Arc<str>)>,
+}
+
+impl fmt::Debug for Secure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secure").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}
+
+/// A peer that does not finish its handshake by then has no place here.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+impl Secure {
+    /// Reads the files; paths are relative to the data folder. `names` are the names of trunks' certificates.
+    ///
+    /// # Errors
+    /// [`SecureError`]: which file, and what to do.
+    pub fn read(
+        data: &Path,
+        config: &SipTlsConfig,
+        names: impl IntoIterator<Item = (ServerName<'static>, Arc<str>)>,
+    ) -> Result<Self, SecureError> {
+        let unusable = |error: &dyn fmt::Display| SecureError::Unusable(error.to_string());
+        let certificate = Certificate::read(data.join(&config.certificate), data.join(&config.key))?;
+        let server = ServerConfig::builder_with_provider(tls::provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&error))?;
+        let server = match &config.clients {
+            None => server.with_no_client_auth(),
+            Some(path) => {
+                let roots = Arc::new(authorities(&data.join(path), "clients")?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, tls::provider()).build();
+                server.with_client_cert_verifier(verifier.map_err(|error| unusable(&error))?)
+            }
+        };
+        let server = server.with_cert_resolver(Arc::clone(&certificate) as _);
+        let roots = match &config.authorities {
+            Some(path) => authorities(&data.join(path), "authorities")?,
+            None => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(tls::system_authorities());
+                roots
+            }
+        };
+        let client = ClientConfig::builder_with_provider(tls::provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&error))?
+            .with_root_certificates(roots)
+            .with_client_cert_resolver(Arc::clone(&certificate) as _);
+        Ok(Self {
+            certificate,
+            acceptor: TlsAcceptor::from(Arc::new(server)),
+            connector: TlsConnector::from(Arc::new(client)),
+            names: names.into_iter().collect(),
+        })
+    }
+
+    /// A peer's handshake; `None` when it fails or takes too long.
+    pub(super) async fn accept(&self, socket: TcpStream) -> Option<(server::TlsStream<TcpStream>, Proven)> {
+        let stream = match timeout(HANDSHAKE, self.acceptor.accept(socket)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                return None;
+            }
+            Err(_) => return None,
+        };
+        let proven = self.proven(stream.get_ref().1.peer_certificates());
+        Some((stream, proven))
+    }
+
+    /// A connection of ours: the peer's certificate must be for its address.
+    pub(super) async fn connect(
+        &self,
+        socket: TcpStream,
+        ip: IpAddr,
+    ) -> io::Result<client::TlsStream<TcpStream>> {
+        let connecting = self.connector.connect(ServerName::IpAddress(ip.into()), socket);
+        timeout(HANDSHAKE, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Which trunks a verified certificate is of.
+    fn proven(&self, certificates: Option<&[CertificateDer<'_>]>) -> Proven {
+        let Some(first) = certificates.and_then(<[_]>::first) else { return Proven::default() };
+        let Ok(certificate) = webpki::EndEntityCert::try_from(first) else { return Proven::default() };
+        let of =
+            self.names.iter().filter(|(name, _)| certificate.verify_is_valid_for_subject_name(name).is_ok());
+        of.map(|(_, trunk)| Arc::clone(trunk)).collect()
+    }
+
+    /// The certificate, which is to be looked at from time to time.
+    pub(super) fn certificate(&self) -> Arc<Certificate> {
+        Arc::clone(&self.certificate)
+    }
+}
+
+fn authorities(path: &Path, key: &'static str) -> Result<RootCertStore, SecureError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SecureError::Unreadable {
+        path: path.to_owned(),
+        key,
+        source,
+    })?;
+    let none = || SecureError::NoAuthority { path: path.to_owned(), key };
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(tls::certificates(&text).ok_or_else(none)?);
+    if added == 0 { Err(none()) } else { Ok(roots) }
+}

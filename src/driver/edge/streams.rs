@@ -1,0 +1,211 @@
+//! The edge's connections: how many there may be and whose, from the first octet to the last.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::secure::{Proven, Secure};
+use super::{Edge, stream};
+use crate::driver::certificate::LOOK;
+use crate::driver::gate::{Source, Way};
+use crate::driver::house;
+use crate::driver::shard::Mail;
+use crate::sip::{Path, Transport};
+
+/// The connections that are open, or about to be.
+#[derive(Default)]
+pub(super) struct Streams {
+    next: u64,
+    open: HashMap<u64, OpenStream>,
+}
+
+struct OpenStream {
+    transport: Transport,
+    remote: SocketAddr,
+    writer: mpsc::Sender<Bytes>,
+    /// It came from a source that we do not know.
+    strange: bool,
+    /// We made it, to that address, and know that we reached it.
+    ours: bool,
+}
+
+/// Connections at once, and from one address.
+const MAX_STREAMS: usize = 1024;
+const MAX_STREAMS_PER_SOURCE: usize = 64;
+/// Connections from sources that we do not know (an agent's phone may hang up from anywhere): few, so that
+/// they never take the room of trunks and phones.
+const MAX_STRANGE_STREAMS: usize = 64;
+const MAX_STRANGE_STREAMS_PER_SOURCE: usize = 4;
+const WRITES_PER_STREAM: usize = 256;
+const DIAL_TIME: Duration = Duration::from_secs(5);
+
+impl Streams {
+    /// The queue of a connection: the one with that number, or one to that address. What is secret goes to an address over a
+    /// connection only whose other end has proven that it has it.
+    pub(super) fn writer(&self, path: &Path) -> Option<mpsc::Sender<Bytes>> {
+        let leads = |stream: &&OpenStream| {
+            stream.transport == path.transport
+                && stream.remote == path.remote
+                && (stream.ours || path.transport != Transport::Tls)
+        };
+        let by_number = path.connection.and_then(|number| self.open.get(&number));
+        let open = by_number.or_else(|| self.open.values().find(leads));
+        open.map(|stream| stream.writer.clone())
+    }
+
+    fn enter(&mut self, stream: OpenStream) -> u64 {
+        self.next += 1;
+        self.open.insert(self.next, stream);
+        self.next
+    }
+}
+
+/// An end of a connection, before which nothing is known of what is behind it.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// What comes of opening one.
+type Opened = Option<(Box<dyn Duplex>, Proven)>;
+
+impl Edge {
+    pub(super) async fn accept_streams(&self, listener: TcpListener, secure: Option<&Arc<Secure>>) {
+        loop {
+            let Ok((socket, remote)) = listener.accept().await else {
+                // Out of descriptors: let the other tasks give some back.
+                tokio::task::yield_now().await;
+                continue;
+            };
+            if !self.has_room(remote.ip()) {
+                self.inner.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            let secure = secure.cloned();
+            let over = if secure.is_some() { Transport::Tls } else { Transport::Tcp };
+            let opening = async move {
+                let Some(secure) = secure else { return plain(socket) };
+                let (stream, proven) = secure.accept(socket).await?;
+                Some((Box::new(stream) as Box<dyn Duplex>, proven))
+            };
+            drop(self.run_stream(over, remote, false, opening));
+        }
+    }
+
+    /// Reads a changed certificate.
+    pub(super) async fn look_at_certificate(&self, secure: Option<&Arc<Secure>>) {
+        let Some(secure) = secure else { return };
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            let certificate = secure.certificate();
+            drop(tokio::task::spawn_blocking(move || certificate.look()));
+        }
+    }
+
+    pub(super) async fn dial_streams(
+        &self,
+        mut dials: mpsc::Receiver<(Path, Bytes)>,
+        secure: Option<&Arc<Secure>>,
+    ) {
+        while let Some((path, bytes)) = dials.recv().await {
+            let (edge, secure) = (self.clone(), secure.cloned());
+            spawn(async move {
+                match tokio::time::timeout(DIAL_TIME, dial(&path, secure.as_deref())).await {
+                    Ok(Some(opened)) => {
+                        let opening = std::future::ready(Some(opened));
+                        let writer = edge.run_stream(path.transport, path.remote, true, opening);
+                        // A new queue has room for its first message.
+                        let _ = writer.try_send(bytes);
+                    }
+                    Ok(None) | Err(_) => edge.report_failure(&path, &bytes),
+                }
+            });
+        }
+    }
+
+    fn has_room(&self, source: IpAddr) -> bool {
+        let streams = self.streams();
+        let same = streams.open.values().filter(|stream| stream.remote.ip() == source).count();
+        if self.inner.gate.knows(source) {
+            return streams.open.len() < MAX_STREAMS && same < MAX_STREAMS_PER_SOURCE;
+        }
+        let strange = streams.open.values().filter(|stream| stream.strange).count();
+        strange < MAX_STRANGE_STREAMS && same < MAX_STRANGE_STREAMS_PER_SOURCE
+    }
+
+    /// Serves a connection from now on; it takes its place while it is opened, too.
+    fn run_stream(
+        &self,
+        over: Transport,
+        remote: SocketAddr,
+        ours: bool,
+        opening: impl Future<Output = Opened> + Send + 'static,
+    ) -> mpsc::Sender<Bytes> {
+        let strange = !ours && !self.inner.gate.knows(remote.ip());
+        let (writer, to_write) = mpsc::channel(WRITES_PER_STREAM);
+        let stream = OpenStream { transport: over, remote, writer: writer.clone(), strange, ours };
+        let number = self.streams().enter(stream);
+        let local = self.local_for(remote, over);
+        let path = Path { transport: over, local, remote, connection: Some(number) };
+        let edge = self.clone();
+        spawn(async move {
+            // Nobody but the edge knows of a stranger's connection until it brings something of ours.
+            let known = AtomicBool::new(!strange);
+            if let Some((stream, proven)) = opening.await {
+                let source = Source { ip: remote.ip(), over, proven: &proven };
+                let deliver = |bytes: Bytes| {
+                    let way = edge.inner.gate.way(&source, &bytes);
+                    known.fetch_or(matches!(way, Way::Shard(_) | Way::Registrar), Ordering::Relaxed);
+                    edge.deliver(way, path, bytes);
+                };
+                stream::run(stream, to_write, deliver).await;
+            } else {
+                known.store(false, Ordering::Relaxed);
+            }
+            edge.streams().open.remove(&number);
+            if known.load(Ordering::Relaxed) {
+                edge.report_end(path);
+            }
+        });
+        writer
+    }
+
+    fn report_end(&self, path: Path) {
+        for mailbox in &self.inner.readers.shards {
+            // Whoever has a transaction on it ends it; a full mailbox leaves that to the timers.
+            let _ = mailbox.send(Mail::TransportFailed(path));
+        }
+        // A phone that registered over it is gone; a full mailbox leaves that to its expiry.
+        let _ = self.inner.readers.house.try_send(house::Mail::TransportFailed(path));
+    }
+}
+
+fn plain(socket: TcpStream) -> Opened {
+    Some((Box::new(socket), Proven::default()))
+}
+
+/// A connection of ours to where the path leads.
+async fn dial(path: &Path, secure: Option<&Secure>) -> Opened {
+    let socket = TcpStream::connect(path.remote).await.ok()?;
+    if path.transport != Transport::Tls {
+        return plain(socket);
+    }
+    match secure?.connect(socket, path.remote.ip()).await {
+        Ok(stream) => Some((Box::new(stream), Proven::default())),
+        Err(error) => {
+            tracing::warn!(to = %path.remote, %error, "no TLS connection for SIP");
+            None
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a connection is a task of the edge's event loop")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    drop(tokio::spawn(task));
+}
