@@ -15,7 +15,7 @@
 //! diff, draw            what changed between two versions of a flow; a flow as a picture
 //! flow                  the YAML language: document, check, run, steps
 //! routing   auth        agents and queues; claims, factors, levels, grants
-//! voice                 networks that hear: whose voice it is
+//! voice                 networks that hear: what is said, whose voice it is
 //! media                 SDP, RTP, RTCP, telephone-events, players
 //! sip       audio       messages, transactions, dialogs; codecs, tones, files
 //! units, secret, diagnostic

@@ -73,6 +73,8 @@ enum Command {
     Keys(cli::keys::Arguments),
     /// Show how long what is kept, and remove what is past its time.
     Retention(cli::retention::Arguments),
+    /// Bring models of speech, list and verify them.
+    Models(cli::models::Arguments),
     /// Copy the data folder, without its keys, while it is served.
     Backup(cli::backup::BackupArguments),
     /// Put a backup into an empty data folder that has the keys.
@@ -117,6 +119,7 @@ fn main() -> ExitCode {
         Some(Command::Audit(arguments)) => cli::audit::run(arguments),
         Some(Command::Callbacks(arguments)) => cli::callbacks::run(&arguments),
         Some(Command::Messages(arguments)) => cli::messages::run(arguments),
+        Some(Command::Models(arguments)) => cli::models::run(arguments),
         Some(Command::Recording(arguments)) => cli::recording::run(arguments),
         Some(Command::Senders(arguments)) => cli::senders::run(arguments),
         Some(Command::Codes(arguments)) => cli::codes::run(&arguments),

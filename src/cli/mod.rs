@@ -15,6 +15,7 @@ pub(crate) mod enrol;
 pub(crate) mod keys;
 pub(crate) mod load;
 pub(crate) mod messages;
+pub(crate) mod models;
 pub(crate) mod policy;
 pub(crate) mod recording;
 pub(crate) mod reload;

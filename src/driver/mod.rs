@@ -21,6 +21,7 @@ pub mod keys;
 pub mod lacking;
 pub mod masking;
 pub mod messages;
+pub mod models;
 mod not_reloaded;
 pub mod notices;
 pub mod os;

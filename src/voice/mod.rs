@@ -3,6 +3,7 @@
 //! Models come in as octets that somebody else has read and whose hash is known; a model that is not what this
 //! engine knows is refused with the name of what differs.
 
+pub mod model;
 pub mod nn;
 pub mod print;
 pub mod state_dict;
