@@ -165,10 +165,11 @@ pub(super) fn check_tls(config: &Config) -> Result<(), String> {
         }
         let calls = config.senders.iter().filter_map(|sender| sender.call.as_ref());
         let hops = calls.flat_map(|call| &call.routes).map(|route| &route.by);
+        let servers = config.recording.servers.iter().map(|server| &server.uri);
         let over_tls = |uri: &&String| {
             Uri::parse(uri.as_bytes()).as_ref().and_then(Transport::of_uri) == Some(Transport::Tls)
         };
-        if let Some(uri) = config.transfers.values().chain(hops).find(over_tls) {
+        if let Some(uri) = config.transfers.values().chain(hops).chain(servers).find(over_tls) {
             return Err(format!("`{uri}` is called over TLS, which is not spoken here\n  {add}"));
         }
     }

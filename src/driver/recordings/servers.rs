@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::RecordingConfig;
 use crate::call::{Health, RecordingPlace, RecordingPlan, RecordingServer};
 use crate::media::SrtpPolicy;
-use crate::sip::Uri;
+use crate::sip::{Transport, Uri};
 
 /// Where recordings go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -62,7 +62,7 @@ pub enum ServerError {
     /// No address that can be called.
     #[error(
         "recording: `{0}` is no address of a recording server\n  help: write it as `sip:recorder@192.0.2.5:5060;transport=tcp`: \
-         an IP address, over `tcp` or `udp`"
+         an IP address, over `tls`, `tcp` or `udp`"
     )]
     Address(String),
     /// The voice would go in clear.
@@ -74,7 +74,7 @@ pub enum ServerError {
     /// The keys would go in clear.
     #[error(
         "recording: SRTP takes its keys from the signalling, which is not encrypted on its way to {0}\n  help: where that network \
-         is yours alone (a VPN, a private line), say `srtp_keys_in_clear: true`"
+         is yours alone (a VPN, a private line), say `srtp_keys_in_clear: true`; otherwise call it over TLS, by `;transport=tls`"
     )]
     KeysInClear(String),
     /// Encryption that nobody can offer.
@@ -96,20 +96,18 @@ impl ServerConfig {
     fn server(&self) -> Result<RecordingServer, ServerError> {
         let wrong = || ServerError::Address(self.uri.clone());
         let uri = Uri::parse(self.uri.as_bytes()).ok_or_else(wrong)?;
-        let sip = uri.as_sip().filter(|sip| !sip.secure).ok_or_else(wrong)?;
+        let sip = uri.as_sip().ok_or_else(wrong)?;
         let ip = sip.host.ip().filter(|ip| !ip.is_unspecified() && !ip.is_multicast()).ok_or_else(wrong)?;
-        let known = |name: &str| name.eq_ignore_ascii_case("tcp") || name.eq_ignore_ascii_case("udp");
-        if uri.param("transport").is_some_and(|name| !known(name)) {
-            return Err(wrong());
-        }
-        // RFC 3261 §19.1.2.
-        let name = SocketAddr::new(ip, sip.port.unwrap_or(5060)).to_string();
+        let over = Transport::of_uri(&uri).ok_or_else(wrong)?;
+        let name = SocketAddr::new(ip, sip.port.unwrap_or(over.default_port())).to_string();
         match self.srtp {
             SrtpPolicy::Optional => return Err(ServerError::Optional(name)),
             SrtpPolicy::Off if !ip.is_loopback() && !self.voice_in_clear => {
                 return Err(ServerError::VoiceInClear(name));
             }
-            SrtpPolicy::Required if !ip.is_loopback() && !self.srtp_keys_in_clear => {
+            SrtpPolicy::Required
+                if over != Transport::Tls && !ip.is_loopback() && !self.srtp_keys_in_clear =>
+            {
                 return Err(ServerError::KeysInClear(name));
             }
             SrtpPolicy::Off | SrtpPolicy::Required => {}
@@ -180,6 +178,9 @@ mod tests {
             "192.0.2.5:5060"
         );
         assert!(server(", srtp: required, srtp_keys_in_clear: true").is_ok());
+        let by_tls = plan("servers: [{uri: \"sip:rec@192.0.2.5;transport=tls\", srtp: required}]")
+            .expect("nobody reads the keys");
+        assert_eq!(by_tls.servers[0].name.as_ref(), "192.0.2.5:5061");
         assert!(plan("servers: [{uri: \"sip:127.0.0.1:5070\"}]").is_ok(), "nobody else hears it");
     }
 
@@ -188,8 +189,8 @@ mod tests {
         for uri in [
             "recorder",
             "sip:rec@recorder.example",
-            "sips:rec@127.0.0.1",
-            "sip:127.0.0.1;transport=tls",
+            "sips:rec@127.0.0.1;transport=udp",
+            "sip:127.0.0.1;transport=sctp",
             "sip:0.0.0.0",
             "tel:+15550100",
         ] {
