@@ -65,7 +65,8 @@ impl Party {
     pub(super) fn terms(&self, settings: &CallSettings) -> MediaTerms {
         let settled = if self.agent.is_some() { settings.phones } else { MediaTerms::default() };
         // Whoever is called presses keys for nobody.
-        MediaTerms { inband_keys: InbandKeys::Off, ..settled }.told_by(self.path.remote.ip())
+        MediaTerms { inband_keys: InbandKeys::Off, rtcp_mux: self.agent.is_some(), ..settled }
+            .told_by(self.path.remote.ip())
     }
 
     fn at(

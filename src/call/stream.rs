@@ -38,6 +38,7 @@ impl Stream {
         let mut local = LocalMedia::new(address.rtp, entropy.next_u64() >> 1);
         local.codecs = terms.codecs.as_slice().to_vec();
         local.comfort_noise = terms.comfort_noise;
+        local.rtcp_mux = terms.rtcp_mux;
         local.srtp = LocalSrtp::draw(terms.srtp, entropy);
         let config = MediaConfig {
             silence_timeout: silence,
@@ -106,6 +107,8 @@ impl Stream {
 
     pub(super) fn connect(&mut self, now: Instant, negotiated: &Negotiated) {
         self.layout = Some(negotiated.layout.clone());
+        self.local.numbers = negotiated.numbers.clone();
+        self.local.rtcp_mux = negotiated.remote.rtcp_mux;
         self.held = !negotiated.remote.direction.sends();
         self.theirs = negotiated.remote.crypto.as_ref().map(|crypto| crypto.theirs.clone());
         if self.theirs.is_some() {
@@ -113,5 +116,80 @@ impl Stream {
             self.local.srtp.insist();
         }
         self.session.connect(now, &negotiated.remote);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Codec;
+    use crate::units::{UnixTime, test_start};
+
+    fn stream(rtcp_mux: bool) -> (Stream, Instant) {
+        let now = test_start();
+        let codecs = Codec::ALL.iter().copied().collect();
+        let terms = MediaTerms { codecs, comfort_noise: true, rtcp_mux, ..MediaTerms::default() };
+        let rtp = "192.0.2.1:4000".parse().expect("an address");
+        let address = MediaAddress { port: MediaPort(1), rtp, former: None };
+        let epoch = Epoch { instant: now, unix: UnixTime(0) };
+        let mut entropy = Entropy::from_seed([1; 32]);
+        (Stream::new(now, &address, std::time::Duration::from_secs(60), epoch, terms, &mut entropy), now)
+    }
+
+    fn described(media: &str) -> Vec<u8> {
+        let head = "v=0|o=- 1 1 IN IP4 198.51.100.1|s=-|c=IN IP4 198.51.100.1|t=0 0|";
+        format!("{head}{media}").replace('|', "\r\n").into_bytes()
+    }
+
+    fn line(text: &[u8]) -> String {
+        let text = std::str::from_utf8(text).expect("ASCII");
+        text.lines().find(|line| line.starts_with("m=audio")).expect("an audio line").to_owned()
+    }
+
+    #[test]
+    fn a_later_offer_of_ours_has_the_numbers_in_use_and_gives_no_number_another_meaning() {
+        let (mut stream, now) = stream(false);
+        // The peer has Opus as 96, its keys as 100, and something unknown where we would have L16 and keys at 8,000 Hz.
+        let maps = "a=rtpmap:96 opus/48000/2|a=rtpmap:97 iLBC/8000|a=rtpmap:101 SILK/16000|\
+                    a=rtpmap:100 telephone-event/48000|";
+        let negotiated = stream
+            .prepare(&described(&format!("m=audio 5000 RTP/AVP 96 97 101 100|{maps}")))
+            .expect("acceptable");
+        stream.connect(now, &negotiated);
+        let offer = stream.offer_again();
+        assert_eq!(line(&offer), "m=audio 4000 RTP/AVP 0 8 9 98 96 13 99 100");
+        let text = String::from_utf8(offer.to_vec()).expect("ASCII");
+        for map in ["96 opus/48000/2", "98 L16/8000", "99 telephone-event/8000", "100 telephone-event/48000"]
+        {
+            assert!(text.contains(&format!("a=rtpmap:{map}\r\n")), "{map}: {text}");
+        }
+        // The peer's answer to it renumbers; the next offer still has ours.
+        stream
+            .answered(
+                now,
+                &described(
+                    "m=audio 5000 RTP/AVP 120 121|a=rtpmap:120 L16/8000|a=rtpmap:121 telephone-event/8000|",
+                ),
+            )
+            .expect("acceptable");
+        assert_eq!(line(&stream.offer_again()), "m=audio 4000 RTP/AVP 0 8 9 98 96 13 99 100");
+        // And what the peer calls Opus in an offer of its own is that from then on.
+        let body = stream
+            .answer_again(now, &described("m=audio 5000 RTP/AVP 98|a=rtpmap:98 opus/48000/2|"))
+            .expect("acceptable");
+        assert_eq!(line(&body), "m=audio 4000 RTP/AVP 98");
+        assert_eq!(line(&stream.offer_again()), "m=audio 4000 RTP/AVP 0 8 9 120 98 13 99 100");
+    }
+
+    #[test]
+    fn rtcp_stays_where_it_was_agreed_on_in_later_offers() {
+        let muxes = |text: &[u8]| std::str::from_utf8(text).expect("ASCII").contains("a=rtcp-mux\r\n");
+        for accepts in [true, false] {
+            let (mut stream, now) = stream(true);
+            assert!(muxes(&stream.offer()));
+            let answer = format!("m=audio 5000 RTP/AVP 8|{}", if accepts { "a=rtcp-mux|" } else { "" });
+            stream.answered(now, &described(&answer)).expect("acceptable");
+            assert_eq!(muxes(&stream.offer_again()), accepts);
+        }
     }
 }

@@ -132,6 +132,7 @@ impl<'a> Crowd<'a> {
                 rtcp: None,
                 codec: Codec::Pcma,
                 payload_type: PayloadType(8),
+                receive_type: PayloadType(8),
                 telephone_event: None,
                 receive_event: None,
                 comfort_noise: None,

@@ -19,7 +19,7 @@ use super::rtp::packet::{self, Header};
 use super::rtp::reception::{Arrival, Block, Reception};
 use super::rtp::seq::Ticks;
 use super::rtp::telephone_event_receive::{EventReceiver, Payload};
-use super::sdp::{COMFORT_NOISE, Remote};
+use super::sdp::{COMFORT_NOISE, Remote, takes_noise};
 use super::silence::{Seen, Silence};
 use super::stats::MediaStats;
 use super::terms::CodecList;
@@ -57,15 +57,16 @@ pub struct Inbound {
 /// What payload types mean.
 #[derive(Default)]
 struct Agreed {
-    codec: Option<(PayloadType, Codec)>,
-    /// Comfort noise, where it was agreed on.
-    noise: [Option<PayloadType>; 2],
-    events: [Option<PayloadType>; 2],
-    /// How far their durations go in a tick.
+    codec: Option<Codec>,
+    /// The numbers that we gave, then those of the peer: it should use ours, and some use theirs (RFC 3264 §5.1). Where one
+    /// means something to either side, ours counts.
+    numbers: [Option<(PayloadType, Kind)>; 6],
+    /// How far the durations of telephone-events go in a tick.
     event_clock: u16,
     open: bool,
 }
 
+#[derive(Clone, Copy)]
 enum Kind {
     Audio(Codec),
     Event,
@@ -130,9 +131,8 @@ impl Inbound {
             self.latch = Some(Latch::new(now, self.policy, self.known, remote.rtp));
         }
         self.agreed = Agreed {
-            codec: Some((remote.payload_type, remote.codec)),
-            noise: [remote.receive_noise, remote.comfort_noise],
-            events: [remote.receive_event, remote.telephone_event],
+            codec: Some(remote.codec),
+            numbers: numbers(remote),
             event_clock: remote.event_clock,
             open: remote.direction.receives(),
         };
@@ -267,6 +267,11 @@ impl Inbound {
         Some((self.source()?, self.reception.as_ref()?.ssrc))
     }
 
+    /// Whether packets of this number are taken.
+    pub fn takes(&self, number: PayloadType) -> bool {
+        self.agreed.kind(number, &self.codecs).is_some()
+    }
+
     /// A report of the peer came.
     pub fn report_came(&mut self, now: Instant) {
         self.silence.report_came(now);
@@ -350,7 +355,7 @@ impl Inbound {
             return;
         };
         // Opus has pauses of its own (RFC 7587 §3.1.3); what comes beside it says only that somebody is there.
-        let Some((_, codec)) = self.agreed.codec.filter(|(_, codec)| codec.clock_of_tick() == 1) else {
+        let Some(codec) = self.agreed.codec.filter(|&codec| takes_noise(codec)) else {
             return;
         };
         if arrival == Arrival::Advance {
@@ -401,25 +406,34 @@ impl Inbound {
 
 impl Agreed {
     fn kind(&self, payload_type: PayloadType, codecs: &CodecList) -> Option<Kind> {
-        if self.events.contains(&Some(payload_type)) {
-            return Some(Kind::Event);
-        }
-        if self.noise.contains(&Some(payload_type)) {
-            return Some(Kind::Noise);
+        let agreed = self.numbers.iter().flatten().find(|(number, _)| *number == payload_type);
+        if let Some(&(_, kind)) = agreed {
+            return Some(kind);
         }
         match self.codec {
-            Some((agreed, codec)) if agreed == payload_type => Some(Kind::Audio(codec)),
             // Static numbers mean the same to everyone.
             Some(_) if payload_type == COMFORT_NOISE => Some(Kind::Noise),
             // An answer may leave the choice between the laws to the sender. The timestamps of a stream have one clock,
             // and its listener one band: a sender that changes them from packet to packet is not followed.
-            Some((_, agreed)) => Codec::from_payload_type(payload_type)
+            Some(agreed) => Codec::from_payload_type(payload_type)
                 .filter(|codec| codecs.as_slice().contains(codec) || *codec == agreed)
                 .filter(|codec| (codec.clock_rate(), codec.band()) == (agreed.clock_rate(), agreed.band()))
                 .map(Kind::Audio),
             None => None,
         }
     }
+}
+
+/// What was agreed on, in the order in which it counts.
+fn numbers(remote: &Remote) -> [Option<(PayloadType, Kind)>; 6] {
+    let kinds = |codec, event: Option<PayloadType>, noise: Option<PayloadType>| {
+        let audio = Some((codec, Kind::Audio(remote.codec)));
+        [audio, event.map(|number| (number, Kind::Event)), noise.map(|number| (number, Kind::Noise))]
+    };
+    let [audio, event, noise] = kinds(remote.receive_type, remote.receive_event, remote.receive_noise);
+    let theirs = kinds(remote.payload_type, remote.telephone_event, remote.comfort_noise);
+    let [their_audio, their_event, their_noise] = theirs;
+    [audio, event, noise, their_audio, their_event, their_noise]
 }
 
 fn add_reception(stats: &mut MediaStats, reception: &Reception) {

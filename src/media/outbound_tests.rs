@@ -16,6 +16,7 @@ fn remote(codec: Codec, ptime_ms: u64) -> Remote {
         rtcp: None,
         codec,
         payload_type: codec.payload_type(),
+        receive_type: codec.payload_type(),
         telephone_event: Some(PayloadType(101)),
         receive_event: Some(PayloadType(101)),
         comfort_noise: None,

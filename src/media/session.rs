@@ -164,11 +164,11 @@ impl MediaSession {
             _ if self.closed || self.remote.is_none() => {}
             Input::Timeout => {}
             Input::Rtp { from, bytes } | Input::Rtcp { from, bytes } if self.protection.is_plain() => {
-                self.datagram(from, bytes, is_report(&input));
+                self.datagram(from, bytes, self.is_report(&input));
             }
             Input::Rtp { from, bytes } | Input::Rtcp { from, bytes } => {
                 let mut room = [0; Protection::MAX_DATAGRAM];
-                let report = is_report(&input);
+                let report = self.is_report(&input);
                 if let Some(opened) = self.protection.open(now, bytes, report, &mut room) {
                     self.datagram(from, opened, report);
                 } else {
@@ -334,6 +334,20 @@ impl MediaSession {
         self.listen_burst = 0;
     }
 
+    /// Whether it is RTCP: what comes to its port, and on a port that it shares all whose second octet is of its range, 64 to 95
+    /// behind a marker (RFC 5761 §4). Some send it to the RTP port unasked; there a number that was agreed on is RTP.
+    fn is_report(&self, input: &Input<'_>) -> bool {
+        match input {
+            Input::Rtp { bytes, .. } => {
+                let shares = self.remote.as_ref().is_some_and(|remote| remote.rtcp_mux);
+                packet::is_rtcp(bytes)
+                    && (shares || packet::number(bytes).is_none_or(|number| !self.inbound.takes(number)))
+            }
+            Input::Rtcp { .. } => true,
+            Input::Timeout => false,
+        }
+    }
+
     fn report_came(&mut self, from: SocketAddr, bytes: &[u8]) {
         if !self.inbound.admits_report(from) {
             return;
@@ -403,15 +417,6 @@ impl MediaSession {
             .into_iter()
             .flatten()
             .min()
-    }
-}
-
-/// Whether it is RTCP, on its own port or on a shared one.
-fn is_report(input: &Input<'_>) -> bool {
-    match input {
-        Input::Rtp { bytes, .. } => packet::is_rtcp(bytes),
-        Input::Rtcp { .. } => true,
-        Input::Timeout => false,
     }
 }
 

@@ -32,6 +32,7 @@ fn remote(rtp: &str) -> Remote {
         rtcp: Some(at("198.51.100.1:4001")),
         codec: Codec::Pcmu,
         payload_type: PayloadType(0),
+        receive_type: PayloadType(0),
         telephone_event: Some(PayloadType(101)),
         receive_event: Some(PayloadType(101)),
         comfort_noise: None,

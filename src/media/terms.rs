@@ -15,6 +15,8 @@ pub struct MediaTerms {
     pub codecs: CodecList,
     /// Whether comfort noise is offered and taken.
     pub comfort_noise: bool,
+    /// Whether calls that we make offer to have RTCP on the RTP port.
+    pub rtcp_mux: bool,
     /// When keys are listened for in the audio.
     pub inband_keys: InbandKeys,
     /// Whether media is encrypted.

@@ -441,7 +441,9 @@ impl Phone {
             session_id: u64::from(self.entropy.next_u32()),
             version: 1,
             comfort_noise: false,
+            numbers: media::sdp::Numbers::default(),
             rtcp: self.config.rtcp,
+            rtcp_mux: false,
             direction: media::Direction::SendRecv,
             srtp: LocalSrtp::draw(self.config.srtp, &mut self.entropy),
         };

@@ -65,6 +65,12 @@ pub fn is_rtcp(datagram: &[u8]) -> bool {
     datagram.get(1).is_some_and(|second| (192..=223).contains(second))
 }
 
+/// The payload type of a datagram, if it is one of RTP.
+#[must_use]
+pub fn number(datagram: &[u8]) -> Option<PayloadType> {
+    datagram.get(1).map(|second| PayloadType(second & 0x7F))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

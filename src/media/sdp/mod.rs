@@ -4,6 +4,7 @@
 //! parsed by `sdp-types`; [`negotiate`] decides, [`mod@write`] writes.
 
 pub mod negotiate;
+mod numbers;
 pub mod recorded;
 pub mod write;
 
@@ -16,7 +17,10 @@ use super::srtp::{Crypto, LocalSrtp};
 use crate::audio::Codec;
 use crate::units::PayloadType;
 
+pub(crate) use numbers::Meaning;
+
 pub use negotiate::{accept_answer, answer};
+pub use numbers::Numbers;
 pub use write::{offer, reoffer};
 
 /// Which way audio flows, as seen by the side that says it (RFC 3264 §5.1).
@@ -102,8 +106,12 @@ pub struct LocalMedia {
     pub version: u64,
     /// Whether comfort noise is offered and taken.
     pub comfort_noise: bool,
+    /// Numbers that mean something in this session already.
+    pub numbers: Numbers,
     /// Whether we take part in RTCP.
     pub rtcp: bool,
+    /// Whether our offers have RTCP share the RTP port (RFC 5761). An offer that has it so is always taken so.
+    pub rtcp_mux: bool,
     /// What we are willing to do.
     pub direction: Direction,
     /// Whether the media is encrypted.
@@ -120,7 +128,9 @@ impl LocalMedia {
             session_id,
             version: 0,
             comfort_noise: false,
+            numbers: Numbers::default(),
             rtcp: true,
+            rtcp_mux: false,
             direction: Direction::SendRecv,
             srtp: LocalSrtp::Off,
         }
@@ -141,12 +151,14 @@ pub struct Remote {
     pub rtcp: Option<SocketAddr>,
     /// What we send, and expect.
     pub codec: Codec,
-    /// The payload type of `codec` in what we send.
+    /// The payload type of `codec` in what we send: the one that the peer gave it.
     pub payload_type: PayloadType,
+    /// Its payload type in what the peer sends: the one that we gave it. They differ when an answer renumbers it (RFC 3264
+    /// §5.1, §8.3.2).
+    pub receive_type: PayloadType,
     /// The payload type of telephone-events in what we send; `None` when the peer does not know them.
     pub telephone_event: Option<PayloadType>,
-    /// The payload type of telephone-events in what the peer sends to us. It is the one of our own
-    /// description, so it differs from `telephone_event` when an answer renumbers it.
+    /// The payload type of telephone-events in what the peer sends to us.
     pub receive_event: Option<PayloadType>,
     /// The payload type of comfort noise in what we send; `None` where the two sides do without.
     pub comfort_noise: Option<PayloadType>,
@@ -171,6 +183,8 @@ pub struct Negotiated {
     pub body: Bytes,
     /// What we agreed on.
     pub remote: Remote,
+    /// What the session's numbers mean now: for [`LocalMedia::numbers`].
+    pub numbers: Numbers,
     /// The m-lines of the session, for a later offer of ours: [`reoffer`].
     pub layout: Layout,
 }

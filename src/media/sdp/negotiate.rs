@@ -11,10 +11,10 @@ use bytes::Bytes;
 use sdp_types::{Media, Session};
 
 use super::super::srtp::{Crypto, LocalSrtp, sdes};
-use super::write::{ENCRYPTED, Lines, PLAIN, Stream, description, offered_keys, rtcp_address};
+use super::write::{ENCRYPTED, Lines, Offered, PLAIN, Rtcp, Stream, description, offered_keys, rtcp_address};
 use super::{
-    COMFORT_NOISE, DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, Negotiated, Remote, SdpError,
-    event_rate, our_telephone_event, takes_noise,
+    COMFORT_NOISE, DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, Meaning, MediaLine, Negotiated, Numbers,
+    Remote, SdpError, event_rate, takes_noise,
 };
 use crate::audio::Codec;
 use crate::units::PayloadType;
@@ -30,7 +30,8 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> 
     let media = session.medias.get(index).ok_or(SdpError::NoAudio)?;
     let formats = Formats::of(media);
     let (payload_type, codec) = formats.first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
-    let mut remote = remote(&session, media, local, payload_type, codec)?;
+    let mut remote = remote(&session, media, (local, local.rtcp), payload_type, codec)?;
+    let numbers = formats.offer(&local.numbers);
     // RFC 3264 §6.1: the answer uses the offer's numbers, so both ways are the same.
     remote.receive_event = remote.telephone_event;
     remote.receive_noise = remote.comfort_noise;
@@ -44,11 +45,11 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> 
         events: &events,
         ptime: remote.ptime,
         direction: remote.direction,
-        rtcp_mux: remote.rtcp_mux,
+        rtcp: Rtcp::beside(local, remote.rtcp_mux),
         lines: crypto.as_ref().map_or(Lines::Plain, |(tag, crypto)| Lines::Answer(*tag, &crypto.ours)),
     };
     let body = description(local, &layout, &stream);
-    Ok(Negotiated { body, remote, layout })
+    Ok(Negotiated { body, remote, numbers, layout })
 }
 
 /// Takes the peer's answer to our offer.
@@ -63,17 +64,21 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, Sd
     let index = audio_index(&session, wanted).ok_or(SdpError::NoAudio)?;
     let media = session.medias.get(index).ok_or(SdpError::NoAudio)?;
     // RFC 6337 §2: of several codecs in an answer the first is the one to use.
-    let (payload_type, codec) = Formats::of(media).first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
-    let mut remote = remote(&session, media, local, payload_type, codec)?;
-    remote.receive_event = remote.telephone_event.map(|_| our_telephone_event(remote.event_clock));
-    remote.receive_noise = remote.comfort_noise.map(|_| COMFORT_NOISE);
-    // We did not offer it, so it can't be accepted (RFC 5761 §5.1.1).
-    remote.rtcp_mux = false;
+    let formats = Formats::of(media);
+    let (payload_type, codec) = formats.first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
+    // RFC 5761 §5.1.1: what was not offered can't be accepted, and who does not accept it wants two ports.
+    let mut remote = remote(&session, media, (local, local.rtcp && local.rtcp_mux), payload_type, codec)?;
+    // RFC 3264 §5.1: numbers are those of whoever receives.
+    let offered = Offered::by(local);
+    remote.receive_type = offered.format(codec).unwrap_or(payload_type);
+    remote.receive_event = remote.telephone_event.and_then(|_| offered.event(remote.event_clock));
+    remote.receive_noise = remote.comfort_noise.and(offered.noise);
+    let numbers = formats.answer(offered.numbers);
     remote.crypto = match ours {
         Some(ours) => Some(sdes::accepted(crypto_lines(media), ours).ok_or(SdpError::Encryption)?),
         None => None,
     };
-    Ok(Negotiated { body: Bytes::new(), remote, layout: layout(&session, index)? })
+    Ok(Negotiated { body: Bytes::new(), remote, numbers, layout: layout(&session, index)? })
 }
 
 pub(super) fn parse(text: &[u8]) -> Result<Session, SdpError> {
@@ -141,7 +146,7 @@ pub(super) fn layout(session: &Session, ours: usize) -> Result<Layout, SdpError>
 pub(super) fn remote(
     session: &Session,
     media: &Media,
-    local: &LocalMedia,
+    (local, may_mux): (&LocalMedia, bool),
     payload_type: PayloadType,
     codec: Codec,
 ) -> Result<Remote, SdpError> {
@@ -150,7 +155,12 @@ pub(super) fn remote(
         return Err(SdpError::Address);
     }
     let rtp = SocketAddr::new(ip, media.port);
-    let rtcp_mux = local.rtcp && media.has_attribute("rtcp-mux");
+    let formats = Formats::of(media);
+    let event = formats.telephone_event(codec);
+    let comfort_noise = formats.comfort_noise().filter(|_| local.comfort_noise && takes_noise(codec));
+    let numbers = [Some(payload_type), event.map(|(number, _)| number), comfort_noise];
+    let rtcp_mux =
+        may_mux && media.has_attribute("rtcp-mux") && !numbers.into_iter().flatten().any(looks_like_rtcp);
     let rtcp = if !local.rtcp || !wants_rtcp(media) {
         None
     } else if rtcp_mux {
@@ -163,18 +173,16 @@ pub(super) fn remote(
         // RFC 3264 §8.4: the hold of older peers; nothing may be sent to them.
         direction = Direction::from_flows(false, direction.receives());
     }
-    let event = Formats::of(media).telephone_event(codec);
     Ok(Remote {
         rtp,
         rtcp,
         codec,
         payload_type,
+        receive_type: payload_type,
         telephone_event: event.map(|(number, _)| number),
         event_clock: event.map_or(1, |(_, clock)| clock),
         receive_event: None,
-        comfort_noise: Formats::of(media)
-            .comfort_noise()
-            .filter(|_| local.comfort_noise && takes_noise(codec)),
+        comfort_noise,
         receive_noise: None,
         ptime: ptime(media, codec),
         direction,
@@ -246,6 +254,33 @@ impl<'a> Formats<'a> {
         Self { list }
     }
 
+    /// What each number means.
+    fn meanings(&self) -> impl Iterator<Item = (PayloadType, Meaning)> {
+        self.list.iter().map(|&(number, map)| {
+            let codec = match map {
+                Some(map) => codec_of_map(map),
+                None => Codec::from_payload_type(number),
+            };
+            let event = [1, 6].into_iter().find(|&clock| map.is_some_and(|map| is_event(map, clock)));
+            let noise = map.map_or(number == COMFORT_NOISE, is_noise).then_some(Meaning::Noise);
+            let meaning = codec.map(Meaning::Codec).or(event.map(Meaning::Event)).or(noise);
+            (number, meaning.unwrap_or(Meaning::Other))
+        })
+    }
+
+    /// The numbers of a session behind this offer of the peer's.
+    fn offer(&self, before: &Numbers) -> Numbers {
+        let mut numbers = before.clone();
+        self.meanings().for_each(|(number, meaning)| numbers.offered(number, meaning));
+        numbers
+    }
+
+    /// Those behind this answer of the peer's to an offer of ours.
+    fn answer(&self, mut numbers: Numbers) -> Numbers {
+        self.meanings().for_each(|(number, meaning)| numbers.answered(number, meaning));
+        numbers
+    }
+
     /// The first format of the peer's that is one of `codecs`.
     pub(super) fn first_of(&self, codecs: &[Codec]) -> Option<(PayloadType, Codec)> {
         self.list.iter().find_map(|&(number, map)| {
@@ -260,10 +295,6 @@ impl<'a> Formats<'a> {
 
     /// Comfort noise at 8,000 Hz.
     fn comfort_noise(&self) -> Option<PayloadType> {
-        let is_noise = |map: &str| {
-            let mut parts = map.split('/').map(str::trim);
-            parts.next().is_some_and(|name| name.eq_ignore_ascii_case("CN")) && parts.next() == Some("8000")
-        };
         let found = self.list.iter().find(|(number, map)| map.map_or(*number == COMFORT_NOISE, is_noise));
         found.map(|&(number, _)| number)
     }
@@ -272,12 +303,7 @@ impl<'a> Formats<'a> {
     /// 8,000 Hz, which some phones say beside Opus too: of theirs only the durations count so.
     fn telephone_event(&self, codec: Codec) -> Option<(PayloadType, u16)> {
         let at = |clock: u16| {
-            let is_event = |map: &str| {
-                let mut parts = map.split('/').map(str::trim);
-                parts.next().is_some_and(|name| name.eq_ignore_ascii_case("telephone-event"))
-                    && parts.next().is_some_and(|rate| rate.parse() == Ok(event_rate(clock)))
-            };
-            let found = self.list.iter().find(|(_, map)| map.is_some_and(is_event));
+            let found = self.list.iter().find(|(_, map)| map.is_some_and(|map| is_event(map, clock)));
             found.map(|&(number, _)| (number, clock))
         };
         at(codec.clock_of_tick()).or_else(|| at(1))
@@ -290,6 +316,24 @@ fn rtpmap(media: &Media, number: u8) -> Option<&str> {
         let (word, map) = value?.trim().split_once(' ')?;
         (word.parse() == Ok(number)).then_some(map.trim())
     })
+}
+
+/// Telephone-events that go so far in a tick.
+fn is_event(map: &str, clock: u16) -> bool {
+    let mut parts = map.split('/').map(str::trim);
+    parts.next().is_some_and(|name| name.eq_ignore_ascii_case("telephone-event"))
+        && parts.next().is_some_and(|rate| rate.parse() == Ok(event_rate(clock)))
+}
+
+/// Comfort noise at 8,000 Hz.
+fn is_noise(map: &str) -> bool {
+    let mut parts = map.split('/').map(str::trim);
+    parts.next().is_some_and(|name| name.eq_ignore_ascii_case("CN")) && parts.next() == Some("8000")
+}
+
+/// RFC 5761 §4: behind a marker such a number is a packet type of RTCP.
+fn looks_like_rtcp(number: PayloadType) -> bool {
+    (64..=95).contains(&number.0)
 }
 
 fn codec_of_map(map: &str) -> Option<Codec> {

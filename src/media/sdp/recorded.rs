@@ -8,7 +8,7 @@ use sdp_types::{Media, Session};
 
 use super::super::srtp::sdes;
 use super::negotiate::{Formats, crypto_lines, layout, parse, remote};
-use super::write::{self, ENCRYPTED, Lines, PLAIN, Stream, offered_keys};
+use super::write::{self, ENCRYPTED, Lines, PLAIN, Rtcp, Stream, offered_keys};
 use super::{DEFAULT_PTIME_MS, LocalMedia, MediaLine, Remote, SdpError};
 use crate::audio::Codec;
 use crate::units::{PayloadType, Ssrc};
@@ -51,13 +51,12 @@ pub fn accept(answer: &[u8], lines: &[RecordedLine; 2]) -> Result<Accepted, SdpE
     let mut taken = [None, None];
     for (index, (line, taken)) in [first, second].into_iter().zip(&mut taken).enumerate() {
         let Some(media) = session.medias.get(index).filter(|media| media.port != 0) else { continue };
-        let (mut remote, _) = agreed(&session, media, &line.local)?;
+        // We did not offer to share a port, so that can't be accepted (RFC 5761 §5.1.1).
+        let (mut remote, _) = agreed(&session, media, (&line.local, false))?;
         remote.crypto = match offered_keys(&line.local) {
             Some(ours) => Some(sdes::accepted(crypto_lines(media), ours).ok_or(SdpError::Encryption)?),
             None => None,
         };
-        // We did not offer it, so it can't be accepted (RFC 5761 §5.1.1).
-        remote.rtcp_mux = false;
         *taken = Some(remote);
     }
     Ok(taken)
@@ -77,7 +76,7 @@ pub fn answer(offer: &[u8], lines: &[RecordedLine; 2]) -> Result<(Bytes, Accepte
         if let (Some(line), Some(taken)) = (lines.get(index), taken.get_mut(index))
             && media.port != 0
         {
-            let (mut remote, formats) = agreed(&session, media, &line.local)?;
+            let (mut remote, formats) = agreed(&session, media, (&line.local, line.local.rtcp))?;
             let chosen = match offered_keys(&line.local) {
                 Some(ours) => Some(sdes::choose(crypto_lines(media), ours).ok_or(SdpError::Encryption)?),
                 None => None,
@@ -99,7 +98,7 @@ pub fn answer(offer: &[u8], lines: &[RecordedLine; 2]) -> Result<(Bytes, Accepte
 fn agreed(
     session: &Session,
     media: &Media,
-    local: &LocalMedia,
+    (local, may_mux): (&LocalMedia, bool),
 ) -> Result<(Remote, (PayloadType, Codec)), SdpError> {
     let wanted = if offered_keys(local).is_some() { ENCRYPTED } else { PLAIN };
     if !media.media.eq_ignore_ascii_case("audio") {
@@ -109,7 +108,7 @@ fn agreed(
         return Err(SdpError::Encryption);
     }
     let format = Formats::of(media).first_of(&local.codecs).ok_or(SdpError::NoCommonCodec)?;
-    let remote = remote(session, media, local, format.0, format.1)?;
+    let remote = remote(session, media, (local, may_mux), format.0, format.1)?;
     Ok((remote, format))
 }
 
@@ -134,7 +133,7 @@ fn describe(
         noise: None,
         ptime: Duration::from_millis(DEFAULT_PTIME_MS),
         direction: agreed.map_or(line.local.direction, |remote| remote.direction),
-        rtcp_mux: agreed.is_some_and(|remote| remote.rtcp_mux),
+        rtcp: Rtcp::beside(&line.local, agreed.is_some_and(|remote| remote.rtcp_mux)),
         lines,
     };
     let _ = write::audio(text, &line.local, &stream);

@@ -8,8 +8,7 @@ use bytes::Bytes;
 
 use super::super::srtp::{Keying, LocalSrtp, OurKeys, sdes};
 use super::{
-    COMFORT_NOISE, DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, MediaLine, event_rate,
-    our_telephone_event, takes_noise,
+    DEFAULT_PTIME_MS, Direction, Layout, LocalMedia, Meaning, MediaLine, Numbers, event_rate, takes_noise,
 };
 use crate::audio::Codec;
 use crate::units::PayloadType;
@@ -23,29 +22,88 @@ pub fn offer(local: &LocalMedia) -> Bytes {
 /// Our offer within a session whose m-lines are known: it repeats them all (RFC 3264 §8).
 #[must_use]
 pub fn reoffer(local: &LocalMedia, layout: &Layout) -> Bytes {
-    let formats: Vec<_> = local.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
-    // One for each clock (RFC 4733 §2.1), in the order of the codecs; at 8,000 Hz always, for those who know no other.
-    let mut events: Vec<(PayloadType, u32)> = Vec::new();
-    for clock in local.codecs.iter().map(|codec| codec.clock_of_tick()).chain([1]) {
-        let event = (our_telephone_event(clock), event_rate(clock));
-        if !events.contains(&event) {
-            events.push(event);
-        }
-    }
+    let Offered { formats, noise, events, .. } = Offered::by(local);
     let stream = Stream {
         formats: &formats,
-        noise: local
-            .codecs
-            .iter()
-            .any(|&codec| local.comfort_noise && takes_noise(codec))
-            .then_some(COMFORT_NOISE),
+        noise,
         events: &events,
         ptime: Duration::from_millis(DEFAULT_PTIME_MS),
         direction: local.direction,
-        rtcp_mux: false,
+        rtcp: Rtcp::offered(local),
         lines: offered_keys(local).map_or(Lines::Plain, Lines::Offer),
     };
     description(local, layout, &stream)
+}
+
+/// The formats of an offer of ours, with their numbers.
+pub(super) struct Offered {
+    pub(super) formats: Vec<(PayloadType, Codec)>,
+    pub(super) noise: Option<PayloadType>,
+    /// One for each clock (RFC 4733 §2.1), in the order of the codecs; at 8,000 Hz always, for those who know no other.
+    pub(super) events: Vec<(PayloadType, u32)>,
+    /// With what is offered here.
+    pub(super) numbers: Numbers,
+}
+
+impl Offered {
+    /// What such a side offers. It is the same until the numbers change.
+    pub(super) fn by(local: &LocalMedia) -> Self {
+        let mut numbers = local.numbers.clone();
+        let codecs = || local.codecs.iter().copied();
+        let formats =
+            codecs().filter_map(|codec| Some((numbers.ours(Meaning::Codec(codec))?, codec))).collect();
+        let wants_noise = local.comfort_noise && codecs().any(takes_noise);
+        let noise = wants_noise.then(|| numbers.ours(Meaning::Noise)).flatten();
+        let mut events: Vec<(PayloadType, u32)> = Vec::new();
+        for clock in codecs().map(Codec::clock_of_tick).chain([1]) {
+            let event = numbers.ours(Meaning::Event(clock)).map(|number| (number, event_rate(clock)));
+            events.extend(event.filter(|event| !events.contains(event)));
+        }
+        Self { formats, noise, events, numbers }
+    }
+
+    /// The number of telephone-events that go so far in a tick.
+    pub(super) fn event(&self, clock: u16) -> Option<PayloadType> {
+        let rate = event_rate(clock);
+        self.events.iter().find(|(_, other)| *other == rate).map(|&(number, _)| number)
+    }
+
+    /// The number of a codec.
+    pub(super) fn format(&self, codec: Codec) -> Option<PayloadType> {
+        self.formats.iter().find(|(_, other)| *other == codec).map(|&(number, _)| number)
+    }
+}
+
+/// Where a description wants reports.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rtcp {
+    /// Nowhere.
+    None,
+    /// On a port of their own.
+    Apart,
+    /// On the RTP port.
+    Muxed,
+    /// On the RTP port, or on their own where the peer does not know that (RFC 5761 §5.1.3).
+    Either,
+}
+
+impl Rtcp {
+    /// Where both sides have settled on one port, or have not.
+    pub(super) const fn beside(local: &LocalMedia, muxed: bool) -> Self {
+        match (local.rtcp, muxed) {
+            (false, _) => Self::None,
+            (true, false) => Self::Apart,
+            (true, true) => Self::Muxed,
+        }
+    }
+
+    fn offered(local: &LocalMedia) -> Self {
+        match (local.rtcp, local.rtcp_mux) {
+            (false, _) => Self::None,
+            (true, false) => Self::Apart,
+            (true, true) => Self::Either,
+        }
+    }
 }
 
 /// The keys that go into an offer of ours: where plain media is allowed we offer that, since a peer can't take either.
@@ -83,8 +141,8 @@ pub(super) struct Stream<'a> {
     pub(super) ptime: Duration,
     /// Our direction.
     pub(super) direction: Direction,
-    /// RTCP on the RTP port.
-    pub(super) rtcp_mux: bool,
+    /// Where reports go.
+    pub(super) rtcp: Rtcp,
     /// Encryption.
     pub(super) lines: Lines<'a>,
 }
@@ -151,15 +209,13 @@ pub(super) fn audio(text: &mut String, local: &LocalMedia, stream: &Stream<'_>) 
         Lines::Offer(ours) => sdes::write_offer(text, ours),
         Lines::Answer(tag, key) => sdes::write_line(text, tag, key),
     }
-    match (local.rtcp, stream.rtcp_mux) {
-        (true, true) => text.push_str("a=rtcp-mux\r\n"),
-        (true, false) => {
-            let rtcp = rtcp_address(local.address);
-            write!(text, "a=rtcp:{}\r\n", rtcp.port())?;
-        }
-        // RFC 3556 §2: no bandwidth for RTCP means none is sent. `b=` may not follow `a=`, so it is left out;
-        // a peer that reports anyway is not answered.
-        (false, _) => {}
+    if matches!(stream.rtcp, Rtcp::Muxed | Rtcp::Either) {
+        text.push_str("a=rtcp-mux\r\n");
+    }
+    // RFC 3556 §2: no bandwidth for RTCP means none is sent. `b=` may not follow `a=`, so it is left out; a peer that
+    // reports anyway is not answered.
+    if matches!(stream.rtcp, Rtcp::Apart | Rtcp::Either) {
+        write!(text, "a=rtcp:{}\r\n", rtcp_address(local.address).port())?;
     }
     Ok(())
 }
