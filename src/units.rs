@@ -230,6 +230,8 @@ pub struct MediaAddress {
     pub rtp: SocketAddr,
     /// The stream that came to it in the call before, if there was one.
     pub former: Option<(SocketAddr, Ssrc)>,
+    /// A moment at which the port is looked at, as it is each 20 ms: what is sent then costs no wake-up of its own.
+    pub beat: Option<Instant>,
 }
 
 /// A moment for tests of the core to start from; the core itself never asks for one.

@@ -291,7 +291,7 @@ fn session_hears(inband_keys: InbandKeys, formats: &str, samples: &[i16]) -> (St
         bytes.extend(u32::try_from(n * 160).expect("short").to_be_bytes());
         bytes.extend([1, 2, 3, 4]);
         Law::A.encode(packet, &mut bytes);
-        for input in [Input::Timeout, Input::Rtp { from: peer, bytes: &bytes }] {
+        for input in [Input::Timeout, Input::Rtp { came: now, from: peer, bytes: &bytes }] {
             session.handle(now, input);
             loop {
                 match session.poll() {

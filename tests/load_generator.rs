@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use countersign::audio::Codec;
 use countersign::driver::application::ApplicationSource;
 use countersign::driver::config::Config;
 use countersign::driver::embedded::BENCH_APPLICATION;
@@ -81,6 +82,21 @@ fn encrypted_calls_are_answered_and_their_keys_understood() {
     assert!(report.received_percent > 95.0, "{}", table(std::slice::from_ref(&report)));
     let plain = load::run(&served.plan("bench", 3, "1234")).expect("a crowd");
     assert_eq!(plain.failures.get("refused with 488"), Some(&3), "{:?}", plain.failures);
+}
+
+#[test]
+fn calls_with_opus_are_answered_and_their_keys_understood() {
+    let folder = std::env::temp_dir().join(format!("countersign-load-opus-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    let settings = "trunks: [{name: local, addresses: [127.0.0.0/8], codecs: [opus]}]\n";
+    fs::write(folder.join("countersign.yaml"), settings).expect("settings");
+    let served = Served::start("opus", 100, 44_800, 50);
+    let with_opus = Plan { codecs: vec![Codec::Opus], ..served.plan("bench", 10, "1234") };
+    let report = load::run(&with_opus).expect("a crowd");
+    assert_eq!((report.answered, report.cut, report.lost), (10, 0, 0), "{:?}", report.failures);
+    assert!(report.received_percent > 95.0, "{}", table(std::slice::from_ref(&report)));
+    let with_g711 = load::run(&served.plan("bench", 3, "1234")).expect("a crowd");
+    assert_eq!(with_g711.failures.get("refused with 488"), Some(&3), "{:?}", with_g711.failures);
 }
 
 #[test]

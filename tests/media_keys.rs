@@ -29,7 +29,7 @@ fn session(now: Instant) -> MediaSession {
 }
 
 fn digits(session: &mut MediaSession, now: Instant, from: SocketAddr, bytes: &[u8]) -> Vec<Digit> {
-    session.handle(now, Input::Rtp { from, bytes });
+    session.handle(now, Input::Rtp { came: now, from, bytes });
     let mut digits = Vec::new();
     loop {
         match session.poll() {

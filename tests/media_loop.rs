@@ -99,7 +99,7 @@ fn the_media_tick_never_waits() {
             if inbound {
                 let noise = chance.next_u64().to_be_bytes();
                 let from = "203.0.113.1:1".parse().expect("an address");
-                session.handle(now, Input::Rtp { from, bytes: &noise });
+                session.handle(now, Input::Rtp { came: now, from, bytes: &noise });
             } else {
                 session.handle(now, Input::Timeout);
             }

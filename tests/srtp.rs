@@ -58,7 +58,7 @@ impl Side {
 
     fn take(&mut self, now: Instant, from: SocketAddr, packets: &[Vec<u8>]) {
         for bytes in packets {
-            self.session.handle(now, Input::Rtp { from, bytes });
+            self.session.handle(now, Input::Rtp { came: now, from, bytes });
             let _ = self.poll();
         }
     }

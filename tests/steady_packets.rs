@@ -129,7 +129,7 @@ impl Line {
                     let rtp =
                         SocketAddr::new(ENGINE.ip(), 20_000 + 2 * u16::try_from(self.ports).expect("few"));
                     self.ports += 1;
-                    let opened = Some(MediaAddress { port, rtp, former: None });
+                    let opened = Some(MediaAddress { port, rtp, former: None, beat: None });
                     self.engine.handle(self.now, Input::MediaOpened { call, leg, opened });
                 }
                 Output::Timeout(at) => {
@@ -179,7 +179,8 @@ impl Line {
                 packet.extend(u32::try_from(timestamp).expect("short").to_be_bytes());
                 packet.extend([0; 4]);
                 codec.silence(usize::try_from(ticks).expect("few"), &mut packet);
-                self.step(Input::Rtp { port: MediaPort(call), from: caller(call), bytes: &packet });
+                let (port, came, from) = (MediaPort(call), self.now, caller(call));
+                self.step(Input::Rtp { port, came, from, bytes: &packet });
             }
             *seq = seq.wrapping_add(1);
             while let Some(at) = self.wake.filter(|at| *at < next) {

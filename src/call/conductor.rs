@@ -85,7 +85,7 @@ pub(super) struct Deadlines {
     pub(super) farewell: Option<Instant>,
 }
 
-/// What came of polling one part.
+/// What came of polling one leg's media.
 #[expect(
     clippy::large_enum_variant,
     reason = "lives from one poll to its match; a box would cost each packet"
@@ -150,13 +150,12 @@ impl Call {
     /// Takes what happened. Poll until [`Output::Timeout`] before the next.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         debug_assert!(self.out.is_empty(), "law 2: outputs are drained before the next input");
-        // A packet is handed on with the time at which it came, which may lie before the last input.
-        self.now = self.now.max(now);
+        self.now = now;
         match input {
             Input::Sip(session, event) => self.on_session(session, event),
-            Input::Rtp { leg, from, bytes } => {
+            Input::Rtp { leg, came, from, bytes } => {
                 if let Some(stream) = self.stream(leg) {
-                    stream.session.handle(now, media::Input::Rtp { from, bytes });
+                    stream.session.handle(now, media::Input::Rtp { came, from, bytes });
                 }
             }
             Input::Rtcp { leg: leg @ (LegSide::Said | LegSide::Heard), from, bytes } => {
@@ -184,14 +183,16 @@ impl Call {
             if let Some(order) = self.out.pop_front() {
                 return order;
             }
-            let step = match self.poll_flow() {
-                Step::Idle => match self.poll_stream(LegSide::A) {
-                    Step::Idle => self.poll_stream(LegSide::B),
-                    step => step,
-                },
-                step => step,
-            };
-            match step {
+            if self.poll_flow() {
+                continue;
+            }
+            // An order is as large as a packet, and goes straight to whoever polls.
+            match self.poll_stream(LegSide::A) {
+                Step::Order(order) => return order,
+                Step::Again => continue,
+                Step::Idle => {}
+            }
+            match self.poll_stream(LegSide::B) {
                 Step::Order(order) => return order,
                 Step::Again => {}
                 Step::Idle => return self.done().unwrap_or_else(|| Output::Timeout(self.due())),
@@ -238,10 +239,11 @@ impl Call {
         }
     }
 
-    fn poll_flow(&mut self) -> Step {
+    /// Whether the flow had something: poll again from the top.
+    fn poll_flow(&mut self) -> bool {
         let FlowState::Running(flow) = &mut self.flow else {
             self.flow_inputs.clear();
-            return Step::Idle;
+            return false;
         };
         if !self.flow_dry {
             match flow.poll() {
@@ -251,18 +253,14 @@ impl Call {
                 }
                 order => {
                     self.on_flow(order);
-                    return Step::Again;
+                    return true;
                 }
             }
         }
-        match self.flow_inputs.pop_front() {
-            Some(input) => {
-                self.flow_dry = false;
-                flow.handle(self.now, input);
-                Step::Again
-            }
-            None => Step::Idle,
-        }
+        let Some(input) = self.flow_inputs.pop_front() else { return false };
+        self.flow_dry = false;
+        flow.handle(self.now, input);
+        true
     }
 
     fn poll_stream(&mut self, leg: LegSide) -> Step {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
@@ -130,6 +130,8 @@ pub enum Input<'a> {
     Rtp {
         /// Which.
         leg: LegSide,
+        /// When it came.
+        came: Instant,
         /// From where.
         from: SocketAddr,
         /// What.
@@ -260,5 +262,5 @@ pub enum Output {
         caller: Option<Secret<String>>,
     },
     /// Nothing to do until then.
-    Timeout(Option<std::time::Instant>),
+    Timeout(Option<Instant>),
 }

@@ -44,6 +44,7 @@ impl Stream {
             silence_timeout: silence,
             codecs: terms.codecs,
             inband_keys: terms.inband_keys,
+            beat: address.beat,
             known: Acquaintance { signalling: terms.signalling, former: address.former },
             ..MediaConfig::from_entropy(entropy, epoch)
         };

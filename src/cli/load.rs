@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use countersign::audio::Codec;
 use countersign::load::{self, Plan, Report};
 use countersign::units::Digit;
 
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     /// Milliseconds from the answer to the first key.
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     press_after: u64,
+    /// The codec of the calls: opus, G722, L16, PCMA or PCMU; both laws of G.711 are offered when left out.
+    #[arg(long, value_name = "NAME", value_parser = codec)]
+    codec: Option<Codec>,
     /// Encrypt the media (SRTP, its keys in the session description). What comes back is counted, not decrypted.
     #[arg(long)]
     srtp: bool,
@@ -50,6 +54,10 @@ type Keys = Vec<Digit>;
 
 fn keys(text: &str) -> Result<Keys, String> {
     text.chars().map(|c| Digit::from_char(c).ok_or_else(|| format!("`{c}` is no key"))).collect()
+}
+
+fn codec(text: &str) -> Result<Codec, String> {
+    Codec::from_name(text).ok_or_else(|| format!("`{text}` is none of opus, G722, L16, PCMA, PCMU"))
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
@@ -76,7 +84,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn plan(arguments: &Arguments, calls: usize) -> Plan {
+    let usual = Plan::new(&arguments.uri, calls);
     Plan {
+        codecs: arguments.codec.map_or(usual.codecs.clone(), |codec| vec![codec]),
         per_second: arguments.rate,
         hold: Duration::from_secs(arguments.hold),
         keys: arguments.press.clone().unwrap_or_default(),
@@ -84,6 +94,6 @@ fn plan(arguments: &Arguments, calls: usize) -> Plan {
         encrypted: arguments.srtp,
         bind: arguments.from,
         process: arguments.process,
-        ..Plan::new(&arguments.uri, calls)
+        ..usual
     }
 }

@@ -12,7 +12,6 @@ use mio::{Interest, Registry, Token};
 use thiserror::Error;
 
 use super::datagrams;
-use super::rounds::Turn;
 use crate::engine::Table;
 use crate::units::{MediaAddress, MediaPort};
 
@@ -41,8 +40,10 @@ pub enum Channel {
 pub struct PortPair {
     rtp: UdpSocket,
     rtcp: UdpSocket,
-    /// When its RTP socket is looked at, if it does not wake anybody.
-    pub turn: Option<Turn>,
+    /// The RTP socket wakes whoever owns it.
+    wakes: bool,
+    /// Its packets come one at a time: the last look found one, and that was not there at the look before.
+    pub steady: bool,
 }
 
 impl PortPair {
@@ -86,27 +87,22 @@ impl Ports {
     /// # Errors
     /// [`PortError`]: none free, or none that could be watched.
     pub fn open(&mut self, registry: &Registry, bind: IpAddr) -> Result<MediaAddress, PortError> {
-        self.open_in(registry, bind, None)
+        self.open_pair(registry, bind, true)
     }
 
     /// Opens a pair whose RTP socket wakes nobody: whoever owns it looks at it in its turn.
     ///
     /// # Errors
     /// As [`Ports::open`].
-    pub fn open_in_turn(
-        &mut self,
-        registry: &Registry,
-        bind: IpAddr,
-        turn: Turn,
-    ) -> Result<MediaAddress, PortError> {
-        self.open_in(registry, bind, Some(turn))
+    pub fn open_quiet(&mut self, registry: &Registry, bind: IpAddr) -> Result<MediaAddress, PortError> {
+        self.open_pair(registry, bind, false)
     }
 
-    fn open_in(
+    fn open_pair(
         &mut self,
         registry: &Registry,
         bind: IpAddr,
-        turn: Option<Turn>,
+        wakes: bool,
     ) -> Result<MediaAddress, PortError> {
         let mut taken = Vec::new();
         let opened = loop {
@@ -123,15 +119,16 @@ impl Ports {
         // Identifiers are never reused while a packet for an earlier owner could be on its way.
         self.next = self.next.wrapping_add(1) & 0x3fff_ffff;
         let (rtp, rtcp) = Self::tokens(id);
-        pair.turn = turn;
-        match turn {
+        pair.wakes = wakes;
+        if wakes {
+            registry.register(&mut pair.rtp, rtp, Interest::READABLE)?;
+        } else {
             // Without the kernel's times a packet counts as having come when it was read.
-            Some(_) => drop(datagrams::stamp_arrivals(&pair.rtp)),
-            None => registry.register(&mut pair.rtp, rtp, Interest::READABLE)?,
+            let _ = datagrams::stamp_arrivals(&pair.rtp);
         }
         registry.register(&mut pair.rtcp, rtcp, Interest::READABLE)?;
         self.pairs.insert(id, pair);
-        Ok(MediaAddress { port: id, rtp: SocketAddr::new(bind, port), former: None })
+        Ok(MediaAddress { port: id, rtp: SocketAddr::new(bind, port), former: None, beat: None })
     }
 
     /// Closes a pair and gives its ports back.
@@ -139,7 +136,7 @@ impl Ports {
         let Some(mut pair) = self.pairs.remove(&port) else { return };
         let number = pair.rtp.local_addr().map(|address| address.port());
         // Closing the descriptor ends the watch in any case.
-        if pair.turn.is_none() {
+        if pair.wakes {
             let _ = registry.deregister(&mut pair.rtp);
         }
         let _ = registry.deregister(&mut pair.rtcp);
@@ -154,7 +151,7 @@ impl Ports {
         self.pairs.get(&port)
     }
 
-    /// The pair of an identifier, to change its turn.
+    /// The pair of an identifier, to note what was found at it.
     #[must_use]
     pub fn pair_mut(&mut self, port: MediaPort) -> Option<&mut PortPair> {
         self.pairs.get_mut(&port)
@@ -181,7 +178,7 @@ impl Ports {
     fn bind_pair(bind: IpAddr, port: u16) -> io::Result<PortPair> {
         let rtp = UdpSocket::bind(SocketAddr::new(bind, port))?;
         let rtcp = UdpSocket::bind(SocketAddr::new(bind, port + 1))?;
-        Ok(PortPair { rtp, rtcp, turn: None })
+        Ok(PortPair { rtp, rtcp, wakes: false, steady: false })
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! A socket that wakes its reader costs the sender a wake-up for each packet and the reader two system calls; one that is
 //! looked at each 20 ms costs one. Packets wait no longer than a jitter buffer would hold them, and keep the time
-//! at which they came. A socket is looked at in the millisecond in which its call sends, while what belongs to that
-//! call is at hand; one that never sends keeps the millisecond in which it was opened.
+//! at which they came. The call's own packets leave in the same millisecond, while what belongs to the call is at hand.
+//!
+//! A shard with few calls wakes seldom: a turn is filled before the next one is opened. One with many has all twenty
+//! turns, and they stay even.
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,9 @@ pub struct Rounds {
 }
 
 const TURNS: usize = 20;
+const TURN: Duration = Duration::from_millis(1);
+/// Ports of a turn before another is opened: they take a quarter of its millisecond, as measured by `benches/calls.rs`.
+const FULL: usize = 64;
 
 impl Rounds {
     /// An empty wheel that turns from now on.
@@ -31,17 +36,16 @@ impl Rounds {
         Self { start: now, done: 0, turns: std::array::from_fn(|_| Vec::new()) }
     }
 
-    /// The turn of a moment.
-    #[must_use]
-    pub fn turn(&self, now: Instant) -> Turn {
-        Turn(index(self.passed(now)))
-    }
-
-    /// Takes a port in.
-    pub fn add(&mut self, port: MediaPort, turn: Turn) {
-        if let Some(ports) = self.turns.get_mut(turn.0) {
+    /// Takes a port in, and says when its turn is: at this moment, and each 20 ms before and after.
+    pub fn add(&mut self, port: MediaPort) -> Instant {
+        let filling = self.turns.iter().map(Vec::len).filter(|ports| *ports < FULL).max();
+        let emptiest = self.turns.iter().map(Vec::len).min();
+        let wanted = filling.or(emptiest).unwrap_or(0);
+        let turn = self.turns.iter().position(|ports| ports.len() == wanted).unwrap_or(0);
+        if let Some(ports) = self.turns.get_mut(turn) {
             ports.push(port);
         }
+        self.start + TURN * u32::try_from(turn).unwrap_or(0)
     }
 
     /// When the next turn is that has a port; `None` while no port is open.
@@ -55,7 +59,8 @@ impl Rounds {
     /// The ports of the next turn that has passed; give them back by [`Rounds::keep`]. After a standstill each turn
     /// comes once.
     pub fn take(&mut self, now: Instant) -> Option<(Turn, Vec<MediaPort>)> {
-        let passed = self.passed(now);
+        let passed = now.saturating_duration_since(self.start).as_millis();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
         self.done = self.done.max(passed.saturating_sub(TURNS as u64));
         if self.done >= passed {
             return None;
@@ -65,30 +70,14 @@ impl Rounds {
         Some((turn, self.turns.get_mut(turn.0).map(std::mem::take).unwrap_or_default()))
     }
 
-    /// Gives the ports of a turn back: `turn_of` says which turn a port has now, `None` when it was closed.
-    pub fn keep(
-        &mut self,
-        turn: Turn,
-        mut ports: Vec<MediaPort>,
-        turn_of: impl Fn(MediaPort) -> Option<Turn>,
-    ) {
-        ports.retain(|&port| match turn_of(port) {
-            Some(same) if same == turn => true,
-            Some(other) => {
-                self.add(port, other);
-                false
-            }
-            None => false,
-        });
+    /// Gives the ports of a turn back, without those that were closed.
+    pub fn keep(&mut self, turn: Turn, mut ports: Vec<MediaPort>, is_open: impl Fn(MediaPort) -> bool) {
+        ports.retain(|&port| is_open(port));
         if let Some(place) = self.turns.get_mut(turn.0) {
             // Ports that were put here meanwhile.
             ports.append(place);
             *place = ports;
         }
-    }
-
-    fn passed(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -103,57 +92,56 @@ mod tests {
     use super::*;
     use crate::units::test_start;
 
-    const TURN: Duration = Duration::from_millis(1);
-
-    /// Lets time pass until `end`, each port seen noted with its millisecond.
-    fn turn_to(
-        rounds: &mut Rounds,
-        start: Instant,
-        end: u64,
-        turns: &HashMap<MediaPort, Turn>,
-    ) -> Vec<(u64, u32)> {
+    /// Lets time pass until `end`, each open port seen noted with its millisecond.
+    fn turn_to(rounds: &mut Rounds, start: Instant, end: u32, open: &[MediaPort]) -> Vec<(u32, MediaPort)> {
         let mut seen = Vec::new();
         for millis in 0..=end {
-            while let Some((turn, ports)) = rounds.take(start + TURN * u32::try_from(millis).expect("small"))
-            {
-                let here = ports.iter().filter(|port| turns.get(port) == Some(&turn));
-                seen.extend(here.map(|port| (millis, port.0)));
-                rounds.keep(turn, ports, |port| turns.get(&port).copied());
+            while let Some((turn, ports)) = rounds.take(start + TURN * millis) {
+                seen.extend(ports.iter().filter(|port| open.contains(port)).map(|port| (millis, *port)));
+                rounds.keep(turn, ports, |port| open.contains(&port));
             }
         }
         seen
     }
 
-    #[test]
-    fn each_port_is_seen_once_in_a_round_in_its_own_millisecond() {
-        let start = test_start();
-        let mut rounds = Rounds::new(start);
-        assert_eq!(rounds.due(), None);
-        let mut turns = HashMap::new();
-        for port in 0..40 {
-            let turn = rounds.turn(start + TURN * port);
-            rounds.add(MediaPort(port), turn);
-            turns.insert(MediaPort(port), turn);
-        }
-        assert_eq!(rounds.due(), Some(start + TURN));
-        let seen = turn_to(&mut rounds, start, 100, &turns);
-        assert_eq!(seen.len(), 5 * 40);
-        assert!(seen.iter().all(|(millis, port)| millis % 20 == u64::from(port % 20)));
+    fn ports(count: u32) -> Vec<MediaPort> {
+        (0..count).map(MediaPort).collect()
     }
 
     #[test]
-    fn a_port_that_moves_is_seen_in_its_new_millisecond_and_a_closed_one_no_more() {
+    fn each_port_is_seen_once_in_a_round_at_the_time_it_was_given() {
         let start = test_start();
         let mut rounds = Rounds::new(start);
-        let at = |millis| Turn(millis);
-        for port in 0..3 {
-            rounds.add(MediaPort(port), at(5));
+        assert_eq!(rounds.due(), None);
+        let all = ports(2000);
+        let beats: HashMap<MediaPort, Instant> = all.iter().map(|&port| (port, rounds.add(port))).collect();
+        assert_eq!(rounds.due(), Some(start + TURN));
+        let seen = turn_to(&mut rounds, start, 100, &all);
+        assert_eq!(seen.len(), 5 * 2000);
+        assert!(seen.iter().all(|(millis, port)| start + TURN * (millis % 20) == beats[port]));
+        let shares: Vec<usize> = rounds.turns.iter().map(Vec::len).collect();
+        assert_eq!(shares, [100; TURNS], "many are spread evenly");
+    }
+
+    #[test]
+    fn few_ports_share_few_turns_and_fill_up_what_others_left() {
+        let start = test_start();
+        let mut rounds = Rounds::new(start);
+        let mut open = ports(130);
+        for &port in &open {
+            rounds.add(port);
         }
-        let turns = HashMap::from([(MediaPort(0), at(5)), (MediaPort(1), at(7))]);
-        let seen = turn_to(&mut rounds, start, 40, &turns);
-        assert_eq!(seen, [(5, 0), (7, 1), (25, 0), (27, 1)]);
-        assert_eq!(rounds.due(), Some(start + TURN * 45));
-        turn_to(&mut rounds, start, 80, &HashMap::new());
+        let count = |rounds: &Rounds| rounds.turns.iter().map(Vec::len).filter(|ports| *ports > 0).count();
+        assert_eq!(count(&rounds), 3);
+        // Every second one goes.
+        open.retain(|port| port.0 % 2 == 0);
+        turn_to(&mut rounds, start, 40, &open);
+        for port in 200..263 {
+            rounds.add(MediaPort(port));
+            open.push(MediaPort(port));
+        }
+        assert_eq!(count(&rounds), 3);
+        turn_to(&mut rounds, start + TURN * 41, 40, &[]);
         assert_eq!(rounds.due(), None);
     }
 
@@ -161,11 +149,11 @@ mod tests {
     fn after_a_standstill_each_turn_comes_once() {
         let start = test_start();
         let mut rounds = Rounds::new(start);
-        rounds.add(MediaPort(1), Turn(3));
+        rounds.add(MediaPort(1));
         let mut turns = 0;
         while let Some((turn, ports)) = rounds.take(start + Duration::from_secs(10)) {
             turns += 1;
-            rounds.keep(turn, ports, |_| Some(Turn(3)));
+            rounds.keep(turn, ports, |_| true);
         }
         assert_eq!(turns, TURNS);
     }

@@ -6,9 +6,10 @@
 //! counts it.
 
 mod counters;
+mod media;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,10 +21,10 @@ use bytes::Bytes;
 use mio::{Events, Poll, Waker};
 
 pub use self::counters::{Held, ShardCounters};
-use super::datagrams::{Inbox, Way};
+use super::datagrams::Inbox;
 use super::os;
 use super::ports::{Channel, MAILBOX, Ports};
-use super::rounds::{Rounds, Turn};
+use super::rounds::Rounds;
 use crate::auth::Source;
 use crate::call::{CallRecord, CallSettings, CodeCall, News, Recorded, RecordingName, Ticket};
 use crate::engine::{Engine, Input, Lineup, Output, Served};
@@ -31,7 +32,7 @@ use crate::flow::run::{Answer, Question};
 use crate::routing::{DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::Path;
-use crate::units::{AskId, CallId, LegSide, MediaAddress, MediaPort};
+use crate::units::{AskId, CallId, MediaPort};
 
 /// What others put into a shard's mailbox.
 pub enum Mail {
@@ -157,13 +158,6 @@ pub struct Shard {
 const EVENTS_PER_TURN: usize = 1024;
 const MAILBOX_PLACES: usize = 8192;
 const MAIL_PER_TURN: usize = 512;
-const PACKETS_PER_SOCKET_AND_TURN: usize = 32;
-/// A socket has one packet each 20 ms, two when the other side is early.
-const PACKETS_AT_ONCE: usize = 8;
-/// Longer datagrams are no media of ours.
-const LARGEST_PACKET: usize = 2048;
-/// No packet waits longer at a socket that is looked at each 20 ms; a clock that was set may say so.
-const OLDEST: Duration = Duration::from_millis(100);
 /// After `Stop`, farewells (BYE and its answer) get this long.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -208,9 +202,8 @@ pub fn start(
             mail: prepared.receiver,
             counters,
             ports,
-            turn: rounds.turn(os::now()),
             rounds,
-            inbox: Inbox::new(Way::best(), PACKETS_AT_ONCE, LARGEST_PACKET),
+            inbox: media::inbox(),
             bind: settings.bind,
             engine,
             outside,
@@ -232,8 +225,6 @@ struct Loop {
     ports: Ports,
     /// When each RTP socket is looked at.
     rounds: Rounds,
-    /// The turn of what is sent now.
-    turn: Turn,
     inbox: Inbox,
     bind: IpAddr,
     engine: Engine,
@@ -271,9 +262,10 @@ impl Loop {
                 }
             }
             self.read_mail();
-            self.tick(os::now());
+            // Whose turn it is gets its packets first: what is due is sent with them.
             self.go_round();
             let now = os::now();
+            self.tick(now);
             self.publish();
             if self.stopping.is_some_and(|at| at <= now || self.engine.active().calls == 0) {
                 return;
@@ -290,10 +282,10 @@ impl Loop {
         Some(until.saturating_duration_since(os::now()))
     }
 
-    /// Does what is due. Asked after every packet and message: a burst of them delays no packet of ours.
+    /// Does what is due. Asked after every message, and between packets when it is late: a burst of them delays no
+    /// packet of ours.
     fn tick(&mut self, now: Instant) {
         if self.wake.is_some_and(|at| at <= now) {
-            self.turn = self.rounds.turn(now);
             self.engine.handle(now, Input::Timeout);
             self.drain(now);
         }
@@ -310,63 +302,6 @@ impl Loop {
         store(&counters.timers, calls.timers + sip.timers);
         counters.media_received.store(self.received, Ordering::Relaxed);
         counters.media_sent.store(self.sent, Ordering::Relaxed);
-    }
-
-    /// Looks at the sockets whose turn has come.
-    fn go_round(&mut self) {
-        while let Some((turn, ports)) = self.rounds.take(os::now()) {
-            for &port in &ports {
-                if self.ports.pair(port).is_some_and(|pair| pair.turn == Some(turn)) {
-                    self.receive(port, Channel::Rtp);
-                }
-            }
-            let pairs = &self.ports;
-            self.rounds.keep(turn, ports, |port| pairs.pair(port).and_then(|pair| pair.turn));
-        }
-    }
-
-    /// Reads what lies at a socket, some packets at a time so that no socket starves the others.
-    fn receive(&mut self, port: MediaPort, channel: Channel) {
-        let mut left = PACKETS_PER_SOCKET_AND_TURN;
-        while left > 0 {
-            let Some(pair) = self.ports.pair(port) else { return };
-            let count = match self.inbox.receive(pair.socket(channel)) {
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // A peer's closed port comes back as an error of the next receive: not ours to die of.
-                Err(_) => {
-                    left -= 1;
-                    continue;
-                }
-            };
-            self.take_in(port, channel, count);
-            self.tick(os::now());
-            // A socket that is watched tells again only after it was found empty.
-            if count < self.inbox.places() && channel == Channel::Rtp {
-                return;
-            }
-            left = left.saturating_sub(count);
-        }
-        // More lies there than may be taken now: go on in the next turn.
-        self.backlog.push((port, channel));
-    }
-
-    /// Hands on the datagrams that were taken from a socket, each with the time at which it came.
-    fn take_in(&mut self, port: MediaPort, channel: Channel, count: usize) {
-        let now = os::now();
-        for number in 0..count {
-            // Lent out while it is handled: what comes of it may be anything but another datagram.
-            let Some((arrival, bytes)) = self.inbox.datagram(number) else { return };
-            self.received += 1;
-            let came = now.checked_sub(arrival.age.unwrap_or_default().min(OLDEST)).unwrap_or(now);
-            let from = arrival.from;
-            let input = match channel {
-                Channel::Rtp => Input::Rtp { port, from, bytes },
-                Channel::Rtcp => Input::Rtcp { port, from, bytes },
-            };
-            self.engine.handle(came, input);
-            self.drain(came);
-        }
     }
 
     fn read_mail(&mut self) {
@@ -420,6 +355,8 @@ impl Loop {
                         self.wake = at;
                         break;
                     }
+                    // By far the most: not moved once more.
+                    Output::Rtp { port, to, ref bytes } => self.send(port, Channel::Rtp, to, bytes),
                     Output::OpenMedia { call, leg, local } => {
                         opened.push((call, leg, self.open(call, leg, local)))
                     }
@@ -439,7 +376,6 @@ impl Loop {
     fn carry_out(&mut self, order: Output) {
         match order {
             Output::Sip { path, bytes } => self.outside.sip(&path, &bytes),
-            Output::Rtp { port, to, bytes } => self.send_rtp(port, to, &bytes),
             Output::Rtcp { port, to, bytes } => self.send(port, Channel::Rtcp, to, &bytes),
             Output::CloseMedia { port } => self.ports.close(self.poll.registry(), port),
             Output::Begun(source) => self.outside.begun(&source),
@@ -453,40 +389,7 @@ impl Loop {
                 self.counters.ended.fetch_add(1, Ordering::Relaxed);
                 self.outside.record(record, caller);
             }
-            Output::OpenMedia { .. } | Output::Timeout(_) => {}
-        }
-    }
-
-    fn open(&mut self, call: CallId, leg: LegSide, local: IpAddr) -> Option<MediaAddress> {
-        let turn = self.rounds.turn(os::now());
-        match self.ports.open_in_turn(self.poll.registry(), self.bind, turn) {
-            Ok(address) => {
-                self.rounds.add(address.port, turn);
-                Some(MediaAddress { rtp: SocketAddr::new(local, address.rtp.port()), ..address })
-            }
-            Err(error) => {
-                self.counters.no_port.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%call, ?leg, %error, "no media port for a leg");
-                None
-            }
-        }
-    }
-
-    /// Sends audio or keys; what came meanwhile is looked at in the same millisecond.
-    fn send_rtp(&mut self, port: MediaPort, to: SocketAddr, bytes: &[u8]) {
-        if let Some(pair) = self.ports.pair_mut(port) {
-            pair.turn = Some(self.turn);
-        }
-        self.send(port, Channel::Rtp, to, bytes);
-    }
-
-    fn send(&mut self, port: MediaPort, channel: Channel, to: SocketAddr, bytes: &[u8]) {
-        let Some(pair) = self.ports.pair(port) else { return };
-        if pair.socket(channel).send_to(bytes, to).is_ok() {
-            self.sent += 1;
-        } else {
-            // A full socket buffer or an unreachable peer: the tick goes on, the packet is gone (law 7).
-            self.counters.media_unsent.fetch_add(1, Ordering::Relaxed);
+            Output::Rtp { .. } | Output::OpenMedia { .. } | Output::Timeout(_) => {}
         }
     }
 }

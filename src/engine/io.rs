@@ -27,10 +27,12 @@ pub enum Input<'a> {
     },
     /// A stream broke, or could not be opened.
     TransportFailed(Path),
-    /// A datagram came to an RTP port.
+    /// A datagram came to an RTP port. What is due by now is done with it.
     Rtp {
         /// Which.
         port: MediaPort,
+        /// When it came, which may be a while ago: it lay at its socket.
+        came: Instant,
         /// From where.
         from: SocketAddr,
         /// What.

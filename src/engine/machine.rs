@@ -1,7 +1,7 @@
 //! The machine: inputs to the call or the endpoint they belong to, orders out.
 //!
-//! Polling has a fixed order: orders already made, calls that were touched, the endpoint, ports that came
-//! while outputs were drained. So a call is always dry before the endpoint or a port gives it the next input
+//! Polling has a fixed order: orders already made, calls that were touched, calls whose time has come, the endpoint,
+//! ports that came while outputs were drained. So a call is always dry before the endpoint or a port gives it the next input
 //! (law 2), and a call that was not touched is not looked at.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -68,6 +68,8 @@ pub struct Engine {
     /// Calls with something to poll, in the order they were touched.
     touched: VecDeque<CallId>,
     in_touched: Members<CallId>,
+    /// Deadlines of calls have come that were not looked at yet.
+    is_late: bool,
     opened: VecDeque<(CallId, LegSide, Option<MediaAddress>)>,
     out: VecDeque<Output>,
     draining: bool,
@@ -113,6 +115,7 @@ impl Engine {
             timers: Timers::default(),
             touched: VecDeque::new(),
             in_touched: Members::default(),
+            is_late: false,
             opened: VecDeque::new(),
             out: VecDeque::new(),
             draining: false,
@@ -136,8 +139,8 @@ impl Engine {
         match input {
             Input::Sip { path, bytes } => self.signal(now, sip::Input::Received { path, message: bytes }),
             Input::TransportFailed(path) => self.signal(now, sip::Input::TransportFailed(path)),
-            Input::Rtp { port, from, bytes } => {
-                self.media(now, port, |leg| call::Input::Rtp { leg, from, bytes });
+            Input::Rtp { port, came, from, bytes } => {
+                self.media(now, port, |leg| call::Input::Rtp { leg, came, from, bytes });
             }
             Input::Rtcp { port, from, bytes } => {
                 self.media(now, port, |leg| call::Input::Rtcp { leg, from, bytes });
@@ -170,6 +173,14 @@ impl Engine {
             if let Some(&id) = self.touched.front() {
                 if let Some(order) = self.poll_call(now, id) {
                     return order;
+                }
+                continue;
+            }
+            if self.is_late {
+                // One after the other, while what belongs to the call is at hand.
+                match self.timers.pop_due(now) {
+                    Some(call) => self.tell(now, call, call::Input::Timeout),
+                    None => self.is_late = false,
                 }
                 continue;
             }
@@ -247,9 +258,7 @@ impl Engine {
             self.endpoint_due = None;
             self.signal(now, sip::Input::Timeout);
         }
-        while let Some(call) = self.timers.pop_due(now) {
-            self.tell(now, call, call::Input::Timeout);
-        }
+        self.is_late = true;
     }
 
     fn signal(&mut self, now: Instant, input: sip::Input) {

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::audio::{Codec, Law};
+use crate::audio::{Band, Codec, Encoder};
 use crate::media::Remote;
 use crate::media::rtp::packet::{self, Header, Packet};
 use crate::media::rtp::reception::Reception;
 use crate::media::rtp::seq::SeqNo;
-use crate::media::rtp::telephone_event_send::{EventSender, Slot};
+use crate::media::rtp::telephone_event_send::{EventSender, Slot, at_clock};
 use crate::media::srtp::Protection;
 use crate::sip::SessionId;
 use crate::units::{Digit, PayloadType, RtpTimestamp, Ssrc};
@@ -40,6 +40,7 @@ pub(super) struct Line {
     codec: Codec,
     payload_type: PayloadType,
     event: Option<PayloadType>,
+    event_clock: u16,
     ssrc: Ssrc,
     seq: SeqNo,
     timestamp: RtpTimestamp,
@@ -60,8 +61,8 @@ pub(super) struct Heard {
     pub(super) measured: u64,
 }
 
-/// Samples of a packet.
-const SAMPLES: u32 = 160;
+/// Ticks of 125 µs of a packet.
+const TICKS: u32 = 160;
 /// The packet time.
 pub(super) const PACKET_TIME: Duration = Duration::from_millis(20);
 
@@ -74,6 +75,7 @@ impl Line {
             codec: remote.codec,
             payload_type: remote.payload_type,
             event: remote.telephone_event,
+            event_clock: remote.event_clock,
             ssrc,
             seq: SeqNo(u16::from_be_bytes([a, b])),
             timestamp: RtpTimestamp(u32::from_be_bytes([c, d, a, b])),
@@ -90,7 +92,7 @@ impl Line {
         self
     }
 
-    /// The packet of the next 20 ms; none in the pause between keys. `words` is something said, in both laws.
+    /// The packet of the next 20 ms; none in the pause between keys. `words` is something said, in the codecs offered.
     pub(super) fn next(&mut self, keys: &[Digit], words: &Words) -> Option<Packet> {
         if let Some(left) = &mut self.until_keys {
             *left = left.saturating_sub(1);
@@ -102,11 +104,11 @@ impl Line {
             }
         }
         let at = self.timestamp;
-        self.timestamp = RtpTimestamp(at.0.wrapping_add(SAMPLES));
+        self.timestamp = RtpTimestamp(at.0.wrapping_add(TICKS * u32::from(self.codec.clock_of_tick())));
         let mut packet = packet::begin();
         let (payload_type, timestamp, marker) = match (self.keys.next(at), self.event) {
             (Some(Slot::Packet { timestamp, marker, payload }), Some(event)) => {
-                packet.extend_from_slice(&payload);
+                packet.extend_from_slice(&at_clock(payload, self.event_clock));
                 (event, timestamp, marker)
             }
             (Some(Slot::Pause), _) => return None,
@@ -120,30 +122,42 @@ impl Line {
             &Header { payload_type, marker, seq: self.seq, timestamp, ssrc: self.ssrc },
         );
         self.seq = self.seq.next();
-        self.protection.seal(packet)
+        self.protection.seal(&mut packet)?;
+        Some(packet)
     }
 }
 
-/// Two seconds of a tone that wanders, in both laws: nothing that sounds like a key.
-pub(super) struct Words([Vec<u8>; 2]);
+/// Two seconds of a tone that wanders, in packets of each codec: nothing that sounds like a key.
+pub(super) struct Words(Vec<(Codec, Vec<Vec<u8>>)>);
 
 impl Words {
-    pub(super) fn new() -> Self {
-        let sample = |n: i32| i16::try_from((n * (40 + n / 400)) % 8000 - 4000).unwrap_or(0);
-        let samples: Vec<i16> = (0..16_000).map(sample).collect();
-        Self([Law::Mu, Law::A].map(|law| {
-            let mut octets = Vec::with_capacity(samples.len());
-            law.encode(&samples, &mut octets);
-            octets
-        }))
+    pub(super) fn new(codecs: &[Codec]) -> Self {
+        Self(codecs.iter().map(|&codec| (codec, packets(codec))).collect())
     }
 
     fn part(&self, codec: Codec, seq: SeqNo) -> &[u8] {
-        let [mu, a] = &self.0;
-        let octets = if codec == Codec::Pcmu { mu } else { a };
-        let start = usize::from(seq.0) % 100 * 160;
-        octets.get(start..start + 160).unwrap_or_default()
+        let packets =
+            self.0.iter().find(|(known, _)| *known == codec).map_or(&[][..], |(_, packets)| packets);
+        let number = usize::from(seq.0).checked_rem(packets.len());
+        number.and_then(|number| packets.get(number)).map_or(&[], Vec::as_slice)
     }
+}
+
+fn packets(codec: Codec) -> Vec<Vec<u8>> {
+    let sample = |n: i32| i16::try_from((n * (40 + n / 400)) % 8000 - 4000).unwrap_or(0);
+    let narrow = (0..16_000).map(sample);
+    let samples: Vec<i16> = match codec.band() {
+        Band::Narrow => narrow.collect(),
+        Band::Wide => narrow.flat_map(|sample| [sample; 2]).collect(),
+    };
+    let mut encoder = Encoder::new(codec);
+    let of_packet = usize::try_from(TICKS).unwrap_or(0) * codec.band().samples_of_tick();
+    let packet = |samples: &[i16]| {
+        let mut octets = Vec::new();
+        encoder.encode(samples, &mut octets);
+        octets
+    };
+    samples.chunks_exact(of_packet).map(packet).collect()
 }
 
 #[cfg(test)]
@@ -153,23 +167,38 @@ mod tests {
 
     #[test]
     fn a_caller_sends_audio_and_each_key_once() {
-        let here = LocalMedia::new(SocketAddr::from(([192, 0, 2, 1], 4000)), 1);
-        let there = LocalMedia::new(SocketAddr::from(([192, 0, 2, 2], 5000)), 2);
+        for &codec in Codec::ALL {
+            sends_audio_and_keys(codec);
+        }
+    }
+
+    fn sends_audio_and_keys(codec: Codec) {
+        let media = |host, port, id| LocalMedia {
+            codecs: vec![codec],
+            ..LocalMedia::new(SocketAddr::from(([192, 0, 2, host], port)), id)
+        };
+        let (here, there) = (media(1, 4000, 1), media(2, 5000, 2));
         let remote = sdp::answer(&sdp::offer(&there), &here).expect("acceptable").remote;
         let mut line = Line::new(&remote, Ssrc(7), Some(5));
         let keys: Vec<Digit> = "12".chars().filter_map(Digit::from_char).collect();
-        let words = Words::new();
-        let sent: Vec<Option<(Header, usize)>> = (0..30)
-            .map(|_| {
-                line.next(&keys, &words).and_then(|p| packet::read(&p).map(|(h, payload)| (h, payload.len())))
-            })
-            .collect();
-        let is_key = |packet: &&(Header, usize)| Some(packet.0.payload_type) == remote.telephone_event;
-        let presses: Vec<&(Header, usize)> = sent.iter().flatten().filter(is_key).collect();
+        let words = Words::new(&[codec]);
+        let read = |p: Packet| packet::read(&p).map(|(header, payload)| (header, payload.to_vec()));
+        let sent: Vec<Option<(Header, Vec<u8>)>> =
+            (0..30).map(|_| line.next(&keys, &words).and_then(read)).collect();
+        let is_key = |packet: &&(Header, Vec<u8>)| Some(packet.0.payload_type) == remote.telephone_event;
+        let presses: Vec<&(Header, Vec<u8>)> = sent.iter().flatten().filter(is_key).collect();
         assert_eq!(presses.len(), 14, "seven packets a press");
         assert_eq!(presses.iter().filter(|(header, _)| header.marker).count(), 2);
         assert_eq!(sent.iter().filter(|packet| packet.is_none()).count(), 2, "a pause after each");
-        assert!(sent.iter().take(4).flatten().all(|(_, length)| *length == 160));
+        let audio: Vec<&(Header, Vec<u8>)> = sent.iter().take(4).flatten().collect();
+        let clock = u32::from(codec.clock_of_tick());
+        assert!(audio.windows(2).all(|pair| pair[1].0.timestamp.0 - pair[0].0.timestamp.0 == 160 * clock));
+        for (_, payload) in audio {
+            let length = codec.octets_of_tick().map(|octets| 160 * octets);
+            assert!(!payload.is_empty() && length.is_none_or(|length| payload.len() == length), "{codec:?}");
+        }
+        let lasted = presses.last().map(|(_, payload)| u16::from_be_bytes([payload[2], payload[3]]));
+        assert_eq!(lasted.map(u32::from), Some(800 * clock), "100 ms of the clock that was agreed on");
         let numbers: Vec<u16> = sent.iter().flatten().map(|(header, _)| header.seq.0).collect();
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "no gap of its own");
     }

@@ -112,7 +112,7 @@ impl<'a> Crowd<'a> {
             endpoint_due: None,
             srtp: LocalSrtp::draw(policy, &mut entropy),
             entropy,
-            media: Media::new(ip).map_err(failed)?,
+            media: Media::new(ip, &plan.codecs).map_err(failed)?,
             callers: Vec::with_capacity(plan.calls),
             sessions: HashMap::new(),
             start: os::now(),
@@ -254,8 +254,14 @@ impl<'a> Crowd<'a> {
     }
 
     fn local_media(&self, address: SocketAddr) -> LocalMedia {
-        let srtp = self.srtp.clone();
-        LocalMedia { rtcp: false, direction: Direction::SendRecv, srtp, ..LocalMedia::new(address, 1) }
+        let (srtp, codecs) = (self.srtp.clone(), self.plan.codecs.clone());
+        LocalMedia {
+            rtcp: false,
+            direction: Direction::SendRecv,
+            srtp,
+            codecs,
+            ..LocalMedia::new(address, 1)
+        }
     }
 
     fn path(&self) -> Path {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::call::{Caller, PACKET_TIME, Words};
 use super::histogram::Histogram;
+use crate::audio::Codec;
 use crate::driver::datagrams::{Inbox, Outbox, Sent, Way, stamp_arrivals};
 use crate::driver::os;
 use crate::media::rtp::packet;
@@ -18,7 +19,7 @@ use crate::units::Digit;
 /// Milliseconds of the packet time.
 pub(super) const SLOTS: usize = 20;
 const PLACES: usize = 256;
-const ROOM: usize = 256;
+const ROOM: usize = 512;
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 pub(super) struct Media {
@@ -37,7 +38,7 @@ pub(super) struct Media {
 }
 
 impl Media {
-    pub(super) fn new(ip: IpAddr) -> std::io::Result<Self> {
+    pub(super) fn new(ip: IpAddr, codecs: &[Codec]) -> std::io::Result<Self> {
         let way = Way::best();
         let mut is_stamped = way == Way::Batched;
         let mut sockets = Vec::with_capacity(SLOTS);
@@ -53,7 +54,7 @@ impl Media {
             sockets,
             inbox: Inbox::new(way, PLACES, ROOM),
             outbox: Outbox::new(way, PLACES, ROOM),
-            words: Words::new(),
+            words: Words::new(codecs),
             callers: vec![HashMap::new(); SLOTS],
             sent: Sent::default(),
             strange: 0,

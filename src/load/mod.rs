@@ -19,6 +19,7 @@ mod report;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::audio::Codec;
 use crate::phone::PhoneError;
 use crate::units::Digit;
 
@@ -41,6 +42,8 @@ pub struct Plan {
     pub keys: Vec<Digit>,
     /// When, after the answer.
     pub keys_after: Duration,
+    /// The codecs that are offered; packets of them are made beforehand.
+    pub codecs: Vec<Codec>,
     /// Whether media is encrypted (SRTP by SDES). What comes is counted by its header, and not opened.
     pub encrypted: bool,
     /// The address that calls come from; what the system would choose when absent.
@@ -60,6 +63,7 @@ impl Plan {
             hold: Duration::from_secs(10),
             keys: Vec::new(),
             keys_after: Duration::from_secs(1),
+            codecs: Codec::G711.to_vec(),
             encrypted: false,
             bind: None,
             process: None,

@@ -12,6 +12,8 @@ use crate::units::{Digit, PlayId};
 pub enum Input<'a> {
     /// A datagram came to the RTP port.
     Rtp {
+        /// When it came, which may be a while ago: it lay at its socket.
+        came: Instant,
         /// Its source.
         from: SocketAddr,
         /// Its content.

@@ -9,7 +9,8 @@
 //!
 //! The next slot is the last one plus the packet time: lateness never accumulates. Slots that were missed are
 //! caught up with, but only a few at once; the rest is skipped, and the timestamps say so. The very first
-//! packet leaves at once; every later one keeps the distance of one packet time, also where plays meet.
+//! packet leaves at once; every later one keeps the distance of one packet time, also where plays meet. A stream that
+//! has a beat falls in with it: its packets leave up to a millisecond early until they do.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ pub struct Outbound {
     ssrc: Ssrc,
     seq: SeqNo,
     comfort: bool,
+    beat: Option<Instant>,
     stream: Option<Stream>,
     /// The timestamp of the next slot.
     timestamp: RtpTimestamp,
@@ -49,6 +51,8 @@ pub struct Outbound {
     tones: Option<Player>,
     /// Hears what is sent, once somebody wants to.
     tap: Option<Box<Decoding>>,
+    /// What it heard last.
+    said: Vec<i16>,
     packets: u64,
     octets: u64,
 }
@@ -98,13 +102,19 @@ pub struct Sending {
 impl Outbound {
     /// Sends nothing before [`Outbound::connect`].
     #[must_use]
-    pub fn new(ssrc: Ssrc, first_seq: u16, first_timestamp: RtpTimestamp, comfort: bool) -> Self {
+    pub fn new(
+        ssrc: Ssrc,
+        (seq, timestamp): (u16, RtpTimestamp),
+        comfort: bool,
+        beat: Option<Instant>,
+    ) -> Self {
         Self {
             ssrc,
-            seq: SeqNo(first_seq),
+            seq: SeqNo(seq),
             comfort,
+            beat,
             stream: None,
-            timestamp: first_timestamp,
+            timestamp,
             marker: true,
             burst: 0,
             player: None,
@@ -113,6 +123,7 @@ impl Outbound {
             keys: EventSender::default(),
             tones: None,
             tap: None,
+            said: Vec::new(),
             packets: 0,
             octets: 0,
         }
@@ -235,22 +246,31 @@ impl Outbound {
         Some(self.fill_with_audio())
     }
 
-    /// The audio of a slot that was just filled, in the telephone band; `None` for a key.
-    #[must_use]
-    pub fn audio_of(&mut self, sending: &Sending) -> Option<Frame> {
-        if let (Some(rest), Some(stream)) = (&mut self.rest, &self.stream) {
-            let mut room = [0; MOST_TICKS];
+    /// Listens to a slot that was just filled; `false` for a key. What it holds is [`Outbound::heard`] then.
+    pub fn hear(&mut self, sending: &Sending) -> bool {
+        self.said.clear();
+        let Some(stream) = &self.stream else { return false };
+        if let Some(rest) = &mut self.rest {
             let count = usize::try_from(samples(stream.ptime)).unwrap_or(0).min(MOST_TICKS);
+            self.said.resize(count, 0);
             let maker = rest.maker.get_or_insert_with(|| Box::new(NoiseMaker::new(rest.noise)));
-            maker.fill(rest.noise, &mut room[..count]);
-            return Some(Frame::new(Band::Narrow, &room[..count]));
+            maker.fill(rest.noise, &mut self.said);
+            return true;
         }
-        let (header, payload) = packet::read(sending.packet.as_deref()?)?;
-        let stream = self.stream.as_ref().filter(|stream| stream.payload_type == header.payload_type)?;
+        let read = sending.packet.as_deref().and_then(packet::read);
+        let of_audio = read.filter(|(header, _)| header.payload_type == stream.payload_type);
+        let Some((_, payload)) = of_audio else { return false };
         let codec = stream.voice.codec;
         let tap = self.tap.get_or_insert_with(|| Box::new(Decoding::new(codec)));
         tap.decode(codec, payload);
-        Some(Frame::new(Band::Narrow, tap.narrow()))
+        self.said.extend_from_slice(tap.narrow());
+        true
+    }
+
+    /// The audio of the slot that was listened to last, in the telephone band.
+    #[must_use]
+    pub fn heard(&self) -> Frame {
+        Frame::new(Band::Narrow, &self.said)
     }
 
     /// Figures for a report at `now`.
@@ -318,7 +338,7 @@ impl Outbound {
         let packet = match (slot, payload_type) {
             (Some(Slot::Packet { timestamp, marker, payload }), Some(payload_type)) => {
                 let mut packet = packet::begin();
-                packet.extend_from_slice(&at_clock(payload, clock));
+                packet.extend_from_slice(&telephone_event_send::at_clock(payload, clock));
                 Some(self.seal(packet, payload_type, timestamp, marker))
             }
             _ => None,
@@ -411,6 +431,9 @@ impl Outbound {
         if let Some(stream) = &mut self.stream {
             self.timestamp = advanced(self.timestamp, count * stream.clock());
             stream.next += length;
+            if let Some(beat) = self.beat {
+                stream.next -= behind(beat, stream.next, stream.ptime).min(LEAN);
+            }
         }
     }
 }
@@ -444,15 +467,18 @@ impl Voice {
     }
 }
 
-/// An event whose duration counts a clock in place of ticks (RFC 4733 §2.3.5).
-fn at_clock([event, flags, high, low]: [u8; 4], clock: u16) -> [u8; 4] {
-    let [high, low] = u16::from_be_bytes([high, low]).saturating_mul(clock).to_be_bytes();
-    [event, flags, high, low]
-}
-
 fn advanced(timestamp: RtpTimestamp, by: i64) -> RtpTimestamp {
     let by = u32::try_from(by.rem_euclid(1 << 32)).unwrap_or(0);
     RtpTimestamp(timestamp.0.wrapping_add(by))
+}
+
+/// How far a slot is behind the beat, which goes on each 20 ms; packets of other times can only keep to the half of it.
+fn behind(beat: Instant, slot: Instant, ptime: Duration) -> Duration {
+    let period = if ptime.subsec_millis().is_multiple_of(20) { BEAT } else { BEAT / 2 };
+    let since = slot.saturating_duration_since(beat).as_nanos();
+    // In 64 bits, where a division is cheap: five hundred years.
+    let [since, period] = [since, period.as_nanos()].map(|nanos| u64::try_from(nanos).unwrap_or(u64::MAX));
+    Duration::from_nanos(since % period.max(1))
 }
 
 /// Packets sent at once after a stall: 100 ms, what most receivers' buffers take.
@@ -465,6 +491,9 @@ const TONE_PAUSE: Duration = Duration::from_millis(60);
 const MOST_TICKS: usize = 480;
 /// How often a pause that goes on is announced again: who lost the word waits no longer, and no NAT binding ends.
 const TOLD_AGAIN: Duration = Duration::from_secs(1);
+/// What a slot may come early: no receiver's buffer feels it, and the beat is met within twenty packets.
+const LEAN: Duration = Duration::from_millis(1);
+const BEAT: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 #[path = "outbound_tests.rs"]

@@ -30,7 +30,7 @@ fn remote(codec: Codec, ptime_ms: u64) -> Remote {
 }
 
 fn outbound(comfort: bool) -> Outbound {
-    Outbound::new(Ssrc(1), 65_530, RtpTimestamp(u32::MAX - 500), comfort)
+    Outbound::new(Ssrc(1), (65_530, RtpTimestamp(u32::MAX - 500)), comfort, None)
 }
 
 fn clip(ms: usize) -> Vec<Arc<Clip>> {
@@ -86,6 +86,31 @@ fn packets_keep_their_distance_when_one_play_follows_another_or_silence() {
     }
     assert_eq!(sent_at.len(), 100);
     assert!(sent_at.windows(2).all(|pair| pair[1] - pair[0] == 20), "{sent_at:?}");
+}
+
+#[test]
+fn a_stream_falls_in_with_its_beat_a_millisecond_a_packet_and_keeps_to_it() {
+    for (ptime, period) in [(10_u64, 10), (20, 20), (30, 10), (40, 20), (60, 20)] {
+        let beat = test_start();
+        let start = beat + MS * 10_019 + Duration::from_micros(999);
+        let mut outbound = Outbound::new(Ssrc(1), (0, RtpTimestamp(0)), true, Some(beat));
+        outbound.connect(start, &remote(Codec::Pcmu, ptime));
+        let mut sent: Vec<(Duration, RtpTimestamp)> = Vec::new();
+        for _ in 0..60 {
+            let now = outbound.due().expect("there is always something to send");
+            sent.extend(drain(&mut outbound, now).iter().map(|(header, ..)| (now - beat, header.timestamp)));
+        }
+        assert_eq!(sent.len(), 60, "one a slot");
+        let packet_time = Duration::from_millis(ptime);
+        for pair in sent.windows(2) {
+            let gap = pair[1].0 - pair[0].0;
+            assert!(gap <= packet_time && gap >= packet_time - MS, "{ptime}: {gap:?}");
+            assert_eq!(u64::from(pair[1].1.0 - pair[0].1.0), ptime * 8, "the timestamps know nothing of it");
+        }
+        let off_beat = |(at, _): &(Duration, RtpTimestamp)| at.as_micros() % (period * 1000) != 0;
+        assert!(off_beat(&sent[0]));
+        assert_eq!(sent.iter().skip(20).filter(|sent| off_beat(sent)).count(), 0, "{ptime}");
+    }
 }
 
 #[test]

@@ -49,6 +49,8 @@ pub struct MediaConfig {
     pub inband_keys: InbandKeys,
     /// Our canonical name in RTCP.
     pub cname: String,
+    /// A moment of the beat of 20 ms that the packets fall in with; without one they keep the time of the first.
+    pub beat: Option<Instant>,
     /// Send silence while there is nothing to send, so that NAT bindings and telephones stay content.
     pub comfort: bool,
     /// Calendar time for sender reports.
@@ -75,6 +77,7 @@ impl MediaConfig {
             inband_keys: InbandKeys::Off,
             // RFC 7022 §4.2: a short-term persistent name of 96 random bits.
             cname: entropy.hex(12),
+            beat: None,
             comfort: true,
             epoch,
             entropy: entropy.fork(),
@@ -100,9 +103,10 @@ pub struct MediaSession {
     events: VecDeque<Event>,
     /// Somebody wants to have what the peer hears.
     tapped: bool,
-    /// What the packet handed out last holds, while somebody wants it.
-    heard: Option<Frame>,
-    goodbye: Option<Output>,
+    /// What the packet handed out last holds is to be told.
+    heard: bool,
+    /// Boxed, for an output is as large as a frame and this one comes once.
+    goodbye: Option<Box<Output>>,
     /// Polled until [`Output::Timeout`] since the last input.
     drained: bool,
     closed: bool,
@@ -112,7 +116,7 @@ impl MediaSession {
     /// A session that knows no peer yet.
     #[must_use]
     pub fn new(now: Instant, config: MediaConfig) -> Self {
-        let MediaConfig { ssrc, first_seq, first_timestamp, comfort, .. } = config;
+        let MediaConfig { ssrc, first_seq, first_timestamp, comfort, beat, .. } = config;
         Self {
             now,
             protection: Protection::Plain,
@@ -122,7 +126,7 @@ impl MediaSession {
                 config.silence_timeout,
                 (config.codecs, config.inband_keys),
             ),
-            outbound: Outbound::new(ssrc, first_seq, first_timestamp, comfort),
+            outbound: Outbound::new(ssrc, (first_seq, first_timestamp), comfort, beat),
             reporter: Reporter::new(ssrc, config.cname, config.epoch, config.entropy),
             remote: None,
             rtcp_source: None,
@@ -130,7 +134,7 @@ impl MediaSession {
             listen_burst: 0,
             events: VecDeque::new(),
             tapped: false,
-            heard: None,
+            heard: false,
             goodbye: None,
             drained: true,
             closed: false,
@@ -163,27 +167,31 @@ impl MediaSession {
         match input {
             _ if self.closed || self.remote.is_none() => {}
             Input::Timeout => {}
-            Input::Rtp { from, bytes } | Input::Rtcp { from, bytes } if self.protection.is_plain() => {
-                self.datagram(from, bytes, self.is_report(&input));
-            }
-            Input::Rtp { from, bytes } | Input::Rtcp { from, bytes } => {
-                let mut room = [0; Protection::MAX_DATAGRAM];
-                let report = self.is_report(&input);
-                if let Some(opened) = self.protection.open(now, bytes, report, &mut room) {
-                    self.datagram(from, opened, report);
-                } else {
-                    self.inbound.count_refused(self.protection.forged(), self.protection.replayed());
-                }
-            }
+            Input::Rtp { came, from, bytes } => self.datagram(came, from, bytes, self.is_report(bytes)),
+            Input::Rtcp { from, bytes } => self.datagram(now, from, bytes, true),
         }
     }
 
-    fn datagram(&mut self, from: SocketAddr, bytes: &[u8], report: bool) {
+    /// What came, in clear or not.
+    fn datagram(&mut self, came: Instant, from: SocketAddr, bytes: &[u8], report: bool) {
+        if self.protection.is_plain() {
+            self.take(came, from, bytes, report);
+            return;
+        }
+        let mut room = [0; Protection::MAX_DATAGRAM];
+        if let Some(opened) = self.protection.open(came, bytes, report, &mut room) {
+            self.take(came, from, opened, report);
+        } else {
+            self.inbound.count_refused(self.protection.forged(), self.protection.replayed());
+        }
+    }
+
+    fn take(&mut self, came: Instant, from: SocketAddr, bytes: &[u8], report: bool) {
         if report {
             self.report_came(from, bytes);
             return;
         }
-        let events = self.inbound.receive(self.now, from, bytes);
+        let events = self.inbound.receive(came, from, bytes);
         self.events.extend(events.into_iter().flatten());
     }
 
@@ -192,11 +200,11 @@ impl MediaSession {
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }
-        if let Some(frame) = self.heard.take() {
-            return Output::Heard(frame);
+        if std::mem::take(&mut self.heard) {
+            return Output::Heard(self.outbound.heard());
         }
         if let Some(goodbye) = self.goodbye.take() {
-            return goodbye;
+            return *goodbye;
         }
         if self.closed {
             self.drained = true;
@@ -206,20 +214,20 @@ impl MediaSession {
             self.events.extend(sending.finished.map(Event::PlayFinished));
             // Before it is protected.
             let attends = self.inbound.attends();
-            let audio = if self.tapped || attends { self.outbound.audio_of(&sending) } else { None };
-            if let Some(audio) = audio.as_ref().filter(|_| attends) {
-                self.inbound.says(audio);
+            let is_audio = (self.tapped || attends) && self.outbound.hear(&sending);
+            if is_audio && attends {
+                self.inbound.says(&self.outbound.heard());
             }
-            let Some(packet) = sending.packet else {
-                if let Some(frame) = audio.filter(|_| self.tapped) {
-                    return Output::Heard(frame);
+            let Some(mut bytes) = sending.packet else {
+                if is_audio && self.tapped {
+                    return Output::Heard(self.outbound.heard());
                 }
                 continue;
             };
             if let Some(to) = self.rtp_target()
-                && let Some(bytes) = self.protection.seal(packet)
+                && self.protection.seal(&mut bytes).is_some()
             {
-                self.heard = audio.filter(|_| self.tapped);
+                self.heard = is_audio && self.tapped;
                 return Output::Rtp { to, bytes };
             }
         }
@@ -301,7 +309,7 @@ impl MediaSession {
         if self.reporter.due().is_some() {
             let (sent, block) = (self.outbound.sent(self.now), self.inbound.block());
             let bytes = self.reporter.goodbye(self.now, sent, block);
-            self.goodbye = self.rtcp_output(bytes);
+            self.goodbye = self.rtcp_output(bytes).map(Box::new);
         }
     }
 
@@ -334,18 +342,12 @@ impl MediaSession {
         self.listen_burst = 0;
     }
 
-    /// Whether it is RTCP: what comes to its port, and on a port that it shares all whose second octet is of its range, 64 to 95
+    /// Whether what came to the RTP port is RTCP: on a port that it shares all whose second octet is of its range, 64 to 95
     /// behind a marker (RFC 5761 §4). Some send it to the RTP port unasked; there a number that was agreed on is RTP.
-    fn is_report(&self, input: &Input<'_>) -> bool {
-        match input {
-            Input::Rtp { bytes, .. } => {
-                let shares = self.remote.as_ref().is_some_and(|remote| remote.rtcp_mux);
-                packet::is_rtcp(bytes)
-                    && (shares || packet::number(bytes).is_none_or(|number| !self.inbound.takes(number)))
-            }
-            Input::Rtcp { .. } => true,
-            Input::Timeout => false,
-        }
+    fn is_report(&self, bytes: &[u8]) -> bool {
+        let shares = self.remote.as_ref().is_some_and(|remote| remote.rtcp_mux);
+        packet::is_rtcp(bytes)
+            && (shares || packet::number(bytes).is_none_or(|number| !self.inbound.takes(number)))
     }
 
     fn report_came(&mut self, from: SocketAddr, bytes: &[u8]) {
@@ -386,8 +388,8 @@ impl MediaSession {
         self.rtcp_output(bytes)
     }
 
-    fn rtcp_output(&mut self, report: Packet) -> Option<Output> {
-        let bytes = self.protection.seal_report(report)?;
+    fn rtcp_output(&mut self, mut bytes: Packet) -> Option<Output> {
+        self.protection.seal_report(&mut bytes)?;
         let remote = self.remote.as_ref()?;
         let to = self.rtcp_target()?;
         Some(if remote.rtcp_mux { Output::Rtp { to, bytes } } else { Output::Rtcp { to, bytes } })

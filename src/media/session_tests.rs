@@ -86,7 +86,7 @@ fn drain(session: &mut MediaSession) -> Drained {
 }
 
 fn hear(session: &mut MediaSession, now: Instant, from: &str, bytes: &[u8]) -> Vec<Event> {
-    session.handle(now, Input::Rtp { from: at(from), bytes });
+    session.handle(now, Input::Rtp { came: now, from: at(from), bytes });
     drain(session).events
 }
 
@@ -105,7 +105,7 @@ fn a_foreign_source_gets_neither_keys_nor_audio_through() {
         let loud = datagram(0, n, u32::from(n) * 160, 7, &[0x20; 160]);
         for thief in ["203.0.113.66:4000", "198.51.100.1:4002"] {
             for bytes in [&key, &loud] {
-                session.handle(now, Input::Rtp { from: at(thief), bytes });
+                session.handle(now, Input::Rtp { came: now, from: at(thief), bytes });
                 let drained = drain(&mut session);
                 assert!(drained.events.is_empty());
                 assert!(drained.rtp.iter().all(|(to, _)| *to == at("198.51.100.1:4000")));
@@ -195,7 +195,7 @@ fn muted_keys_leave_no_tone_in_the_frames_but_are_reported() {
 }
 
 fn hear_all(session: &mut MediaSession, now: Instant, bytes: &[u8], heard: &mut Vec<i16>) -> usize {
-    session.handle(now, Input::Rtp { from: at("198.51.100.1:4000"), bytes });
+    session.handle(now, Input::Rtp { came: now, from: at("198.51.100.1:4000"), bytes });
     let drained = drain(session);
     heard.extend(drained.frames.iter().flat_map(|frame| frame.samples.iter().copied()));
     drained.events.iter().filter(|event| matches!(event, Event::Digit(_))).count()
@@ -262,7 +262,7 @@ proptest! {
                 }
             }
             let from = at("198.51.100.1:4000");
-            let input = if rtcp { Input::Rtcp { from, bytes: &bytes } } else { Input::Rtp { from, bytes: &bytes } };
+            let input = if rtcp { Input::Rtcp { from, bytes: &bytes } } else { Input::Rtp { came: now, from, bytes: &bytes } };
             session.handle(now, input);
             let drained = drain(&mut session);
             prop_assert!(drained.next.is_none_or(|next| next > now));
@@ -277,7 +277,7 @@ fn keys_with_an_ssrc_of_their_own_count_beside_the_audio() {
     session.connect(start, &remote("198.51.100.1:4000"));
     let mut keys = 0;
     let mut send = |session: &mut MediaSession, bytes: &[u8]| {
-        session.handle(start, Input::Rtp { from: at("198.51.100.1:4000"), bytes });
+        session.handle(start, Input::Rtp { came: start, from: at("198.51.100.1:4000"), bytes });
         let events = drain(session).events;
         keys += events.iter().filter(|event| matches!(event, Event::Digit(_))).count();
     };

@@ -353,7 +353,7 @@ impl Phone {
             }
             if let Some(call) = session.and_then(|session| self.touch(session)) {
                 let input = match channel {
-                    Channel::Rtp => media::Input::Rtp { from, bytes },
+                    Channel::Rtp => media::Input::Rtp { came: now, from, bytes },
                     Channel::Rtcp => media::Input::Rtcp { from, bytes },
                 };
                 call.media.handle(now, input);

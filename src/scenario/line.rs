@@ -183,7 +183,8 @@ impl Faulty {
             let (at, flying) = self.flying.remove(index);
             match flying {
                 Flying::Packet(bytes) => {
-                    self.session.handle(at, Input::Rtp { from: SocketAddr::from(PHONE), bytes: &bytes });
+                    let from = SocketAddr::from(PHONE);
+                    self.session.handle(at, Input::Rtp { came: at, from, bytes: &bytes });
                     for key in drain(&mut self.session) {
                         self.hear(at, Way::Media, key);
                     }

@@ -124,7 +124,7 @@ impl World {
                 let from = SocketAddr::new(from.ip(), from.port() + 1);
                 Input::Rtcp { from, bytes: &bytes }
             } else {
-                Input::Rtp { from, bytes: &bytes }
+                Input::Rtp { came: self.now, from, bytes: &bytes }
             };
             self.sides[to].session.handle(self.now, input);
             self.drain(to);

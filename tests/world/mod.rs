@@ -330,7 +330,7 @@ impl World {
         } else if to.ip() == ENGINE.ip() {
             let port = MediaPort(u32::from(to.port() - FIRST_PORT) / 2);
             if to.port() % 2 == 0 {
-                self.tell_engine(Input::Rtp { port, from, bytes });
+                self.tell_engine(Input::Rtp { port, came: self.now, from, bytes });
             } else {
                 self.tell_engine(Input::Rtcp { port, from, bytes });
             }
@@ -427,7 +427,7 @@ impl World {
         let number = u16::try_from(u32::from(FIRST_PORT) + port.0 * 2).expect("a port number");
         let rtp = SocketAddr::new(ENGINE.ip(), number);
         assert!(self.ports.insert(port, rtp).is_none(), "a port is used again while it is open");
-        MediaAddress { port, rtp, former: None }
+        MediaAddress { port, rtp, former: None, beat: None }
     }
 
     /// The calendar's reading.

@@ -171,7 +171,7 @@ impl Phone {
         }
         for line in self.lines.iter_mut().filter(|line| line.ended.is_none()) {
             if to == line.rtp {
-                line.media.handle(now, media::Input::Rtp { from, bytes });
+                line.media.handle(now, media::Input::Rtp { came: now, from, bytes });
             } else if to == rtcp_of(line.rtp) {
                 line.media.handle(now, media::Input::Rtcp { from, bytes });
             }

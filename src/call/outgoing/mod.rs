@@ -126,9 +126,9 @@ impl OutgoingCall {
         self.now = now;
         match input {
             Input::Sip(session, event) if self.session == Some(session) => self.on_session(session, event),
-            Input::Rtp { from, bytes, .. } => {
+            Input::Rtp { came, from, bytes, .. } => {
                 if let Some(stream) = &mut self.stream {
-                    stream.session.handle(now, media::Input::Rtp { from, bytes });
+                    stream.session.handle(now, media::Input::Rtp { came, from, bytes });
                 }
             }
             Input::Rtcp { from, bytes, .. } => {

@@ -37,7 +37,7 @@ pub(super) struct Sending {
 pub(super) fn is_there() -> bool {
     let Ok(probe) = std::net::UdpSocket::bind(("127.0.0.1", 0)) else { return false };
     let mut octets = [0; 8];
-    let received = Receiving::new(&mut octets, 1, 8).receive(probe.as_fd(), &mut Vec::new());
+    let received = Receiving::new(&mut octets, 1, 8).receive(probe.as_fd(), 1, &mut Vec::new());
     let is_received = received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
     let Ok(own) = probe.local_addr() else { return false };
     is_received && Sending::new(&mut octets, 1, 8).send(probe.as_fd(), &[(own, 8)]).taken == 1
@@ -92,8 +92,13 @@ impl Receiving {
         Self { headers, names, controls, _pieces: pieces }
     }
 
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, arrivals: &mut Vec<Arrival>) -> io::Result<()> {
-        let places = libc::c_uint::try_from(self.headers.len()).unwrap_or(libc::c_uint::MAX);
+    pub(super) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        most: usize,
+        arrivals: &mut Vec<Arrival>,
+    ) -> io::Result<()> {
+        let places = libc::c_uint::try_from(most.min(self.headers.len())).unwrap_or(libc::c_uint::MAX);
         // SAFETY: the headers point to octets, names, controls and pieces that are owned by this and by the inbox
         // around it, and were not moved since; the socket is open while it is borrowed.
         let received = unsafe {

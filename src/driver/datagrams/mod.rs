@@ -57,7 +57,7 @@ pub struct Inbox {
 enum Receiving {
     #[cfg(target_os = "linux")]
     Batched(batched::Receiving),
-    Plain(usize),
+    Plain,
 }
 
 impl Inbox {
@@ -69,8 +69,8 @@ impl Inbox {
             #[cfg(target_os = "linux")]
             Way::Batched => Receiving::Batched(batched::Receiving::new(&mut octets, places, room)),
             #[cfg(not(target_os = "linux"))]
-            Way::Batched => Receiving::Plain(places),
-            Way::Plain => Receiving::Plain(places),
+            Way::Batched => Receiving::Plain,
+            Way::Plain => Receiving::Plain,
         };
         Self { room, octets, arrivals: Vec::with_capacity(places), way }
     }
@@ -81,13 +81,21 @@ impl Inbox {
     /// # Errors
     /// What the system says when it gives none; [`io::ErrorKind::WouldBlock`] when there is none.
     pub fn receive(&mut self, socket: impl AsFd) -> io::Result<usize> {
+        self.receive_some(socket, usize::MAX)
+    }
+
+    /// As [`Inbox::receive`], but not more than so many: to learn that no other lies there costs the system a look.
+    ///
+    /// # Errors
+    /// As [`Inbox::receive`].
+    pub fn receive_some(&mut self, socket: impl AsFd, most: usize) -> io::Result<usize> {
         self.arrivals.clear();
-        let socket = socket.as_fd();
+        let (socket, most) = (socket.as_fd(), most.min(self.places()));
         match &mut self.way {
             #[cfg(target_os = "linux")]
-            Receiving::Batched(way) => way.receive(socket, &mut self.arrivals)?,
-            Receiving::Plain(places) => {
-                plain::receive(socket, &mut self.octets, self.room, *places, &mut self.arrivals)?;
+            Receiving::Batched(way) => way.receive(socket, most, &mut self.arrivals)?,
+            Receiving::Plain => {
+                plain::receive(socket, &mut self.octets, self.room, most, &mut self.arrivals)?
             }
         }
         Ok(self.arrivals.len())

@@ -101,6 +101,13 @@ const VOLUME: u8 = 10;
 /// More keys than any extension or account number has.
 const MAX_WAITING: usize = 64;
 
+/// An event whose duration counts a clock in place of ticks (RFC 4733 §2.3.5).
+#[must_use]
+pub fn at_clock([event, flags, high, low]: [u8; 4], clock: u16) -> [u8; 4] {
+    let [high, low] = u16::from_be_bytes([high, low]).saturating_mul(clock).to_be_bytes();
+    [event, flags, high, low]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

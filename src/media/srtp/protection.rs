@@ -57,20 +57,20 @@ impl Protection {
 
     /// Encrypts an RTP packet; `None` when it must not leave.
     #[must_use]
-    pub fn seal(&mut self, mut packet: Packet) -> Option<Packet> {
+    pub fn seal(&mut self, packet: &mut Packet) -> Option<()> {
         match self {
-            Self::Plain => Some(packet),
-            Self::Srtp(srtp) => srtp.protect(&mut packet).map(|()| packet),
+            Self::Plain => Some(()),
+            Self::Srtp(srtp) => srtp.protect(packet),
             Self::Broken => None,
         }
     }
 
     /// Encrypts an RTCP packet; `None` when it must not leave.
     #[must_use]
-    pub fn seal_report(&mut self, mut packet: Packet) -> Option<Packet> {
+    pub fn seal_report(&mut self, packet: &mut Packet) -> Option<()> {
         match self {
-            Self::Plain => Some(packet),
-            Self::Srtp(srtp) => srtp.protect_report(&mut packet).map(|()| packet),
+            Self::Plain => Some(()),
+            Self::Srtp(srtp) => srtp.protect_report(packet),
             Self::Broken => None,
         }
     }
