@@ -1,7 +1,7 @@
 //! How many calls one shard holds and what a call costs: `countersign serve --bench` on one core, the generator of
 //! `countersign load` on the other, beside bare packet loops that the same generator measures in the same run.
 //! `cargo bench --bench calls`; numbers behind `--` choose the crowds, words what all calls have besides: `plain` (the
-//! bare loops are measured with it only), `srtp`, `inband` (keys are listened for in the audio of all calls), `recorded`.
+//! bare loops are measured with it only), `srtp`, `inband` (keys are listened for in the audio of all calls), `recorded`, `opus`.
 //!
 //! A bare loop receives a packet and sends one each 20 ms for each flow, and does nothing else: with a socket for each
 //! flow, as an engine needs it whose calls must be told apart whatever their carriers do, and with one socket for all,
@@ -21,6 +21,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bare::{Bare, Sockets};
+use countersign::audio::Codec;
 use countersign::load::{self, Plan, Report};
 use countersign::units::Digit;
 
@@ -110,13 +111,15 @@ fn loops(sockets: Sockets) -> (usize, f64) {
 
 fn crowd(kind: Kind, calls: usize) -> Report {
     let server = Server::start(kind);
+    let usual = Plan::new(&format!("sip:bench@{}", server.address), calls);
     let plan = Plan {
+        codecs: if kind == Kind::Opus { vec![Codec::Opus] } else { usual.codecs.clone() },
         encrypted: kind == Kind::Srtp,
         per_second: 300,
         hold: HOLD,
         keys: "1234".chars().filter_map(Digit::from_char).collect(),
         process: Some(server.child.id()),
-        ..Plan::new(&format!("sip:bench@{}", server.address), calls)
+        ..usual
     };
     load::run(&plan).expect("a crowd")
 }
@@ -132,10 +135,12 @@ enum Kind {
     Inband,
     /// Recorded from the answer on.
     Recorded,
+    /// With Opus in place of G.711, both ways.
+    Opus,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Plain, Self::Srtp, Self::Inband, Self::Recorded];
+    const ALL: [Self; 5] = [Self::Plain, Self::Srtp, Self::Inband, Self::Recorded, Self::Opus];
 
     const fn name(self) -> &'static str {
         match self {
@@ -143,6 +148,7 @@ impl Kind {
             Self::Srtp => "srtp",
             Self::Inband => "inband",
             Self::Recorded => "recorded",
+            Self::Opus => "opus",
         }
     }
 
@@ -151,6 +157,7 @@ impl Kind {
         let more = match self {
             Self::Srtp => ", srtp: required",
             Self::Inband => ", inband_keys: always",
+            Self::Opus => ", codecs: [opus]",
             Self::Plain | Self::Recorded => "",
         };
         format!("trunks: [{{name: local, addresses: [127.0.0.0/8]{more}}}]\nlimits: {{calls: 10000}}\n")

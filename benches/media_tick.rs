@@ -88,7 +88,8 @@ fn incoming(name: &str, listening: bool) {
         datagram[2..4].copy_from_slice(&seq.to_be_bytes());
         datagram[4..8].copy_from_slice(&(tick * 160).to_be_bytes());
         for session in &mut sessions {
-            session.handle(start + TICK * tick, Input::Rtp { from, bytes: black_box(&datagram) });
+            let now = start + TICK * tick;
+            session.handle(now, Input::Rtp { came: now, from, bytes: black_box(&datagram) });
             drain(session);
             packets += 1;
         }
