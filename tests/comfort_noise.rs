@@ -92,7 +92,7 @@ impl Leg {
         bytes.extend(self.ticks.to_be_bytes());
         bytes.extend(0x1234_5678_u32.to_be_bytes());
         bytes.extend(payload);
-        self.session.handle(self.now, Input::Rtp { from: at(from), bytes: &bytes });
+        self.session.handle(self.now, Input::Rtp { came: self.now, from: at(from), bytes: &bytes });
         self.drain();
     }
 

@@ -93,7 +93,8 @@ impl RecordedStream {
         self.packets += 1;
         self.octets += u64::try_from(octets.len()).unwrap_or(0);
         let to = remote.rtp;
-        Some((to, self.protection.seal(packet)?))
+        self.protection.seal(&mut packet)?;
+        Some((to, packet))
     }
 
     /// When the next report is due.
@@ -137,10 +138,11 @@ impl RecordedStream {
         self.reporter.heard().loss
     }
 
-    fn addressed(&mut self, report: Packet) -> Option<(SocketAddr, bool, Packet)> {
+    fn addressed(&mut self, mut report: Packet) -> Option<(SocketAddr, bool, Packet)> {
         let remote = self.remote.as_ref()?;
         let (to, muxed) = (remote.rtcp?, remote.rtcp_mux);
-        Some((to, muxed, self.protection.seal_report(report)?))
+        self.protection.seal_report(&mut report)?;
+        Some((to, muxed, report))
     }
 
     fn sent(&self, at: u64) -> Sent {
