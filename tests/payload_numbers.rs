@@ -252,6 +252,6 @@ fn numbers_that_look_like_rtcp_are_rtp_on_a_port_of_its_own_and_are_never_shared
 fn hear(world: &mut World, from: std::net::SocketAddr, bytes: &[u8]) {
     let now = world.now;
     let session = &mut world.sides[0].session;
-    session.handle(now, Input::Rtp { from, bytes });
+    session.handle(now, Input::Rtp { came: now, from, bytes });
     while !matches!(session.poll(), Output::Timeout(_)) {}
 }

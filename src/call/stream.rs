@@ -131,7 +131,7 @@ mod tests {
         let codecs = Codec::ALL.iter().copied().collect();
         let terms = MediaTerms { codecs, comfort_noise: true, rtcp_mux, ..MediaTerms::default() };
         let rtp = "192.0.2.1:4000".parse().expect("an address");
-        let address = MediaAddress { port: MediaPort(1), rtp, former: None };
+        let address = MediaAddress { port: MediaPort(1), rtp, former: None, beat: None };
         let epoch = Epoch { instant: now, unix: UnixTime(0) };
         let mut entropy = Entropy::from_seed([1; 32]);
         (Stream::new(now, &address, std::time::Duration::from_secs(60), epoch, terms, &mut entropy), now)
