@@ -6,4 +6,5 @@
 pub mod model;
 pub mod nn;
 pub mod print;
+pub mod recogniser;
 pub mod state_dict;

@@ -116,6 +116,12 @@ impl ModelFile {
         self.parts.keys().map(String::as_str)
     }
 
+    /// The axes of a part.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.parts.get(name).map(|part| &part.shape[..])
+    }
+
     /// The file.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {

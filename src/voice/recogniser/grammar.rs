@@ -1,0 +1,135 @@
+//! What may be said, as the ways to write it down token by token.
+
+use super::tokens::Tokens;
+use crate::voice::model::ModelError;
+
+/// States and the tokens that lead from one to the next; the first state is the start.
+pub struct Grammar {
+    pub(super) states: Vec<State>,
+    pub(super) ways: usize,
+}
+
+/// A place on one of the ways.
+pub(super) struct State {
+    pub(super) steps: Vec<Step>,
+    /// Whether something whole was said.
+    pub(super) end: bool,
+    /// The number of the way.
+    pub(super) way: usize,
+}
+
+/// One token further.
+pub(super) struct Step {
+    pub(super) token: u32,
+    pub(super) to: usize,
+    /// What it adds to the meaning.
+    pub(super) means: Option<u16>,
+}
+
+/// A way to write digits.
+struct Spelling {
+    first: fn(usize) -> String,
+    later: fn(usize) -> String,
+    between: Option<&'static str>,
+}
+
+impl Grammar {
+    fn new(ways: usize) -> Self {
+        Self { states: vec![State { steps: Vec::new(), end: false, way: 0 }], ways }
+    }
+
+    /// From `min` to `max` digits.
+    pub(super) fn digits(tokens: &Tokens, min: usize, max: usize) -> Result<Self, ModelError> {
+        let mut grammar = Self::new(SPELLINGS.len());
+        for (way, spelling) in SPELLINGS.iter().enumerate() {
+            let mut at = 0;
+            for count in 1..=max {
+                let to = grammar.state(way, count >= min);
+                let spell = if count == 1 { spelling.first } else { spelling.later };
+                for (digit, means) in (0..10).zip(0..) {
+                    grammar.step(at, token(tokens, &spell(digit))?, to, Some(means));
+                }
+                at = to;
+                if let Some(between) = spelling.between.filter(|_| count < max) {
+                    let to = grammar.state(way, false);
+                    grammar.step(at, token(tokens, between)?, to, None);
+                    at = to;
+                }
+            }
+        }
+        Ok(grammar)
+    }
+
+    /// One of these phrases, in lower case or with a capital.
+    pub(super) fn phrases(tokens: &Tokens, phrases: &[(u16, &str)]) -> Self {
+        let mut grammar = Self::new(1);
+        for (means, phrase) in phrases {
+            let mut letters = phrase.chars();
+            let first: String = letters.next().map(char::to_uppercase).into_iter().flatten().collect();
+            let capital = first + letters.as_str();
+            grammar.phrase(tokens, phrase, *means);
+            if capital != *phrase {
+                grammar.phrase(tokens, &capital, *means);
+            }
+        }
+        grammar
+    }
+
+    fn phrase(&mut self, tokens: &Tokens, phrase: &str, means: u16) {
+        let words = phrase.split_whitespace().map(|word| format!(" {word}"));
+        let pieces: Vec<u32> = words.flat_map(|word| tokens.pieces(&word)).collect();
+        let mut at = 0;
+        for (number, piece) in pieces.iter().enumerate() {
+            let last = number + 1 == pieces.len();
+            let known =
+                self.states[at].steps.iter().find(|step| step.token == *piece && step.means.is_none());
+            let known = known.map(|step| step.to).filter(|_| !last);
+            let to = known.unwrap_or_else(|| {
+                let to = self.state(0, last);
+                self.step(at, *piece, to, last.then_some(means));
+                to
+            });
+            at = to;
+        }
+    }
+
+    fn state(&mut self, way: usize, end: bool) -> usize {
+        self.states.push(State { steps: Vec::new(), end, way });
+        self.states.len() - 1
+    }
+
+    fn step(&mut self, from: usize, token: u32, to: usize, means: Option<u16>) {
+        self.states[from].steps.push(Step { token, to, means });
+    }
+}
+
+fn token(tokens: &Tokens, word: &str) -> Result<u32, ModelError> {
+    tokens.number(word).ok_or_else(|| ModelError::Missing(format!("token {word:?}")))
+}
+
+fn figure(digit: usize) -> String {
+    digit.to_string()
+}
+
+fn spaced(digit: usize) -> String {
+    format!(" {digit}")
+}
+
+fn word(digit: usize) -> String {
+    format!(" {}", WORDS[digit].to_lowercase())
+}
+
+fn capital(digit: usize) -> String {
+    format!(" {}", WORDS[digit])
+}
+
+const WORDS: [&str; 10] = ["Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
+/// "4 4 1", "4, 4, 1", "4-4-1", "Four four one", "four four one". Measured: their sum finds 83 % of natural strings,
+/// the best of them alone 77 %.
+const SPELLINGS: [Spelling; 5] = [
+    Spelling { first: spaced, later: spaced, between: None },
+    Spelling { first: spaced, later: spaced, between: Some(",") },
+    Spelling { first: spaced, later: figure, between: Some("-") },
+    Spelling { first: capital, later: word, between: None },
+    Spelling { first: word, later: word, between: None },
+];

@@ -1,0 +1,161 @@
+//! What is said: Whisper, held to a grammar.
+//!
+//! The network gives every token the probability that it comes next. A [`Grammar`] says what may be said and in which ways
+//! that is written down ("4, 4, 1", "441", "four four one"); only those are followed, and what they come to is
+//! added up by meaning. The same speech is heard twice, as it is and slowed, and both have a say.
+//!
+//! Nothing is decided here: [`Heard`] is likely or not, and whoever asked draws the line.
+
+mod grammar;
+mod network;
+mod search;
+mod spectrum;
+mod tokens;
+
+use std::collections::BTreeMap;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+pub use self::grammar::Grammar;
+use self::network::Network;
+use self::search::Search;
+use self::spectrum::Spectrum;
+use self::tokens::Tokens;
+use super::model::{ModelError, ModelFile};
+use super::nn::{Matrix, log_sum_exp};
+use crate::audio::resample;
+use crate::units::SampleRate;
+
+/// A network that hears.
+pub struct Recogniser {
+    network: Network,
+    tokens: Tokens,
+    spectrum: Spectrum,
+    /// Tokens that compete with those of a grammar, so that what fits none of it is less likely.
+    rivals: Vec<u32>,
+    rival_rows: Matrix,
+}
+
+/// Something that may have been said.
+#[derive(Clone, PartialEq, Zeroize, ZeroizeOnDrop)]
+pub struct Heard {
+    /// What it means: the digits, or the number of the phrase.
+    pub meaning: Vec<u16>,
+    /// The logarithm of how likely it is, of all that could be said.
+    pub score: f32,
+    /// How likely it is, of all that fits the grammar: 0 to 1.
+    pub share: f32,
+}
+
+impl std::fmt::Debug for Heard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Heard(… {} of score {})", self.meaning.len(), self.score)
+    }
+}
+
+impl Recogniser {
+    /// Reads the model.
+    ///
+    /// # Errors
+    /// When it is another network.
+    pub fn read(mut model: ModelFile) -> Result<Self, ModelError> {
+        let tokens = Tokens::new(&model.take_text("vocabulary")?);
+        let network = Network::read(&mut model, &tokens)?;
+        let rivals = tokens.usual();
+        let mut rival_rows = Matrix::zeros(0, network.width());
+        for token in &rivals {
+            rival_rows.push_row(network.row_of(*token));
+        }
+        Ok(Self { network, tokens, spectrum: Spectrum::new(), rivals, rival_rows })
+    }
+
+    /// Digits, so many of them.
+    ///
+    /// # Errors
+    /// When the vocabulary lacks one.
+    pub fn digits(&self, min: usize, max: usize) -> Result<Grammar, ModelError> {
+        Grammar::digits(&self.tokens, min, max.min(MOST_DIGITS))
+    }
+
+    /// One of these phrases; each has the number that it means.
+    #[must_use]
+    pub fn phrases(&self, phrases: &[(u16, &str)]) -> Grammar {
+        Grammar::phrases(&self.tokens, phrases)
+    }
+
+    /// What may have been said in these samples at 8,000 Hz, the likeliest first; more than [`LONGEST`] of them are
+    /// not listened to.
+    #[must_use]
+    pub fn hear(&self, samples: &[i16], grammar: &Grammar) -> Vec<Heard> {
+        self.weighed(samples, grammar, &[])
+    }
+
+    /// By how much these samples are likelier to be what was expected than anything else that fits the grammar, in
+    /// natural logarithms, for each that is expected; above zero it is the likeliest of all. `None` when it does not fit the grammar.
+    #[must_use]
+    pub fn margins(&self, samples: &[i16], grammar: &Grammar, expected: &[Vec<u16>]) -> Vec<Option<f32>> {
+        let heard = self.weighed(samples, grammar, expected);
+        let margin = |expected: &Vec<u16>| {
+            let score = heard.iter().find(|heard| heard.meaning == *expected)?.score;
+            let other = heard.iter().find(|heard| heard.meaning != *expected).map(|heard| heard.score);
+            Some((score - other.unwrap_or(f32::NEG_INFINITY)).min(-MISSED))
+        };
+        expected.iter().map(margin).collect()
+    }
+
+    fn weighed(&self, samples: &[i16], grammar: &Grammar, expected: &[Vec<u16>]) -> Vec<Heard> {
+        let samples = samples.get(..LONGEST).unwrap_or(samples);
+        let mut all: BTreeMap<Vec<u16>, Vec<f32>> = BTreeMap::new();
+        let mut wanted = expected.to_vec();
+        for rate in PASSES {
+            let slowed = resample(samples, SampleRate::TELEPHONE, SampleRate(rate));
+            let search = Search::new(self, grammar, &wanted);
+            for (meaning, score) in search.run(&self.listened(&slowed)) {
+                all.entry(meaning).or_default().push(score.max(MISSED));
+            }
+            // What one hearing found is weighed by the next one too.
+            wanted = all.keys().cloned().collect();
+        }
+        let passes = PASSES.len();
+        let mean = |scores: &[f32]| {
+            let missed = MISSED * count(passes - scores.len());
+            (scores.iter().sum::<f32>() + missed) / count(passes)
+        };
+        let scores: Vec<f32> = all.values().map(|scores| mean(scores)).collect();
+        let sum = log_sum_exp(&scores);
+        let heard = |(meaning, score): (Vec<u16>, f32)| Heard { meaning, score, share: (score - sum).exp() };
+        let mut heard: Vec<Heard> = all.into_keys().zip(scores).map(heard).collect();
+        wanted.zeroize();
+        heard.sort_by(|one, other| other.score.total_cmp(&one.score));
+        heard
+    }
+
+    /// The speech as the network's decoder looks at it: silence fills a window that is never shorter than [`WINDOW`].
+    fn listened(&self, samples: &[i16]) -> Matrix {
+        let frames =
+            (samples.len().div_ceil(spectrum::HOP) + AFTER).max(WINDOW).min(2 * self.network.longest());
+        self.network.encode(&self.spectrum.frames(samples, frames / 2 * 2))
+    }
+}
+
+/// The longest speech that is listened to, in samples: 20 s, which slowed still fit the network's 30.
+pub const LONGEST: usize = 20 * 8_000;
+/// The rates that the speech is brought to: taken for 8,000 Hz, 10,000 is slower by a fifth. Measured on natural
+/// strings: 83 % of them right as they are, 82 % slowed, 87 % by both.
+const PASSES: [u32; 2] = [8_000, 10_000];
+/// Frames of the shortest window, 10 ms each. Measured: 10 s lets more strings through than the speech alone (83 % against 78 %).
+const WINDOW: usize = 1_000;
+/// Frames of silence after the speech: without them the network hears no end.
+const AFTER: usize = 50;
+/// The score of what a hearing did not come upon.
+const MISSED: f32 = -25.0;
+/// The longest string of digits.
+const MOST_DIGITS: usize = 40;
+
+#[expect(clippy::cast_precision_loss, reason = "a small number")]
+const fn count(number: usize) -> f32 {
+    number as f32
+}
+
+#[cfg(test)]
+mod tests;
