@@ -12,10 +12,12 @@ mod media_world;
 use std::time::Duration;
 
 use countersign::audio::dtmf::Detector;
-use countersign::audio::{Law, decode_file, resample};
+use countersign::audio::key_tones::KeyTones;
+use countersign::audio::tone::{self, Tone};
+use countersign::audio::{Band, Codec, Decoder, Encoder, Law, Rebander, decode_file, resample};
 use countersign::media::sdp::answer;
 use countersign::media::{Event, InbandKeys, Input, LocalMedia, MediaConfig, MediaSession, Output};
-use countersign::units::{Entropy, Epoch, SampleRate, UnixTime};
+use countersign::units::{Digit, Entropy, Epoch, SampleRate, UnixTime};
 use media_world::start;
 
 /// RMS of a sine at 0 dBm0 in sixteen bits.
@@ -323,4 +325,73 @@ fn a_caller_without_telephone_events_is_heard_and_the_tones_go_no_further() {
     assert_eq!(keys, "", "who sends events is not listened to");
     let (keys, _) = session_hears(InbandKeys::Always, "8 101", &sound);
     assert_eq!(keys, KEYS);
+}
+
+/// Keys that were said through a codec, in packets of 20 ms, by the detector; and in how many of all frames of tones and of
+/// pauses something sounds like a key.
+fn through(codec: Codec, keys: &[Digit], on: u64, off: u64, divisor: i16) -> (Vec<Digit>, [f64; 2]) {
+    let millis = Duration::from_millis;
+    let (mut encoder, mut decoder) = (Encoder::new(codec), Decoder::new(codec));
+    let [mut up, mut down] = [Rebander::default(), Rebander::default()];
+    let (mut detector, tones) = (Detector::default(), KeyTones::default());
+    let mut said = tone::render(Tone::Silence, millis(200));
+    for &key in keys {
+        said.extend(tone::render(Tone::Dtmf(key), millis(on)).into_iter().map(|sample| sample / divisor));
+        said.extend(tone::render(Tone::Silence, millis(off)));
+    }
+    let (mut found, mut heard) = (Vec::new(), Vec::new());
+    for part in said.chunks_exact(160) {
+        let (mut banded, mut octets, mut decoded, mut narrow) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        up.pass(part, Band::Narrow, codec.band(), &mut banded);
+        encoder.encode(&banded, &mut octets);
+        decoder.decode(&octets, &mut decoded);
+        down.pass(&decoded, codec.band(), Band::Narrow, &mut narrow);
+        detector.push(&narrow, |key| found.push(key));
+        heard.extend(narrow);
+    }
+    // The codecs come up to 10 ms late: only frames that lie within a tone or a pause whichever it is are counted.
+    let period = usize::try_from((on + off) * 8).expect("short");
+    let share = |from: usize, to: usize| {
+        let frames = (0..keys.len()).map(|n| 1600 + n * period).flat_map(|start| {
+            (start + from..(start + to).saturating_sub(160))
+                .step_by(160)
+                .map(|at| tones.sound_in(&heard[at..at + 160]))
+        });
+        let all: Vec<bool> = frames.collect();
+        let loud = all.iter().filter(|loud| **loud).count();
+        f64::from(u32::try_from(loud).expect("few"))
+            / f64::from(u32::try_from(all.len().max(1)).expect("few"))
+    };
+    let [on, off] = [on, off].map(|ms| usize::try_from(ms * 8).expect("short"));
+    (found, [share(100, on), share(on + 200, on + off)])
+}
+
+#[test]
+fn keys_are_heard_through_every_codec_and_none_is_another() {
+    let mut entropy = Entropy::from_seed([17; 32]);
+    let keys: Vec<Digit> = (0..16)
+        .cycle()
+        .take(160)
+        .map(|n| {
+            Digit::from_event(u8::try_from((n + entropy.below(2) * 3) % 16).expect("few")).expect("a key")
+        })
+        .chain((0..16).filter_map(Digit::from_event))
+        .collect();
+    println!(
+        "codec, tone, pause, level below the usual: heard of {}, frames of tones and of pauses with a key",
+        keys.len()
+    );
+    for &codec in Codec::ALL {
+        for (on, off, divisor) in [(100, 100, 1), (80, 80, 1), (60, 60, 1), (80, 80, 4), (80, 80, 8)] {
+            let (found, [in_tones, in_pauses]) = through(codec, &keys, on, off, divisor);
+            let (codec_name, heard) = (codec.name(), found.len());
+            println!("{codec_name}, {on} ms, {off} ms, 1/{divisor}: {heard}, {in_tones:.3}, {in_pauses:.3}");
+            // None is wrong: what was heard are the keys in their order, some perhaps left out.
+            let mut rest = keys.iter();
+            assert!(found.iter().all(|key| rest.any(|pressed| pressed == key)), "{codec_name}: a wrong key");
+            assert_eq!(heard, keys.len(), "{codec_name}, {on} ms, 1/{divisor}");
+            assert!(in_tones > 0.95 && in_pauses < 0.05, "{codec_name}, {on} ms: {in_tones} {in_pauses}");
+        }
+    }
 }

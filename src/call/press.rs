@@ -124,3 +124,7 @@ mod tests {
         assert!(presses.is_new(start + Duration::from_secs(3), Way::Signalling, Digit::HASH));
     }
 }
+
+#[cfg(test)]
+#[path = "press_tests.rs"]
+mod thousand;

@@ -85,7 +85,14 @@ impl Keeper {
     ) -> io::Result<(Way, JoinHandle<()>)> {
         let (to, jobs) = sync_channel(places);
         let (keep_free_mb, losses) = (config.keep_free_mb, Losses::default());
-        let work = Work { recordings, keep_free_mb, open: HashMap::new(), looked: 0, losses };
+        let work = Work {
+            recordings,
+            keep_free_mb,
+            open: HashMap::new(),
+            looked: 0,
+            losses,
+            unnamed: Losses::default(),
+        };
         let thread =
             std::thread::Builder::new().name("recordings".to_owned()).spawn(move || work.run(&jobs))?;
         Ok((Way(to), thread))
@@ -136,6 +143,11 @@ impl Losses {
         self.told = Some(now);
         Some(std::mem::take(&mut self.untold))
     }
+
+    /// How many the log was not told of, at the end.
+    fn rest(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.untold)).filter(|&count| count > 0)
+    }
 }
 
 /// Between two lines of the log about the same trouble.
@@ -148,6 +160,8 @@ struct Work {
     open: HashMap<RecordingName, Writer>,
     looked: u32,
     losses: Losses,
+    /// Those of which what is there can't be named either, when the disk is in trouble.
+    unnamed: Losses,
 }
 
 impl Work {
@@ -164,9 +178,13 @@ impl Work {
                 failed(call, name);
             }
         }
-        for (name, writer) in self.open.drain() {
-            if let Err(error) = writer.leave() {
-                tracing::error!(recording = %name, %error, "a recording that was cut short has no name yet");
+        let open: Vec<RecordingName> = self.open.keys().cloned().collect();
+        for name in open {
+            self.leave(&name);
+        }
+        for (losses, what) in [(&mut self.losses, "are over"), (&mut self.unnamed, "have no name yet")] {
+            if let Some(count) = losses.rest() {
+                tracing::error!(count, "more recordings {what}");
             }
         }
     }
@@ -205,8 +223,9 @@ impl Work {
     fn leave(&mut self, name: &RecordingName) {
         if let Some(writer) = self.open.remove(name)
             && let Err(error) = writer.leave()
+            && let Some(count) = self.unnamed.count(os::now())
         {
-            tracing::error!(recording = %name, %error, "a recording that was cut short has no name yet");
+            tracing::error!(recording = %name, count, %error, "a recording that was cut short has no name yet");
         }
     }
 
@@ -236,5 +255,8 @@ mod tests {
         assert_eq!(losses.count(start + Duration::from_millis(999)), None);
         assert_eq!(losses.count(start + Duration::from_secs(1)), Some(2001));
         assert_eq!(losses.count(start + Duration::from_secs(9)), Some(1));
+        assert_eq!(losses.rest(), None);
+        assert_eq!(losses.count(start + Duration::from_secs(9)), None);
+        assert_eq!((losses.rest(), losses.rest()), (Some(1), None), "the last ones are told at the end");
     }
 }
