@@ -400,7 +400,7 @@ impl Outbound {
             }
             self.bridge.clear();
         } else if let Some(audio) = self.bridge.take(wanted) {
-            voice.encoder.encode(audio, &mut packet);
+            voice.encoder.get_or_insert_with(|| Encoder::new(voice.codec)).encode(audio, &mut packet);
             self.bridge.pass();
         } else {
             voice.codec.silence(wanted, &mut packet);
@@ -438,10 +438,10 @@ impl Outbound {
     }
 }
 
-/// The coder of what is not encoded yet.
+/// The coder of what is not encoded yet; prompts mostly are, and that of Opus is large.
 struct Voice {
     codec: Codec,
-    encoder: Encoder,
+    encoder: Option<Encoder>,
     rebander: Rebander,
     /// Of a packet: at 8,000 Hz, and in the codec's band.
     samples: Vec<i16>,
@@ -451,7 +451,7 @@ struct Voice {
 impl Voice {
     fn new(codec: Codec) -> Self {
         let (samples, banded) = (Vec::new(), Vec::new());
-        Self { codec, encoder: Encoder::new(codec), rebander: Rebander::default(), samples, banded }
+        Self { codec, encoder: None, rebander: Rebander::default(), samples, banded }
     }
 
     fn play(&mut self, player: &mut Player, ticks: usize, packet: &mut Packet) {
@@ -463,7 +463,7 @@ impl Voice {
         player.take_samples(ticks, &mut self.samples);
         self.banded.clear();
         self.rebander.pass(&self.samples, Band::Narrow, self.codec.band(), &mut self.banded);
-        self.encoder.encode(&self.banded, packet);
+        self.encoder.get_or_insert_with(|| Encoder::new(self.codec)).encode(&self.banded, packet);
     }
 }
 
