@@ -53,6 +53,8 @@ enum Command {
     Webhook(cli::webhook::Arguments),
     /// Enrol a factor for a subject.
     Enrol(cli::enrol::Arguments),
+    /// Calibrate and measure the comparison of voices.
+    Voice(cli::voice::Arguments),
     /// Say in plain words what a policy asks for, and list the ready ones.
     Policy(cli::policy::Arguments),
     /// Verify and export the audit log.
@@ -115,6 +117,7 @@ fn main() -> ExitCode {
         Some(Command::Token(arguments)) => cli::token::run(arguments),
         Some(Command::Webhook(arguments)) => cli::webhook::run(arguments),
         Some(Command::Enrol(arguments)) => cli::enrol::run(arguments),
+        Some(Command::Voice(arguments)) => cli::voice::run(arguments),
         Some(Command::Policy(arguments)) => cli::policy::run(arguments),
         Some(Command::Audit(arguments)) => cli::audit::run(arguments),
         Some(Command::Callbacks(arguments)) => cli::callbacks::run(&arguments),

@@ -29,6 +29,7 @@ pub(crate) mod status;
 pub(crate) mod subject;
 pub(crate) mod test;
 pub(crate) mod token;
+pub(crate) mod voice;
 pub(crate) mod webhook;
 
 use std::ops::RangeInclusive;

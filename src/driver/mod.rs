@@ -51,5 +51,6 @@ pub mod typed;
 pub mod vault;
 pub mod vault_pool;
 pub mod versions;
+pub mod voices;
 pub mod web;
 pub mod webhooks;

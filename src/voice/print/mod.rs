@@ -3,11 +3,16 @@
 //! [`Model`] makes them from a call's samples. What two such rows of numbers say about a caller, and how sure
 //! that is, is said elsewhere; nothing here accepts anybody.
 
+pub mod calibration;
+pub mod compare;
+pub mod figures;
 pub mod front;
 pub mod net;
+pub mod quality;
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use self::front::FilterBank;
@@ -68,6 +73,7 @@ impl Voice {
 pub struct Model {
     net: Net,
     bank: FilterBank,
+    identity: String,
 }
 
 impl Model {
@@ -84,7 +90,14 @@ impl Model {
     /// # Errors
     /// When they are another network's.
     pub fn from_tensors(tensors: &BTreeMap<String, Tensor>) -> Result<Self, WeightsError> {
-        Ok(Self { net: Net::from_tensors(tensors)?, bank: FilterBank::default() })
+        let net = Net::from_tensors(tensors)?;
+        Ok(Self { net, bank: FilterBank::default(), identity: identity(tensors) })
+    }
+
+    /// Who it is: a hash of its weights, whatever file they came in. Voices of two models cannot be compared.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// The voice in these samples at 8,000 Hz, the same each time. `None` when they are too short or silent;
@@ -99,6 +112,18 @@ impl Model {
         let features = self.bank.features(&front::roughened(&wide));
         Voice::new(self.net.embed(&features)?)
     }
+}
+
+/// SHA-256 of all weights in the order of their names, as hexadecimal, behind the network's name.
+fn identity(tensors: &BTreeMap<String, Tensor>) -> String {
+    let mut hash = Sha256::new();
+    for (name, tensor) in tensors {
+        hash.update(name.as_bytes());
+        hash.update([0]);
+        let octets: Vec<u8> = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        hash.update(octets);
+    }
+    format!("cam++:{}", data_encoding::HEXLOWER.encode(&hash.finalize()))
 }
 
 /// The fewest samples that are a voice at all: a tenth of a second. Whether they are enough is for others to say.
