@@ -6,9 +6,14 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use countersign::auth::FactorId;
+use countersign::driver::os;
+use countersign::driver::vault::{Consent, Known};
 use countersign::driver::voices::{self, Folder};
 use countersign::voice::print::Model;
-use countersign::voice::print::calibration::{Calibration, Line};
+use countersign::voice::print::calibration::{Calibration, Likeness, Line};
+use countersign::voice::print::compare::Heard;
+use countersign::voice::print::enrolment::{self, Utterance};
 use countersign::voice::print::figures::{Figure, Figures};
 use serde_json::json;
 
@@ -21,6 +26,46 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Knows a customer by their voice from now on: three recordings or more of them, each said anew, after consent.
+    Enrol {
+        /// The customer.
+        subject: String,
+        /// Recordings (WAV, MP3, Ogg, FLAC) of this customer alone.
+        #[arg(required = true)]
+        recordings: Vec<PathBuf>,
+        /// What the customer was told and agreed to, or where that is written. Without consent no voice is kept.
+        #[arg(long, value_name = "TEXT")]
+        consent: String,
+        /// The report of the calibration; without it, the one in the data folder.
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Compares recordings with the voice that a customer is known by; ends with 1 when it is not the same.
+    Verify {
+        /// The customer.
+        subject: String,
+        /// One recording or more of one caller: more are surer.
+        #[arg(required = true)]
+        recordings: Vec<PathBuf>,
+        /// Of how many other speakers one may be accepted, in percent.
+        #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+        false_accept: f64,
+        /// The report of the calibration; without it, the one in the data folder.
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Takes the voice that a customer is known by away.
+    Forget {
+        /// The customer.
+        subject: String,
+        /// The data folder.
+        #[arg(long, default_value = "data")]
+        data: PathBuf,
+    },
     /// Learns what scores mean from recordings of your own callers, and writes a report; no threshold comes from elsewhere.
     Calibrate {
         /// A folder with `enrol/NAME.wav` (or several in `enrol/NAME/`), and `test/NAME_1.wav` and so on of 20 speakers or more.
@@ -83,6 +128,17 @@ impl Source {
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     super::ended(match arguments.command {
+        Command::Enrol { subject, recordings, consent, report, source } => {
+            enrol(&subject, &recordings, consent, &source.report(report), &source)
+        }
+        Command::Verify { subject, recordings, false_accept, report, source } => {
+            match verify(&subject, &recordings, false_accept / 100.0, &source.report(report), &source) {
+                Ok(true) => Ok(()),
+                Ok(false) => return ExitCode::FAILURE,
+                Err(why) => Err(why),
+            }
+        }
+        Command::Forget { subject, data } => forget(&subject, &data),
         Command::Calibrate { folder, tests, report, source } => {
             calibrate(&folder, &tests, &source.report(report), &source)
         }
@@ -91,6 +147,99 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             eval(&asked, &source)
         }
     })
+}
+
+fn enrol(
+    id: &str,
+    recordings: &[PathBuf],
+    notice: String,
+    report: &Path,
+    source: &Source,
+) -> Result<(), String> {
+    let vault = super::existing(&source.data)?;
+    let now = os::unix_now();
+    let model = source.model()?;
+    let report = voices::report(report, &model).map_err(super::text)?;
+    let utterances = utterances(&model, recordings)?;
+    let heard = enrolment::enrol(&utterances, &report).map_err(|refusal| {
+        let files: Vec<String> =
+            (1..).zip(recordings).map(|(n, path): (usize, _)| format!("  {n} {}", path.display())).collect();
+        format!("{refusal}\n{}", files.join("\n"))
+    })?;
+    let known = Known {
+        model: model.identity().to_owned(),
+        fingerprints: utterances.into_iter().map(|utterance| utterance.fingerprint).collect(),
+        consent: Consent { notice, at: now.0 },
+        heard,
+    };
+    vault.enrol_voice(now, id, &known).map_err(super::text)?;
+    println!("{id} is known by {:.1} seconds of {} recordings", known.heard.seconds, recordings.len());
+    Ok(())
+}
+
+/// All recordings, as long as they are not more than an enrolment takes.
+fn utterances(model: &Model, recordings: &[PathBuf]) -> Result<Vec<Utterance>, String> {
+    if recordings.len() > enrolment::MOST {
+        return Err(format!("{} recordings are more than {}", recordings.len(), enrolment::MOST));
+    }
+    recordings.iter().map(|path| voices::utterance(model, path).map_err(super::text)).collect()
+}
+
+/// Whether it is the same voice.
+fn verify(
+    id: &str,
+    recordings: &[PathBuf],
+    rate: f64,
+    report: &Path,
+    source: &Source,
+) -> Result<bool, String> {
+    let vault = super::existing(&source.data)?;
+    let model = source.model()?;
+    let report = voices::report(report, &model).map_err(super::text)?;
+    let line = report.line(recordings.len()).ok_or("the report knows no thresholds")?;
+    line.threshold(rate).map_err(super::text)?;
+    let known = vault.known_voice(id).map_err(super::text)?;
+    let known = known
+        .ok_or_else(|| format!("{id} is not known by voice\n  help: countersign voice enrol {id} FILES"))?;
+    if known.model != model.identity() {
+        return Err(format!(
+            "{id} was enrolled with another model, {}: enrol the customer again",
+            known.model
+        ));
+    }
+    let utterances = utterances(&model, recordings)?;
+    for (path, utterance) in recordings.iter().zip(&utterances) {
+        if known.fingerprints.iter().any(|kept| kept.is_copy(&utterance.fingerprint)) {
+            println!("copy: {} is a recording that {id} was enrolled with, or a copy of it", path.display());
+            return Ok(false);
+        }
+    }
+    let heard = Heard::together(utterances.iter().map(|utterance| &utterance.heard)).ok_or("no voice")?;
+    let score = report.common.score(&known.heard.voice, &heard.voice);
+    let likeness = line.likeness(score, rate).map_err(super::text)?;
+    let word = match likeness {
+        Likeness::Same => "same",
+        Likeness::Unsure => "unsure: another utterance would tell",
+        Likeness::Different => "different",
+    };
+    println!(
+        "{word}\n  score {score:.3}, where {} of other speakers reach {:.3}; {:.1} seconds heard\n  \
+         logarithm of the likelihood ratio {:.2}",
+        percent(rate),
+        line.threshold(rate).map_err(super::text)?,
+        heard.seconds,
+        line.likelihood_ratio(score)
+    );
+    Ok(likeness == Likeness::Same)
+}
+
+fn forget(id: &str, data: &Path) -> Result<(), String> {
+    let vault = super::existing(data)?;
+    if vault.remove_factor(os::unix_now(), id, FactorId::Voiceprint).map_err(super::text)? {
+        println!("{id} is not known by voice any more");
+        return Ok(());
+    }
+    Err(format!("{id} is not known by voice"))
 }
 
 /// How far it is, where somebody looks.

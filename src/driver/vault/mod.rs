@@ -30,6 +30,7 @@ mod stand_in;
 mod tokens;
 mod upkeep;
 mod verifying;
+mod voices;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -72,6 +73,7 @@ use stand_in::StandIn;
 pub use tokens::{Holder, Token};
 pub(crate) use upkeep::copy_audit;
 pub use upkeep::{export_audit, verify_audit, verify_audit_with};
+pub use voices::{Consent, Known};
 
 /// The vault of a deployment.
 pub struct Vault {

@@ -40,7 +40,7 @@ impl Folder {
         let mut listen = |path: &Path| {
             tell(done, all);
             done += 1;
-            voice(model, path).map(|(heard, _)| heard)
+            voice(model, path)
         };
         let mut enrolled = BTreeMap::new();
         for (name, paths) in enrolments {

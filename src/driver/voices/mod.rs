@@ -15,6 +15,8 @@ use crate::audio::{AudioError, decode_file, resample};
 use crate::units::SampleRate;
 use crate::voice::print::calibration::{Calibration, CalibrationError, RateError};
 use crate::voice::print::compare::Heard;
+use crate::voice::print::enrolment::Utterance;
+use crate::voice::print::fingerprint::Fingerprint;
 use crate::voice::print::quality::Quality;
 use crate::voice::print::{self, Model};
 
@@ -119,11 +121,24 @@ pub fn recording(path: &Path) -> Result<Vec<i16>, VoiceError> {
 ///
 /// # Errors
 /// As [`recording`]; when there is no voice.
-pub fn voice(model: &Model, path: &Path) -> Result<(Heard, Quality), VoiceError> {
+pub fn voice(model: &Model, path: &Path) -> Result<Heard, VoiceError> {
+    heard(model, path).map(|(heard, _, _)| heard)
+}
+
+/// An utterance with all that an enrolment looks at.
+///
+/// # Errors
+/// As [`voice`].
+pub fn utterance(model: &Model, path: &Path) -> Result<Utterance, VoiceError> {
+    let (heard, quality, samples) = heard(model, path)?;
+    Ok(Utterance { heard, quality, fingerprint: Fingerprint::of(&samples) })
+}
+
+fn heard(model: &Model, path: &Path) -> Result<(Heard, Quality, Vec<i16>), VoiceError> {
     let samples = recording(path)?;
     let quality = Quality::of(&samples);
     let voice = model.voice(&samples).ok_or_else(|| VoiceError::Silent(path.to_owned()))?;
-    Ok((Heard { voice, seconds: quality.speech.max(0.1) }, quality))
+    Ok((Heard { voice, seconds: quality.speech.max(0.1) }, quality, samples))
 }
 
 /// Reads the report of a calibration of this model.

@@ -442,4 +442,4 @@ const PULL: f64 = 1e-6;
 
 #[cfg(test)]
 #[path = "calibration_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,9 @@
 
 pub mod calibration;
 pub mod compare;
+pub mod enrolment;
 pub mod figures;
+pub mod fingerprint;
 pub mod front;
 pub mod net;
 pub mod quality;
