@@ -6,6 +6,7 @@ use std::fs;
 
 use countersign::auth::FactorId;
 use countersign::driver::vault::{Consent, Known, VaultError};
+use countersign::driver::voices;
 use countersign::voice::print::compare::Heard;
 use countersign::voice::print::fingerprint::Fingerprint;
 use countersign::voice::print::{EMBEDDING, Voice};
@@ -82,4 +83,23 @@ fn no_voice_is_in_the_files_in_clear() {
     for part in [NOTICE.as_bytes(), b"\"numbers\"", b"cam++:00"] {
         assert!(!holds(part), "{} is in the files", String::from_utf8_lossy(part));
     }
+}
+
+#[test]
+fn files_that_are_no_recordings_models_or_reports_are_told_by_name() {
+    let folder = Folder::new();
+    let path = folder.file("a.wav");
+    let mut long = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x07\0\x01\0".to_vec();
+    long.extend([0xff; 40]);
+    for octets in [&b""[..], b"RIFF", b"no recording at all", &long] {
+        fs::write(&path, octets).expect("a file");
+        let error = voices::recording(&path).expect_err("no recording").to_string();
+        assert!(error.contains("a.wav: "), "{error}");
+        let error = voices::model(&path).err().expect("no model").to_string();
+        assert!(error.contains("a.wav: ") && error.contains("countersign models install"), "{error}");
+    }
+    let error = voices::recording(&folder.file("none.wav")).expect_err("nothing there").to_string();
+    assert!(error.contains("none.wav: "), "{error}");
+    let error = voices::installed(folder.path()).err().expect("not installed").to_string();
+    assert!(error.contains("countersign models install"), "{error}");
 }

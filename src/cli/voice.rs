@@ -116,8 +116,11 @@ struct Source {
 
 impl Source {
     fn model(&self) -> Result<Model, String> {
-        let path = self.model.clone().unwrap_or_else(|| self.data.join("models/cam-plus-plus.model"));
-        voices::model(&path).map_err(super::text)
+        let read = match &self.model {
+            Some(path) => voices::model(path),
+            None => voices::installed(&self.data),
+        };
+        read.map_err(super::text)
     }
 
     fn report(&self, named: Option<PathBuf>) -> PathBuf {

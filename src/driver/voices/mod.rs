@@ -11,8 +11,10 @@ use thiserror::Error;
 
 pub use self::folder::{Folder, Told};
 pub use self::trials::trials;
+use super::models::{CAM_PLUS_PLUS, InstallError, Models};
 use crate::audio::{AudioError, decode_file, resample};
 use crate::units::SampleRate;
+use crate::voice::model::ModelFile;
 use crate::voice::print::calibration::{Calibration, CalibrationError, RateError};
 use crate::voice::print::compare::Heard;
 use crate::voice::print::enrolment::Utterance;
@@ -53,6 +55,9 @@ pub enum VoiceError {
         /// Why.
         source: print::ModelError,
     },
+    /// The model of the data folder is not there, or not as it should be.
+    #[error(transparent)]
+    Installed(#[from] InstallError),
     /// A folder lacks what it should have.
     #[error("{0}")]
     Folder(String),
@@ -96,13 +101,28 @@ fn octets(path: &Path, megabytes: u64) -> Result<Vec<u8>, VoiceError> {
     fs::read(path).map_err(io)
 }
 
-/// The model of a file, a PyTorch state dict.
+/// The model of a file: as `countersign models install` keeps it, or a PyTorch state dict.
 ///
 /// # Errors
 /// When it can't be read or is another model.
 pub fn model(path: &Path) -> Result<Model, VoiceError> {
     let octets = octets(path, MOST_MODEL_MEGABYTES)?;
-    Model::read(&octets).map_err(|source| VoiceError::Model { path: path.to_owned(), source })
+    let read = match ModelFile::read(&octets) {
+        Ok(file) => Model::from_tensors(&file.into()).map_err(print::ModelError::from),
+        Err(_) => Model::read(&octets),
+    };
+    read.map_err(|source| VoiceError::Model { path: path.to_owned(), source })
+}
+
+/// The model of a data folder, when it is the one that this program knows.
+///
+/// # Errors
+/// When it is not there, or was changed.
+pub fn installed(data: &Path) -> Result<Model, VoiceError> {
+    let models = Models::of(data);
+    let file = models.load(&CAM_PLUS_PLUS)?;
+    Model::from_tensors(&file.into())
+        .map_err(|why| VoiceError::Model { path: models.path(&CAM_PLUS_PLUS), source: why.into() })
 }
 
 /// A recording at 8,000 Hz.

@@ -32,10 +32,10 @@ pub(crate) fn speakers(count: usize, spread: f32, seed: u64) -> Vec<Speaker> {
 
 #[test]
 fn strangers_are_accepted_as_rarely_as_was_asked() {
-    let learned = Calibration::learn("model", &speakers(60, 0.9, 3)).expect("a calibration");
+    let learned = Calibration::learn("model", &speakers(52, 0.9, 3)).expect("a calibration");
     assert!(learned.is_whole());
     // Other speakers of the same kind, against the same mean.
-    let strangers = speakers(120, 0.9, 77);
+    let strangers = speakers(80, 0.9, 77);
     let all: Vec<usize> = (0..strangers.len()).collect();
     for line in &learned.lines {
         let people = People::of(&strangers, line.utterances);
@@ -44,8 +44,10 @@ fn strangers_are_accepted_as_rarely_as_was_asked() {
             let enough = line.threshold(rate).expect("a threshold");
             let fooled = different.iter().filter(|&&score| score >= enough).count();
             let measured = crate::audio::count(fooled) / crate::audio::count(different.len());
-            assert!((rate / 2.0..rate * 2.0).contains(&measured), "{rate}: {measured}");
-            // Fifteen are left out at a time: at one in a thousand a handful of comparisons decides.
+            // At one in a thousand, ten comparisons of ten thousand decide.
+            let wide = if rate < 0.01 { 4.0 } else { 2.0 };
+            assert!((rate / wide..rate * wide).contains(&measured), "{rate}: {measured}");
+            // Thirteen are left out at a time: at one in a thousand a handful of comparisons decides.
             let (least, most) = if rate < 0.01 { (0.0, rate * 4.0) } else { (rate / 2.0, rate * 2.0) };
             let check = line.checked.iter().find(|check| check.wanted <= rate).expect("a check");
             assert!((least..most).contains(&check.false_accept), "{check:?}");

@@ -124,7 +124,7 @@ mod tests {
     fn utterance(seed: u64) -> Vec<f64> {
         let mut even = Even(seed);
         let mut strengths = [0.0_f64; 24];
-        let mut phase = 0.0;
+        let (mut phase, pitch, sway) = (0.0, 0.1 + 0.03 * even.next(), 2_000.0 + 900.0 * even.next());
         (0..24_000_u16)
             .map(|n| {
                 if n % 400 == 0 {
@@ -132,7 +132,7 @@ mod tests {
                         .iter_mut()
                         .for_each(|strength| *strength = 0.7 * *strength + 400.0 * even.next());
                 }
-                phase += 0.1 + 0.01 * (f64::from(n) / 3_000.0).sin();
+                phase += pitch + 0.01 * (f64::from(n) / sway).sin();
                 (1_u16..)
                     .zip(strengths)
                     .map(|(times, strength)| strength * (f64::from(times) * phase).sin())
