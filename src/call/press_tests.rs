@@ -117,7 +117,7 @@ fn taken(arrivals: Vec<(i64, Arrival)>) -> Vec<Digit> {
 }
 
 fn heard(session: &mut MediaSession, now: Instant, bytes: &[u8]) -> Vec<(Way, Digit)> {
-    session.handle(now, Input::Rtp { from: SocketAddr::from(PEER), bytes });
+    session.handle(now, Input::Rtp { from: SocketAddr::from(PEER), bytes, came: now });
     let mut told = Vec::new();
     loop {
         match session.poll() {
