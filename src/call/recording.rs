@@ -210,7 +210,10 @@ impl Call {
     fn nothing_records(&mut self) {
         self.recording = None;
         self.note(CallEvent::RecordingFailed);
-        self.tell_flow(run::Input::RecordingFailed);
+        // Before whatever else waits for the flow: what it did next would take for running what is not.
+        if matches!(self.flow, FlowState::Running(_)) {
+            self.flow_inputs.push_front(run::Input::RecordingFailed);
+        }
         self.listen_while_wanted();
     }
 

@@ -249,6 +249,13 @@ impl Config {
         if let Some(problem) = config.retention.problem() {
             return Err(invalid(problem));
         }
+        let mut trunks = BTreeSet::new();
+        if let Some(twice) = config.trunks.iter().find(|trunk| !trunks.insert(trunk.name.as_str())) {
+            return Err(invalid(format!(
+                "the trunk `{}` is listed twice\n  help: put all its addresses under one name, or give each a name of its own",
+                twice.name
+            )));
+        }
         let mut names: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()) {
@@ -443,5 +450,8 @@ mod tests {
     fn an_agent_listed_twice_is_an_error() {
         let twice = "queues: {q: {}}\nagents:\n  - {name: ana, queues: [q]}\n  - {name: ana, queues: [q]}\n";
         assert!(parse(twice).expect_err("twice").contains("the agent `ana` is listed twice"));
+        let twice = "trunks: [{name: a, addresses: [192.0.2.1], tls: true}, {name: a, addresses: [192.0.2.2]}]\n\
+                     sip: {tls: {listen: \"192.0.2.9:5061\", certificate: a, key: b}}\n";
+        assert!(parse(twice).expect_err("twice").contains("the trunk `a` is listed twice"));
     }
 }

@@ -130,8 +130,10 @@ impl Gate {
 
     fn own(&self, key: &RouteKey<'_>) -> Option<usize> {
         let (left, token) = key.call_id.rsplit_once('@')?;
-        let shard = left.rsplit_once('.')?.1.parse().ok()?;
-        (token == self.token && shard < self.shards).then_some(shard)
+        let written = left.rsplit_once('.')?.1;
+        let shard: usize = written.parse().ok()?;
+        // As we write it and no other way: `00` is nobody's.
+        (token == self.token && shard < self.shards && written == shard.to_string()).then_some(shard)
     }
 }
 
@@ -226,6 +228,9 @@ mod tests {
         assert_eq!(way(STRANGER, &request("BYE", "x", &own)), Way::Shard(3));
         assert_eq!(way(STRANGER, &request("BYE", "x", "9f3c.3@beef")), Way::Refused);
         assert_eq!(way(STRANGER, &request("BYE", "x", "9f3c.9@f00d")), Way::Refused);
+        for written in ["00", "+0", "03", " 3"] {
+            assert_eq!(way(STRANGER, &request("INVITE", "x", &format!("9f3c.{written}@f00d"))), Way::Refused);
+        }
     }
 
     #[test]

@@ -232,6 +232,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let site = Site {
         data: settings.data.clone(),
         listen: listeners.local,
+        phones: config.phones.terms(),
         signer: vault.token_key().clone(),
         epoch: Epoch { instant: os::now(), unix: vault.calendar().now() },
         secrets,

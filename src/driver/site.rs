@@ -14,6 +14,7 @@ use super::secrets::Secrets;
 use super::webhooks;
 use crate::call::{CallLimits, CallSettings, Room};
 use crate::flow::document::Application;
+use crate::media::MediaTerms;
 use crate::routing::{Agent, AgentName, Contact, QueueName, Roster, Skill};
 use crate::sip::Listening;
 use crate::units::Epoch;
@@ -24,6 +25,8 @@ pub(super) struct Site {
     pub(super) data: PathBuf,
     /// The SIP address.
     pub(super) listen: Listening,
+    /// What is settled about the media of agents' phones; a reload leaves it, as it leaves from where and over what they register.
+    pub(super) phones: MediaTerms,
     /// Signs what agents are told.
     pub(super) signer: SigningKey,
     /// Both clocks at the start.
@@ -65,7 +68,7 @@ impl Site {
             signer: self.signer.clone(),
             epoch: self.epoch,
             listen: self.listen,
-            phones: config.phones.terms(),
+            phones: self.phones,
             // What can't be used was told when the settings were read.
             recording: config.recording.plan().unwrap_or_default(),
             limits: CallLimits {

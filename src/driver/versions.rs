@@ -446,6 +446,7 @@ impl InUse {
 /// What of new settings only a restart applies.
 fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = String> {
     let changed = [
+        ("sip", config.sip != before.sip),
         ("trunks", config.trunks != before.trunks),
         ("phones", config.phones != before.phones),
         ("web", config.web != before.web),

@@ -95,6 +95,12 @@ impl Dialog {
         self.path = path;
     }
 
+    /// Whether nobody on the way to the next hop reads along.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.path.transport == Transport::Tls
+    }
+
     /// The stream is gone: the next request asks for another.
     pub fn forget_connection(&mut self, failed: Path) {
         if self.path == failed {

@@ -1,10 +1,11 @@
 //! TLS for SIP: our certificate, whose certificates we take, and what a peer's certificate proves.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -60,6 +61,8 @@ pub struct Secure {
     connector: TlsConnector,
     /// The names in certificates, and the trunks that they prove.
     names: Vec<(ServerName<'static>, Arc<str>)>,
+    /// To whom the last connection failed.
+    failing: Mutex<HashSet<SocketAddr>>,
 }
 
 impl fmt::Debug for Secure {
@@ -70,6 +73,8 @@ impl fmt::Debug for Secure {
 
 /// A peer that does not finish its handshake by then has no place here.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Addresses whose failing is remembered.
+const MOST_FAILING: usize = 256;
 
 impl Secure {
     /// Reads the files; paths are relative to the data folder. `names` are the names of trunks' certificates.
@@ -113,6 +118,7 @@ impl Secure {
             acceptor: TlsAcceptor::from(Arc::new(server)),
             connector: TlsConnector::from(Arc::new(client)),
             names: names.into_iter().collect(),
+            failing: Mutex::default(),
         })
     }
 
@@ -134,10 +140,25 @@ impl Secure {
     pub(super) async fn connect(
         &self,
         socket: TcpStream,
-        ip: IpAddr,
-    ) -> io::Result<client::TlsStream<TcpStream>> {
-        let connecting = self.connector.connect(ServerName::IpAddress(ip.into()), socket);
-        timeout(HANDSHAKE, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        remote: SocketAddr,
+    ) -> Option<client::TlsStream<TcpStream>> {
+        let connecting = self.connector.connect(ServerName::IpAddress(remote.ip().into()), socket);
+        let connected =
+            timeout(HANDSHAKE, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        match connected {
+            Ok(stream) => {
+                failing.remove(&remote);
+                Some(stream)
+            }
+            Err(error) => {
+                // Once, not for each call.
+                if failing.len() < MOST_FAILING && failing.insert(remote) {
+                    tracing::warn!(to = %remote, %error, "no TLS connection for SIP, until it works again");
+                }
+                None
+            }
+        }
     }
 
     /// Which trunks a verified certificate is of.

@@ -10,7 +10,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::sip::StreamParser;
 
 /// A connection that is quiet this long is closed (RFC 5626 §4.4.1 keeps one alive every two minutes).
-const IDLE: Duration = Duration::from_secs(600);
+pub(super) const IDLE: Duration = Duration::from_secs(600);
+/// That of a trunk or phone: it may have calls that say nothing for hours, and whose end has to be told over it.
+pub(super) const IDLE_OF_KNOWN: Duration = Duration::from_secs(6 * 3600);
 /// A message that was begun must be whole by then.
 const WHOLE_MESSAGE: Duration = Duration::from_secs(20);
 /// A peer that takes no data for so long is gone.
@@ -20,12 +22,13 @@ const WRITE_TIME: Duration = Duration::from_secs(10);
 pub(super) async fn run(
     stream: impl AsyncRead + AsyncWrite,
     mut to_write: Receiver<Bytes>,
+    idle: Duration,
     deliver: impl Fn(Bytes),
 ) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut parser = StreamParser::new();
     let mut buffer = vec![0_u8; 16_384];
-    let mut deadline = Instant::now() + IDLE;
+    let mut deadline = Instant::now() + idle;
     loop {
         tokio::select! {
             read = timeout_at(deadline, reader.read(&mut buffer)) => {
@@ -58,7 +61,7 @@ pub(super) async fn run(
                 deadline = match (parser.is_mid_message(), had_part && !whole) {
                     (true, true) => deadline,
                     (true, false) => Instant::now() + WHOLE_MESSAGE,
-                    (false, _) => Instant::now() + IDLE,
+                    (false, _) => Instant::now() + idle,
                 };
             }
             message = to_write.recv() => {
@@ -105,7 +108,7 @@ mod tests {
             };
             tokio::select! {
                 () = talk => {}
-                () = run(socket, to_write, |_| panic!("a keep-alive is no message")) => panic!("the stream ended"),
+                () = run(socket, to_write, IDLE, |_| panic!("a keep-alive is no message")) => panic!("the stream ended"),
             }
         });
     }

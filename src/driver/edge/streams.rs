@@ -44,6 +44,7 @@ const MAX_STREAMS_PER_SOURCE: usize = 64;
 const MAX_STRANGE_STREAMS: usize = 64;
 const MAX_STRANGE_STREAMS_PER_SOURCE: usize = 4;
 const WRITES_PER_STREAM: usize = 256;
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const DIAL_TIME: Duration = Duration::from_secs(5);
 
 impl Streams {
@@ -56,6 +57,7 @@ impl Streams {
                 && (stream.ours || path.transport != Transport::Tls)
         };
         let by_number = path.connection.and_then(|number| self.open.get(&number));
+        let by_number = by_number.filter(|stream| stream.transport == path.transport);
         let open = by_number.or_else(|| self.open.values().find(leads));
         open.map(|stream| stream.writer.clone())
     }
@@ -86,6 +88,7 @@ impl Edge {
                 self.inner.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
+            keep_alive(&socket);
             let secure = secure.cloned();
             let over = if secure.is_some() { Transport::Tls } else { Transport::Tcp };
             let opening = async move {
@@ -164,7 +167,8 @@ impl Edge {
                     known.fetch_or(matches!(way, Way::Shard(_) | Way::Registrar), Ordering::Relaxed);
                     edge.deliver(way, path, bytes);
                 };
-                stream::run(stream, to_write, deliver).await;
+                let idle = if strange { stream::IDLE } else { stream::IDLE_OF_KNOWN };
+                stream::run(stream, to_write, idle, deliver).await;
             } else {
                 known.store(false, Ordering::Relaxed);
             }
@@ -186,6 +190,13 @@ impl Edge {
     }
 }
 
+/// Has the system find out that a peer is gone.
+fn keep_alive(socket: &TcpStream) {
+    let often = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
+    // Without it a dead connection is only known later.
+    let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&often);
+}
+
 fn plain(socket: TcpStream) -> Opened {
     Some((Box::new(socket), Proven::default()))
 }
@@ -193,16 +204,12 @@ fn plain(socket: TcpStream) -> Opened {
 /// A connection of ours to where the path leads.
 async fn dial(path: &Path, secure: Option<&Secure>) -> Opened {
     let socket = TcpStream::connect(path.remote).await.ok()?;
+    keep_alive(&socket);
     if path.transport != Transport::Tls {
         return plain(socket);
     }
-    match secure?.connect(socket, path.remote.ip()).await {
-        Ok(stream) => Some((Box::new(stream), Proven::default())),
-        Err(error) => {
-            tracing::warn!(to = %path.remote, %error, "no TLS connection for SIP");
-            None
-        }
-    }
+    let stream = secure?.connect(socket, path.remote).await?;
+    Some((Box::new(stream), Proven::default()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a connection is a task of the edge's event loop")]

@@ -15,7 +15,7 @@ use crate::sip::transaction::key::ClientKey;
 use crate::sip::transaction::{
     Class, ClientInvite, ClientInviteInput, ClientNonInvite, ClientNonInviteInput, Failure, Output,
 };
-use crate::sip::{CSeq, Headers, Method, Name, Path, Request, Response, StatusCode, Via, digest};
+use crate::sip::{CSeq, Headers, Method, Name, Path, Request, Response, StatusCode, Transport, Via, digest};
 
 /// One request of ours.
 #[derive(Debug)]
@@ -165,6 +165,11 @@ impl Endpoint {
             return;
         };
         let Some(client) = self.clients.get_mut(&id) else { return };
+        // An answer in clear to what went over TLS is nobody's.
+        if client.path.transport == Transport::Tls && path.transport != Transport::Tls {
+            self.counters.stray += 1;
+            return;
+        }
         if client.path.connection.is_none() {
             client.path.connection = path.connection;
         }

@@ -105,8 +105,11 @@ impl Endpoint {
         let merged = MergeKey::of(&arrival.request).is_ok_and(|key| self.merging.contains_key(&key));
         // RFC 3261 §8.2.2.2: a Call-ID of our own making on a request that begins something is a loop, or
         // somebody who learned it from a call of ours. Nothing is kept of it.
-        let own = !self.config.call_id_suffix.is_empty()
-            && arrival.request.headers.call_id().is_ok_and(|id| id.ends_with(&self.config.call_id_suffix));
+        let token = self.config.call_id_suffix.split_once('@').map(|(_, token)| token);
+        let own = token.is_some_and(|token| {
+            let id = arrival.request.headers.call_id().unwrap_or_default();
+            id.rsplit_once('@').is_some_and(|(_, of)| of == token)
+        });
         if merged || own {
             return self.answer_status(&arrival, StatusCode::LOOP_DETECTED);
         }

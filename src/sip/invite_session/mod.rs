@@ -23,7 +23,7 @@ use bytes::Bytes;
 use super::body::{self, Description};
 use super::dialog::Dialog;
 use super::endpoint::api::{Credentials, EndCause, EndpointConfig, Event, OutgoingInvite, SessionId};
-use super::{Method, Name, Path, Request, Response, StatusCode, Uri};
+use super::{Method, Name, Path, Request, Response, StatusCode, Transport, Uri};
 use crate::units::Entropy;
 
 use callee::IncomingCall;
@@ -271,6 +271,11 @@ impl InviteSession {
         let Some(dialog) = dialog else { return true };
         if !dialog.matches(call_id, tag) {
             self.refuse(cx, received, StatusCode::NO_SUCH_TRANSACTION);
+            return false;
+        }
+        // What began over TLS goes on over it: nothing of it is told, or taken, in clear.
+        if dialog.is_secure() && received.path.transport != Transport::Tls {
+            self.refuse(cx, received, StatusCode::FORBIDDEN);
             return false;
         }
         if !dialog.take_cseq(headers.cseq().map_or(0, |cseq| cseq.number)) {
