@@ -131,12 +131,11 @@ fn asks(line: &mut Line, request: &str) -> io::Result<String> {
     }
 }
 
-/// What an INVITE over UDP is told.
-fn by_udp(site: &Site) -> String {
+/// What a request over UDP is told.
+fn by_udp(site: &Site, request: &str) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    let invite = request("INVITE", "sip:bank@127.0.0.1", "UDP", "", 1);
-    socket.send_to(invite.as_bytes(), site.deployment.sip).expect("sent");
+    socket.send_to(request.as_bytes(), site.deployment.sip).expect("sent");
     let mut buffer = [0; 4096];
     loop {
         let length = socket.recv(&mut buffer).expect("an answer");
@@ -145,6 +144,31 @@ fn by_udp(site: &Site) -> String {
             return answer;
         }
     }
+}
+
+/// An INVITE over UDP.
+fn plain_invite() -> String {
+    request("INVITE", "sip:bank@127.0.0.1", "UDP", "", 1)
+}
+
+/// The tag of the other side, as a parameter.
+fn their_tag(answer: &str) -> String {
+    let to = answer.split("\r\nTo: ").nth(1).expect("a To");
+    format!(";{}", to.split(['\r', ';']).find(|part| part.starts_with("tag=")).expect("a tag"))
+}
+
+#[test]
+fn a_call_that_began_over_tls_is_not_ended_in_clear() {
+    let authority = Authority::new();
+    let site = serve("tls-mixed", &authority, "", "");
+    let mut line = connect(&site, &authority, None).expect("a connection");
+    let answer = asks(&mut line, &request("INVITE", "sip:bank@127.0.0.1", "TLS", "", 1)).expect("an answer");
+    let tag = their_tag(&answer);
+    line.write_all(request("ACK", "sip:bank@127.0.0.1", "TLS", &tag, 1).as_bytes()).expect("sent");
+    let in_clear = by_udp(&site, &request("BYE", "sip:bank@127.0.0.1", "UDP", &tag, 2));
+    assert!(in_clear.starts_with("SIP/2.0 403"), "{in_clear}");
+    let gone = asks(&mut line, &request("BYE", "sip:bank@127.0.0.1", "TLS", &tag, 3)).expect("an answer");
+    assert!(gone.starts_with("SIP/2.0 200"), "it went on: {gone}");
 }
 
 #[test]
@@ -158,13 +182,11 @@ fn a_call_comes_and_goes_over_tls_and_plain_text_is_refused() {
     let contact = answer.lines().find(|line| line.starts_with("Contact:")).expect("a contact");
     let port = address(&site).port();
     assert!(contact.contains(&format!(":{port};transport=tls")), "{contact}");
-    let tag =
-        answer.split("\r\nTo: ").nth(1).and_then(|to| to.split(['\r', ';']).find(|p| p.starts_with("tag=")));
-    let tag = format!(";{}", tag.expect("a tag"));
+    let tag = their_tag(&answer);
     line.write_all(request("ACK", "sip:bank@127.0.0.1", "TLS", &tag, 1).as_bytes()).expect("sent");
     let gone = asks(&mut line, &request("BYE", "sip:bank@127.0.0.1", "TLS", &tag, 2)).expect("an answer");
     assert!(gone.starts_with("SIP/2.0 200"), "{gone}");
-    assert!(by_udp(&site).starts_with("SIP/2.0 403"), "in clear this trunk is a stranger");
+    assert!(by_udp(&site, &plain_invite()).starts_with("SIP/2.0 403"), "in clear this trunk is a stranger");
     // Plain text at the TLS port is no handshake: the connection ends without a word of SIP.
     let mut clear = TcpStream::connect(address(&site)).expect("connected");
     clear.write_all(invite.as_bytes()).expect("sent");
@@ -228,7 +250,7 @@ fn peers_that_do_not_finish_their_handshake_take_no_more_than_their_places() {
     let site = serve("tls-stalled", &authority, "", "");
     let stalled: Vec<TcpStream> =
         (0..80).map(|_| TcpStream::connect(address(&site)).expect("connected")).collect();
-    assert!(by_udp(&site).starts_with("SIP/2.0 200"), "calls go on");
+    assert!(by_udp(&site, &plain_invite()).starts_with("SIP/2.0 200"), "calls go on");
     let refused = || site.deployment.edge().counters().connections_refused.load(Ordering::Relaxed);
     let turned_away = (0..100).any(|_| {
         os::pause(Duration::from_millis(100));

@@ -31,7 +31,9 @@ pub(super) fn inbox() -> Inbox {
 impl Loop {
     /// Looks at the sockets whose turn has come.
     pub(super) fn go_round(&mut self) {
-        while let Some((turn, ports)) = self.rounds.take(os::now()) {
+        // What becomes due meanwhile waits for the next time: mail and SIP come in between, however late the machine is.
+        let now = os::now();
+        while let Some((turn, ports)) = self.rounds.take(now) {
             for &port in &ports {
                 self.receive(port, Channel::Rtp);
             }
