@@ -1,5 +1,6 @@
 //! A recorded call the whole way: over loopback into a sealed file, and out of it by the command line and the API.
 
+mod sipp_recorder;
 mod site;
 
 use std::fs;
@@ -16,6 +17,7 @@ use countersign::driver::recordings::{Ending, State};
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::vault::{StoredCall, Vault};
 use serde_json::Value;
+use sipp_recorder::{Recorder, elements};
 use site::{Folder, Handset, PHONE_ON_FILE, PIN, SOON, Stage, add_customer, glide, rtp_ports};
 
 /// An application that lets the caller talk, has them prove who they are, and says goodbye.
@@ -253,4 +255,67 @@ fn a_site_that_records_nothing_tells_the_flow() {
     assert!(record.contains("unavailable") && record.contains("\"recordings\":[]"), "{record}");
     let error = fs::read_dir(taped.folder.file("recordings"));
     assert!(error.is_err(), "not even a folder");
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures are of interest")]
+fn a_recording_server_made_by_others_hears_the_call_and_no_secret() {
+    if std::env::var("COUNTERSIGN_PEERS").is_ok_and(|value| value == "1") {
+        let mut scores = Vec::new();
+        let good = (0..3).any(|time| {
+            let score = heard_by_others(u16::try_from(5290 + time).expect("a port"));
+            println!("the caller {:.4}, what they heard {:.4}", score[0], score[1]);
+            scores.push(score);
+            score.iter().all(|score| *score > 0.9)
+        });
+        assert!(good, "{scores:?}");
+    } else {
+        println!("skipped, since COUNTERSIGN_PEERS is not 1 (it needs SIPp, dumpcap and tshark)");
+    }
+}
+
+/// A call that SIPp records over TCP; how well what it heard fits what was said and played.
+fn heard_by_others(port: u16) -> [f64; 2] {
+    let files = Folder::new("recorder");
+    let recorder = Recorder::start(files.path(), port);
+    let more = format!(
+        "recording: {{to: servers, servers: [{{uri: \"sip:rec@127.0.0.1:{port};transport=tcp\"}}]}}\n"
+    );
+    let taped = Taped::start("recorder", &more);
+    add_customer(&taped.deployment.vault);
+    let said = glide(3);
+    let heard = taped.call(&said);
+    let (messages, [left, right]) = recorder.finish();
+    assert!(
+        find(&said[1600..], &right) < 0.3 && find(&heard[4000..12_000], &left) < 0.3,
+        "each in its stream"
+    );
+    let tones = KeyTones::default();
+    assert!(!left.windows(160).step_by(40).any(|window| tones.sound_in(window)), "no key");
+    let quiet = left.split(|&sample| sample.unsigned_abs() > 16).map(<[i16]>::len).max().unwrap_or_default();
+    assert!(quiet > 8000, "silence while the PIN is typed: {quiet}");
+    assert!(
+        !messages.contains(PIN) && !messages.contains(PHONE_ON_FILE.trim_start_matches('+')),
+        "{messages}"
+    );
+    // What it was told, by another's parser: at the start, and with the BYE.
+    let documents: Vec<&str> = messages
+        .split("<?xml")
+        .skip(1)
+        .filter_map(|rest| rest.split_inclusive("</recording>").next())
+        .collect();
+    assert_eq!(documents.len(), 2, "{messages}");
+    for (document, left) in documents.iter().zip([0, 4]) {
+        let document = format!("<?xml{document}");
+        let count = |name: &str| elements(&document, name);
+        assert_eq!((count("stream"), count("participant"), count("participantstreamassoc")), (2, 2, 2));
+        assert_eq!(count("disassociate-time"), left);
+    }
+    // The record names the server, and there is no file.
+    let vault = &taped.deployment.vault;
+    let record: Value = serde_json::from_str(&the_record(vault).record).expect("JSON");
+    assert_eq!(record["recordings"][0]["server"], format!("127.0.0.1:{port}"));
+    assert_eq!(record["recordings"][0]["failed"], false, "{record}");
+    assert!(vault.recordings().list().expect("a list").is_empty());
+    [find(&said[1600..], &left), find(&heard[4000..12_000], &right)]
 }
