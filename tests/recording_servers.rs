@@ -1,225 +1,28 @@
 //! Calls that a recording server records (RFC 7866), in virtual time: whose voice is in which stream, that nothing of a
 //! secret leaves, what the server is told, and that a call goes on and gives back everything whatever the server does.
 
+mod markup;
+mod recording_world;
 mod world;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::audio::key_tones::KeyTones;
-use countersign::audio::{Clip, Law, correlate};
-use countersign::call::{
-    CallEvent, CallLimits, CallRecord, ClipSource, Health, RecordedPart, RecordingPlace, RecordingPlan,
-    RecordingServer, What,
-};
-use countersign::engine::{Active, Input, Limits};
-use countersign::flow::ClipKey;
-use countersign::flow::document::{Application, RecordingRule};
-use countersign::flow::run::TraceEvent;
+use countersign::audio::{Clip, Law};
+use countersign::call::{RecordedPart, RecordingPlace, RecordingPlan, RecordingServer};
+use countersign::engine::Input;
 use countersign::media::SrtpPolicy;
-use countersign::media::recorder::{KEPT, Sound};
-use countersign::sip::{StatusCode, Uri};
+use countersign::sip::StatusCode;
+use markup::{Element, parties};
+use recording_world::{
+    dial, file, found, greeting, holds_a_key, over, server, stream, told, world, world_of,
+};
 use world::recording_server::{HELD, PORTS, REFUSED, TAKEN, TAKEN_A};
-use world::{Asked, Manner, PIN, World, apps, noise};
+use world::{Asked, Manner, PIN, apps, noise};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SAID: u16 = PORTS[0];
 const HEARD: u16 = PORTS[1];
-
-/// The greeting is two seconds of noise, everything else half a second of another.
-struct Clips(Arc<Clip>, Arc<Clip>);
-
-impl ClipSource for Clips {
-    fn clip(&self, key: &ClipKey) -> Option<Arc<Clip>> {
-        Some(Arc::clone(if key.as_str().ends_with("greeting") { &self.0 } else { &self.1 }))
-    }
-}
-
-fn recorded(application: Arc<Application>) -> Arc<Application> {
-    let Ok(mut application) = Arc::try_unwrap(application) else { panic!("nobody else has it") };
-    application.recording = RecordingRule::On;
-    Arc::new(application)
-}
-
-fn greeting() -> Arc<Clip> {
-    noise(11, 2)
-}
-
-fn server(number: u8) -> RecordingServer {
-    RecordingServer {
-        name: format!("server{number}").into(),
-        uri: Uri::parse(format!("sip:rec@10.0.4.{number}:5060").as_bytes()).expect("a uri"),
-        srtp: SrtpPolicy::Off,
-        numbers_in_clear: false,
-        health: Health::default(),
-    }
-}
-
-/// A world whose calls are recorded in this place, by servers that do so.
-fn world(application: Arc<Application>, place: RecordingPlace, servers: &[Asked]) -> World {
-    let number = |n: usize| u8::try_from(n + 1).expect("few");
-    let plan = RecordingPlan { place, servers: (0..servers.len()).map(|n| server(number(n))).collect() };
-    world_of(application, plan, servers)
-}
-
-fn world_of(application: Arc<Application>, plan: RecordingPlan, servers: &[Asked]) -> World {
-    let other = noise(12, 1);
-    let clips = Arc::new(Clips(greeting(), Arc::new(Clip::from_pcm(&other.pcm()[..4000]))));
-    let limits = CallLimits { recorder: true, ..CallLimits::default() };
-    let mut world = World::with_plan(recorded(application), clips, (limits, Limits::default()), plan, 5);
-    for asked in servers {
-        world.recording_server(asked.clone());
-    }
-    world
-}
-
-/// What a stream of a server holds, laid down by its timestamps; silence where nothing came.
-fn stream(world: &World, server: usize, port: u16) -> Vec<i16> {
-    let Some(heard) = world.servers[server].heard.get(&port) else { return Vec::new() };
-    let first = heard[0].timestamp;
-    let mut samples = Vec::new();
-    for packet in heard {
-        let at = usize::try_from(packet.timestamp.wrapping_sub(first)).expect("in order");
-        samples.resize(samples.len().max(at), 0);
-        let law = if packet.kind == 0 { Law::Mu } else { Law::A };
-        law.decode(&packet.payload, &mut samples);
-    }
-    samples
-}
-
-/// The file of the only recording: both sides.
-fn file(world: &World) -> [Vec<i16>; 2] {
-    let mut sides = [Vec::new(), Vec::new()];
-    for (_, recorded) in &world.recorded {
-        let RecordedPart::Piece(piece) = &recorded.part else { continue };
-        match &piece.sound {
-            Sound::Silence(length) => {
-                let length = usize::try_from(*length).expect("short");
-                sides.iter_mut().for_each(|side| side.resize(side.len() + length, 0));
-            }
-            Sound::Audio { left, right } => {
-                for (side, octets) in sides.iter_mut().zip([left, right]) {
-                    KEPT.decode(octets.expose(), side);
-                }
-            }
-        }
-    }
-    sides
-}
-
-fn holds_a_key(samples: &[i16]) -> bool {
-    let tones = KeyTones::default();
-    samples.windows(160).step_by(40).any(|window| tones.sound_in(window))
-}
-
-fn found(what: &[i16], side: &[i16]) -> f64 {
-    correlate(what, side).map_or(0.0, |found| found.score)
-}
-
-fn dial(world: &mut World) -> usize {
-    let caller = world.caller();
-    world.phones[caller].says = Some(noise(21, 3));
-    world.dial(caller);
-    caller
-}
-
-/// Ends the call; its record. Nothing may be left of it.
-fn over(world: &mut World, caller: usize) -> CallRecord {
-    world.hang_up(caller);
-    world.run_for(SECOND * 40);
-    assert_eq!(world.engine.active(), Active::default(), "everything was given back");
-    assert_eq!(world.open_ports(), 0, "ports too");
-    assert_eq!(world.records.len(), 1, "one record");
-    for server in &world.servers {
-        assert!(server.sessions.iter().all(|(_, ended)| ended.is_some()), "no session is left at a server");
-    }
-    world.records.pop().expect("a record")
-}
-
-/// What happened to the recording, in words.
-fn told(record: &CallRecord) -> Vec<String> {
-    let word = |what: &What| match what {
-        What::Call(CallEvent::RecordedBy { who }) => Some(format!("{who} records")),
-        What::Call(CallEvent::RecordingServerLost { who, why }) => Some(format!("{who} {why}")),
-        What::Call(CallEvent::RecordingFailed) => Some("failed".to_owned()),
-        What::Flow(TraceEvent::Fact { fact: "recording", value }) => Some(format!("flow: {value}")),
-        _ => None,
-    };
-    record.events.iter().filter_map(|happened| word(&happened.what)).collect()
-}
-
-/// An element of a document, with what is in it.
-#[derive(Debug, Default)]
-struct Element {
-    name: String,
-    attributes: BTreeMap<String, String>,
-    text: String,
-    children: Vec<Element>,
-}
-
-impl Element {
-    /// Reads a document; panics when it is not well-formed.
-    fn read(text: &str) -> Self {
-        let text = text.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>").expect("a declaration");
-        let mut open = vec![Self::default()];
-        let mut rest = text.trim();
-        while let Some(at) = rest.find('<') {
-            open.last_mut().expect("the root").text.push_str(&rest[..at]);
-            let end = rest[at..].find('>').expect("a tag ends") + at;
-            let tag = &rest[at + 1..end];
-            assert!(!tag.contains('<'), "{tag}");
-            rest = &rest[end + 1..];
-            if let Some(name) = tag.strip_prefix('/') {
-                let closed = open.pop().expect("it was open");
-                assert_eq!(closed.name, name, "elements close in their order");
-                open.last_mut().expect("one around it").children.push(closed);
-            } else {
-                let (name, list) = tag.split_once(' ').unwrap_or((tag, ""));
-                let mut element = Self { name: name.to_owned(), ..Self::default() };
-                for attribute in list.split("\" ").filter(|attribute| !attribute.is_empty()) {
-                    let (name, value) = attribute.split_once("=\"").expect("a value in quotes");
-                    element.attributes.insert(name.to_owned(), value.trim_end_matches('"').to_owned());
-                }
-                open.push(element);
-            }
-        }
-        assert!(rest.is_empty() && open.len() == 1 && open[0].children.len() == 1, "one root");
-        open.remove(0).children.remove(0)
-    }
-
-    fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Self> + use<'a> {
-        let name = name.to_owned();
-        self.children.iter().filter(move |child| child.name == name)
-    }
-
-    fn one(&self, name: &str) -> &Self {
-        let mut all = self.all(name);
-        let first = all.next().unwrap_or_else(|| panic!("no {name} in {self:?}"));
-        assert!(all.next().is_none(), "one {name}");
-        first
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.all(name).next().is_some()
-    }
-}
-
-/// Whose voice is in the stream with this label, and who hears it, by the metadata.
-fn parties(metadata: &Element, label: &str) -> [String; 2] {
-    let stream = metadata.all("stream").find(|stream| stream.one("label").text == label).expect("the stream");
-    let stream = &stream.attributes["stream_id"];
-    ["send", "recv"].map(|way| {
-        let mut of = metadata
-            .all("participantstreamassoc")
-            .filter(|assoc| assoc.all(way).any(|id| id.text == *stream))
-            .map(|assoc| &assoc.attributes["participant_id"]);
-        let id = of.next().expect("somebody");
-        assert!(of.next().is_none(), "one at a time");
-        let participant = metadata.all("participant").find(|p| &p.attributes["participant_id"] == id);
-        participant.expect("who is named").one("nameID").one("name").text.clone()
-    })
-}
 
 #[test]
 fn a_server_hears_what_the_file_has_and_no_secret_is_in_either() {
@@ -447,7 +250,7 @@ fn a_server_may_hold_the_streams_and_let_them_go_on() {
     let mut world = world(apps::desk(), RecordingPlace::Servers, &[Asked::at_once()]);
     let caller = dial(&mut world);
     world.run_for(SECOND * 3);
-    let count = |world: &World| PORTS.map(|port| world.servers[0].heard[&port].len());
+    let count = |world: &world::World| PORTS.map(|port| world.servers[0].heard[&port].len());
     world.with_server(0, |server, now| server.offer(now, [HELD; 2]));
     world.run_for(SECOND);
     let before = count(&world);
@@ -473,10 +276,16 @@ fn a_server_may_hold_the_streams_and_let_them_go_on() {
     };
     let told: Vec<_> = answers.iter().map(|answer| directions(answer.as_ref().expect("answered"))).collect();
     assert_eq!(told, [["inactive", "inactive"], ["sendonly", "inactive"]]);
+    // A server that has lost everything asks to be told again, and is, once what it offers is through.
+    let before = world.servers[0].metadata.len();
+    world.with_server(0, |server, now| server.ask_again(now, [TAKEN, HELD]));
+    world.run_for(SECOND);
+    let told = &world.servers[0].metadata;
+    assert_eq!((told.len(), &told[before]), (before + 1, &told[0]), "the same, since nobody came or left");
     // What can't be is refused, and changes nothing.
     world.with_server(0, |server, now| server.offer(now, ["m=audio {0} RTP/AVP 18\r\n", TAKEN]));
     world.run_for(SECOND);
-    assert!(world.servers[0].answers[2].is_err());
+    assert!(world.servers[0].answers[3].is_err());
     assert!(count(&world)[0] > after[0] + 40, "it goes on");
     over(&mut world, caller);
 }

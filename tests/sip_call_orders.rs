@@ -161,6 +161,7 @@ fn plot(story: &Story) -> Vec<String> {
         Event::OfferAnswered { sdp: Ok(_), .. } => "offer answered".to_owned(),
         Event::OfferAnswered { sdp: Err(status), .. } => format!("offer refused {status}"),
         Event::Info { .. } => "info".to_owned(),
+        Event::MetadataRequested { .. } => "metadata requested".to_owned(),
         Event::Digit { .. } => "digit".to_owned(),
         Event::Ended { cause, .. } => format!("ended {cause:?}"),
         Event::Response { .. } => "response".to_owned(),

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use countersign::audio::Codec;
+use countersign::audio::{Band, Codec};
 use countersign::call::{CallLimits, CallSettings};
 use countersign::driver::application::{self, ApplicationSource};
 use countersign::driver::embedded::BENCH_APPLICATION;
 use countersign::driver::os;
 use countersign::driver::speech::Speech;
 use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
-use countersign::media::{InbandKeys, MediaTerms};
+use countersign::media::recorder::{Recorder, Side};
+use countersign::media::sdp::recorded::{self, RecordedLine};
+use countersign::media::{Frame, InbandKeys, LocalMedia, MediaTerms, RecordedStream};
 use countersign::sip::{AccessList, EndpointConfig, Path, Transport};
 use countersign::units::{Entropy, Epoch, MediaAddress, MediaPort, UnixTime};
 
@@ -241,5 +243,40 @@ fn a_peer_that_changes_its_payload_type_with_each_packet_costs_no_memory() {
         line.asked = 0;
         line.talk(Duration::from_secs(5), &mut seq);
         assert_eq!(line.asked, 0, "{codec:?} and payload type {beside}");
+    }
+}
+
+#[test]
+fn a_copy_for_a_recording_server_costs_no_memory() {
+    let start = os::now();
+    let epoch = Epoch { instant: start, unix: UnixTime(1_800_000_000_000) };
+    for law in ["0", "8"] {
+        let mut entropy = Entropy::from_seed([6; 32]);
+        let mut recorder = Recorder::new(start);
+        let mut stream = RecordedStream::new(&mut entropy, epoch, "name".to_owned());
+        let lines = [20_000, 20_002].map(|port| RecordedLine {
+            local: LocalMedia::new(SocketAddr::new(ENGINE.ip(), port), 1),
+            label: "1",
+            ssrc: stream.ssrc(),
+            cname: "name".to_owned(),
+        });
+        let answer = format!(
+            "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP {law}\r\n"
+        );
+        let [remote, _] = recorded::accept(answer.as_bytes(), &lines).expect("an answer");
+        stream.connect(start, remote);
+        let voice = Frame::new(Band::Narrow, &[500; 160]);
+        let mut sent = 0;
+        let info = allocation_counter::measure(|| {
+            for frame in 1..=45 {
+                let now = start + Duration::from_millis(20 * frame);
+                while let Some(copied) = recorder.copy(now, false) {
+                    sent += u64::from(stream.packet(copied.at, &copied.left).is_some());
+                }
+                recorder.hear(now, Side::Left, &voice);
+                recorder.hear(now, Side::Right, &voice);
+            }
+        });
+        assert_eq!((info.count_total, sent), (0, 32), "law {law}: a packet each 20 ms, 250 ms behind");
     }
 }

@@ -122,7 +122,7 @@ impl Call {
             SessionEvent::Ended(_) => self.not_reached(NotReached::Failed),
             SessionEvent::Acked { answer } => self.acked_again(LegSide::B, answer),
             // The agent's keys go nowhere.
-            SessionEvent::Digit(_) => {}
+            SessionEvent::Digit(_) | SessionEvent::MetadataRequested => {}
         }
     }
 

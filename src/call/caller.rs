@@ -85,8 +85,11 @@ impl Call {
             SessionEvent::OfferAnswered(answer) => self.reoffer_answered(LegSide::A, answer),
             SessionEvent::Digit(digit) => self.on_key(Way::Signalling, digit),
             SessionEvent::Ended(cause) => self.caller_ended(cause),
-            // Only leg B is ever called.
-            SessionEvent::Progress | SessionEvent::Answered { .. } | SessionEvent::Failed(_) => {}
+            // Only leg B is ever called, and neither leg is a recording server.
+            SessionEvent::Progress
+            | SessionEvent::Answered { .. }
+            | SessionEvent::Failed(_)
+            | SessionEvent::MetadataRequested => {}
         }
     }
 

@@ -180,6 +180,8 @@ pub enum SessionEvent {
     Offered(Option<Bytes>),
     /// The peer answered our later offer.
     OfferAnswered(Result<Bytes, StatusCode>),
+    /// The recording server wants to know again who takes part.
+    MetadataRequested,
     /// A key came by SIP INFO.
     Digit(crate::units::Digit),
     /// The session is over. Always last, once.

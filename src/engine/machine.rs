@@ -400,6 +400,7 @@ impl Engine {
             sip::Event::Failed { session, status } => (session, SessionEvent::Failed(status)),
             sip::Event::Offered { session, sdp } => (session, SessionEvent::Offered(sdp)),
             sip::Event::OfferAnswered { session, sdp } => (session, SessionEvent::OfferAnswered(sdp)),
+            sip::Event::MetadataRequested { session } => (session, SessionEvent::MetadataRequested),
             sip::Event::Digit { session, digit } => (session, SessionEvent::Digit(digit)),
             sip::Event::Ended { session, cause } => (session, SessionEvent::Ended(cause)),
             // We announce no package, so none is delivered.

@@ -41,6 +41,8 @@ impl Phone {
                 }
                 return;
             }
+            // A telephone records nothing.
+            endpoint::Event::MetadataRequested { .. } => return,
             endpoint::Event::Digit { session, digit } => PhoneEvent::Digit(session, digit),
             endpoint::Event::Info { session, package, body, .. } => {
                 if package != TRACE_PACKAGE {

@@ -26,7 +26,7 @@ pub fn description(headers: &Headers, body: &Bytes) -> Description {
     match headers.content_type() {
         Ok(Some(kind)) if kind.is("application", "sdp") => Description::Sdp(body.clone()),
         Ok(Some(kind)) if kind.kind == "multipart" => {
-            in_parts(&kind, body).map_or(Description::Unsupported, Description::Sdp)
+            in_parts(&kind, body, SDP).map_or(Description::Unsupported, Description::Sdp)
         }
         _ => Description::Unsupported,
     }
@@ -41,8 +41,23 @@ pub fn answer(headers: &Headers, body: &Bytes) -> Bytes {
     }
 }
 
-/// The first part of type `application/sdp`; carriers put ISUP or location beside it.
-fn in_parts(kind: &MediaType, body: &Bytes) -> Option<Bytes> {
+/// Whether a recording server asks for all that is known of the recorded session (RFC 7866 §9.2).
+#[must_use]
+pub fn asks_for_metadata(headers: &Headers, body: &Bytes) -> bool {
+    match headers.content_type() {
+        Ok(Some(kind)) if kind.is("application", METADATA_REQUEST) => true,
+        Ok(Some(kind)) if kind.kind == "multipart" => in_parts(&kind, body, METADATA_REQUEST).is_some(),
+        _ => false,
+    }
+}
+
+/// A session description.
+const SDP: &str = "sdp";
+/// RFC 7866 §12.4: the wish for the metadata.
+const METADATA_REQUEST: &str = "rs-metadata-request";
+
+/// The first part of this type below `application`; carriers put ISUP or location beside a description.
+fn in_parts(kind: &MediaType, body: &Bytes, wanted: &str) -> Option<Bytes> {
     let boundary = lexer::unquote(kind.params.get("boundary")?);
     // RFC 2046 §5.1.1: 1 to 70 characters.
     if boundary.is_empty() || boundary.len() > 70 {
@@ -53,7 +68,7 @@ fn in_parts(kind: &MediaType, body: &Bytes) -> Option<Bytes> {
     let mut from = starts.next()?;
     for next in starts.take(MAX_PARTS) {
         // Two boundary lines with nothing between them hold no part.
-        let found = body.get(from.1..next.0).and_then(|part| sdp_part(&body.slice_ref(part)));
+        let found = body.get(from.1..next.0).and_then(|part| content(&body.slice_ref(part), wanted));
         if found.is_some() {
             return found;
         }
@@ -82,21 +97,21 @@ fn boundaries<'a>(body: &'a [u8], mark: &'a [u8]) -> impl Iterator<Item = (usize
     })
 }
 
-/// The content of a part when its headers say that it is a session description.
-fn sdp_part(part: &Bytes) -> Option<Bytes> {
+/// The content of a part when its headers say that it is of this type.
+fn content(part: &Bytes, wanted: &str) -> Option<Bytes> {
     let mut at = 0;
-    let mut is_sdp = false;
+    let mut is_wanted = false;
     loop {
         let (range, next) = super::parse::line(part, at)?;
         let line = part.get(range)?;
         if line.is_empty() {
-            return is_sdp.then(|| part.slice(next..));
+            return is_wanted.then(|| part.slice(next..));
         }
         if let Some(colon) = line.iter().position(|&byte| byte == b':') {
             let (name, value) = line.split_at_checked(colon)?;
             if name.trim_ascii().eq_ignore_ascii_case(b"Content-Type") {
                 let kind = MediaType::parse(value.get(1..)?);
-                is_sdp = kind.is_some_and(|kind| kind.is("application", "sdp"));
+                is_wanted = kind.is_some_and(|kind| kind.is("application", wanted));
             }
         }
         at = next;
@@ -128,6 +143,20 @@ mod tests {
         assert_eq!(find("multipart/mixed;boundary=other", body), Description::Unsupported);
         assert_eq!(find("multipart/mixed;boundary=x", b"--x\r\n--x\r\n--x--"), Description::Unsupported);
         assert_eq!(find("multipart/mixed", body), Description::Unsupported);
+    }
+
+    #[test]
+    fn a_wish_for_metadata_is_seen_alone_and_beside_a_description() {
+        let asks = |kind: &'static str, body: &'static [u8]| {
+            let mut headers = Headers::new();
+            headers.push(Name::ContentType, kind);
+            asks_for_metadata(&headers, &Bytes::from_static(body))
+        };
+        assert!(asks("application/rs-metadata-request", b"SRS internal error"));
+        let both = b"--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b\r\n\
+            Content-Type: application/rs-metadata-request\r\n\r\n\r\n--b--";
+        assert!(asks("multipart/mixed;boundary=b", both));
+        assert!(!asks("application/sdp", b"v=0\r\n") && !asks("multipart/mixed;boundary=x", both));
     }
 
     #[test]

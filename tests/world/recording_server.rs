@@ -74,6 +74,8 @@ pub struct RecordingServer {
     /// Answers to offers of its own.
     pub answers: Vec<Result<String, StatusCode>>,
     version: u32,
+    /// Its next offer asks for the metadata too.
+    asking: bool,
 }
 
 impl RecordingServer {
@@ -93,6 +95,7 @@ impl RecordingServer {
             sessions: Vec::new(),
             answers: Vec::new(),
             version: 0,
+            asking: false,
         }
     }
 
@@ -151,6 +154,12 @@ impl RecordingServer {
         self.endpoint.offer(now, session, sdp);
     }
 
+    /// Offers the same again, and asks to be told everything (RFC 7866 §9.2).
+    pub fn ask_again(&mut self, now: Instant, lines: [&str; 2]) {
+        self.asking = true;
+        self.offer(now, lines);
+    }
+
     /// Gives up all sessions.
     pub fn hang_up(&mut self, now: Instant) {
         for (session, ended) in self.sessions.clone() {
@@ -179,7 +188,9 @@ impl RecordingServer {
         loop {
             match self.endpoint.poll() {
                 sip::Output::Transmit { path, bytes } => {
-                    sent.push(Sending { from: path.local, to: path.remote, bytes: bytes.to_vec() });
+                    let asks = bytes.starts_with(b"INVITE") && std::mem::take(&mut self.asking);
+                    let bytes = if asks { asking(&bytes) } else { bytes.to_vec() };
+                    sent.push(Sending { from: path.local, to: path.remote, bytes });
                 }
                 sip::Output::Event(event) => self.on_event(now, event),
                 sip::Output::Timeout(at) => {
@@ -237,3 +248,17 @@ impl RecordingServer {
 
 /// Where it takes what the caller says, and what they hear.
 pub const PORTS: [u16; 2] = [30_000, 30_002];
+
+/// An INVITE with a wish for metadata beside its offer.
+fn asking(invite: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(invite);
+    let (head, sdp) = text.split_once("\r\n\r\n").expect("a whole message");
+    let body = format!(
+        "--z\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--z\r\nContent-Type: application/rs-metadata-request\r\n\r\n\
+         start over\r\n--z--\r\n"
+    );
+    let head = head
+        .replace("Content-Type: application/sdp", "Content-Type: multipart/mixed;boundary=z")
+        .replace(&format!("Content-Length: {}", sdp.len()), &format!("Content-Length: {}", body.len()));
+    format!("{head}\r\n\r\n{body}").into_bytes()
+}

@@ -230,7 +230,9 @@ impl OutgoingCall {
                     let _ = stream.answered(now, &answer);
                 }
             }
-            SessionEvent::OfferAnswered(Err(_)) | SessionEvent::Acked { answer: None } => {}
+            SessionEvent::OfferAnswered(Err(_))
+            | SessionEvent::Acked { answer: None }
+            | SessionEvent::MetadataRequested => {}
             SessionEvent::Digit(digit) => self.pressed(Way::Signalling, digit),
             SessionEvent::Ended(_) => {
                 let fate = if matches!(self.state, State::Talking(_)) { Fate::HungUp } else { Fate::Broken };

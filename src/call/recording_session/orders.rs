@@ -139,6 +139,7 @@ impl Call {
                 self.server_reanswered(Some(&answer));
             }
             SessionEvent::OfferAnswered(Err(_)) => self.server_reanswered(None),
+            SessionEvent::MetadataRequested => self.tell_server(),
             SessionEvent::Ended(_) => self.server_lost("hung_up"),
             SessionEvent::Progress | SessionEvent::Acked { answer: None } | SessionEvent::Digit(_) => {}
         }

@@ -173,6 +173,11 @@ pub enum Event {
         /// The answer, or why there is none; then the session goes on as before.
         sdp: Result<Bytes, StatusCode>,
     },
+    /// The recording server wants to be told again what is known of the session that is recorded.
+    MetadataRequested {
+        /// The session.
+        session: SessionId,
+    },
     /// A key by SIP INFO.
     Digit {
         /// The session.
@@ -360,6 +365,7 @@ impl fmt::Debug for Event {
             Self::OfferAnswered { sdp: Err(status), .. } => {
                 write!(f, "OfferAnswered({id}, refused: {status})")
             }
+            Self::MetadataRequested { .. } => write!(f, "MetadataRequested({id})"),
             Self::Digit { .. } => write!(f, "Digit({id})"),
             Self::Info { package, .. } => write!(f, "Info({id}, {package})"),
             Self::Ended { cause, .. } => write!(f, "Ended({id}, {cause:?})"),
@@ -380,6 +386,7 @@ impl Event {
             | Self::Failed { session, .. }
             | Self::Offered { session, .. }
             | Self::OfferAnswered { session, .. }
+            | Self::MetadataRequested { session }
             | Self::Digit { session, .. }
             | Self::Info { session, .. }
             | Self::Ended { session, .. } => Some(*session),

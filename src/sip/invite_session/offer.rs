@@ -129,7 +129,8 @@ impl InviteSession {
             if let Phase::Established(established) = &mut self.phase {
                 established.dialog.refresh_target(received.request.headers.contact());
             }
-            return self.refuse(cx, received, StatusCode::OK);
+            self.refuse(cx, received, StatusCode::OK);
+            return self.heed(received);
         }
         match &self.phase {
             Phase::Established(established) => {
@@ -159,6 +160,7 @@ impl InviteSession {
         let expiry = cx.now + cx.config.timers.give_up();
         established.remote = Some(RemoteOffer { received: offer, expiry });
         self.raise(Event::Offered { session: self.id, sdp: received.sdp() });
+        self.heed(received);
     }
 
     /// The peer's re-INVITE is cancelled, or its transaction is gone.

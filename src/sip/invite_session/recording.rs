@@ -5,8 +5,9 @@
 
 use bytes::Bytes;
 
-use super::{Context, InviteSession, SDP, contact};
-use crate::sip::{Path, Request};
+use super::{Context, InviteSession, Received, SDP, contact};
+use crate::sip::endpoint::api::Event;
+use crate::sip::{Path, Request, body};
 
 /// The type of what is said of a recorded session (RFC 7865 §12).
 const METADATA: &str = "application/rs-metadata+xml";
@@ -18,6 +19,14 @@ impl InviteSession {
     pub(crate) fn describe(&mut self, metadata: Bytes) {
         if self.metadata.is_some() {
             self.metadata = Some(metadata);
+        }
+    }
+
+    /// Hears whether the recording server wants to be told everything again.
+    pub(super) fn heed(&mut self, received: &Received) {
+        let request = &received.request;
+        if self.metadata.is_some() && body::asks_for_metadata(&request.headers, &request.body) {
+            self.raise(Event::MetadataRequested { session: self.id });
         }
     }
 

@@ -1,0 +1,53 @@
+//! What a test says and looks at: noise that is known again, what happened in a world, its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::audio::Clip;
+use countersign::units::Entropy;
+
+use super::World;
+
+/// Noise of some seconds, the same for the same seed: it correlates with nothing but itself.
+pub fn noise(seed: u8, seconds: usize) -> Arc<Clip> {
+    let mut entropy = Entropy::from_seed([seed; 32]);
+    let samples: Vec<i16> = (0..seconds * 8000)
+        .map(|_| i16::try_from(entropy.below(16_000)).expect("below 2^15") - 8000)
+        .collect();
+    Arc::new(Clip::from_pcm(&samples))
+}
+
+/// How well the best matching part of what was heard fits what was said: 1 is a copy.
+pub fn correlation(said: &Clip, heard: &[i16]) -> f64 {
+    let said = said.pcm();
+    let part = said.get(8000..24_000).unwrap_or_default();
+    countersign::audio::correlate(part, heard).map_or(0.0, |found| found.score)
+}
+
+impl World {
+    /// Whether some call has its two legs joined.
+    pub fn is_joined(&self) -> bool {
+        self.phones.iter().any(|phone| {
+            phone.lines.iter().any(|line| line.headers.is_some() && line.connected && line.ended.is_none())
+        }) && self.engine.active().ports > 1
+    }
+
+    /// Every phone gives up every call, one after the other.
+    pub fn hang_up_everywhere(&mut self) {
+        for phone in 0..self.phones.len() {
+            while self.phones[phone].current().is_some() {
+                self.hang_up(phone);
+                self.run_for(Duration::from_secs(40));
+            }
+        }
+    }
+
+    /// The events of all records, as JSON.
+    pub fn what_happened(&self) -> String {
+        self.records
+            .iter()
+            .map(|record| serde_json::to_string(record).expect("a record is JSON"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
