@@ -5,9 +5,9 @@
 //!
 //! A bare loop receives a packet and sends one each 20 ms for each flow, and does nothing else: with a socket for each
 //! flow, as an engine needs it whose calls must be told apart whatever their carriers do, and with one socket for all,
-//! which is the least that this machine can do. Measured on two virtual cores of a Xeon, beside other programs that waited
-//! for it: 201 µs of processor time a call and second at 1,000 calls and 186 µs at 3,000, both clean; a bare flow with a
-//! socket of its own took 142 µs and 126 µs. `docs/operating.md` has the tables.
+//! which is the least that this machine can do. Measured on two virtual cores of a Xeon: 198 µs of processor time a call and
+//! second at 1,000 calls, 195 µs at 3,000 and 200 µs at 5,000, all clean; a bare flow with a socket of its own took 133 µs at
+//! 1,000 flows and 123 µs at 7,000. `docs/operating.md` has the tables.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock, waits and starts threads")]
