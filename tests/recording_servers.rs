@@ -285,9 +285,39 @@ fn a_server_may_hold_the_streams_and_let_them_go_on() {
     // What can't be is refused, and changes nothing.
     world.with_server(0, |server, now| server.offer(now, ["m=audio {0} RTP/AVP 18\r\n", TAKEN]));
     world.run_for(SECOND);
-    assert!(world.servers[0].answers[3].is_err());
+    world.with_server(0, |server, now| server.offer(now, [REFUSED; 2]));
+    world.run_for(SECOND);
+    assert!(world.servers[0].answers[3].is_err() && world.servers[0].answers[4].is_err());
     assert!(count(&world)[0] > after[0] + 40, "it goes on");
     over(&mut world, caller);
+}
+
+#[test]
+fn a_server_that_takes_nothing_any_more_is_left() {
+    let mut world = world(apps::desk(), RecordingPlace::ServersElseFiles, &[Asked::at_once()]);
+    world.agents(&[Manner::Answers { after: SECOND, hangs_up_after: None }]);
+    let caller = dial(&mut world);
+    world.run_for(SECOND * 3);
+    world.servers[0].asked = Asked::Takes { after: Duration::ZERO, lines: [REFUSED; 2] };
+    world.press(caller, "1");
+    world.run_for(SECOND * 6);
+    let record = over(&mut world, caller);
+    assert_eq!(told(&record), ["flow: running", "server1 records", "server1 not_acceptable"]);
+    assert!(record.recordings.len() == 2 && record.recordings[0].failed, "a file has the rest");
+}
+
+#[test]
+fn voices_stay_on_this_machine_where_nobody_decided_otherwise() {
+    let plan = RecordingPlan {
+        place: RecordingPlace::ServersElseFiles,
+        servers: vec![RecordingServer { stays_here: true, ..server(1) }],
+    };
+    let mut world = world_of(apps::desk(), plan, &[Asked::at_once()]);
+    let caller = dial(&mut world);
+    world.run_for(SECOND * 4);
+    let record = over(&mut world, caller);
+    assert_eq!(told(&record), ["flow: running", "server1 not_acceptable"]);
+    assert!(world.servers[0].heard.is_empty(), "its description named another machine");
 }
 
 #[test]

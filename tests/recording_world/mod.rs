@@ -43,6 +43,7 @@ pub(crate) fn server(number: u8) -> RecordingServer {
         name: format!("server{number}").into(),
         uri: Uri::parse(format!("sip:rec@10.0.4.{number}:5060").as_bytes()).expect("a uri"),
         srtp: SrtpPolicy::Off,
+        stays_here: false,
         numbers_in_clear: false,
         health: Health::default(),
     }

@@ -78,6 +78,8 @@ struct Copies {
     ports: [MediaPort; 2],
     lines: [RecordedLine; 2],
     streams: [RecordedStream; 2],
+    /// Nobody decided that voices may leave this machine in clear.
+    stays_here: bool,
 }
 
 impl RecordingSession {
@@ -146,7 +148,12 @@ impl RecordingSession {
 }
 
 impl Copies {
-    fn new(addresses: [MediaAddress; 2], srtp: SrtpPolicy, epoch: Epoch, entropy: &mut Entropy) -> Self {
+    fn new(
+        addresses: [MediaAddress; 2],
+        (srtp, stays_here): (SrtpPolicy, bool),
+        epoch: Epoch,
+        entropy: &mut Entropy,
+    ) -> Self {
         // RFC 8866 §5.2: a numeric session id; 63 bits, since some parsers keep it signed.
         let session_id = entropy.next_u64() >> 1;
         // RFC 7022 §4.2; both streams are of one source of time.
@@ -162,7 +169,7 @@ impl Copies {
         let [[said, heard], [first, second]] =
             [[&addresses[0], &addresses[1]], [&addresses[0], &addresses[1]]];
         let lines = [line(said, SAID, &streams[0]), line(heard, HEARD, &streams[1])];
-        Self { ports: [first.port, second.port], lines, streams }
+        Self { ports: [first.port, second.port], lines, streams, stays_here }
     }
 
     fn offer(&self) -> Bytes {
@@ -171,7 +178,7 @@ impl Copies {
 
     /// Takes an answer; whether the server takes any stream.
     fn answered(&mut self, now: Instant, answer: &[u8]) -> Result<bool, SdpError> {
-        let accepted = recorded::accept(answer, &self.lines)?;
+        let accepted = self.allowed(recorded::accept(answer, &self.lines)?)?;
         let takes = accepted.iter().any(Option::is_some);
         self.connect(now, accepted);
         Ok(takes)
@@ -183,9 +190,20 @@ impl Copies {
         // RFC 3264 §8: the version counts up whenever the description differs.
         lines.iter_mut().for_each(|line| line.local.bump());
         let (body, accepted) = recorded::answer(offer, &lines)?;
+        let accepted = self.allowed(accepted)?;
+        // A server that takes neither is to hang up: until then what was agreed on holds.
+        if accepted.iter().all(Option::is_none) {
+            return Err(SdpError::NoAudio);
+        }
         self.lines = lines;
         self.connect(now, accepted);
         Ok(body)
+    }
+
+    /// Whether voices may go there: a server on this machine could name another in its description.
+    fn allowed(&self, accepted: Accepted) -> Result<Accepted, SdpError> {
+        let leaves = accepted.iter().flatten().any(|remote| !remote.rtp.ip().is_loopback());
+        if self.stays_here && leaves { Err(SdpError::Address) } else { Ok(accepted) }
     }
 
     fn connect(&mut self, now: Instant, accepted: Accepted) {

@@ -87,9 +87,9 @@ impl Call {
         let Some(session) = self.recording_session() else { return };
         let (server, path) = (session.server, session.path);
         let Some(settings) = self.server(server) else { return };
-        let (srtp, uri) = (settings.srtp, settings.uri.clone().for_request());
+        let (terms, uri) = ((settings.srtp, settings.stays_here), settings.uri.clone().for_request());
         let epoch = self.settings.epoch;
-        let copies = Box::new(Copies::new(addresses, srtp, epoch, &mut self.entropy));
+        let copies = Box::new(Copies::new(addresses, terms, epoch, &mut self.entropy));
         let ours = Uri::sip(Some("countersign"), Host::from(path.local.ip()), None);
         let invite = OutgoingInvite {
             path,
@@ -198,11 +198,14 @@ impl Call {
         let Some(State::Running(running)) = self.recording_session().map(|session| &mut session.state) else {
             return;
         };
-        if let Some(answer) = answer {
-            // A senseless answer changes nothing.
-            let _ = running.copies.answered(now, answer);
-        }
         running.offering = false;
+        let id = running.session;
+        // A senseless answer changes nothing; one that refuses both streams is the end.
+        if answer.is_some_and(|answer| running.copies.answered(now, answer) == Ok(false)) {
+            self.give_up_session(id, true);
+            self.server_lost("not_acceptable");
+            return;
+        }
         if std::mem::take(&mut running.changed) {
             self.tell_server();
         }

@@ -55,6 +55,8 @@ pub struct RecordingServer {
     pub uri: Uri,
     /// Whether the voices are encrypted: `Optional` is nothing that an offer could say.
     pub srtp: SrtpPolicy,
+    /// Whether voices may go to addresses of this machine only.
+    pub stays_here: bool,
     /// Whether it is told callers' numbers as they are.
     pub numbers_in_clear: bool,
     /// How it does.

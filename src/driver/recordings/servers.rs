@@ -117,6 +117,7 @@ impl ServerConfig {
             name: Arc::from(name.as_str()),
             uri,
             srtp: self.srtp,
+            stays_here: self.srtp == SrtpPolicy::Off && !self.voice_in_clear,
             numbers_in_clear,
             health: Health::default(),
         })
