@@ -4,19 +4,20 @@ mod site;
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use countersign::driver::{os, tls};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use site::{Folder, Site, root};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use site::{Folder, Handset, SOON, Site, Stage, root};
 
 /// An authority, and what it signs.
 struct Authority {
@@ -51,12 +52,17 @@ fn certify(folder: &Path, authority: &Authority) {
 
 /// The bank, with this in `sip.tls` and in the trunk.
 fn serve(name: &str, authority: &Authority, more: &str, trunk: &str) -> Site {
+    serve_with(name, authority, more, trunk, "")
+}
+
+/// As above, with more lines of settings.
+fn serve_with(name: &str, authority: &Authority, more: &str, trunk: &str, lines: &str) -> Site {
     let folder = Folder::new(name);
     certify(folder.path(), authority);
     let settings = format!(
         "sip: {{tls: {{listen: \"127.0.0.1:0\", certificate: sip.pem, key: sip.key{more}}}}}\n\
          trunks: [{{name: carrier, addresses: [127.0.0.0/8]{trunk}}}]\n\
-         queues: {{general: {{}}, cards: {{}}, payments: {{}}}}\n"
+         queues: {{general: {{}}, cards: {{}}, payments: {{}}}}\n{lines}"
     );
     fs::write(folder.file("countersign.yaml"), settings).expect("settings");
     Site::in_folder(folder, &root().join("flows/bank"), 1, &[])
@@ -263,4 +269,78 @@ fn peers_that_do_not_finish_their_handshake_take_no_more_than_their_places() {
     });
     assert!(again, "their places are free again while they still wait");
     drop(stalled);
+}
+
+/// Somebody's telephone that speaks TLS with this certificate: what it is told first, `None` when the caller does not like the
+/// certificate.
+fn telephone((certificate, key): (String, String)) -> (SocketAddr, Receiver<Option<String>>) {
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let config = ServerConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("they fit");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let (tell, told) = sync_channel(10);
+    let config = Arc::new(config);
+    thread(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("a server");
+            let mut line = StreamOwned::new(connection, socket);
+            let mut buffer = [0; 8192];
+            let heard = line.read(&mut buffer).ok().filter(|&length| length > 0);
+            let text = heard.map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned());
+            if tell.send(text).is_err() {
+                return;
+            }
+        }
+    });
+    (address, told)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a telephone of somebody else's")]
+fn thread(work: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(work);
+}
+
+#[test]
+fn whoever_we_call_over_tls_has_to_have_a_certificate_for_the_address() {
+    let (authority, phones) = (Authority::new(), Authority::new());
+    let folder = Folder::new("tls-phones");
+    fs::write(folder.file("phones.pem"), &phones.pem).expect("written");
+    let trusted = format!(", authorities: \"{}\"", folder.file("phones.pem").display());
+    for (name, certificate, is_called) in [
+        ("its own", phones.signs("127.0.0.1"), true),
+        ("another's", phones.signs("127.0.0.2"), false),
+        ("of an authority that is not named", authority.signs("127.0.0.1"), false),
+    ] {
+        let (address, told) = telephone(certificate);
+        let agent =
+            format!("agents: [{{name: ana, queues: [general], sip: \"sip:ana@{address};transport=tls\"}}]\n");
+        let site = serve_with("tls-agent", &authority, &trusted, "", &agent);
+        let mut stage = Stage::new(vec![Handset::new("+441632960000")]);
+        stage.handsets[0].dial(&site.uri());
+        assert!(stage.until(SOON, |handsets| handsets[0].answered), "{name}");
+        stage.handsets[0].pump(Duration::from_millis(500));
+        stage.handsets[0].press("0");
+        let mut first = None;
+        for _ in 0..200 {
+            stage.handsets[0].pump(Duration::from_millis(100));
+            first = told.try_recv().ok();
+            if first.is_some() {
+                break;
+            }
+        }
+        let first = first.unwrap_or_else(|| panic!("{name}: nobody came"));
+        assert_eq!(first.is_some(), is_called, "{name}: {first:?}");
+        if let Some(invite) = first {
+            assert!(
+                invite.starts_with("INVITE sip:ana@") && invite.contains("Via: SIP/2.0/TLS "),
+                "{invite}"
+            );
+        }
+    }
 }

@@ -83,6 +83,12 @@ impl Gate {
         self.trunks.find(source).is_some() || self.phones.find(source).is_some()
     }
 
+    /// Whether `source` is a trunk's.
+    #[must_use]
+    pub fn is_trunk_address(&self, source: IpAddr) -> bool {
+        self.trunks.find(source).is_some()
+    }
+
     /// Where a message from `source` goes.
     #[must_use]
     pub fn way(&self, source: &Source<'_>, message: &[u8]) -> Way {

@@ -61,12 +61,16 @@ pub fn read(file: &[u8]) -> Result<BTreeMap<String, Tensor>, StateDictError> {
         return Err(StateDictError::Archive("its numbers are not little-endian"));
     }
     let mut tensors = BTreeMap::new();
+    // Each number is one tensor's: many that share theirs would fill the memory out of a small file.
+    let mut left = file.len();
     for (name, tensor) in Machine::new(pickle).run()? {
         let Some(named) = tensor else { continue };
         let bytes = entries
             .get(&format!("{root}data/{}", named.storage))
             .ok_or(StateDictError::Damaged("a tensor's numbers are missing"))?;
         let tensor = named.filled(bytes).ok_or_else(|| StateDictError::Shape(name.clone()))?;
+        let octets = tensor.values.len().saturating_mul(if named.half { 2 } else { 4 });
+        left = left.checked_sub(octets).ok_or(StateDictError::Damaged("its tensors share their numbers"))?;
         tensors.insert(name, tensor);
     }
     Ok(tensors)

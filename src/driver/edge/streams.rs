@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::secure::{Proven, Secure};
 use super::{Edge, stream};
@@ -24,6 +25,8 @@ use crate::sip::{Path, Transport};
 pub(super) struct Streams {
     next: u64,
     open: HashMap<u64, OpenStream>,
+    /// Handshakes of strangers since then.
+    handshakes: Option<(Instant, u32)>,
 }
 
 struct OpenStream {
@@ -39,10 +42,15 @@ struct OpenStream {
 /// Connections at once, and from one address.
 const MAX_STREAMS: usize = 1024;
 const MAX_STREAMS_PER_SOURCE: usize = 64;
+/// Connections, all counted, above which those of phones are turned away.
+const MAX_STREAMS_OF_PHONES: usize = 768;
+/// TLS handshakes of strangers in a second: each costs a signature on the thread that reads all SIP.
+const MAX_STRANGE_HANDSHAKES: u32 = 20;
 /// Connections from sources that we do not know (an agent's phone may hang up from anywhere): few, so that
 /// they never take the room of trunks and phones.
 const MAX_STRANGE_STREAMS: usize = 64;
 const MAX_STRANGE_STREAMS_PER_SOURCE: usize = 4;
+const HANDSHAKES_IN: Duration = Duration::from_secs(1);
 const WRITES_PER_STREAM: usize = 256;
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const DIAL_TIME: Duration = Duration::from_secs(5);
@@ -84,7 +92,7 @@ impl Edge {
                 tokio::task::yield_now().await;
                 continue;
             };
-            if !self.has_room(remote.ip()) {
+            if !self.has_room(remote.ip()) || (secure.is_some() && !self.may_shake_hands(remote.ip())) {
                 self.inner.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
@@ -117,18 +125,19 @@ impl Edge {
         secure: Option<&Arc<Secure>>,
     ) {
         while let Some((path, bytes)) = dials.recv().await {
-            let (edge, secure) = (self.clone(), secure.cloned());
-            spawn(async move {
-                match tokio::time::timeout(DIAL_TIME, dial(&path, secure.as_deref())).await {
-                    Ok(Some(opened)) => {
-                        let opening = std::future::ready(Some(opened));
-                        let writer = edge.run_stream(path.transport, path.remote, true, opening);
-                        // A new queue has room for its first message.
-                        let _ = writer.try_send(bytes);
-                    }
-                    Ok(None) | Err(_) => edge.report_failure(&path, &bytes),
-                }
+            // Somebody may have asked for the same a moment ago: one connection is enough for both.
+            let known = self.streams().writer(&path);
+            let writer = known.unwrap_or_else(|| {
+                let secure = secure.cloned();
+                let opening = async move {
+                    let dialling = tokio::time::timeout(DIAL_TIME, dial(&path, secure.as_deref()));
+                    dialling.await.ok().flatten()
+                };
+                self.run_stream(path.transport, path.remote, true, opening)
             });
+            if writer.try_send(bytes.clone()).is_err() {
+                self.report_failure(&path, &bytes);
+            }
         }
     }
 
@@ -136,10 +145,26 @@ impl Edge {
         let streams = self.streams();
         let same = streams.open.values().filter(|stream| stream.remote.ip() == source).count();
         if self.inner.gate.knows(source) {
-            return streams.open.len() < MAX_STREAMS && same < MAX_STREAMS_PER_SOURCE;
+            // Phones may be anywhere: they leave room for those who may be nowhere else.
+            let most =
+                if self.inner.gate.is_trunk_address(source) { MAX_STREAMS } else { MAX_STREAMS_OF_PHONES };
+            return streams.open.len() < most && same < MAX_STREAMS_PER_SOURCE;
         }
         let strange = streams.open.values().filter(|stream| stream.strange).count();
         strange < MAX_STRANGE_STREAMS && same < MAX_STRANGE_STREAMS_PER_SOURCE
+    }
+
+    /// Whether there is time for a handshake.
+    fn may_shake_hands(&self, source: IpAddr) -> bool {
+        if self.inner.gate.knows(source) {
+            return true;
+        }
+        let now = Instant::now();
+        let mut streams = self.streams();
+        let (since, count) =
+            streams.handshakes.filter(|(since, _)| now - *since < HANDSHAKES_IN).unwrap_or((now, 0));
+        streams.handshakes = Some((since, count + 1));
+        count < MAX_STRANGE_HANDSHAKES
     }
 
     /// Serves a connection from now on; it takes its place while it is opened, too.
@@ -151,7 +176,7 @@ impl Edge {
         opening: impl Future<Output = Opened> + Send + 'static,
     ) -> mpsc::Sender<Bytes> {
         let strange = !ours && !self.inner.gate.knows(remote.ip());
-        let (writer, to_write) = mpsc::channel(WRITES_PER_STREAM);
+        let (writer, mut to_write) = mpsc::channel(WRITES_PER_STREAM);
         let stream = OpenStream { transport: over, remote, writer: writer.clone(), strange, ours };
         let number = self.streams().enter(stream);
         let local = self.local_for(remote, over);
@@ -169,10 +194,16 @@ impl Edge {
                 };
                 let idle = if strange { stream::IDLE } else { stream::IDLE_OF_KNOWN };
                 stream::run(stream, to_write, idle, deliver).await;
+                edge.streams().open.remove(&number);
             } else {
+                edge.streams().open.remove(&number);
                 known.store(false, Ordering::Relaxed);
+                // What was to go over it goes nowhere.
+                to_write.close();
+                while let Ok(bytes) = to_write.try_recv() {
+                    edge.report_failure(&Path { connection: None, ..path }, &bytes);
+                }
             }
-            edge.streams().open.remove(&number);
             if known.load(Ordering::Relaxed) {
                 edge.report_end(path);
             }
