@@ -18,7 +18,7 @@ pub struct Fingerprint(Vec<u32>);
 
 /// From here on it is a copy. In the telephone band, with utterances of 3 to 5 s: of 160 that were sent again with
 /// noise 15 dB below them, another gain, another handset, a lost frame in a hundred and a shift, none was below 0.24;
-/// with noise of 5 dB, every third was missed; of 1,927 others, no two were above 0.14.
+/// with noise of 5 dB the median was 0.21 and the least 0.10; of 1,927 others, no two were above 0.14.
 pub const COPY: f64 = 0.18;
 
 const WINDOW: usize = 1_024;
