@@ -3,6 +3,7 @@
 //! Everything that can fail fails before the first thread starts, with what, where and what to do; then the
 //! threads start, each with what it owns.
 
+mod access;
 mod parts;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,10 +18,10 @@ use thiserror::Error;
 
 use super::application::{self, ApplicationError, ApplicationSource, Loaded};
 use super::checkpoints::Signer;
-use super::config::{Config, ConfigError, TrunkConfig};
+use super::config::{Config, ConfigError};
 use super::control::{self, Claim, Control, ControlError};
 use super::dialler::Dialler;
-use super::edge::{self, Edge, EdgeError, Listeners, Readers, Secure};
+use super::edge::{self, Edge, EdgeError, Listeners, Readers};
 use super::house;
 use super::keys::{Keys, KeysError};
 use super::lacking;
@@ -44,9 +45,10 @@ use super::web::{self, Door, Web, WebError};
 use super::webhooks::{Patience as HookPatience, WebhookError, Webhooks};
 use crate::call::Room;
 use crate::engine::{Engine, Lineup};
+use crate::sip::AccessError;
 use crate::sip::timers::TimerConfig;
-use crate::sip::{AccessError, AccessList};
 use crate::units::{Epoch, UnixTime};
+use access::{Access, bind};
 
 /// What to serve and where.
 #[derive(Clone, Debug)]
@@ -244,33 +246,6 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let webhooks = Webhooks::start(&config.webhooks, &vault, &site.secrets, HookPatience::default())?;
     let parts = Parts { settings, config, access, loaded, vault, site, messages, dialler, post, webhooks };
     parts.start_threads(listeners, door, claim)
-}
-
-/// The SIP addresses.
-fn bind(settings: &ServeSettings, config: &Config) -> Result<Listeners, StartError> {
-    let listeners = Listeners::bind(settings.sip)?;
-    let Some(tls) = &config.sip.tls else { return Ok(listeners) };
-    let names = config.trunks.iter().flat_map(TrunkConfig::certificate_names);
-    let secure = Secure::read(&settings.data, tls, names).map_err(EdgeError::from)?;
-    Ok(listeners.with_tls(tls.listen, secure)?)
-}
-
-/// Who may send what, as the settings say it.
-struct Access {
-    trunks: AccessList,
-    phones: AccessList,
-}
-
-impl Access {
-    fn read(settings: &ServeSettings, config: &Config) -> Result<Self, StartError> {
-        let path = settings.data.join(Config::FILE);
-        let wrong = |source| StartError::Access { path: path.clone(), source };
-        let trunks = config.trunks.iter().map(|trunk| (trunk.name.as_str(), trunk.addresses.as_slice()));
-        Ok(Self {
-            trunks: AccessList::parse(trunks).map_err(wrong)?,
-            phones: AccessList::parse([("phones", config.phones.from.as_slice())]).map_err(wrong)?,
-        })
-    }
 }
 
 struct Parts<'a> {

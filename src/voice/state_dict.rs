@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use super::model::half;
+
 /// Numbers with a shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
@@ -114,19 +116,6 @@ impl Named {
         };
         Some(Tensor { shape: self.shape.clone(), values })
     }
-}
-
-/// A number of 16 bits (IEEE 754 binary16) as one of 32.
-fn half(bits: u16) -> f32 {
-    let sign = u32::from(bits & 0x8000) << 16;
-    let (exponent, mantissa) = (u32::from(bits >> 10) & 0x1f, u32::from(bits) & 0x3ff);
-    let magnitude = match exponent {
-        // Without a leading one: so many times 2⁻²⁴.
-        0 => f32::from(bits & 0x3ff) / 16_777_216.0,
-        0x1f => f32::from_bits(0x7f80_0000 | mantissa << 13),
-        _ => f32::from_bits((exponent + 112) << 23 | mantissa << 13),
-    };
-    f32::from_bits(magnitude.to_bits() | sign)
 }
 
 /// What a ZIP holds, each entry as it lies in the file: none may be compressed.

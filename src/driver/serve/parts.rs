@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 
+use super::access::Access;
 use super::{Parts, StartError, system};
 use crate::driver::config::TrunkConfig;
 use crate::driver::edge::Edge;
@@ -12,7 +13,6 @@ use crate::driver::gate::Gate;
 use crate::driver::house::{self, House};
 use crate::driver::os;
 use crate::driver::recordings::{Keeper, Way};
-use crate::driver::serve::Access;
 use crate::driver::shard::{self, Mailbox, Prepared};
 use crate::engine::{EngineConfig, Limits, Lineup};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
