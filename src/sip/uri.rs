@@ -3,6 +3,7 @@
 //! User, parameters and headers keep their escapes as they were written: unescaping is for comparing and
 //! for reading the user, never for rewriting (RFC 4475 §3.1.1.3).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -218,15 +219,24 @@ impl SipUri {
     /// Parameters on both sides must match; `user`, `ttl`, `method`, `maddr` and `transport` must be on both
     /// sides or on none; any other on one side only is ignored.
     fn params_equivalent(&self, other: &Self) -> bool {
-        let one_way = |own: &Params, theirs: &Params| {
-            own.iter().all(|(name, value)| match theirs.get(&unescape(name)) {
-                Some(there) => unescape(value.unwrap_or("")).eq_ignore_ascii_case(&unescape(there)),
-                None => !["user", "ttl", "method", "maddr", "transport"]
-                    .iter()
-                    .any(|strict| strict.eq_ignore_ascii_case(name)),
+        let [ours, theirs] = [self, other].map(SipUri::plain_params);
+        let one_way = |own: &BTreeMap<String, String>, other: &BTreeMap<String, String>| {
+            own.iter().all(|(name, value)| match other.get(name) {
+                Some(there) => there == value,
+                None => !["user", "ttl", "method", "maddr", "transport"].contains(&name.as_str()),
             })
         };
-        one_way(&self.params, &other.params) && one_way(&other.params, &self.params)
+        one_way(&ours, &theirs) && one_way(&theirs, &ours)
+    }
+
+    /// The parameters in lower case without escapes; of two that are the same then (`k`, `%4B`) the first counts.
+    fn plain_params(&self) -> BTreeMap<String, String> {
+        let mut plain = BTreeMap::new();
+        for (name, value) in self.params.iter() {
+            let value = unescape(value.unwrap_or("")).to_ascii_lowercase();
+            plain.entry(unescape(name).to_ascii_lowercase()).or_insert(value);
+        }
+        plain
     }
 
     fn headers_equivalent(&self, other: &Self) -> bool {
@@ -422,6 +432,7 @@ mod tests {
     fn equivalence_is_that_of_the_rfc() {
         for (one, other, same) in [
             ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp", true),
+            ("sip:a;k;%4B=a", "sip:a;k;%4B=a", true),
             ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5", true),
             ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5", true),
             (

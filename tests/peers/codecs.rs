@@ -9,7 +9,7 @@ use super::coder;
 use super::sipp::{AGENT_ANSWER, AWAIT_BYE, CALLER_BYE, Sipp, caller, exec, pause};
 use super::site::Site;
 use super::wire::{self, Capture, Packet, Sound, Stream};
-use super::{Way, agents, from_engine, peers, text, through_the_bank};
+use super::{Way, agents, from_engine, has_event, peers, text, through_the_bank};
 
 /// A minute of three seconds, over and over: a voice-like tone that is like itself at one place only.
 fn words(pitch: f64) -> Vec<i16> {
@@ -190,4 +190,49 @@ fn sipp_is_understood_in_every_codec_and_every_srtp_suite() {
             assert!(media[count] == 0 || media[count].is_null(), "{count}: {record}");
         }
     }
+}
+
+/// A caller by SIPp who says nothing for eight seconds, and sends comfort noise in place of it.
+#[test]
+fn sipp_may_rest_behind_comfort_noise() {
+    if !peers("sipp_may_rest_behind_comfort_noise") {
+        return;
+    }
+    let trunk = ", comfort_noise: true";
+    let site = Site::with_media([trunk, ""], "", "rests", 5280, &agents(&[("ana", Some(5281))]), "");
+    let capture = Capture::start(&site.folder);
+    let agent = Sipp::agent(&site, "ana", (5281, 41_800), &(AGENT_ANSWER.to_owned() + AWAIT_BYE));
+    let mut stream = Stream::new();
+    stream.audio(Duration::from_millis(2500));
+    stream.press("0");
+    stream.audio(Duration::from_secs(6));
+    stream.rest(45, Duration::from_secs(8));
+    stream.audio(Duration::from_secs(2));
+    stream.write(&site.folder.join("caller").join("media.pcap"));
+    let description =
+        "AVP 0 13 101\na=rtpmap:0 PCMU/8000\na=rtpmap:13 CN/8000\na=rtpmap:101 telephone-event/8000";
+    let script = exec("play_pcap_audio=\"media.pcap\"") + &pause(18_800) + CALLER_BYE;
+    let caller = Sipp::call(&site, "caller", (5290, 42_000), "u1", &caller(description, "101", &script));
+    let messages = caller.succeeds();
+    agent.succeeds();
+    assert!(messages.contains("a=rtpmap:13 CN/8000"), "it is agreed on: {messages}");
+    let record = &site.records(1)[0];
+    assert!(!has_event(record, &[("event", "no_audio")]), "{record}");
+    assert_eq!(
+        (&record["caller_media"]["lost"], text(record, "cause")),
+        (&0.into(), "caller_hung_up"),
+        "{record}"
+    );
+    let packets = capture.packets();
+    let rest =
+        packets.iter().find(|packet| packet.from == 42_000 && packet.kind() == Some(13)).expect("it rests");
+    let of_rest = |packet: &&Packet| (0.5..7.5).contains(&(packet.at - rest.at));
+    let heard: Vec<&Packet> = from_engine(&packets, 41_800).filter(of_rest).collect();
+    assert!(heard.len() > 340, "the agent's phone gets audio all the time: {}", heard.len());
+    let payloads = heard.iter().map(|packet| packet.payload[12..].to_vec());
+    let noise = coder::decode(Codec::Pcma, &payloads.collect::<Vec<_>>());
+    let power = noise.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / noise.len() as f64;
+    let level = 10.0 * (power / 32_768_f64.powi(2)).log10();
+    eprintln!("comfort noise: told as 45 dB below overload, heard by the agent at {level:.1} dBov");
+    assert!((-48.0..=-42.0).contains(&level), "{level}");
 }

@@ -70,6 +70,19 @@ impl Stream {
         }
     }
 
+    /// Nothing but the word that there is noise of so many dB below overload (RFC 3389); the next audio begins anew.
+    pub(crate) fn rest(&mut self, below_overload: u8, length: Duration) {
+        self.packet(13, false, &[below_overload]);
+        let packets = u32::try_from(length.as_millis() / 20).expect("seconds");
+        self.micros += 20_000 * u64::from(packets);
+        self.timestamp = self.timestamp.wrapping_add(self.sound.tick * packets);
+        if let Some(payload) = self.sound.payloads.next() {
+            self.packet(self.sound.kind, true, &payload);
+        }
+        self.micros += 20_000;
+        self.timestamp = self.timestamp.wrapping_add(self.sound.tick);
+    }
+
     /// Keys of 100 ms with 60 ms between them.
     pub(crate) fn press(&mut self, keys: &str) {
         let duration = |parts: u32| u16::try_from(self.sound.tick * parts).expect("100 ms").to_be_bytes();
