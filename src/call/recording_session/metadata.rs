@@ -8,6 +8,7 @@ use data_encoding::BASE64;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::secret::masked_number;
 use crate::units::{CallId, UnixTime};
 
 /// The label of the stream with what the caller says.
@@ -16,6 +17,7 @@ pub(crate) const SAID: &str = "1";
 pub(crate) const HEARD: &str = "2";
 
 /// Somebody in the call.
+#[derive(Clone)]
 pub(crate) struct Party {
     /// The address of record, as a URI.
     pub(crate) aor: String,
@@ -24,12 +26,33 @@ pub(crate) struct Party {
 }
 
 /// Somebody whom the caller talked to.
+#[derive(Clone)]
 pub(crate) struct Guest {
     pub(crate) party: Party,
     pub(crate) joined: UnixTime,
     /// When they parted.
     pub(crate) parted: Option<UnixTime>,
 }
+
+impl Party {
+    /// Whom nobody is to know: a name to tell them from others at most.
+    pub(crate) fn nobody(name: String) -> Self {
+        Self { aor: NOBODY.to_owned(), name }
+    }
+
+    /// The same for servers that are told no telephone numbers: an agent's name stays, a number has its last digits.
+    pub(crate) fn masked(&self) -> Self {
+        let (scheme, rest) = self.aor.split_once(':').unwrap_or_default();
+        let who = if scheme == "tel" { rest } else { rest.split_once('@').map_or("", |(user, _)| user) };
+        let user = who.split(';').next().unwrap_or_default();
+        let digits = user.bytes().filter(u8::is_ascii_digit).count();
+        let is_number = digits > 5 && user.bytes().all(|b| b.is_ascii_digit() || b"+-.()".contains(&b));
+        if is_number { Self::nobody(masked_number(user)) } else { self.clone() }
+    }
+}
+
+/// RFC 3323 §4.1.1.3: who is not told.
+const NOBODY: &str = "sip:anonymous@anonymous.invalid";
 
 /// A call as a recording server sees it.
 pub(crate) struct Snapshot<'a> {
@@ -207,6 +230,24 @@ mod tests {
         let (call, began, recorded) = (CallId(7), AT, AT);
         let snapshot = Snapshot { call, began, recorded, ended, caller: &caller, engine: &engine, guests };
         String::from_utf8(snapshot.write().to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_number_is_masked_whoever_has_it_and_a_name_stays() {
+        let masked = |aor: &str| Party { aor: aor.to_owned(), name: "target".to_owned() }.masked();
+        for number in
+            ["sip:+441632960123@192.0.2.7", "tel:+44-1632-960123", "sips:441632960123;phone-context=x@h"]
+        {
+            let party = masked(number);
+            assert!(
+                party.aor == NOBODY && party.name.ends_with("·123") && !party.name.contains('4'),
+                "{}",
+                party.name
+            );
+        }
+        for name in ["sip:ana@192.0.2.7", "sip:desk1@192.0.2.7:5070;transport=tcp", "sip:192.0.2.7"] {
+            assert_eq!((masked(name).aor.as_str(), masked(name).name.as_str()), (name, "target"));
+        }
     }
 
     #[test]

@@ -369,9 +369,14 @@ impl Call {
             Some(number) if in_clear => {
                 Party { aor: Uri::sip(Some(number), host(), None).to_string(), name: number.to_owned() }
             }
-            Some(number) => Party { aor: NOBODY.to_owned(), name: masked_number(number) },
-            None => Party { aor: NOBODY.to_owned(), name: "anonymous".to_owned() },
+            Some(number) => Party::nobody(masked_number(number)),
+            None => Party::nobody("anonymous".to_owned()),
         };
+        let shown = |guest: &Guest| match in_clear {
+            true => guest.clone(),
+            false => Guest { party: guest.party.masked(), ..guest.clone() },
+        };
+        let guests: Vec<Guest> = recording.guests.iter().map(shown).collect();
         let ours = Uri::sip(Some("countersign"), Host::from(session.path.local.ip()), None);
         let snapshot = Snapshot {
             call: self.id,
@@ -380,7 +385,7 @@ impl Call {
             ended,
             caller: &caller,
             engine: &Party { aor: ours.to_string(), name: "Countersign".to_owned() },
-            guests: &recording.guests,
+            guests: &guests,
         };
         Some(snapshot.write())
     }
@@ -399,5 +404,3 @@ fn refusal(status: StatusCode) -> &'static str {
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Whom a recording server is told of at most.
 const MOST_GUESTS: usize = 16;
-/// RFC 3323 §4.1.1.3: who is not told.
-const NOBODY: &str = "sip:anonymous@anonymous.invalid";
