@@ -200,7 +200,7 @@ impl Net {
         })
     }
 
-    /// A voice from its filter bank, a row of [`BANDS`] for each 10 ms. `None` for less than [`FEWEST`] of them.
+    /// A voice from its filter bank, a row of [`BANDS`] for each 10 ms. `None` for fewer than four.
     #[must_use]
     pub fn embed(&self, features: &Matrix) -> Option<[f32; EMBEDDING]> {
         if features.rows() < FEWEST || features.cols() != BANDS {
