@@ -234,15 +234,13 @@ pub struct MediaAddress {
     pub beat: Option<Instant>,
 }
 
+#[cfg(test)]
+#[path = "../tests/start/mod.rs"]
+mod start;
+
 /// A moment for tests of the core to start from; the core itself never asks for one.
 #[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test needs some first instant; all others are offsets from it"
-)]
-pub(crate) fn test_start() -> Instant {
-    Instant::now()
-}
+pub(crate) use start::test_start;
 
 #[cfg(test)]
 mod tests {
