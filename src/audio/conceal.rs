@@ -9,6 +9,7 @@
 use std::fmt;
 
 use super::band::Band;
+use super::to_sample;
 
 /// Follows one stream.
 pub struct Concealer {
@@ -65,7 +66,7 @@ impl Concealer {
             for (n, sample) in audio.iter_mut().take(blended).enumerate() {
                 let share = ratio(n + 1, blended + 1);
                 let made = lost.next(ms, &self.history);
-                *sample = rounded(f32::from(*sample) * share + made * (1.0 - share));
+                *sample = to_sample(f64::from(f32::from(*sample) * share + made * (1.0 - share)));
             }
         }
         self.remember(audio);
@@ -79,7 +80,7 @@ impl Concealer {
         let ms = self.ms();
         let mut lost = self.lost.take().unwrap_or_else(|| Lost::new(ms, &self.history));
         for sample in audio.iter_mut() {
-            *sample = rounded(lost.next(ms, &self.history));
+            *sample = to_sample(f64::from(lost.next(ms, &self.history)));
         }
         self.lost = Some(lost);
     }
@@ -188,11 +189,6 @@ fn pitch(ms: usize, history: &[i16; HISTORY]) -> (usize, f32) {
 fn ratio(part: usize, whole: usize) -> f32 {
     let float = |n: usize| f32::from(u16::try_from(n).unwrap_or(u16::MAX));
     float(part) / float(whole)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a float cast to an integer saturates")]
-fn rounded(sample: f32) -> i16 {
-    sample.round() as i16
 }
 
 /// 50 ms of the wide band: three of the longest periods, and a quarter of one before them.

@@ -4,6 +4,7 @@
 //! through that filter as a lattice, whose gain is known: so the level comes out as it was told.
 
 use super::level::RMS_AT_0_DBM0;
+use super::to_sample;
 
 /// A background, as its sender describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +103,7 @@ impl NoiseMaker {
         let most = MOST_ABOVE * noise.rms();
         for sample in room {
             self.gain += (self.target - self.gain) * APPROACH;
-            *sample = rounded(self.next().clamp(-most, most));
+            *sample = to_sample(f64::from(self.next().clamp(-most, most)));
         }
     }
 
@@ -138,11 +139,6 @@ impl NoiseMaker {
         let [low, high, ..] = self.chance.to_le_bytes();
         f32::from(i16::from_le_bytes([low, high])) * (WIDTH / OVERLOAD)
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a float cast to an integer saturates")]
-fn rounded(sample: f32) -> i16 {
-    sample.round() as i16
 }
 
 /// A model of that order is the one of ITU-T G.711 appendix II.
