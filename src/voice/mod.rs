@@ -8,3 +8,4 @@ pub mod nn;
 pub mod print;
 pub mod recogniser;
 pub mod state_dict;
+pub mod zip;

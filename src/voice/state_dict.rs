@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::model::half;
+use super::zip;
 
 /// Numbers with a shape.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +59,7 @@ pub fn read(file: &[u8]) -> Result<BTreeMap<String, Tensor>, StateDictError> {
         .iter()
         .find_map(|(name, bytes)| name.strip_suffix("data.pkl").map(|root| (root, *bytes)))
         .ok_or(StateDictError::Archive("it has no data.pkl"))?;
-    let order = entries.get(&format!("{root}byteorder"));
+    let order = entries.get(format!("{root}byteorder").as_str());
     if order.is_some_and(|order| order.trim_ascii() != b"little") {
         return Err(StateDictError::Archive("its numbers are not little-endian"));
     }
@@ -68,7 +69,7 @@ pub fn read(file: &[u8]) -> Result<BTreeMap<String, Tensor>, StateDictError> {
     for (name, tensor) in Machine::new(pickle).run()? {
         let Some(named) = tensor else { continue };
         let bytes = entries
-            .get(&format!("{root}data/{}", named.storage))
+            .get(format!("{root}data/{}", named.storage).as_str())
             .ok_or(StateDictError::Damaged("a tensor's numbers are missing"))?;
         let tensor = named.filled(bytes).ok_or_else(|| StateDictError::Shape(name.clone()))?;
         let octets = tensor.values.len().saturating_mul(if named.half { 2 } else { 4 });
@@ -118,61 +119,17 @@ impl Named {
     }
 }
 
-/// What a ZIP holds, each entry as it lies in the file: none may be compressed.
-fn entries(file: &[u8]) -> Result<HashMap<String, &[u8]>, StateDictError> {
+/// What the archive holds; none may be compressed.
+fn entries(file: &[u8]) -> Result<HashMap<&str, &[u8]>, StateDictError> {
     use StateDictError::Archive;
-    const END: &[u8] = b"PK\x05\x06";
-    const CENTRAL: u32 = 0x0201_4b50;
-    const LOCAL: u32 = 0x0403_4b50;
-    // The end record is within the last 64 KiB and its own 22 bytes.
-    let tail = file.len().saturating_sub(65_557);
-    let end = file
-        .get(tail..)
-        .and_then(|tail| tail.windows(4).rposition(|four| four == END))
-        .map(|at| at + tail)
-        .ok_or(Archive("it is no ZIP"))?;
-    if file.len() < end + 22 {
-        return Err(Archive("its end is cut off"));
-    }
-    let count = number16(file, end + 10).ok_or(Archive("its end is cut off"))?;
-    let mut at = number32(file, end + 16).ok_or(Archive("its end is cut off"))?;
-    if count > MOST_TENSORS {
+    let listed = zip::entries(file).ok_or(Archive("it is no ZIP, or not whole"))?;
+    if listed.len() > MOST_TENSORS {
         return Err(Archive("it has too many entries"));
     }
-    let mut entries = HashMap::with_capacity(count);
-    for _ in 0..count {
-        let damaged = || Archive("its list of entries is damaged");
-        let field16 = |offset| number16(file, at + offset).ok_or_else(damaged);
-        let field32 = |offset| number32(file, at + offset).ok_or_else(damaged);
-        if field32(0)? != CENTRAL as usize {
-            return Err(damaged());
-        }
-        let (method, packed, size) = (field16(10)?, field32(20)?, field32(24)?);
-        let (name, extra, comment, local) = (field16(28)?, field16(30)?, field16(32)?, field32(42)?);
-        if method != 0 || packed != size {
-            return Err(Archive("an entry is compressed"));
-        }
-        let text = file.get(at + 46..at + 46 + name).ok_or_else(damaged)?;
-        let text = std::str::from_utf8(text).map_err(|_| damaged())?;
-        if number32(file, local) != Some(LOCAL as usize) {
-            return Err(damaged());
-        }
-        let skipped = number16(file, local + 26).zip(number16(file, local + 28)).ok_or_else(damaged)?;
-        let start = local + 30 + skipped.0 + skipped.1;
-        let bytes = file.get(start..start + size).ok_or(Archive("an entry is cut off"))?;
-        entries.insert(text.to_owned(), bytes);
-        at += 46 + name + extra + comment;
+    if listed.iter().any(|entry| entry.method != 0 || entry.packed.len() != entry.size) {
+        return Err(Archive("an entry is compressed"));
     }
-    Ok(entries)
-}
-
-fn number16(file: &[u8], at: usize) -> Option<usize> {
-    file.get(at..at + 2).map(|two| usize::from(u16::from_le_bytes([two[0], two[1]])))
-}
-
-fn number32(file: &[u8], at: usize) -> Option<usize> {
-    let four = file.get(at..at + 4)?;
-    usize::try_from(u32::from_le_bytes([four[0], four[1], four[2], four[3]])).ok()
+    Ok(listed.into_iter().map(|entry| (entry.name, entry.packed)).collect())
 }
 
 /// What can be on the stack.

