@@ -102,11 +102,8 @@ impl Secure {
         let server = server.with_cert_resolver(Arc::clone(&certificate) as _);
         let roots = match &config.authorities {
             Some(path) => authorities(&data.join(path), "authorities")?,
-            None => {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(tls::system_authorities());
-                roots
-            }
+            // A system that trusts nobody is one from which nobody is called over TLS.
+            None => tls::roots(tls::system_authorities()).unwrap_or_else(RootCertStore::empty),
         };
         let client = ClientConfig::builder_with_provider(tls::provider())
             .with_safe_default_protocol_versions()
@@ -182,8 +179,7 @@ fn authorities(path: &Path, key: &'static str) -> Result<RootCertStore, SecureEr
         key,
         source,
     })?;
-    let none = || SecureError::NoAuthority { path: path.to_owned(), key };
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(tls::certificates(&text).ok_or_else(none)?);
-    if added == 0 { Err(none()) } else { Ok(roots) }
+    tls::certificates(&text)
+        .and_then(tls::roots)
+        .ok_or_else(|| SecureError::NoAuthority { path: path.to_owned(), key })
 }

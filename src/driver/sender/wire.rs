@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::outcome::NotTaken;
 use crate::driver::services::http::is_private;
@@ -52,11 +52,7 @@ pub(super) fn trust(ca: Option<&Path>) -> Result<Arc<ClientConfig>, NotTaken> {
         }
         None => tls::system_authorities(),
     };
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(authorities);
-    if roots.is_empty() {
-        return Err(NotTaken::Tls);
-    }
+    let roots = tls::roots(authorities).ok_or(NotTaken::Tls)?;
     let config = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .map_err(|_| NotTaken::Tls)?
