@@ -8,4 +8,5 @@ pub mod nn;
 pub mod print;
 pub mod recogniser;
 pub mod state_dict;
+pub mod words;
 pub mod zip;

@@ -6,10 +6,12 @@
 //!
 //! Nothing is decided here: [`Heard`] is likely or not, and whoever asked draws the line.
 
+mod free;
 mod grammar;
 mod network;
 mod search;
 mod spectrum;
+mod spoken;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ pub use self::grammar::Grammar;
 use self::network::Network;
 use self::search::Search;
 use self::spectrum::Spectrum;
+pub use self::spoken::{ListenError, SpokenGrammar, Understood};
 use self::tokens::Tokens;
 use super::model::{ModelError, ModelFile};
 use super::nn::{Matrix, log_sum_exp};

@@ -15,8 +15,8 @@ pub(super) struct Network {
     decoder: Vec<DecoderLayer>,
     decoder_norm: Norm,
     heads: usize,
-    /// The tokens before every text: start, no times.
-    pub(super) prompt: [u32; 2],
+    /// The tokens before every text: start, language and task where there are several, no times.
+    pub(super) prompt: Vec<u32>,
     /// The tokens that end one: the end itself, a full stop before it.
     pub(super) ends: [u32; 2],
 }
@@ -82,10 +82,12 @@ impl Network {
         let (encoders, decoders) = (layers(model, "encoder"), layers(model, "decoder"));
         let special =
             |name: &str| tokens.number(name).ok_or_else(|| ModelError::Missing(format!("token {name}")));
-        let (prompt, ends) = (
-            [special("<|startoftranscript|>")?, special("<|notimestamps|>")?],
-            [special(END)?, special(".")?],
-        );
+        let mut prompt = vec![special("<|startoftranscript|>")?];
+        if tokens.len() > OF_ENGLISH {
+            prompt.extend([special("<|en|>")?, special("<|transcribe|>")?]);
+        }
+        prompt.push(special("<|notimestamps|>")?);
+        let ends = [special(END)?, special(".")?];
         let mut parts = Parts { model, width };
         Ok(Self {
             first: parts.linear("encoder/conv1", width, &[super::spectrum::BANDS, TAPS.kernel])?,
@@ -126,6 +128,11 @@ impl Network {
     /// What makes a token likely.
     pub(super) fn row_of(&self, token: u32) -> &[f32] {
         self.embeddings.row(usize::try_from(token).unwrap_or(usize::MAX))
+    }
+
+    /// How likely each token is, for each row of [`Decoder::extend`].
+    pub(super) fn all(&self, rows: &Matrix) -> Matrix {
+        linear(rows.view(), self.embeddings.view(), None)
     }
 
     /// Frames of 10 ms as steps of 20 ms.
@@ -295,5 +302,7 @@ impl Parts<'_> {
 
 /// How the two convolutions before the encoder look at their surroundings.
 const TAPS: Conv1d = Conv1d { kernel: 3, stride: 1, padding: 1, dilation: 1 };
+/// Tokens of the networks that know English alone; those of many languages have one more.
+const OF_ENGLISH: usize = 51_864;
 /// Features of one head, in every Whisper.
 const HEAD: usize = 64;

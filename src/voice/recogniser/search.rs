@@ -52,8 +52,8 @@ impl<'a> Search<'a> {
         let network = &self.recogniser.network;
         let mut decoder = network.decode(encoded);
         let (mut last, mut rows) = (None, Matrix::default());
-        for token in network.prompt {
-            let Some((node, next)) = decoder.extend(&[(last, token)]) else { return Vec::new() };
+        for token in &network.prompt {
+            let Some((node, next)) = decoder.extend(&[(last, *token)]) else { return Vec::new() };
             (last, rows) = (Some(node), next);
         }
         let Some(node) = last else { return Vec::new() };

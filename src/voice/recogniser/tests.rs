@@ -109,7 +109,7 @@ fn one_digit_is_as_likely_as_its_tokens_one_by_one() {
         let score = |way: &String| {
             let token = recogniser.tokens.number(way).expect("a token");
             let start = after(&network.prompt)(token);
-            let end = after(&[network.prompt[0], network.prompt[1], token]);
+            let end = after(&[&network.prompt[..], &[token]].concat());
             start + log_sum_exp(&network.ends.map(end))
         };
         let expected = log_sum_exp(&ways.iter().map(score).collect::<Vec<_>>());

@@ -29,6 +29,42 @@ impl Tokens {
         self.numbers.get(word.as_bytes()).copied()
     }
 
+    /// What these pieces are together.
+    pub(super) fn text(&self, pieces: &[u16]) -> String {
+        let octets = pieces
+            .iter()
+            .filter_map(|piece| self.words.get(usize::from(*piece)))
+            .flatten()
+            .copied()
+            .collect();
+        // A piece may end within a letter.
+        String::from_utf8(octets).unwrap_or_else(|cut| String::from_utf8_lossy(cut.as_bytes()).into_owned())
+    }
+
+    /// All figures that are one piece, with a space before them and without.
+    pub(super) fn figures(&self) -> impl Iterator<Item = String> {
+        (0..10_000)
+            .flat_map(|number: u32| [format!(" {number}"), number.to_string()])
+            .filter(|word| self.number(word).is_some())
+    }
+
+    /// Pieces that belong to no text that is spoken: noises in brackets, notes of music, and what is no text at all.
+    pub(super) fn unspoken(&self) -> Vec<bool> {
+        let spoken = |word: &Vec<u8>| {
+            !word.starts_with(b"<|") && !word.iter().any(|octet| b"[](){}<>*#@_\\|~=+^\"".contains(octet))
+        };
+        let end = self.number(END);
+        (0..)
+            .zip(&self.words)
+            .map(|(number, word): (u32, _)| {
+                Some(number) != end
+                    && !(spoken(word)
+                        && std::str::from_utf8(word)
+                            .is_ok_and(|word| word.chars().all(|c| c.is_ascii() || c.is_alphabetic())))
+            })
+            .collect()
+    }
+
     /// A word in its pieces: neighbours are joined, the pair that was learned first before all others.
     pub(super) fn pieces(&self, word: &str) -> Vec<u32> {
         let mut parts: Vec<Vec<u8>> = word.bytes().map(|octet| vec![octet]).collect();
