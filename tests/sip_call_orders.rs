@@ -1,6 +1,8 @@
 //! Calls between two endpoints in every order of commands, losses, doubles, delays and garbled bytes: afterwards nothing is
 //! left, and every session has ended exactly once. Then the races by name.
 
+#[path = "sip_world/extensions.rs"]
+mod extensions;
 mod sip_world;
 
 use std::collections::BTreeSet;

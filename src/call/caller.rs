@@ -198,7 +198,9 @@ impl Call {
         self.cause.get_or_insert(match cause {
             sip::EndCause::Cancelled => EndCause::Cancelled,
             sip::EndCause::AckTimeout => EndCause::NoAck,
-            sip::EndCause::Timeout | sip::EndCause::TransportFailed => EndCause::Unreachable,
+            sip::EndCause::Timeout | sip::EndCause::Expired | sip::EndCause::TransportFailed => {
+                EndCause::Unreachable
+            }
             sip::EndCause::Bye | sip::EndCause::Local | sip::EndCause::Refused => EndCause::CallerHungUp,
         });
         self.wind_down();

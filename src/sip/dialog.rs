@@ -80,6 +80,12 @@ impl Dialog {
         self.path
     }
 
+    /// Goes on from what was said while the callee had not picked up (RFC 3261 §13.2.2.4).
+    pub fn continue_from(&mut self, early: &Self) {
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
+        self.remote_cseq = self.remote_cseq.max(early.remote_cseq);
+    }
+
     /// Takes the peer's next sequence number: only a higher one is in order (RFC 3261 §12.2.2). An equal one
     /// is the same request on a second way, and no more to be obeyed twice.
     pub fn take_cseq(&mut self, number: u32) -> bool {

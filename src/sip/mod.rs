@@ -17,6 +17,7 @@ pub mod parse;
 pub mod path;
 pub mod registrar;
 pub mod route_key;
+pub mod session_timer;
 pub mod status;
 pub mod stream;
 pub mod timers;
@@ -30,7 +31,7 @@ pub use endpoint::{
     Active, Counters, Credentials, EndCause, Endpoint, EndpointConfig, Event, Incoming, Input,
     OutgoingInvite, OutgoingRequest, Output, RequestId, SessionId,
 };
-pub use header::{CSeq, Contacts, MediaType, NameAddr, Params, Via};
+pub use header::{CSeq, Contacts, MediaType, NameAddr, Params, Rack, Via};
 pub use header_name::{HeaderName, Name};
 pub use headers::{HeaderError, Headers};
 pub use message::{Core, Message, Request, Response};
@@ -38,6 +39,7 @@ pub use method::Method;
 pub use parse::{ParseError, Problem};
 pub use path::{Listening, Path, Transport};
 pub use route_key::{RouteKey, route_key};
+pub use session_timer::SessionTimer;
 pub use status::StatusCode;
 pub use stream::{Broken, StreamParser};
 pub use uri::{Host, SipUri, Uri};

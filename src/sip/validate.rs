@@ -15,7 +15,10 @@ use super::status::StatusCode;
 use super::uri::Uri;
 
 /// The methods that are served, as Allow names them.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REGISTER";
+
+/// The extensions that may be demanded: reliable provisional responses and session timers.
+pub const SUPPORTED: [&str; 2] = ["100rel", "timer"];
 
 /// The bodies that an INVITE may have, as Accept names them.
 pub const ACCEPT: &str = "application/sdp, multipart/mixed";
@@ -85,10 +88,11 @@ fn check_addresses(request: &Request) -> Result<(), Response> {
     Ok(())
 }
 
-/// RFC 3261 §8.2.2.3: no extension is offered, so none may be demanded. CANCEL is exempt. Proxy-Require
+/// RFC 3261 §8.2.2.3: what is not offered may not be demanded. CANCEL is exempt. Proxy-Require
 /// is for proxies.
 fn check_require(request: &Request) -> Result<(), Response> {
-    let demanded = request.headers.require();
+    let mut demanded = request.headers.require();
+    demanded.retain(|tag| !SUPPORTED.iter().any(|known| tag.eq_ignore_ascii_case(known)));
     if demanded.is_empty() || request.method == Method::Cancel {
         return Ok(());
     }
@@ -182,7 +186,8 @@ mod tests {
             ("OPTIONS sips:a@192.0.2.1", "", "", 416),
             ("REGISTER tel:+15551234", "", "", 416),
             ("INVITE sip:a@192.0.2.1?Subject=x", "", "", 400),
-            (invite, "Require: 100rel\r\n", "", 420),
+            (invite, "Require: 100rel\r\n", "", 200),
+            (invite, "Require: 100rel, timer, gruu\r\n", "", 420),
             ("CANCEL sip:a@192.0.2.1", "Require: 100rel\r\n", "", 200),
             ("ACK sip:a@192.0.2.1", "Require: 100rel\r\n", "", 200),
             (invite, "Proxy-Require: x\r\n", "", 200),

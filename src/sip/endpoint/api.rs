@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::secret::Secret;
+use crate::sip::session_timer::SessionTimer;
 use crate::sip::timers::TimerConfig;
 use crate::sip::{Headers, Method, NameAddr, Path, StatusCode, Uri};
 use crate::units::Digit;
@@ -28,6 +29,8 @@ pub struct EndpointConfig {
     pub server: Option<String>,
     /// The timers.
     pub timers: TimerConfig,
+    /// How long a session lives without a sign of life.
+    pub session_timer: SessionTimer,
     /// The methods that we take: the Allow header.
     pub allow: Vec<Method>,
     /// The most transactions at a time, both directions together. Beyond it an INVITE gets 503 with
@@ -48,6 +51,7 @@ impl Default for EndpointConfig {
             call_id_suffix: String::new(),
             server: None,
             timers: TimerConfig::default(),
+            session_timer: SessionTimer::default(),
             allow: vec![
                 Method::Invite,
                 Method::Ack,
@@ -55,6 +59,7 @@ impl Default for EndpointConfig {
                 Method::Cancel,
                 Method::Options,
                 Method::Info,
+                Method::Prack,
                 Method::Update,
             ],
             max_transactions: 200_000,
@@ -222,10 +227,12 @@ pub enum EndCause {
     Cancelled,
     /// Our INVITE was refused.
     Refused,
-    /// Our 200 was never acknowledged.
+    /// Our 200, or a provisional response that was to be, was never acknowledged.
     AckTimeout,
     /// Nobody answered in time.
     Timeout,
+    /// The peer gave no sign of life for too long.
+    Expired,
     /// The way to the peer broke.
     TransportFailed,
     /// We hung up, or refused.

@@ -13,7 +13,8 @@ use super::{Endpoint, SessionId};
 use crate::sip::invite_session::{Context, InviteSession, Received, allow, capabilities};
 use crate::sip::transaction::key::TransactionKey;
 use crate::sip::{
-    HeaderError, Message, Method, Name, Path, Request, Response, StatusCode, Transport, Via, validate,
+    HeaderError, Message, Method, Name, Path, Request, Response, StatusCode, Transport, Via, session_timer,
+    validate,
 };
 
 /// A request on its way through the checks.
@@ -82,7 +83,8 @@ impl Endpoint {
             let refusal = Response::stateless(request, StatusCode::METHOD_NOT_ALLOWED);
             return Err(refusal.with(Name::Allow, allow(&self.config)));
         }
-        validate::check_request(request, over)
+        validate::check_request(request, over)?;
+        session_timer::too_short(self.config.session_timer, request).map_or(Ok(()), Err)
     }
 
     /// A request inside a dialog, or so it says.

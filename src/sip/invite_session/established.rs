@@ -3,14 +3,15 @@
 
 use std::time::Instant;
 
-use super::offer::{LocalOffer, RemoteOffer};
+use super::offer::{Described, LocalOffer, RemoteOffer};
+use super::refresh::Refresh;
 use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, Received, ServerId};
 use bytes::Bytes;
 
 use crate::sip::endpoint::api::{EndCause, Event};
 use crate::sip::info::{self, Info};
 use crate::sip::timers::Backoff;
-use crate::sip::{Method, Name, Request, Response, StatusCode};
+use crate::sip::{Method, Name, Rack, Request, Response, StatusCode};
 
 /// A session with a dialog.
 #[derive(Debug)]
@@ -21,6 +22,13 @@ pub(super) struct Established {
     pub(super) unacked: Option<Unacked>,
     pub(super) remote: Option<RemoteOffer>,
     pub(super) local: LocalOffer,
+    /// What the layer above wants to offer once our refresh is answered.
+    pub(super) queued: Option<Bytes>,
+    /// Our description in force.
+    pub(super) described: Option<Described>,
+    pub(super) refresh: Option<Refresh>,
+    /// A provisional response that was not acknowledged when we answered.
+    pub(super) rack: Option<Rack>,
     /// We hung up, but the ACK has not come: RFC 3261 §15 forbids the BYE until it has, or never will.
     hanging_up: Option<Option<String>>,
 }
@@ -54,13 +62,26 @@ impl Unacked {
 
 impl Established {
     pub(super) fn new(dialog: Dialog, caller: bool, unacked: Option<Unacked>) -> Self {
-        Self { dialog, caller, unacked, remote: None, local: LocalOffer::None, hanging_up: None }
+        Self {
+            dialog,
+            caller,
+            unacked,
+            remote: None,
+            local: LocalOffer::None,
+            queued: None,
+            described: None,
+            refresh: None,
+            rack: None,
+            hanging_up: None,
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let unacked = self.unacked.as_ref().map(|unacked| unacked.again.next().min(unacked.expiry));
         let remote = self.remote.as_ref().map(|offer| offer.expiry);
-        [unacked, remote, self.local.deadline()].into_iter().flatten().min()
+        // Once we hang up, nobody need show signs of life.
+        let refresh = self.refresh.as_ref().filter(|_| self.hanging_up.is_none()).map(Refresh::deadline);
+        [unacked, remote, self.local.deadline(), refresh].into_iter().flatten().min()
     }
 
     pub(super) fn retried(&mut self, old: ClientId, new: ClientId, cseq: u32) {
@@ -68,6 +89,9 @@ impl Established {
             && *id == old
         {
             *id = new;
+        }
+        if let Some(refresh) = &mut self.refresh {
+            refresh.retried(old, new);
         }
         self.dialog.set_local_cseq(cseq);
     }
@@ -111,7 +135,9 @@ impl InviteSession {
                 self.respond(to, response);
             }
         }
-        self.offer_timeout(cx);
+        if !self.refresh_timeout(cx) {
+            self.offer_timeout(cx);
+        }
     }
 
     /// Ends the session from our side.

@@ -1,4 +1,5 @@
-//! One INVITE session from either side: RFC 3261 §13–15, offers and answers (RFC 3264, RFC 3311 for UPDATE).
+//! One INVITE session from either side: RFC 3261 §13–15, offers and answers (RFC 3264, RFC 3311 for UPDATE), reliable
+//! provisional responses (RFC 3262), signs of life (RFC 4028).
 //!
 //! ```text
 //! callee:  Incoming ──accept──▶ Established ──BYE──▶ Over        Incoming ──reject, CANCEL──▶ Over
@@ -14,6 +15,8 @@ mod caller;
 mod established;
 mod offer;
 mod recording;
+mod refresh;
+mod reliable;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -23,7 +26,7 @@ use bytes::Bytes;
 use super::body::{self, Description};
 use super::dialog::Dialog;
 use super::endpoint::api::{Credentials, EndCause, EndpointConfig, Event, OutgoingInvite, SessionId};
-use super::{Method, Name, Path, Request, Response, StatusCode, Transport, Uri};
+use super::{Headers, Method, Name, Path, Request, Response, StatusCode, Transport, Uri};
 use crate::units::Entropy;
 
 use callee::IncomingCall;
@@ -88,6 +91,10 @@ pub(crate) enum Purpose {
     Bye,
     /// Something to tell the peer.
     Info,
+    /// The acknowledgement of a provisional response.
+    Prack,
+    /// A sign of life.
+    Refresh,
 }
 
 /// A request that came, with the transaction that answers it.
@@ -192,7 +199,7 @@ impl InviteSession {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Incoming(call) => Some(call.deadline()),
-            Phase::Calling(call) => Some(call.expiry),
+            Phase::Calling(call) => Some(call.deadline()),
             Phase::Cancelling { give_up, .. } => *give_up,
             Phase::Established(established) => established.deadline(),
             Phase::Closing { .. } | Phase::Over => None,
@@ -203,7 +210,7 @@ impl InviteSession {
     pub(crate) fn timeout(&mut self, cx: &mut Context<'_>) {
         match &self.phase {
             Phase::Incoming(_) => self.incoming_timeout(cx),
-            Phase::Calling(call) if cx.now >= call.expiry => self.calling_timeout(cx),
+            Phase::Calling(_) => self.calling_timeout(cx),
             Phase::Cancelling { invite, give_up: Some(at) } if cx.now >= *at => {
                 self.orders.push_back(Order::Abandon(*invite));
                 self.phase = Phase::Over;
@@ -239,6 +246,7 @@ impl InviteSession {
             Method::Invite => self.peer_offer(cx, received),
             Method::Update => self.peer_update(cx, received),
             Method::Info => self.peer_info(cx, received),
+            Method::Prack => self.peer_prack(cx, received),
             Method::Options => {
                 let mut response = self.reply(cx, received, StatusCode::OK);
                 capabilities(&mut response, cx.config);
@@ -262,7 +270,7 @@ impl InviteSession {
             Phase::Incoming(call) => Some(&mut call.dialog),
             Phase::Established(established) => Some(&mut established.dialog),
             Phase::Closing { dialog, .. } => Some(&mut **dialog),
-            Phase::Calling(call) if call.is_early(call_id, tag) => None,
+            Phase::Calling(call) if call.is_early(call_id, tag) => call.early_dialog(tag),
             _ => {
                 self.refuse(cx, received, StatusCode::NO_SUCH_TRANSACTION);
                 return false;
@@ -315,8 +323,12 @@ impl InviteSession {
                 }
                 true
             }
-            // RFC 6086 §4.2.2: what the peer makes of it changes nothing here.
-            Purpose::Info => true,
+            Purpose::Refresh => {
+                self.refresh_response(cx, of, response);
+                true
+            }
+            // RFC 6086 §4.2.2, RFC 3262 §4: what the peer makes of it changes nothing here.
+            Purpose::Info | Purpose::Prack => true,
         }
     }
 
@@ -329,17 +341,18 @@ impl InviteSession {
         status: StatusCode,
     ) {
         match purpose {
-            Purpose::Call => self.call_failed(id, status),
-            Purpose::Offer => self.offer_failed(cx, id, status),
+            Purpose::Call => self.call_failed(cx, id, status),
+            Purpose::Offer => self.offer_failed(cx, id, status, &Headers::new()),
             Purpose::Bye => self.closed(id),
-            Purpose::Info => {}
+            Purpose::Refresh => self.refresh_failed(cx, id, status),
+            Purpose::Info | Purpose::Prack => {}
         }
     }
 
     /// A request was sent again with credentials, in a transaction of its own.
     pub(crate) fn retried(&mut self, old: ClientId, new: ClientId, cseq: u32) {
         match &mut self.phase {
-            Phase::Calling(call) if call.invite == old => call.invite = new,
+            Phase::Calling(call) => call.retried(old, new, cseq),
             Phase::Cancelling { invite, .. } if *invite == old => *invite = new,
             Phase::Established(established) => established.retried(old, new, cseq),
             Phase::Closing { bye, .. } if *bye == old => *bye = new,
@@ -393,7 +406,7 @@ impl InviteSession {
         if target_refresh && status.code() > 100 && status.code() < 300 {
             response.headers.push(Name::Contact, self.contact(received.path));
             response.headers.push(Name::Allow, allow(cx.config));
-            response.headers.push(Name::Supported, "");
+            response.headers.push(Name::Supported, SUPPORTED);
         }
         response
     }
@@ -430,8 +443,10 @@ pub(crate) fn capabilities(response: &mut Response, config: &EndpointConfig) {
     response.headers.set(Name::Accept, "application/sdp, application/dtmf-relay, application/dtmf");
     response.headers.set(Name::AcceptEncoding, "identity");
     response.headers.set(Name::AcceptLanguage, "en");
-    response.headers.set(Name::Supported, "");
+    response.headers.set(Name::Supported, SUPPORTED);
 }
 
+/// The extensions that both sides of ours know (RFC 3262, RFC 4028).
+const SUPPORTED: &str = "100rel, timer";
 /// The type of a session description.
 const SDP: &str = "application/sdp";

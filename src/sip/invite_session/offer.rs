@@ -1,5 +1,6 @@
 //! Offers inside a session: re-INVITE both ways (RFC 3261 §14), UPDATE from the peer (RFC 3311), glare.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,24 +9,34 @@ use super::established::{Established, Unacked};
 use super::{ClientId, Context, InviteSession, Order, Phase, Purpose, Received, SDP, Sent, ServerId, allow};
 use crate::sip::body;
 use crate::sip::endpoint::api::{EndCause, Event};
-use crate::sip::{Method, Name, Response, StatusCode};
+use crate::sip::{Headers, Method, Name, Response, StatusCode};
 
 /// An offer of the peer, or its wish for one, that the layer above has not answered.
 #[derive(Debug)]
 pub(super) struct RemoteOffer {
-    received: Received,
+    pub(super) received: Received,
     pub(super) expiry: Instant,
 }
 
-/// An offer of ours.
+/// A description of ours; keys of encrypted media may stand in it.
+#[derive(Clone)]
+pub(super) struct Described(pub(super) Bytes);
+
+impl fmt::Debug for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// An offer of ours. `refresh`: it only repeats what is in force, as a sign of life.
 #[derive(Debug)]
 pub(super) enum LocalOffer {
     /// None is under way.
     None,
     /// The re-INVITE is sent.
-    Sent { id: ClientId, sdp: Bytes, glares: u32, expiry: Instant },
+    Sent { id: ClientId, sdp: Bytes, glares: u32, expiry: Instant, refresh: bool },
     /// Held back until the peer's is done (`at` is `None`), or after a glare until `at`.
-    Waiting { at: Option<Instant>, sdp: Bytes, glares: u32 },
+    Waiting { at: Option<Instant>, sdp: Bytes, glares: u32, refresh: bool },
 }
 
 impl LocalOffer {
@@ -45,7 +56,12 @@ impl LocalOffer {
         }
     }
 
-    const fn is_none(&self) -> bool {
+    /// A sign of life, as soon as nothing else is under negotiation.
+    pub(super) const fn refresh(sdp: Bytes) -> Self {
+        Self::Waiting { at: None, sdp, glares: 0, refresh: true }
+    }
+
+    pub(super) const fn is_none(&self) -> bool {
         matches!(self, Self::None)
     }
 
@@ -69,21 +85,39 @@ impl InviteSession {
         }
         let refusal = Event::OfferAnswered { session: self.id, sdp: Err(StatusCode::REQUEST_PENDING) };
         match &mut self.phase {
-            Phase::Established(established) if established.local.is_none() => {
-                established.local = LocalOffer::Waiting { at: None, sdp, glares: 0 };
-                self.send_waiting_offer(cx);
-            }
+            Phase::Established(established) => match &mut established.local {
+                LocalOffer::None => {
+                    established.local = LocalOffer::Waiting { at: None, sdp, glares: 0, refresh: false };
+                    self.send_waiting_offer(cx);
+                }
+                // What was to be a sign of life becomes the offer, or is followed by it.
+                LocalOffer::Waiting { sdp: old, refresh: refresh @ true, .. } => {
+                    (*old, *refresh) = (sdp, false);
+                }
+                LocalOffer::Sent { refresh: true, .. } if established.queued.is_none() => {
+                    established.queued = Some(sdp);
+                }
+                LocalOffer::Waiting { .. } | LocalOffer::Sent { .. } => self.raise(refusal),
+            },
             _ => self.raise(refusal),
         }
     }
 
     /// Answers the peer's offer, or makes the offer that it asked for.
     pub(crate) fn answer_offer(&mut self, cx: &mut Context<'_>, answer: Result<Bytes, StatusCode>) {
-        let Phase::Established(established) = &mut self.phase else { return };
-        let Some(RemoteOffer { received, .. }) = established.remote.take() else { return };
+        let remote = match &mut self.phase {
+            Phase::Established(established) => established.remote.take(),
+            Phase::Calling(call) => call.remote.take(),
+            _ => None,
+        };
+        let Some(RemoteOffer { received, .. }) = remote else { return };
         match answer {
             Ok(sdp) => {
-                let response = self.reply(cx, &received, StatusCode::OK).with_body(SDP, sdp);
+                let mut response = self.reply(cx, &received, StatusCode::OK).with_body(SDP, sdp.clone());
+                self.settle_refresh(cx, &received, &mut response);
+                if let Phase::Established(established) = &mut self.phase {
+                    established.described = Some(Described(sdp));
+                }
                 if received.request.method == Method::Invite {
                     let offered = received.sdp().is_none();
                     let unacked = Unacked::new(cx, &received, response.clone(), offered);
@@ -126,10 +160,12 @@ impl InviteSession {
     /// RFC 3311 §5.2.
     pub(super) fn peer_update(&mut self, cx: &mut Context<'_>, received: &Received) {
         if received.sdp().is_none() {
+            let mut response = self.reply(cx, received, StatusCode::OK);
             if let Phase::Established(established) = &mut self.phase {
                 established.dialog.refresh_target(received.request.headers.contact());
+                self.settle_refresh(cx, received, &mut response);
             }
-            self.refuse(cx, received, StatusCode::OK);
+            self.respond(received.id, response);
             return self.heed(received);
         }
         match &self.phase {
@@ -144,7 +180,7 @@ impl InviteSession {
                     self.take_remote_offer(cx, received);
                 }
             }
-            Phase::Calling(_) => self.refuse(cx, received, StatusCode::REQUEST_PENDING),
+            Phase::Calling(_) => self.early_offer(cx, received),
             Phase::Incoming(_) => self.refuse_for_now(cx, received),
             _ => self.refuse(cx, received, StatusCode::NO_SUCH_TRANSACTION),
         }
@@ -190,7 +226,7 @@ impl InviteSession {
             LocalOffer::Sent { id, expiry, .. } if cx.now >= *expiry => {
                 let id = *id;
                 self.orders.push_back(Order::Abandon(id));
-                return self.offer_failed(cx, id, StatusCode::REQUEST_TIMEOUT);
+                return self.offer_failed(cx, id, StatusCode::REQUEST_TIMEOUT, &Headers::new());
             }
             _ => {}
         }
@@ -203,15 +239,16 @@ impl InviteSession {
         if self.ended || established.is_busy() {
             return;
         }
-        let LocalOffer::Waiting { at: None, sdp, glares } = &established.local else { return };
-        let (sdp, glares) = (sdp.clone(), *glares);
+        let LocalOffer::Waiting { at: None, sdp, glares, refresh } = &established.local else { return };
+        let (sdp, glares, refresh) = (sdp.clone(), *glares, *refresh);
         let id = cx.client_id();
         let (mut request, path) = established.dialog.request(Method::Invite, &cx.branch());
         // Nobody waits for a human to answer a re-INVITE: after a 1xx, twice the time of timer B must do.
         let expiry = cx.now + cx.config.timers.give_up() * 2;
-        established.local = LocalOffer::Sent { id, sdp: sdp.clone(), glares, expiry };
+        established.local = LocalOffer::Sent { id, sdp: sdp.clone(), glares, expiry, refresh };
         request.headers.push(Name::Contact, self.contact(path));
         request.headers.push(Name::Allow, allow(cx.config));
+        self.ask_refresh(cx, &mut request.headers);
         let request = Box::new(self.with_offer(cx, request, sdp));
         self.orders.push_back(Order::Request { id, request, path, purpose: Purpose::Offer });
     }
@@ -231,7 +268,7 @@ impl InviteSession {
         if response.status == StatusCode::REQUEST_PENDING && self.wait_after_glare(cx, of.id) {
             return true;
         }
-        self.offer_failed(cx, of.id, response.status);
+        self.offer_failed(cx, of.id, response.status, &response.headers);
         true
     }
 
@@ -251,8 +288,16 @@ impl InviteSession {
         } else {
             Ok(body::answer(&response.headers, &response.body))
         };
-        if self.take_local_offer(of.id) {
-            self.raise(Event::OfferAnswered { session: self.id, sdp: answer });
+        self.refreshed(cx, response);
+        if let Some((sdp, refresh)) = self.take_local_offer(of.id) {
+            if let Phase::Established(established) = &mut self.phase {
+                established.described = Some(Described(sdp));
+            }
+            // A sign of life needs no answer; where there is one, it counts.
+            if !refresh || answer.is_ok() {
+                self.raise(Event::OfferAnswered { session: self.id, sdp: answer });
+            }
+            self.send_waiting_offer(cx);
         }
         true
     }
@@ -263,19 +308,28 @@ impl InviteSession {
         let Phase::Established(established) = &mut self.phase else { return false };
         let caller = established.caller;
         match &mut established.local {
-            LocalOffer::Sent { id: own, sdp, glares, .. } if *own == id && *glares < MAX_GLARES => {
+            LocalOffer::Sent { id: own, sdp, glares, refresh, .. } if *own == id && *glares < MAX_GLARES => {
                 let units = if caller { 210 + cx.entropy.below(191) } else { cx.entropy.below(201) };
                 let at = Some(cx.now + Duration::from_millis(units * 10));
-                established.local = LocalOffer::Waiting { at, sdp: sdp.clone(), glares: *glares + 1 };
+                let (sdp, glares, refresh) = (sdp.clone(), *glares + 1, *refresh);
+                established.local = LocalOffer::Waiting { at, sdp, glares, refresh };
                 true
             }
             _ => false,
         }
     }
 
-    pub(super) fn offer_failed(&mut self, cx: &mut Context<'_>, id: ClientId, status: StatusCode) {
-        if !self.take_local_offer(id) {
-            return;
+    pub(super) fn offer_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ClientId,
+        status: StatusCode,
+        headers: &Headers,
+    ) {
+        let Some((_, refresh)) = self.take_local_offer(id) else { return };
+        if refresh {
+            self.refresh_refused(cx, status, headers);
+            return self.send_waiting_offer(cx);
         }
         self.raise(Event::OfferAnswered { session: self.id, sdp: Err(status) });
         // RFC 3261 §12.2.1.2: the dialog is gone.
@@ -284,13 +338,23 @@ impl InviteSession {
         }
     }
 
-    fn take_local_offer(&mut self, id: ClientId) -> bool {
-        let Phase::Established(established) = &mut self.phase else { return false };
-        let ours = matches!(&established.local, LocalOffer::Sent { id: own, .. } if *own == id);
-        if ours {
-            established.local = LocalOffer::None;
+    /// Our offer is done with; what it said, and whether it was a sign of life only.
+    fn take_local_offer(&mut self, id: ClientId) -> Option<(Bytes, bool)> {
+        let Phase::Established(established) = &mut self.phase else { return None };
+        match &established.local {
+            LocalOffer::Sent { id: own, sdp, refresh, .. } if *own == id => {
+                let taken = (sdp.clone(), *refresh);
+                let next = established.queued.take();
+                established.local = next.map_or(LocalOffer::None, |sdp| LocalOffer::Waiting {
+                    at: None,
+                    sdp,
+                    glares: 0,
+                    refresh: false,
+                });
+                Some(taken)
+            }
+            _ => None,
         }
-        ours
     }
 }
 

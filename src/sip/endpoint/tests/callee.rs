@@ -15,10 +15,10 @@ fn what_belongs_to_nothing_is_answered_without_leaving_anything_behind() {
         (request("SUBSCRIBE", 1, "x", "", ""), 405),
         (request("NOTIFY", 1, "x", "", ""), 405),
         (request("REFER", 1, "x", "", ""), 405),
-        (request("PRACK", 1, "x", "", ""), 405),
+        (request("PRACK", 1, "x", "", ""), 481),
         (request("REGISTER", 1, "x", "", ""), 405),
         (request("DANCE", 1, "x", "", ""), 501),
-        (request_with("INVITE", 1, "x", "", "Require: 100rel\r\n", ""), 420),
+        (request_with("INVITE", 1, "x", "", "Require: gruu\r\n", ""), 420),
         (request("OPTIONS", 1, "x", "", ""), 200),
         (request("INVITE", 1, "x", "", "").replace("Max-Forwards: 70", "Max-Forwards: many"), 400),
     ];

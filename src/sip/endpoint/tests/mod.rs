@@ -2,6 +2,7 @@
 
 mod callee;
 mod caller;
+mod extensions;
 
 use std::time::{Duration, Instant};
 
