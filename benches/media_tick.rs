@@ -48,7 +48,7 @@ fn drain(session: &mut MediaSession) -> u32 {
         match black_box(session.poll()) {
             Output::Timeout(_) => return outputs,
             Output::Rtp { .. } | Output::Frame(_) => outputs += 1,
-            Output::Rtcp { .. } | Output::Event(_) | Output::Heard(_) => {}
+            Output::Rtcp { .. } | Output::Event(_) | Output::Said(_) | Output::Heard(_) => {}
         }
     }
 }

@@ -80,7 +80,7 @@ impl Leg {
                 Output::Frame(frame) => self.frames.push(frame),
                 Output::Heard(frame) => self.heard.push(frame),
                 Output::Rtp { bytes, .. } => self.sent.push((ms, bytes)),
-                Output::Rtcp { .. } => {}
+                Output::Rtcp { .. } | Output::Said(_) => {}
                 Output::Timeout(_) => return,
             }
         }

@@ -107,7 +107,11 @@ fn the_media_tick_never_waits() {
                 match session.poll() {
                     Output::Rtp { .. } => packets += 1,
                     Output::Timeout(at) => break at.expect("a running stream"),
-                    Output::Rtcp { .. } | Output::Event(_) | Output::Frame(_) | Output::Heard(_) => {}
+                    Output::Rtcp { .. }
+                    | Output::Event(_)
+                    | Output::Frame(_)
+                    | Output::Said(_)
+                    | Output::Heard(_) => {}
                 }
             };
             assert!(next > now, "left something due");

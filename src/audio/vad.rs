@@ -35,6 +35,8 @@ pub struct Vad {
     /// For how many frames the model goes on after the gate was last open.
     awake: u32,
     guard: Guard,
+    /// Frames with speech so far.
+    speech: u32,
 }
 
 impl Default for Vad {
@@ -57,6 +59,7 @@ impl Vad {
             before: [0; FRAME],
             awake: 0,
             guard: Guard::new(sustained),
+            speech: 0,
         }
     }
 
@@ -74,6 +77,12 @@ impl Vad {
             }
         }
         begun
+    }
+
+    /// How much speech was heard so far, in samples: what it has grown by is what came lately.
+    #[must_use]
+    pub const fn speech(&self) -> u32 {
+        self.speech.wrapping_mul(FRAME_TICKS)
     }
 
     /// What is said to the peer now has this level, in dBm0: some of it may come back as an echo.
@@ -109,6 +118,11 @@ impl Vad {
         self.guard.restart();
     }
 
+    /// Tells a beginning anew, also of speech that goes on.
+    pub fn resume_telling(&mut self) {
+        self.guard.restart();
+    }
+
     fn judge(&mut self, frame: &[i16; FRAME]) -> bool {
         let (is_open, power) = self.gate.passes(frame);
         if is_open && self.awake == 0 {
@@ -122,6 +136,7 @@ impl Vad {
             return self.guard.count(None);
         }
         let is_speech = self.score(frame) >= SPEECH && is_open && !self.keys.sound_in(frame);
+        self.speech = self.speech.wrapping_add(u32::from(is_speech));
         self.guard.count(is_speech.then_some(power))
     }
 

@@ -167,7 +167,11 @@ impl Call {
             media::Event::Digit(digit) => self.on_key(Way::Media, digit),
             media::Event::Tone(digit) => self.on_key(Way::Audio, digit),
             media::Event::Voice => self.tell_flow(run::Input::Voice),
-            media::Event::PlayFinished(id) => self.tell_flow(run::Input::PlayFinished(id)),
+            media::Event::Speaking(on) => self.caller_speaks(on),
+            media::Event::PlayFinished(id) => {
+                self.listening.plays(self.now, false);
+                self.tell_flow(run::Input::PlayFinished(id));
+            }
             media::Event::Silent => self.caller_silent(),
             media::Event::NoAudio(why) => self.note_audio(LegSide::A, Some(why)),
             media::Event::AudioAgain => self.note_audio(LegSide::A, None),

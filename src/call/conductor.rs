@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::handoff::HandOffState;
+use super::hearing::Listening;
 use super::io::{CallSettings, Input, NewCall, Output, SessionEvent};
 use super::leg::{Callee, CalleeState, Caller, CallerState};
 use super::message::Taking;
@@ -46,6 +47,7 @@ pub struct Call {
     pub(super) handoff: HandOffState,
     /// The message that the caller leaves.
     pub(super) message: Option<Taking>,
+    pub(super) listening: Listening,
     /// The recording that is being made.
     pub(super) recording: Option<Recording>,
     /// Ports asked for by recording sessions that were given up before the ports came.
@@ -112,7 +114,8 @@ impl Call {
         let signals = Signals { attestation, ..Signals::default() };
         let limits = &settings.limits;
         let (recorder, outside_recorders) = (limits.recorder, limits.outside_recorders);
-        let abilities = Abilities { recorder, outside_recorders, ..Abilities::default() };
+        let speech = !limits.hears.is_empty();
+        let abilities = Abilities { recorder, outside_recorders, speech, ..Abilities::default() };
         let facts = CallFacts { abilities, signals, ..CallFacts::new(call, number, to) };
         let facts = CallFacts { seed: entropy.next_u64(), ..facts };
         let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
@@ -132,6 +135,7 @@ impl Call {
             gave_up: false,
             handoff: HandOffState::None,
             message: None,
+            listening: Listening::default(),
             recording: None,
             stale_copies: 0,
             secure: false,
@@ -170,6 +174,7 @@ impl Call {
             Input::MediaOpened(LegSide::B, opened) => self.callee_opened(opened),
             Input::MediaOpened(LegSide::Said | LegSide::Heard, opened) => self.copies_opened(opened),
             Input::Answer(ask, answer) => self.tell_flow(run::Input::Answer(ask, answer)),
+            Input::Heard(id, answer) => self.heard(id, answer),
             Input::Desk(event) => self.on_desk(event),
             Input::RecordingFailed(recording) => self.recording_failed(&recording),
             Input::End(cause) => self.end(cause),
@@ -282,6 +287,12 @@ impl Call {
                     self.record(Side::Left, &frame);
                 }
                 self.bridge(leg, frame);
+                Step::Again
+            }
+            media::Output::Said(said) => {
+                if leg == LegSide::A {
+                    self.caller_said(*said);
+                }
                 Step::Again
             }
             media::Output::Heard(frame) => {

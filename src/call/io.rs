@@ -21,7 +21,8 @@ use crate::media::{MediaTerms, Packet};
 use crate::routing::{Contact, DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::{self, Listening, OutgoingInvite, Path, SessionId, StatusCode};
-use crate::units::{AskId, CallId, Epoch, LegSide, MediaAddress, MediaPort, Ssrc};
+use crate::units::{AskId, CallId, Epoch, HearingId, LegSide, MediaAddress, MediaPort, Ssrc};
+use crate::voice::{EarError, Hearing, Understood, Utterance};
 
 /// Where recordings come from.
 pub trait ClipSource: Send + Sync {
@@ -76,6 +77,8 @@ pub struct CallLimits {
     pub message_room: Room,
     /// Whether there is somebody who keeps recordings.
     pub recorder: bool,
+    /// The languages whose speech somebody hears, by their tags.
+    pub hears: Arc<[Box<str>]>,
     /// Whether somebody outside records calls, and wants to be told when nothing may be recorded.
     pub outside_recorders: bool,
 }
@@ -90,6 +93,7 @@ impl Default for CallLimits {
             tidy: Duration::from_secs(65),
             farewell: Duration::from_secs(70),
             message_room: Room::default(),
+            hears: Arc::default(),
             recorder: false,
             outside_recorders: false,
         }
@@ -150,6 +154,8 @@ pub enum Input<'a> {
     MediaOpened(LegSide, Option<MediaAddress>),
     /// A question was answered.
     Answer(AskId, Answer),
+    /// What was understood of a sound, the surest first; or why nobody can tell.
+    Heard(HearingId, Result<Vec<Understood>, EarError>),
     /// Word from the switchboard.
     Desk(DeskEvent),
     /// What was recorded can't be kept: the recording of that name is over.
@@ -250,6 +256,15 @@ pub enum Output {
     },
     /// Ask the outside.
     Ask(AskId, Question),
+    /// Understand what the caller said; [`Input::Heard`] is expected.
+    Recognise {
+        /// Comes back with the answer.
+        id: HearingId,
+        /// What was said.
+        sound: Arc<Utterance>,
+        /// What was listened for.
+        hearing: Arc<Hearing>,
+    },
     /// Keep what is recorded.
     Recording(Recorded),
     /// Tell the switchboard.

@@ -14,6 +14,7 @@ mod caller;
 mod conductor;
 pub mod explain;
 mod handoff;
+mod hearing;
 mod io;
 mod leg;
 mod message;

@@ -24,6 +24,7 @@ impl Call {
             run::Output::Play { id, clips, repeat } => self.play(id, &clips, repeat),
             run::Output::StopPlaying => self.stop_playing(),
             run::Output::Attend(on) => self.attend(on),
+            run::Output::Hear(hearing) => self.hear(hearing),
             run::Output::Secure(on) => self.secure(on),
             run::Output::Ask(ask, question) => self.out.push_back(Output::Ask(ask, question)),
             run::Output::Listen(ask, listen) => self.listen_to_caller(ask, listen),
@@ -51,7 +52,10 @@ impl Call {
         let now = self.now;
         let talking = matches!(self.caller.state, CallerState::Talking);
         match self.stream(LegSide::A) {
-            Some(stream) if talking && !clips.is_empty() => stream.session.play(now, id, clips, repeat),
+            Some(stream) if talking && !clips.is_empty() => {
+                stream.session.play(now, id, clips, repeat);
+                self.listening.plays(now, true);
+            }
             // Nothing that could be played counts as played: a flow must not wait for it for ever.
             _ => self.tell_flow(run::Input::PlayFinished(id)),
         }
@@ -72,6 +76,7 @@ impl Call {
             self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Whispering(_)));
         if !whispering && let Some(stream) = self.stream(LegSide::A) {
             stream.session.stop();
+            self.listening.plays(self.now, false);
         }
     }
 
@@ -85,6 +90,9 @@ impl Call {
     /// A secret is being typed: the other leg hears and gets no key.
     fn secure(&mut self, on: bool) {
         self.secure = on;
+        if on {
+            self.deafen();
+        }
         if let Some(stream) = self.stream(LegSide::A) {
             stream.session.mute_inbound_keys(on);
         }

@@ -50,6 +50,7 @@ impl Call {
     /// Nobody is there to talk to: everything but the farewells is given back now.
     pub(super) fn wind_down(&mut self) {
         self.finish_message();
+        self.deafen();
         self.abandon_hand_off();
         self.finish_recording();
         if let Some(stream) = self.caller.stream.take() {
@@ -128,7 +129,10 @@ impl Call {
             match stream.session.poll() {
                 media::Output::Rtp { to, bytes } => self.out.push_back(Output::Rtp { port, to, bytes }),
                 media::Output::Rtcp { to, bytes } => self.out.push_back(Output::Rtcp { port, to, bytes }),
-                media::Output::Event(_) | media::Output::Frame(_) | media::Output::Heard(_) => {}
+                media::Output::Event(_)
+                | media::Output::Frame(_)
+                | media::Output::Said(_)
+                | media::Output::Heard(_) => {}
                 media::Output::Timeout(_) => break,
             }
         }

@@ -20,6 +20,7 @@ use countersign::audio::Clip;
 use countersign::driver::application::ApplicationSource;
 use countersign::driver::config::Config;
 use countersign::driver::prompts::{AudioLibrary, AudioSources};
+use countersign::driver::recognition::EarsFrom;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::services::ServicesFrom;
 use countersign::driver::signals::{self, Signal, Signals};
@@ -113,6 +114,7 @@ fn serve(arguments: Arguments) -> Result<ExitCode, String> {
             .collect(),
         sip_timers: TimerConfig::default(),
         services: ServicesFrom::default(),
+        ears: EarsFrom::default(),
     };
     let interrupted = signals::watch().map_err(|error| format!("signals can't be watched: {error}"))?;
     let deployment = serve::start(&settings).map_err(|error| error.to_string())?;

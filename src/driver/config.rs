@@ -13,6 +13,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::checkpoints::CheckpointConfig;
+use super::recognition::RecognitionConfig;
 use super::recordings::RecordingConfig;
 use super::retention::RetentionConfig;
 use super::secrets::SecretConfig;
@@ -84,6 +85,9 @@ pub struct Config {
     /// Who speaks what nobody recorded, in the order in which they are asked.
     #[serde(default)]
     pub speech: Vec<SpeechConfig>,
+    /// Who understands what callers say.
+    #[serde(default)]
+    pub recognition: RecognitionConfig,
     /// Who sends codes, notices and links; of each channel, in the order in which they are tried.
     #[serde(default)]
     pub senders: Vec<SenderConfig>,
@@ -241,6 +245,7 @@ impl Config {
             }
         }
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
+        config.recognition.check().map_err(|error| invalid(error.to_string()))?;
         check_tls(&config).and_then(|()| check_srtp(&config)).map_err(invalid)?;
         config.recording.plan().map_err(|error| invalid(error.to_string()))?;
         config.web.check().map_err(|error| invalid(error.to_string()))?;
@@ -317,6 +322,9 @@ transfers: {}
 # speech:
 #   - command: [espeak-ng, -v, "{voice}", --stdout]     # text by standard input, or as the argument "{text}"
 #     voices: {en-GB: en-gb, es-ES: es}
+
+# Who understands what callers say: without this, the model that `countersign models install whisper-tiny.en` brings.
+# recognition: {workers: 2, queue: 32, ears: [{model: whisper-tiny.en}]}
 
 # Who sends codes and notices to the addresses on file: see docs/senders.md. `development` prints them here in
 # place of sending them, and is refused when anything listens beyond this machine.

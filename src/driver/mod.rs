@@ -29,6 +29,7 @@ pub mod outside;
 pub mod page_address;
 pub mod ports;
 pub mod prompts;
+pub mod recognition;
 pub mod recordings;
 pub mod records;
 pub mod retention;

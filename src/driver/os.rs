@@ -131,6 +131,12 @@ pub fn step_back() {
     let _ = rustix::process::nice(STEP_BACK);
 }
 
+/// As [`step_back`], as far as it goes: for work that may take seconds, and of which nothing but its own caller waits.
+pub fn step_far_back() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(19);
+}
+
 /// Half of what there is: media comes first, yet no PIN starves.
 #[cfg(target_os = "linux")]
 const STEP_BACK: i32 = 10;

@@ -11,6 +11,7 @@ use super::edge::Edge;
 use super::house;
 use super::messages::Keeper;
 use super::notices::Notices;
+use super::recognition::Ears;
 use super::recordings;
 use super::records::Record;
 use super::services::ServicePool;
@@ -23,7 +24,8 @@ use crate::flow::run::{Answer, Question};
 use crate::routing::DeskRequest;
 use crate::secret::Secret;
 use crate::sip::Path;
-use crate::units::{AskId, CallId};
+use crate::units::{AskId, CallId, HearingId};
+use crate::voice::{Hearing, Utterance};
 
 /// The outside of one shard.
 pub struct ShardOutside {
@@ -43,6 +45,8 @@ pub struct ShardOutside {
     pub messages: Keeper,
     /// What is recorded of calls; `None` where nothing is.
     pub recordings: Option<recordings::Keeper>,
+    /// Who understands what callers say.
+    pub ears: Arc<Ears>,
     /// What `notify` steps send.
     pub notices: Notices,
     /// Who has calls of the engine's own made.
@@ -94,6 +98,15 @@ impl Outside for ShardOutside {
                 self.services.submit(Arc::clone(&version.application), lookup, reply);
             }
         }
+    }
+
+    fn recognise(&mut self, call: CallId, id: HearingId, sound: Arc<Utterance>, hearing: Arc<Hearing>) {
+        let Some(mailbox) = self.mailbox.clone() else { return };
+        let reply = move |answer| {
+            // A full mailbox is counted there; the flow waits for no answer longer than it may.
+            let _ = mailbox.send(Mail::Heard { call, id, answer });
+        };
+        self.ears.recognise(sound, hearing, Arc::new(reply));
     }
 
     fn recording(&mut self, call: CallId, recorded: Recorded) {

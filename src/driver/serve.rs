@@ -29,6 +29,7 @@ use super::messages::{Keeper, MessageError, Messages};
 use super::notices::Notices;
 use super::os;
 use super::outside::ShardOutside;
+use super::recognition::{Ears, EarsFrom};
 use super::records;
 use super::retention::Sweeper;
 use super::secrets::{SecretError, Secrets};
@@ -69,6 +70,8 @@ pub struct ServeSettings {
     pub sip_timers: TimerConfig,
     /// Who answers for services.
     pub services: ServicesFrom,
+    /// Who understands what callers say.
+    pub ears: EarsFrom,
 }
 
 impl ServeSettings {
@@ -88,6 +91,7 @@ impl ServeSettings {
             more_agents: Vec::new(),
             sip_timers: TimerConfig::default(),
             services: ServicesFrom::default(),
+            ears: EarsFrom::default(),
         }
     }
 }
@@ -239,6 +243,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
         epoch: Epoch { instant: os::now(), unix: vault.calendar().now() },
         secrets,
         message_room: Room::default(),
+        ears: ears(settings, &config, &loaded)?,
         more_agents: settings.more_agents.clone(),
     };
     // Fewer descriptors than calls need would show as refused calls, later.
@@ -305,6 +310,7 @@ impl Parts<'_> {
                 records: records.clone(),
                 messages: messages.clone(),
                 recordings: mailboxes.get(number).map(|mailbox| recordings.of_shard(mailbox)),
+                ears: Arc::clone(&self.site.ears),
                 notices: notices.clone(),
                 services: Arc::clone(&services),
                 dialler: Arc::clone(&self.dialler),
@@ -369,6 +375,14 @@ impl Parts<'_> {
             _signer: signer,
         })
     }
+}
+
+/// Who understands what callers say, and a line about it where that matters.
+fn ears(settings: &ServeSettings, config: &Config, loaded: &Loaded) -> Result<Arc<Ears>, StartError> {
+    let ears = Ears::open(&settings.ears, &config.recognition, &settings.data);
+    let ears = ears.map_err(|source| system("threads", source))?;
+    ears.report(&loaded.application).tell();
+    Ok(Arc::new(ears))
 }
 
 fn system(what: &'static str, source: std::io::Error) -> StartError {

@@ -32,7 +32,8 @@ use crate::flow::run::{Answer, Question};
 use crate::routing::{DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::Path;
-use crate::units::{AskId, CallId, MediaPort};
+use crate::units::{AskId, CallId, HearingId, MediaPort};
+use crate::voice::{EarError, Hearing, Understood, Utterance};
 
 /// What others put into a shard's mailbox.
 pub enum Mail {
@@ -53,6 +54,15 @@ pub enum Mail {
         ask: AskId,
         /// The answer.
         answer: Answer,
+    },
+    /// What was understood of a sound.
+    Heard {
+        /// The call whose caller it is.
+        call: CallId,
+        /// Which sound.
+        id: HearingId,
+        /// The surest first; or why nobody can tell.
+        answer: Result<Vec<Understood>, EarError>,
     },
     /// What a call recorded can't be kept.
     RecordingFailed(CallId, RecordingName),
@@ -125,6 +135,8 @@ pub trait Outside: Send {
     fn begun(&mut self, source: &Source);
     /// Asks something slow on behalf of a call; the answer comes by mail.
     fn ask(&mut self, call: CallId, by: Asking, ask: AskId, question: Question);
+    /// Has what a caller said understood; the answer comes by mail.
+    fn recognise(&mut self, call: CallId, id: HearingId, sound: Arc<Utterance>, hearing: Arc<Hearing>);
     /// Keeps what a call recorded.
     fn recording(&mut self, call: CallId, recorded: Recorded);
     /// Tells the switchboard.
@@ -325,6 +337,7 @@ impl Loop {
                 Mail::Sip { path, bytes } => Input::Sip { path, bytes },
                 Mail::TransportFailed(path) => Input::TransportFailed(path),
                 Mail::Answer { call, ask, answer } => Input::Answer { call, ask, answer },
+                Mail::Heard { call, id, answer } => Input::Heard { call, id, answer },
                 Mail::RecordingFailed(call, recording) => Input::RecordingFailed(call, recording),
                 Mail::Desk(call, event) => Input::Desk(call, event),
                 Mail::Place(order) => Input::Place(order),
@@ -381,6 +394,9 @@ impl Loop {
             Output::Begun(source) => self.outside.begun(&source),
             Output::Ask { call, version, source, ask, question } => {
                 self.outside.ask(call, Asking { version, source }, ask, question);
+            }
+            Output::Recognise { call, id, sound, hearing } => {
+                self.outside.recognise(call, id, sound, hearing)
             }
             Output::Recording(call, recorded) => self.outside.recording(call, recorded),
             Output::Desk(request) => self.outside.desk(request),

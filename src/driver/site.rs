@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::application::Loaded;
 use super::config::Config;
+use super::recognition::Ears;
 use super::secrets::Secrets;
 use super::webhooks;
 use crate::call::{CallLimits, CallSettings, Room};
@@ -35,6 +36,8 @@ pub(super) struct Site {
     pub(super) secrets: Arc<Secrets>,
     /// What messages in the making may take, in all versions.
     pub(super) message_room: Room,
+    /// Who understands what callers say.
+    pub(super) ears: Arc<Ears>,
     /// Agents beside those of the settings, who serve every queue.
     pub(super) more_agents: Vec<(String, String)>,
 }
@@ -76,6 +79,7 @@ impl Site {
                 max_duration: Duration::from_secs(limits.call_minutes.saturating_mul(60)),
                 media_silence: Duration::from_secs(limits.silence_seconds),
                 message_room: self.message_room.clone(),
+                hears: self.ears.hears(&loaded.application),
                 recorder: config.recording.enabled,
                 outside_recorders: webhooks::tell_recorders(&config.webhooks),
                 ..CallLimits::default()

@@ -14,7 +14,8 @@ use crate::media::Packet;
 use crate::routing::{DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::Path;
-use crate::units::{AskId, CallId, LegSide, MediaAddress, MediaPort};
+use crate::units::{AskId, CallId, HearingId, LegSide, MediaAddress, MediaPort};
+use crate::voice::{EarError, Hearing, Understood, Utterance};
 
 /// Something that happened to a shard.
 pub enum Input<'a> {
@@ -65,6 +66,15 @@ pub enum Input<'a> {
         ask: AskId,
         /// The answer.
         answer: Answer,
+    },
+    /// What was understood of a sound.
+    Heard {
+        /// The call whose caller it is.
+        call: CallId,
+        /// Which sound.
+        id: HearingId,
+        /// The surest first; or why nobody can tell.
+        answer: Result<Vec<Understood>, EarError>,
     },
     /// What a call recorded can't be kept.
     RecordingFailed(CallId, RecordingName),
@@ -137,6 +147,17 @@ pub enum Output {
         ask: AskId,
         /// What.
         question: Question,
+    },
+    /// Understand what a caller said; [`Input::Heard`] is expected.
+    Recognise {
+        /// The call.
+        call: CallId,
+        /// Comes back with the answer.
+        id: HearingId,
+        /// What was said.
+        sound: Arc<Utterance>,
+        /// What was listened for.
+        hearing: Arc<Hearing>,
     },
     /// Keep what a call recorded.
     Recording(CallId, Recorded),

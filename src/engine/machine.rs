@@ -146,6 +146,7 @@ impl Engine {
                 self.media(now, port, |leg| call::Input::Rtcp { leg, from, bytes });
             }
             Input::Answer { call, ask, answer } => self.tell(now, call, call::Input::Answer(ask, answer)),
+            Input::Heard { call, id, answer } => self.tell(now, call, call::Input::Heard(id, answer)),
             Input::RecordingFailed(call, recording) => {
                 self.tell(now, call, call::Input::RecordingFailed(recording));
             }
@@ -326,6 +327,9 @@ impl Engine {
                 let call = self.calls.get(&id)?;
                 let (version, source) = (Arc::clone(call.version()), call.source().cloned()?);
                 Some(Output::Ask { call: id, version, source, ask, question })
+            }
+            call::Output::Recognise { id: number, sound, hearing } => {
+                Some(Output::Recognise { call: id, id: number, sound, hearing })
             }
             call::Output::Recording(recorded) => Some(Output::Recording(id, recorded)),
             call::Output::Desk(request) => Some(Output::Desk(request)),

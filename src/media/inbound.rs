@@ -9,6 +9,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::capture::{Endpoint, Turn};
 use super::decoding::Decoding;
 use super::frame::Frame;
 use super::inband::{Ear, InbandKeys};
@@ -202,9 +203,24 @@ impl Inbound {
         self.voice.attend(on);
     }
 
-    /// Whether it is now: then it matters what is said to the peer.
+    /// What is wanted of what the peer says.
+    pub fn want(&mut self, endpoint: Option<Endpoint>) {
+        self.voice.want(endpoint);
+    }
+
+    /// What has become of what the peer says, each once.
+    pub(super) fn turn(&mut self, now: Instant) -> Option<Turn> {
+        self.voice.turn(now)
+    }
+
+    /// When to ask for that although nothing comes.
+    pub fn turn_due(&self) -> Option<Instant> {
+        self.voice.due()
+    }
+
+    /// Whether anybody listens for a voice: then it matters what is said to the peer.
     pub const fn attends(&self) -> bool {
-        self.voice.attends()
+        self.voice.listens()
     }
 
     /// What is said to the peer now: some of it may come back.
@@ -381,7 +397,7 @@ impl Inbound {
         if let Some(reception) = &mut self.reception {
             reception.time(now, header.timestamp);
         }
-        let is_heard = self.listening || self.ear.is_some() || self.voice.attends();
+        let is_heard = self.listening || self.ear.is_some() || self.voice.listens();
         if !is_heard
             || matches!(arrival, Arrival::Duplicate | Arrival::Doubtful)
             || payload.len() > MAX_PAYLOAD
@@ -393,11 +409,11 @@ impl Inbound {
         if self.listening {
             self.jitter.insert(now, header.timestamp, header.marker, codec.band(), audio);
         }
-        if self.ear.is_none() && !self.voice.attends() {
+        if self.ear.is_none() && !self.voice.listens() {
             return None;
         }
         let audio = decoding.narrow();
-        self.voice.hear(header.timestamp, audio);
+        self.voice.hear(now, header.timestamp, audio);
         let digit = self.ear.as_mut()?.hear(header.timestamp, audio)?;
         self.counted.tones += 1;
         Some(Event::Tone(digit))

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::capture::Said;
 use super::frame::Frame;
 use super::rtp::packet::Packet;
 use crate::units::{Digit, PlayId};
@@ -50,6 +51,8 @@ pub enum Output {
     Event(Event),
     /// 20 ms of what the peer says, while someone listens.
     Frame(Frame),
+    /// What the peer said in one go, while somebody wants it: see [`Event::Speaking`].
+    Said(Box<Said>),
     /// What the peer hears from now on, while someone wants it: the audio of the packet before this.
     Heard(Frame),
     /// Nothing more to do until then; `None`: until the next input.
@@ -65,6 +68,9 @@ pub enum Event {
     Tone(Digit),
     /// The peer has begun to speak. Once a stretch of speech, while somebody attends.
     Voice,
+    /// The peer speaks (`true`); or was only taken for somebody who speaks. While what is said is wanted. After `true` comes
+    /// `false` or [`Output::Said`].
+    Speaking(bool),
     /// The last packet of this order to play has been handed out.
     PlayFinished(PlayId),
     /// From now on this source is the peer.

@@ -5,6 +5,7 @@
 //! keys and frames. A telephone-event payload is a key, perhaps of a PIN, so no type here prints a payload.
 
 mod bridge;
+mod capture;
 mod decoding;
 pub mod frame;
 pub mod inband;
@@ -24,6 +25,7 @@ pub mod stats;
 pub mod terms;
 mod voice;
 
+pub use capture::{Endpoint, Said};
 pub use frame::Frame;
 pub(crate) use frame::is_quiet;
 pub use inband::InbandKeys;

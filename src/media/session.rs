@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::capture::{Endpoint, Said, Turn};
 use super::frame::Frame;
 use super::inband::InbandKeys;
 use super::inbound::Inbound;
@@ -101,6 +102,8 @@ pub struct MediaSession {
     /// Frames handed out since the last input.
     listen_burst: u32,
     events: VecDeque<Event>,
+    /// What the peer said.
+    said: Option<Box<Said>>,
     /// Somebody wants to have what the peer hears.
     tapped: bool,
     /// What the packet handed out last holds is to be told.
@@ -133,6 +136,7 @@ impl MediaSession {
             listen_at: None,
             listen_burst: 0,
             events: VecDeque::new(),
+            said: None,
             tapped: false,
             heard: false,
             goodbye: None,
@@ -170,6 +174,17 @@ impl MediaSession {
             Input::Rtp { came, from, bytes } => self.datagram(came, from, bytes, self.is_report(bytes)),
             Input::Rtcp { from, bytes } => self.datagram(now, from, bytes, true),
         }
+        self.attend_to_speech();
+    }
+
+    /// What has become of what the peer says.
+    fn attend_to_speech(&mut self) {
+        match self.inbound.turn(self.now) {
+            Some(Turn::Begun) => self.events.push_back(Event::Speaking(true)),
+            Some(Turn::Nothing) => self.events.push_back(Event::Speaking(false)),
+            Some(Turn::Said(said)) => self.said = Some(Box::new(said)),
+            None => {}
+        }
     }
 
     /// What came, in clear or not.
@@ -199,6 +214,9 @@ impl MediaSession {
     pub fn poll(&mut self) -> Output {
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
+        }
+        if let Some(said) = self.said.take() {
+            return Output::Said(said);
         }
         if std::mem::take(&mut self.heard) {
             return Output::Heard(self.outbound.heard());
@@ -283,6 +301,11 @@ impl MediaSession {
         self.inbound.attend(on);
     }
 
+    /// What is wanted of what the peer says, as [`Output::Said`]: up to where it ends.
+    pub fn want(&mut self, endpoint: Option<Endpoint>) {
+        self.inbound.want(endpoint);
+    }
+
     /// Whether to deliver what the peer hears as [`Output::Heard`], a packet at a time: audio only, no keys.
     pub const fn tap(&mut self, on: bool) {
         self.tapped = on;
@@ -306,6 +329,7 @@ impl MediaSession {
         }
         self.now = self.now.max(now);
         self.events.clear();
+        self.said = None;
         if self.reporter.due().is_some() {
             let (sent, block) = (self.outbound.sent(self.now), self.inbound.block());
             let bytes = self.reporter.goodbye(self.now, sent, block);
@@ -415,10 +439,16 @@ impl MediaSession {
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        [self.outbound.due(), self.listen_at, self.inbound.silent_at(), self.reporter.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.outbound.due(),
+            self.listen_at,
+            self.inbound.silent_at(),
+            self.inbound.turn_due(),
+            self.reporter.due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 

@@ -76,7 +76,7 @@ fn drain(session: &mut MediaSession) -> Drained {
             Output::Rtcp { to, bytes } => drained.rtcp.push((to, bytes)),
             Output::Event(event) => drained.events.push(event),
             Output::Frame(frame) => drained.frames.push(frame),
-            Output::Heard(_) => {}
+            Output::Said(_) | Output::Heard(_) => {}
             Output::Timeout(next) => {
                 drained.next = next;
                 return drained;

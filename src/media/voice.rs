@@ -1,9 +1,13 @@
-//! The peer's voice, listened for while somebody attends: then a prompt gives way to whoever speaks.
+//! The peer's voice, listened for while somebody attends, and kept while somebody wants to understand it: then a prompt
+//! gives way to whoever speaks, and what they say answers a question.
 //!
 //! Each packet is heard as it arrives. What is late or doubled has been passed; what is missing is neither speech nor
 //! silence. The memory is taken when somebody attends for the first time and kept: what the line is like is
 //! then known from before.
 
+use std::time::{Duration, Instant};
+
+use super::capture::{Capture, Endpoint, Turn};
 use super::frame::Frame;
 use super::io::Event;
 use super::rtp::seq::samples_between;
@@ -14,7 +18,12 @@ use crate::units::RtpTimestamp;
 #[derive(Default)]
 pub(super) struct Voice {
     vad: Option<Box<Vad>>,
+    /// Whoever speaks is told.
     attends: bool,
+    /// What is said is wanted, up to there.
+    endpoint: Option<Endpoint>,
+    /// What is said is kept: while somebody attends too, for they may want it in a moment.
+    capture: Option<Box<Capture>>,
     /// Where the next packet should begin.
     next: Option<RtpTimestamp>,
     /// The peer rests, with a background so loud.
@@ -23,18 +32,46 @@ pub(super) struct Voice {
 }
 
 impl Voice {
+    /// Whether to tell that the peer has begun to speak.
     pub(super) fn attend(&mut self, on: bool) {
+        let was_on = self.listens();
         if on && !self.attends {
-            self.vad.get_or_insert_default().resume();
+            // A voice that goes on is told to whoever attends now.
+            self.vad.get_or_insert_default().resume_telling();
         }
         self.attends = on;
-        self.next = None;
-        self.rests = None;
         self.begun = false;
+        self.turned(was_on);
     }
 
-    pub(super) const fn attends(&self) -> bool {
-        self.attends
+    /// What is wanted of what the peer says.
+    pub(super) fn want(&mut self, endpoint: Option<Endpoint>) {
+        let was_on = self.listens();
+        self.endpoint = endpoint;
+        self.turned(was_on);
+        if let (Some(endpoint), Some(capture)) = (endpoint, &mut self.capture) {
+            capture.turn_to(endpoint);
+        }
+    }
+
+    fn turned(&mut self, was_on: bool) {
+        let is_on = self.listens();
+        if is_on && !was_on {
+            self.vad.get_or_insert_default().resume();
+            self.capture = Some(Box::new(Capture::new(self.endpoint.unwrap_or(UNASKED))));
+        }
+        if is_on != was_on {
+            self.next = None;
+            self.rests = None;
+        }
+        if !is_on {
+            self.capture = None;
+        }
+    }
+
+    /// Whether anybody listens.
+    pub(super) const fn listens(&self) -> bool {
+        self.attends || self.endpoint.is_some()
     }
 
     /// Another stream begins: another line, perhaps.
@@ -47,18 +84,27 @@ impl Voice {
     }
 
     /// Hears the audio of a packet at 8,000 Hz.
-    pub(super) fn hear(&mut self, timestamp: RtpTimestamp, audio: &[i16]) {
-        let Some(vad) = self.vad.as_mut().filter(|_| self.attends) else { return };
+    pub(super) fn hear(&mut self, came: Instant, timestamp: RtpTimestamp, audio: &[i16]) {
+        let listens = self.listens();
+        let Some(vad) = self.vad.as_mut().filter(|_| listens) else { return };
         let missing = self.next.map_or(0, |next| samples_between(next, timestamp));
         if missing < 0 && missing > -FAR {
+            if let Some(capture) = &mut self.capture {
+                capture.amend(missing.unsigned_abs(), audio);
+            }
             return;
         }
+        let known = vad.speech();
         match self.rests.take() {
             Some(dbm0) if missing > 0 => vad.rests(dbm0, missing.unsigned_abs()),
             _ if missing != 0 => vad.skip(missing.unsigned_abs()),
             _ => {}
         }
-        self.begun |= vad.hear(audio);
+        self.begun |= vad.hear(audio) && self.attends;
+        if let Some(capture) = &mut self.capture {
+            let speech = vad.speech().wrapping_sub(known);
+            capture.hear(came, u32::try_from(missing).unwrap_or(0), audio, speech);
+        }
         let length = u32::try_from(audio.len()).unwrap_or(0);
         self.next = Some(RtpTimestamp(timestamp.0.wrapping_add(length)));
     }
@@ -70,7 +116,8 @@ impl Voice {
 
     /// What is said to the peer now.
     pub(super) fn says(&mut self, frame: &Frame) {
-        let Some(vad) = self.vad.as_mut().filter(|_| self.attends) else { return };
+        let listens = self.listens();
+        let Some(vad) = self.vad.as_mut().filter(|_| listens) else { return };
         vad.says(level::rms_dbm0(&frame.samples));
     }
 
@@ -78,8 +125,22 @@ impl Voice {
     pub(super) fn begun(&mut self) -> Option<Event> {
         std::mem::take(&mut self.begun).then_some(Event::Voice)
     }
+
+    /// What has become of what the peer says, each once.
+    pub(super) fn turn(&mut self, now: Instant) -> Option<Turn> {
+        self.endpoint?;
+        self.capture.as_mut()?.turn(now, self.rests.is_some())
+    }
+
+    /// When to ask for that although nothing comes.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.endpoint?;
+        self.capture.as_ref()?.due(self.rests.is_some())
+    }
 }
 
+/// Of who attends, and may ask for what was said.
+const UNASKED: Endpoint = Endpoint { silence: Duration::from_secs(60), longest: Duration::from_secs(60) };
 /// A second back is a sender that started its timestamps over.
 const FAR: i32 = 8000;
 
@@ -87,6 +148,7 @@ const FAR: i32 = 8000;
 mod tests {
     use super::*;
     use crate::audio::{Law, decode_file};
+    use crate::units::test_start;
 
     /// A voice: a prompt of ours, as a caller may say it.
     fn speech() -> Vec<i16> {
@@ -110,7 +172,7 @@ mod tests {
     fn told(voice: &mut Voice, packets: impl Iterator<Item = (usize, Vec<i16>)>) -> Vec<usize> {
         let mut told = Vec::new();
         for (n, packet) in packets {
-            voice.hear(at(n), &packet);
+            voice.hear(test_start(), at(n), &packet);
             told.extend(voice.begun().map(|_| n));
         }
         told
@@ -149,10 +211,10 @@ mod tests {
     #[test]
     fn listening_to_a_packet_takes_no_memory() {
         let mut voice = attending();
-        let packets: Vec<_> = packets().collect();
+        let (packets, now): (Vec<_>, _) = (packets().collect(), test_start());
         let used = allocation_counter::measure(|| {
             for (n, packet) in &packets {
-                voice.hear(at(*n), packet);
+                voice.hear(now, at(*n), packet);
                 std::hint::black_box(voice.begun());
             }
         });

@@ -421,7 +421,7 @@ impl Phone {
                 media::Output::Event(media::Event::PlayFinished(id)) => {
                     self.happened.push_back(PhoneEvent::PlayFinished(session, id));
                 }
-                media::Output::Event(_) | media::Output::Heard(_) => {}
+                media::Output::Event(_) | media::Output::Said(_) | media::Output::Heard(_) => {}
                 media::Output::Timeout(at) => {
                     if let Some(earlier) = std::mem::replace(&mut call.wake, at) {
                         self.wakes.remove(&(earlier, session));

@@ -146,6 +146,10 @@ impl From<&TraceEvent> for Seen {
                 level: level.to_string(),
                 factors: factors.iter().map(ToString::to_string).collect(),
             },
+            TraceEvent::Heard { confidence, .. } => {
+                Self::Other(format!("words are heard, {confidence} % sure"))
+            }
+            TraceEvent::Unheard { why } => Self::Other(format!("words are not understood: {why}")),
             TraceEvent::Skipped { verb } => Self::Other(format!("{verb} is skipped")),
             TraceEvent::Service { service, call, result, .. } => {
                 Self::Other(format!("the service {service}.{call}: {result}"))

@@ -233,6 +233,8 @@ impl<'w> World<'w> {
             }
             Output::Secure(on) => self.secure = on,
             Output::Attend(on) => self.attends = on,
+            // A scripted caller is always heard.
+            Output::Hear(_) => {}
             Output::Ask(ask, question) => self.question(ask, question),
             // Whoever is asked for a message leaves one: of five seconds, or until they press its key.
             Output::Listen(ask, listen) => {

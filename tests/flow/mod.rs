@@ -23,6 +23,7 @@ use countersign::flow::run::{
     Question, TraceEvent,
 };
 use countersign::units::{AskId, CallId, Digit, Epoch, PlayId, UnixTime};
+use countersign::voice::Hearing;
 
 /// The first moment; all others are offsets from it.
 #[expect(clippy::disallowed_methods, reason = "a test needs some first instant")]
@@ -102,6 +103,8 @@ pub(crate) struct Scene {
     pub(crate) finished: bool,
     pub(crate) secure: bool,
     pub(crate) attends: bool,
+    /// What is listened for.
+    pub(crate) hearing: Option<Hearing>,
     pub(crate) granted: Vec<Option<String>>,
     /// The cards that were sent to a service: number, month, code, and what makes a second order harmless.
     pub(crate) charged: Vec<[String; 4]>,
@@ -173,6 +176,7 @@ impl Scene {
             finished: false,
             secure: false,
             attends: false,
+            hearing: None,
             granted: Vec::new(),
             charged: Vec::new(),
             memory,
@@ -327,6 +331,7 @@ impl Scene {
             }
             Output::StopListening => self.line("flow", "stops listening"),
             Output::Attend(on) => self.attends = on,
+            Output::Hear(hearing) => self.hearing = hearing,
             Output::Recording(order) => self.line("flow", &format!("recording: {}", order.name())),
             Output::HandOff(request) => {
                 self.line("flow", &format!("{request:?}"));

@@ -200,7 +200,7 @@ impl Watched {
                 assert!(!self.gone, "nobody to listen to");
                 self.pending.push((ask, Sort::Message));
             }
-            Output::StopListening | Output::Attend(_) => {}
+            Output::StopListening | Output::Attend(_) | Output::Hear(_) => {}
             Output::Recording(_) => panic!("an order for a recorder that is not there"),
             Output::Answer | Output::Timeout(_) => {}
         }

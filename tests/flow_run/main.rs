@@ -7,6 +7,7 @@ mod branching;
 mod cards;
 mod factors;
 mod handing;
+mod hearing;
 mod input;
 mod messages;
 mod proving;

@@ -145,7 +145,7 @@ impl World {
                     rebander.pass(&frame.samples, frame.band, Band::Narrow, heard);
                     frames.push(frame);
                 }
-                Output::Heard(_) => {}
+                Output::Said(_) | Output::Heard(_) => {}
                 Output::Timeout(_) => return,
             }
         }

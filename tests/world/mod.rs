@@ -27,7 +27,8 @@ use countersign::flow::document::Application;
 use countersign::flow::run::{Answer, Question};
 use countersign::routing::{self, Agent, AgentName, Contact, DeskEvent, DeskRequest, Queue, Switchboard};
 use countersign::sip::{AccessList, EndpointConfig, Path, Transport};
-use countersign::units::{AskId, CallId, Entropy, Epoch, MediaAddress, MediaPort, UnixTime};
+use countersign::units::{AskId, CallId, Entropy, Epoch, HearingId, MediaAddress, MediaPort, UnixTime};
+use countersign::voice::{Hearing, Utterance};
 
 pub use net::Net;
 pub use phone::{Manner, Phone};
@@ -74,6 +75,8 @@ pub struct World {
     pub records: Vec<CallRecord>,
     /// What was told of calls of our own.
     pub told: Vec<(Ticket, News)>,
+    /// What callers have said, for whoever is to understand it.
+    pub sounds: Vec<(CallId, HearingId, Arc<Utterance>, Arc<Hearing>)>,
     /// What calls have recorded.
     pub recorded: Vec<(CallId, Recorded)>,
     /// Recording servers.
@@ -169,6 +172,7 @@ impl World {
             no_ports: false,
             records: Vec::new(),
             told: Vec::new(),
+            sounds: Vec::new(),
             recorded: Vec::new(),
             servers: Vec::new(),
             hidden_numbers: false,
@@ -375,6 +379,9 @@ impl World {
                     let unix = self.unix();
                     let answer = (self.vault)(unix, question);
                     self.answers.push((self.now + self.slowness, call, ask, answer));
+                }
+                Output::Recognise { call, id, sound, hearing } => {
+                    self.sounds.push((call, id, sound, hearing))
                 }
                 Output::Recording(call, recorded) => self.recorded.push((call, recorded)),
                 Output::Desk(request) => {

@@ -354,7 +354,7 @@ impl Line {
                     self.rebander.pass(&frame.samples, frame.band, Band::Narrow, &mut self.heard)
                 }
                 media::Output::Event(media::Event::Digit(digit)) => self.keys.push(digit.as_char()),
-                media::Output::Event(_) | media::Output::Heard(_) => {}
+                media::Output::Event(_) | media::Output::Said(_) | media::Output::Heard(_) => {}
                 media::Output::Timeout(at) => {
                     self.due = at;
                     return;

@@ -140,8 +140,12 @@ impl OutgoingCall {
             Input::End(EndCause::Shutdown) if self.fate.is_none() => self.end(Fate::NoRoom),
             Input::End(_) => self.end(Fate::Broken),
             Input::Timeout => self.on_timeout(),
-            // It asks nothing, stands in no queue, and is never recorded.
-            Input::Sip(..) | Input::Answer(..) | Input::Desk(_) | Input::RecordingFailed(_) => {}
+            // It asks nothing, hears nobody, stands in no queue, and is never recorded.
+            Input::Sip(..)
+            | Input::Answer(..)
+            | Input::Heard(..)
+            | Input::Desk(_)
+            | Input::RecordingFailed(_) => {}
         }
     }
 
@@ -159,7 +163,7 @@ impl OutgoingCall {
                 media::Output::Rtp { to, bytes } => return Output::Rtp { port, to, bytes },
                 media::Output::Rtcp { to, bytes } => return Output::Rtcp { port, to, bytes },
                 media::Output::Event(event) => self.on_media(event),
-                media::Output::Frame(_) | media::Output::Heard(_) => {}
+                media::Output::Frame(_) | media::Output::Said(_) | media::Output::Heard(_) => {}
                 media::Output::Timeout(at) => {
                     stream.due = at;
                     return Output::Timeout(self.due());
@@ -441,6 +445,7 @@ impl OutgoingCall {
                 media::Output::Rtp { .. }
                 | media::Output::Event(_)
                 | media::Output::Frame(_)
+                | media::Output::Said(_)
                 | media::Output::Heard(_) => {}
                 media::Output::Rtcp { to, bytes } => self.out.push_back(Output::Rtcp { port, to, bytes }),
                 media::Output::Timeout(_) => break,

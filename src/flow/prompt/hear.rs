@@ -9,6 +9,7 @@ use jiff::civil::Date;
 
 use super::sound::{bare, plain};
 use crate::secret::Secret;
+use crate::voice::words;
 
 /// Words as they are compared: plain, without accents.
 fn spelled(text: &str) -> String {
@@ -99,33 +100,12 @@ fn filler(tag: &str, word: &str) -> bool {
 /// Yes or no; `None` when neither is said, or both are.
 #[must_use]
 pub fn yes_no(tag: &str, text: &str) -> Option<bool> {
-    const YES: [&str; 12] = [
-        "yes",
-        "yeah",
-        "yep",
-        "yup",
-        "correct",
-        "right",
-        "sure",
-        "ok",
-        "okay",
-        "exactly",
-        "that's it",
-        "that is it",
-    ];
-    const NO: [&str; 8] = ["no", "nope", "wrong", "incorrect", "not right", "not correct", "negative", "nah"];
-    const SI: [&str; 9] =
-        ["si", "claro", "correcto", "exacto", "vale", "de acuerdo", "eso es", "afirmativo", "asi es"];
-    const NO_ES: [&str; 5] = ["no", "incorrecto", "mal", "negativo", "no es correcto"];
-    let (yes, no): (&[&str], &[&str]) = match language(tag) {
-        "en" => (&YES, &NO),
-        "es" => (&SI, &NO_ES),
-        _ => return None,
-    };
     let text = spelled(text);
-    let has =
-        |phrases: &[&str]| phrases.iter().filter(|phrase| contains(&text, phrase)).map(|p| p.len()).max();
-    match (has(yes), has(no)) {
+    let longest = |phrases: &[&str]| {
+        let phrases = phrases.iter().map(|phrase| spelled(phrase));
+        phrases.filter(|phrase| contains(&text, phrase)).map(|phrase| phrase.len()).max()
+    };
+    match (longest(words::yes(tag)), longest(words::no(tag))) {
         (Some(_), None) => Some(true),
         (None, Some(_)) => Some(false),
         // "Not correct" has "correct" in it: the longer phrase is what was said.

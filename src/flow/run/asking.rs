@@ -120,9 +120,28 @@ impl Asking {
 
     /// Whether words are for this step now. Whoever types does not speak to it.
     pub(super) fn hears_words(&self) -> bool {
-        let typing = self.reading.as_ref().map_or(&self.collect, |(_, collect)| collect).typing();
         let heard = !self.prompting || self.interrupt == Interrupt::KeysAndSpeech;
-        heard && !typing && !self.secret
+        heard && self.may_hear_words()
+    }
+
+    /// Whether words are, or will be when the prompt is over.
+    pub(super) fn may_hear_words(&self) -> bool {
+        !self.typing() && !self.secret
+    }
+
+    /// Whether part of an answer is typed.
+    pub(super) fn typing(&self) -> bool {
+        self.collecting().typing()
+    }
+
+    /// The longest pause within an answer, and the longest answer.
+    pub(super) const fn bounds(&self) -> (Duration, Duration) {
+        (self.between, self.yes_no.total)
+    }
+
+    /// The caller has all their time again.
+    pub(super) fn listen_anew(&mut self, now: Instant) {
+        self.active().listen_anew(now);
     }
 
     pub(super) const fn prompting(&self) -> bool {
@@ -144,7 +163,11 @@ impl Asking {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.reading.as_ref().map_or(&self.collect, |(_, collect)| collect).deadline()
+        self.collecting().deadline()
+    }
+
+    fn collecting(&self) -> &Collect {
+        self.reading.as_ref().map_or(&self.collect, |(_, collect)| collect)
     }
 
     fn active(&mut self) -> &mut Collect {
@@ -210,6 +233,7 @@ impl FlowRun {
             self.set_secure(true);
         }
         self.state = State::Asking(Box::new(asking));
+        self.floor.question();
         let words = self.words.take();
         if !words.is_some_and(|words| self.answer_by(now, &words)) {
             self.prompt(now, Line::Question);
@@ -345,7 +369,7 @@ impl FlowRun {
     }
 
     /// What was typed as the value that it stands for; `None` when it is none.
-    fn accepted(&self, now: Instant, step: &Ask, typed: Secret<String>) -> Option<Secret<String>> {
+    pub(super) fn accepted(&self, now: Instant, step: &Ask, typed: Secret<String>) -> Option<Secret<String>> {
         if step.check.is_some_and(|Check::Luhn| !luhn(typed.expose())) {
             return None;
         }

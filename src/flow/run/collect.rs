@@ -131,6 +131,11 @@ impl Collect {
         self.listening.get_or_insert(now);
     }
 
+    /// Silence counts from now, if it counts at all.
+    pub(super) fn listen_anew(&mut self, now: Instant) {
+        self.listening = self.listening.map(|_| now);
+    }
+
     /// Whether the key can be part of what is expected, as far as it has been typed.
     #[must_use]
     pub fn wants(&self, key: Digit) -> bool {

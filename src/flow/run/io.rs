@@ -15,6 +15,7 @@ use crate::auth::{self, Grant};
 use crate::flow::ClipKey;
 use crate::secret::Secret;
 use crate::units::{AskId, Digit, PlayId};
+use crate::voice::{EarError, Hearing, Understood, Utterance};
 
 /// What happened.
 pub enum Input {
@@ -29,6 +30,11 @@ pub enum Input {
     /// The caller speaks: it has gone on long enough to be no noise. Only comes between [`Output::Attend`] with `true` and
     /// with `false`, once for each stretch of speech.
     Voice,
+    /// The caller speaks (`true`), or was only taken for somebody who does (`false`). After `true` comes `false`,
+    /// [`Input::Spoken`] or [`Input::Unheard`]. Only comes while somebody is ordered to hear, see [`Output::Hear`].
+    Speaking(bool),
+    /// The caller said something, and nobody can tell what.
+    Unheard(EarError),
     /// A prompt played to its end (never sent for one that was stopped or replaced).
     PlayFinished(PlayId),
     /// A question was answered.
@@ -49,13 +55,36 @@ pub struct Spoken {
     pub words: Secret<String>,
     /// How sure it is of them, in percent.
     pub confidence: u8,
+    /// What else it may have been, the surest first.
+    pub others: Vec<Understood>,
+    /// How it sounded; `None` where words come without a sound, as in flow tests.
+    pub sound: Option<Arc<Utterance>>,
+    /// How long it took to understand it.
+    pub took: Duration,
 }
 
 impl Spoken {
     /// Words that were understood with so many percent of confidence.
     #[must_use]
     pub fn new(words: impl Into<String>, confidence: u8) -> Self {
-        Self { words: Secret::new(words.into()), confidence }
+        let words = Secret::new(words.into());
+        Self { words, confidence, others: Vec::new(), sound: None, took: Duration::ZERO }
+    }
+
+    /// What a recogniser made of a sound, the surest first: nothing, perhaps.
+    #[must_use]
+    pub fn understood(sound: Arc<Utterance>, understood: Vec<Understood>, took: Duration) -> Self {
+        let mut understood = understood.into_iter();
+        let best = understood.next();
+        let nothing = || (Secret::new(String::new()), 0);
+        let (words, confidence) = best.map_or_else(nothing, |best| (best.words, best.confidence));
+        Self { words, confidence, others: understood.collect(), sound: Some(sound), took }
+    }
+
+    /// All that it may have been, the surest first.
+    pub fn readings(&self) -> impl Iterator<Item = (&Secret<String>, u8)> {
+        let others = self.others.iter().map(|other| (&other.words, other.confidence));
+        std::iter::once((&self.words, self.confidence)).chain(others)
     }
 }
 
@@ -76,6 +105,9 @@ pub enum Output {
     StopPlaying,
     /// Listen for the caller's voice from now on, or no longer; see [`Input::Voice`].
     Attend(bool),
+    /// From now on hear what the caller says, and listen for this; or no longer. Only comes where [`super::Abilities::speech`]
+    /// is told; what was heard for an earlier order is nobody's.
+    Hear(Option<Hearing>),
     /// A secret is being typed (`true`) or no longer: keys are kept from leg B and from every recorder.
     Secure(bool),
     /// Ask the outside; exactly one [`Input::Answer`] is expected, an unanswered one is given up in time.

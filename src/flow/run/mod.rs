@@ -28,6 +28,7 @@ pub(crate) mod exit;
 mod facts;
 mod frame;
 mod handing;
+mod hearing;
 mod io;
 mod keys;
 mod lines;
@@ -46,6 +47,7 @@ mod steps;
 mod trace;
 pub mod values;
 mod voice;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -55,13 +57,14 @@ use crate::auth::{AuthSession, LevelName};
 use crate::flow::document::risk::Assessment;
 use crate::flow::document::{Application, FlowId, LanguageId};
 use crate::secret::Secret;
-use crate::units::{AskId, Digit, Epoch, PlayId};
+use crate::units::{AskId, Epoch, PlayId};
 
 use asking::Asking;
 use challenge::Remark;
 use eval::Scope;
 use frame::Frame;
 use handing::HandedOff;
+use hearing::Floor;
 use keys::TypeAhead;
 use looking::LookingUp;
 pub(crate) use numbers::luhn;
@@ -76,6 +79,7 @@ pub use io::{
 };
 pub use order::{Listen, Message, MessageReply, Notify, RecordingOrder};
 pub use trace::{Choice, TraceEvent};
+pub(crate) use waiting::{News, Waiting};
 
 /// One caller's way through an application.
 pub struct FlowRun {
@@ -124,6 +128,7 @@ pub struct FlowRun {
     listening: bool,
     /// Somebody was ordered to listen for the caller's voice.
     attending: bool,
+    floor: Floor,
     /// The notices heard in this call, each with its version.
     noticed: Vec<(Name, Name)>,
     /// The caller was asked for a language, or was remembered by it.
@@ -155,33 +160,6 @@ enum State {
     Own(Box<dyn Waiting>),
     /// For nothing, for ever.
     Over,
-}
-
-/// A step's own wait, for when none of the common ones fits.
-pub(crate) trait Waiting: Send {
-    /// When the wait ends by itself: every wait has a bound.
-    fn deadline(&self) -> Instant;
-
-    /// Whether keys are for this step; else they wait for the next question.
-    fn hears_keys(&self) -> bool {
-        false
-    }
-
-    /// Something happened. The step is left by [`FlowRun::take`] or one of its like, or waits on by
-    /// [`FlowRun::wait`].
-    fn told(self: Box<Self>, run: &mut FlowRun, now: Instant, news: News);
-}
-
-/// What a step that waits is told.
-pub(crate) enum News {
-    /// A question was answered.
-    Answer(AskId, Answer),
-    /// The prompt that it played has ended.
-    Played(PlayId),
-    /// The caller pressed a key.
-    Key(Digit),
-    /// The deadline has come.
-    Timeout,
 }
 
 /// What `consent.…` can be.
@@ -254,6 +232,7 @@ impl FlowRun {
             outside_paused: false,
             listening: false,
             attending: false,
+            floor: Floor::default(),
             noticed: Vec::new(),
             language_known: false,
             budget: Budget { steps: STEPS, until: now + TIME, errors: ERRORS, exhausted: false },
@@ -276,6 +255,8 @@ impl FlowRun {
             Input::Digit(digit) => self.digit(now, digit),
             Input::Spoken(spoken) => self.spoken(now, spoken),
             Input::Voice => self.voice(now),
+            Input::Speaking(on) => self.speaking(now, on),
+            Input::Unheard(why) => self.unheard(now, why),
             Input::PlayFinished(play) => self.play_finished(now, play),
             Input::Answer(ask, answer) => self.answer(now, ask, answer),
             Input::HandOff(progress) => self.hand_off(now, progress),
@@ -285,6 +266,8 @@ impl FlowRun {
         }
         self.advance(now);
         self.recorder_minds();
+        // What is said into a prompt is kept from one to the other.
+        self.hearing_minds();
         self.voice_minds();
     }
 
@@ -369,7 +352,11 @@ impl FlowRun {
     fn timeout(&mut self, now: Instant) {
         self.give_up_auth_asks(now);
         match &self.state {
-            State::Asking(_) => self.input_timeout(now),
+            State::Asking(asking) => match self.floor.held(asking) {
+                Some(until) if until <= now => self.held_too_long(now),
+                Some(_) => {}
+                None => self.input_timeout(now),
+            },
             State::Identifying { deadline, same_reply, .. } if *deadline <= now => {
                 let same_reply = *same_reply;
                 self.identified(now, crate::auth::Answer::Unavailable, same_reply);
@@ -389,23 +376,11 @@ impl FlowRun {
         Arc::clone(&self.app)
     }
 
-    /// Has the run wait for what only this step knows.
-    pub(crate) fn wait(&mut self, waiting: Box<dyn Waiting>) {
-        self.state = State::Own(waiting);
-    }
-
-    pub(crate) fn tell_step(&mut self, now: Instant, news: News) {
-        match std::mem::replace(&mut self.state, State::Ready) {
-            State::Own(waiting) => waiting.told(self, now, news),
-            state => self.state = state,
-        }
-    }
-
     /// When to be woken: the earliest of what is waited for.
     fn deadline(&self) -> Option<Instant> {
         let own = match &self.state {
             State::Over | State::NotStarted => return None,
-            State::Asking(asking) => asking.deadline(),
+            State::Asking(asking) => self.floor.held(asking).or_else(|| asking.deadline()),
             State::Identifying { deadline, .. } => Some(*deadline),
             State::LookingUp(looking) => looking.timeout_at(),
             State::HandedOff(handed) => handed.deadline(),

@@ -27,6 +27,8 @@ enum Meaning {
 
 impl FlowRun {
     pub(crate) fn spoken(&mut self, now: Instant, spoken: Spoken) {
+        let into_prompt = self.floor.into_prompt;
+        self.floor.give_back();
         if self.secure {
             return; // what is said while keys are secret is nobody's
         }
@@ -41,9 +43,10 @@ impl FlowRun {
                     self.said(now);
                 }
             }
-            State::Asking(asking) if asking.hears_words() => {
-                let prompting = asking.prompting();
-                if self.listens() && !self.answer_by(now, &spoken) && !prompting {
+            State::Asking(asking) if asking.hears_words() || (into_prompt && asking.may_hear_words()) => {
+                let (prompting, listens) = (asking.prompting(), self.grammar(asking).is_some());
+                self.trace_heard(&spoken);
+                if listens && !self.answer_by(now, &spoken) && !prompting {
                     self.miss(now, Miss::NoMatch);
                 }
             }
@@ -51,10 +54,16 @@ impl FlowRun {
         }
     }
 
+    fn trace_heard(&mut self, spoken: &Spoken) {
+        if let Some(sound) = &spoken.sound {
+            let (confidence, spoke, took) = (spoken.confidence, sound.length(), spoken.took);
+            self.trace(TraceEvent::Heard { confidence, spoke, took });
+        }
+    }
+
     /// Answers the question under way by these words; `false` when they do not.
     pub(super) fn answer_by(&mut self, now: Instant, spoken: &Spoken) -> bool {
-        let meaning = sure(spoken).then(|| self.meaning(spoken.words.expose())).flatten();
-        let Some(meaning) = meaning else { return false };
+        let Some(meaning) = self.understood(now, spoken) else { return false };
         let State::Asking(asking) = &mut self.state else { return false };
         if asking.stop_prompting() {
             self.stop_playing();
@@ -67,23 +76,33 @@ impl FlowRun {
         true
     }
 
-    /// Whether the question under way can be answered by words at all.
-    fn listens(&self) -> bool {
-        let app = Arc::clone(&self.app);
-        let State::Asking(asking) = &self.state else { return false };
-        match self.current(&app) {
-            Some(StepKind::Ask(step)) => step.speech,
-            Some(StepKind::Menu(step)) => step.options.iter().any(|option| option.words.is_some()),
-            Some(StepKind::Confirm(_) | StepKind::Consent(_)) => true,
-            Some(StepKind::ChooseLanguage(step)) => !step.words.is_empty(),
-            _ => asking.reading.is_some(),
+    /// The surest reading that can be an answer at all. That those before it can't be makes it surer: what is left of a
+    /// hundred is all there is.
+    fn understood(&self, now: Instant, spoken: &Spoken) -> Option<Meaning> {
+        let mut left = 100_u32;
+        for (words, confidence) in spoken.readings() {
+            let confidence = u32::from(confidence);
+            if let Some(meaning) = self.meaning(words.expose()).filter(|meaning| self.fits(now, meaning)) {
+                return (confidence * 100 >= u32::from(SURE) * left).then_some(meaning);
+            }
+            left = left.saturating_sub(confidence).max(1);
+        }
+        None
+    }
+
+    /// Whether what would have been typed passes the check of the question: a check digit, a day that is there.
+    fn fits(&self, now: Instant, meaning: &Meaning) -> bool {
+        match (meaning, self.current(&self.app)) {
+            (Meaning::Typed(typed), Some(StepKind::Ask(step))) => {
+                self.accepted(now, step, typed.clone()).is_some()
+            }
+            _ => true,
         }
     }
 
     fn meaning(&self, text: &str) -> Option<Meaning> {
-        let app = Arc::clone(&self.app);
         let State::Asking(asking) = &self.state else { return None };
-        let step = self.current(&app)?;
+        let step = self.current(&self.app)?;
         let tag = self.language();
         let yes_no = || hear::yes_no(tag, text).map(|yes| Meaning::Chosen(usize::from(!yes)));
         match (step, &asking.what) {

@@ -71,6 +71,22 @@ pub enum TraceEvent {
     Interrupted,
     /// A prompt was cut short by the caller's voice.
     Voice,
+    /// The caller said something. What it was is nobody's.
+    Heard {
+        /// How sure the recogniser is of it, in percent.
+        confidence: u8,
+        /// How long they spoke.
+        #[serde(rename = "spoke_ms", serialize_with = "millis")]
+        spoke: Duration,
+        /// How long it took to understand it.
+        #[serde(rename = "took_ms", serialize_with = "millis")]
+        took: Duration,
+    },
+    /// The caller said something, and nobody can tell what.
+    Unheard {
+        /// `language`, `full`, `unreachable` or `failed`.
+        why: &'static str,
+    },
     /// The caller is asked for keys, and may press them from now on unless a prompt has to end first.
     Asks {
         /// The step's verb.

@@ -20,7 +20,10 @@ impl FlowRun {
         self.trace(TraceEvent::Voice);
         self.stop_playing();
         match &mut self.state {
-            State::Saying(_) => self.said(now),
+            State::Saying(_) => {
+                self.floor.into_prompt = self.question_follows();
+                self.said(now);
+            }
             State::Asking(asking) => {
                 asking.stop_prompting();
                 self.prompt_finished(now);

@@ -1,0 +1,54 @@
+//! The embedded network as somebody who understands speech.
+
+use crate::driver::models::{InstallError, Models, WHISPER};
+use crate::voice::model::ModelError;
+use crate::voice::recogniser::Recogniser;
+use crate::voice::{Ear, EarError, Hearing, Understood, Utterance};
+
+use thiserror::Error;
+
+/// Whisper, read once and shared by all workers.
+pub struct Whisper {
+    recogniser: Recogniser,
+}
+
+/// Why it can't be read.
+#[derive(Debug, Error)]
+pub enum WhisperError {
+    /// Its file.
+    #[error(transparent)]
+    File(#[from] InstallError),
+    /// What is in it.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+impl Whisper {
+    /// Reads the model of a data folder.
+    ///
+    /// # Errors
+    /// [`WhisperError`].
+    pub fn load(models: &Models) -> Result<Self, WhisperError> {
+        Ok(Self { recogniser: Recogniser::read(models.load(&WHISPER)?)? })
+    }
+}
+
+impl Ear for Whisper {
+    fn name(&self) -> &str {
+        WHISPER.name
+    }
+
+    fn hears(&self, language: &str) -> bool {
+        language.split('-').next() == Some("en")
+    }
+
+    fn hear(&self, utterance: &Utterance, hearing: &Hearing) -> Result<Vec<Understood>, EarError> {
+        let Some(grammar) = &hearing.grammar else { return Ok(Vec::new()) };
+        let samples = utterance.samples().expose();
+        let heard = self.recogniser.listen(samples, grammar, &hearing.language, hearing.expected.as_ref());
+        heard.map_err(|why| {
+            tracing::warn!(ear = WHISPER.name, "{why}");
+            EarError::Failed
+        })
+    }
+}
