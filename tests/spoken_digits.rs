@@ -5,13 +5,15 @@
 
 #![expect(clippy::print_stderr, reason = "the figures are the result")]
 
+mod spoken_words;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use countersign::audio::decode_file;
 use countersign::driver::models::{Client, From, Models, WHISPER};
-use countersign::voice::recogniser::Recogniser;
+use countersign::voice::recogniser::{Recogniser, guessed};
 
 /// The recogniser; `None` where the model is not to be fetched.
 fn recogniser() -> Option<&'static Recogniser> {
@@ -31,16 +33,21 @@ fn recogniser() -> Option<&'static Recogniser> {
     RECOGNISER.get_or_init(read).as_ref()
 }
 
-/// What was said, and how it sounded.
-fn corpus(folder: &str) -> Vec<(Vec<u16>, Vec<i16>)> {
+/// The recordings of a folder, and what is said in them.
+fn read(folder: &str) -> Vec<(PathBuf, String)> {
     let corpus = std::env::var_os("COUNTERSIGN_CORPUS").map(PathBuf::from).expect("COUNTERSIGN_CORPUS");
     let folder = corpus.join("speech").join(folder);
     let list = fs::read_to_string(folder.join("transcript.txt")).expect("a transcript");
-    let strings = list.lines().map(|line| {
+    let words = |line: &str| {
         let (file, words) = line.split_once(' ').expect("a file and words");
-        (words.split(' ').map(digit).collect(), sound(&folder.join(file)))
-    });
-    strings.collect()
+        (folder.join(file), words.to_owned())
+    };
+    list.lines().map(words).collect()
+}
+
+/// Digits, and how they sounded.
+fn corpus(folder: &str) -> Vec<(Vec<u16>, Vec<i16>)> {
+    read(folder).iter().map(|(file, words)| (words.split(' ').map(digit).collect(), sound(file))).collect()
 }
 
 fn digit(word: &str) -> u16 {
@@ -77,11 +84,16 @@ fn strings_as_people_say_them_are_understood() {
     assert!(right(recogniser, "digits") >= 80);
 }
 
-#[test]
-fn what_is_expected_is_told_from_what_differs_in_one_digit() {
-    let Some(recogniser) = recogniser() else { return };
-    let (mut right, mut wrong, mut strings, mut others) = (0, 0, 0, 0);
-    for (said, samples) in corpus("digits6").iter().step_by(4) {
+/// Of strings that are expected: how many of the right ones, and of those that differ from what was said in one digit, have a
+/// margin above each of these.
+fn accepted<const N: usize>(
+    recogniser: &Recogniser,
+    strings: &[(Vec<u16>, Vec<i16>)],
+    above: [f32; N],
+) -> [(usize, usize); N] {
+    let mut counts = [(0, 0); N];
+    let mut others = 0;
+    for (said, samples) in strings {
         let mut expected = vec![said.clone()];
         for at in 0..said.len() {
             for digit in (0..10).filter(|digit| *digit != said[at]) {
@@ -90,15 +102,42 @@ fn what_is_expected_is_told_from_what_differs_in_one_digit() {
                 expected.push(other);
             }
         }
+        others += expected.len() - 1;
         let grammar = recogniser.digits(said.len(), said.len()).expect("digits");
-        let margins = recogniser.margins(samples, &grammar, &expected);
-        let accepted = margins.iter().map(|margin| margin.is_some_and(|margin| margin > 0.0));
-        for (at, accepted) in accepted.enumerate() {
-            *(if at == 0 { &mut strings } else { &mut others }) += 1;
-            *(if at == 0 { &mut right } else { &mut wrong }) += usize::from(accepted);
+        for (at, margin) in recogniser.margins(samples, &grammar, &expected).into_iter().enumerate() {
+            for (count, above) in counts.iter_mut().zip(above) {
+                let count = if at == 0 { &mut count.0 } else { &mut count.1 };
+                *count += usize::from(margin.is_some_and(|margin| margin > above));
+            }
         }
     }
-    eprintln!("expected: {right} of {strings} accepted, {wrong} of {others} that differ in one digit");
-    assert!(right * 100 >= strings * 97, "{right} of {strings} right ones are accepted");
-    assert!(wrong * 1_000 <= others, "{wrong} of {others} wrong ones are accepted");
+    for ((right, wrong), above) in counts.iter().zip(above) {
+        let guessed = guessed(6, above, 1);
+        eprintln!(
+            "margin above {above}: {right} of {} right strings accepted, {wrong} of {others} that differ in one digit; a guess \
+             of six digits is right once in {:.0}",
+            strings.len(),
+            1.0 / guessed
+        );
+    }
+    counts
+}
+
+#[test]
+fn what_is_expected_is_told_from_what_differs_in_one_digit() {
+    let Some(recogniser) = recogniser() else { return };
+    let strings: Vec<_> = corpus("digits6").into_iter().step_by(4).collect();
+    let [(right, wrong)] = accepted(recogniser, &strings, [0.0]);
+    assert!(right * 100 >= strings.len() * 97, "{right} right ones are accepted");
+    assert!(wrong * 1_000 <= strings.len() * 54, "{wrong} wrong ones are accepted");
+}
+
+#[test]
+fn what_is_expected_is_told_as_people_say_it() {
+    let Some(recogniser) = recogniser() else { return };
+    let strings = corpus("digits");
+    let [(right, wrong), _, _] = accepted(recogniser, &strings, [0.0, 1.0, 2.0]);
+    // In plain figures: this is what the network gives, and less than one would wish.
+    assert!(right * 100 >= strings.len() * 75, "{right} right ones are accepted");
+    assert!(wrong * 1_000 <= strings.len() * 36 * 2, "{wrong} wrong ones are accepted");
 }

@@ -6,6 +6,8 @@
 //!
 //! Nothing is decided here: [`Heard`] is likely or not, and whoever asked draws the line.
 
+mod confidence;
+mod expected;
 mod free;
 mod grammar;
 mod network;
@@ -18,6 +20,7 @@ use std::collections::BTreeMap;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub use self::expected::{guessed, strings_within};
 pub use self::grammar::Grammar;
 use self::network::Network;
 use self::search::Search;
@@ -90,26 +93,9 @@ impl Recogniser {
     /// not listened to.
     #[must_use]
     pub fn hear(&self, samples: &[i16], grammar: &Grammar) -> Vec<Heard> {
-        self.weighed(samples, grammar, &[])
-    }
-
-    /// By how much these samples are likelier to be what was expected than anything else that fits the grammar, in
-    /// natural logarithms, for each that is expected; above zero it is the likeliest of all. `None` when it does not fit the grammar.
-    #[must_use]
-    pub fn margins(&self, samples: &[i16], grammar: &Grammar, expected: &[Vec<u16>]) -> Vec<Option<f32>> {
-        let heard = self.weighed(samples, grammar, expected);
-        let margin = |expected: &Vec<u16>| {
-            let score = heard.iter().find(|heard| heard.meaning == *expected)?.score;
-            let other = heard.iter().find(|heard| heard.meaning != *expected).map(|heard| heard.score);
-            Some((score - other.unwrap_or(f32::NEG_INFINITY)).min(-MISSED))
-        };
-        expected.iter().map(margin).collect()
-    }
-
-    fn weighed(&self, samples: &[i16], grammar: &Grammar, expected: &[Vec<u16>]) -> Vec<Heard> {
         let samples = samples.get(..LONGEST).unwrap_or(samples);
         let mut all: BTreeMap<Vec<u16>, Vec<f32>> = BTreeMap::new();
-        let mut wanted = expected.to_vec();
+        let mut wanted = Vec::new();
         for rate in PASSES {
             let slowed = resample(samples, SampleRate::TELEPHONE, SampleRate(rate));
             let search = Search::new(self, grammar, &wanted);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use zeroize::Zeroize;
 
+use super::confidence::{PHRASES, SIGNS, percent};
 use super::{Grammar, Heard, LONGEST, MOST_DIGITS, Recogniser, count, free};
 use crate::secret::Secret;
 use crate::voice::model::ModelError;
@@ -71,7 +72,7 @@ pub enum ListenError {
 impl Recogniser {
     /// What may have been said in these samples at 8,000 Hz, the surest first; empty when nothing that was listened for
     /// is in them. `language` is a tag such as `en-GB`. What is `expected`, digits that the caller was told or
-    /// sent, is weighed however unlikely it is.
+    /// sent, says how many digits there are, and nothing else: so it makes no answer likelier ([`super::strings_within`]).
     ///
     /// # Errors
     /// When the network does not know the language, or the vocabulary lacks what is listened for.
@@ -87,9 +88,11 @@ impl Recogniser {
         }
         let mut understood = match grammar {
             SpokenGrammar::Digits { min, max } => {
-                let mut expected: Vec<Vec<u16>> = expected.into_iter().filter_map(figures).collect();
-                let heard = self.weighed(samples, &self.digits(*min, *max)?, &expected);
-                expected.zeroize();
+                let known = expected
+                    .map(|text| text.expose().chars().count())
+                    .filter(|known| (*min..=*max).contains(known));
+                let (min, max) = known.map_or((*min, *max), |known| (known, known));
+                let heard = self.hear(samples, &self.digits(min, max)?);
                 heard.iter().map(|heard| signs(heard, b'0')).collect()
             }
             SpokenGrammar::Letters { min, max } => {
@@ -119,14 +122,14 @@ impl Recogniser {
             let number = *heard.meaning.first()?;
             let phrase = plain.iter().find(|(means, _)| *means == number)?.1;
             let words = Secret::new(phrase.to_owned());
-            Some(Understood { words, choice: Some(number), confidence: sure(heard) })
+            Some(Understood { words, choice: Some(number), confidence: PHRASES.percent(heard) })
         };
         heard.iter().filter_map(choice).collect()
     }
 
     fn texts(&self, samples: &[i16], words: &[&str]) -> Vec<Understood> {
         let heard = self.hear(samples, &Grammar::words(&self.tokens, words));
-        heard.iter().map(|heard| self.text(&heard.meaning, sure(heard))).collect()
+        heard.iter().map(|heard| self.text(&heard.meaning, SIGNS.percent(heard))).collect()
     }
 
     fn free(&self, samples: &[i16]) -> Vec<Understood> {
@@ -134,7 +137,7 @@ impl Recogniser {
         let texts = free::run(self, &self.listened(samples));
         let texts = texts
             .iter()
-            .map(|text| self.text(&text.pieces, percent(text.score / count(text.pieces.len() + 1))));
+            .map(|text| self.text(&text.pieces, percent(exp(text.score / count(text.pieces.len() + 1)))));
         texts.filter(|text| !text.words.expose().is_empty()).collect()
     }
 
@@ -150,23 +153,7 @@ impl Recogniser {
 fn signs(heard: &Heard, from: u8) -> Understood {
     let signs =
         heard.meaning.iter().filter_map(|at| Some(char::from(from.checked_add(u8::try_from(*at).ok()?)?)));
-    Understood { words: Secret::new(signs.collect()), choice: None, confidence: sure(heard) }
-}
-
-/// Digits as what they mean; `None` when anything else is in the text.
-fn figures(text: &Secret<String>) -> Option<Vec<u16>> {
-    text.expose().chars().map(|c| c.to_digit(10).and_then(|digit| u16::try_from(digit).ok())).collect()
-}
-
-/// How sure one may be of what was heard: it must be likely of all that could be said, and of all that fits.
-fn sure(heard: &Heard) -> u8 {
-    percent(heard.share.max(f32::MIN_POSITIVE).ln() + (heard.score / 2.0).min(0.0))
-}
-
-/// A likelihood in percent, from its logarithm.
-fn percent(logarithm: f32) -> u8 {
-    let percent = (exp(logarithm.min(0.0)) * 100.0).round();
-    (0..=100).take_while(|whole| f32::from(*whole) <= percent).last().unwrap_or(0)
+    Understood { words: Secret::new(signs.collect()), choice: None, confidence: SIGNS.percent(heard) }
 }
 
 /// How much is told at most of what may have been said.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::secret::Secret;
 use crate::voice::model::{Identity, Kind, Part};
 
 /// A network of one head and one layer in each half, whose weights are anything.
@@ -119,16 +120,66 @@ fn one_digit_is_as_likely_as_its_tokens_one_by_one() {
 }
 
 #[test]
-fn what_is_expected_is_weighed_however_unlikely() {
+fn what_is_expected_is_told_from_the_rest_and_few_strings_can_be_hoped_for() {
     let recogniser = Recogniser::read(model()).expect("a network");
-    let grammar = recogniser.digits(4, 4).expect("digits");
+    let grammar = recogniser.digits(2, 2).expect("digits");
     let samples = noise(4_000);
-    let best = recogniser.hear(&samples, &grammar).swap_remove(0).meaning.clone();
-    let other: Vec<u16> = best.iter().map(|digit| 9 - digit).collect();
-    let expected = [best.clone(), other, best[..3].to_vec()];
-    let margins = recogniser.margins(&samples, &grammar, &expected);
-    assert!(margins[0].expect("fits") > 0.0 && margins[1].expect("fits") < 0.0);
-    assert_eq!(margins[2], None, "too short for the grammar");
+    let best = recogniser.hear(&samples, &grammar).swap_remove(0);
+    let mut all: Vec<Vec<u16>> = (0..100).map(|number| vec![number / 10, number % 10]).collect();
+    all.push(vec![1]);
+    let margins = recogniser.margins(&samples, &grammar, &all);
+    assert_eq!(margins[100], None, "too short for the grammar");
+    let margin = |meaning: &[u16]| margins[usize::from(meaning[0] * 10 + meaning[1])].expect("fits");
+    assert!(margins[..100].iter().flatten().all(|other| *other <= margin(&best.meaning)));
+    for threshold in [-6.0, -4.0, -3.0, -2.0, -1.0, 0.1, 2.0] {
+        let taken = margins.iter().flatten().filter(|margin| **margin >= threshold).count();
+        let most = usize::try_from(strings_within(threshold)).expect("few");
+        assert!(taken <= most, "{taken} strings are accepted at {threshold}, {most} at most");
+    }
+}
+
+#[test]
+fn every_kind_of_answer_is_understood_in_its_own_words() {
+    let recogniser = Recogniser::read(model()).expect("a network");
+    let (samples, code) = (noise(2_000), Secret::new(String::from("123")));
+    let listen = |grammar: &SpokenGrammar, expected| {
+        let understood = recogniser.listen(&samples, grammar, "en-GB", expected).expect("English");
+        assert!(understood.len() <= 10 && understood.iter().all(|one| one.confidence < 100));
+        assert!(understood.is_sorted_by_key(|one| std::cmp::Reverse(one.confidence)), "the surest first");
+        understood
+    };
+    let digits = SpokenGrammar::Digits { min: 2, max: 4 };
+    let is_digits = |words: &str| words.bytes().all(|octet| octet.is_ascii_digit());
+    let heard = listen(&digits, None);
+    assert!(!heard.is_empty() && heard.iter().all(|one| is_digits(one.words.expose())));
+    let heard = listen(&digits, Some(&code));
+    assert!(heard.iter().all(|one| one.words.expose().len() == 3), "as many as are expected");
+    let heard = listen(&SpokenGrammar::Letters { min: 1, max: 2 }, None);
+    let is_letters = |words: &str| words.len() <= 2 && words.bytes().all(|octet| octet.is_ascii_uppercase());
+    assert!(!heard.is_empty() && heard.iter().all(|one| is_letters(one.words.expose())));
+    let heard = listen(&SpokenGrammar::YesNo, None);
+    assert!(!heard.is_empty() && heard.iter().all(|one| matches!(one.choice, Some(0 | 1))));
+    let phrases = SpokenGrammar::Phrases(vec![(7, "card".into()), (9, "pay".into()), (7, "my card".into())]);
+    for one in listen(&phrases, None) {
+        assert_eq!(one.words.expose(), if one.choice == Some(7) { "card" } else { "pay" });
+    }
+    for grammar in [SpokenGrammar::Date, SpokenGrammar::Money, SpokenGrammar::Free] {
+        listen(&grammar, None);
+    }
+    assert!(matches!(recogniser.listen(&samples, &digits, "fr-FR", None), Err(ListenError::Language)));
+}
+
+#[test]
+fn a_grammar_knows_what_fits_it() {
+    let recogniser = Recogniser::read(model()).expect("a network");
+    let digits = recogniser.digits(2, 3).expect("digits");
+    for (meaning, fits) in
+        [(&[1, 2][..], true), (&[1, 2, 3], true), (&[1], false), (&[1, 2, 3, 4], false), (&[1, 12], false)]
+    {
+        assert_eq!(digits.fits(meaning), fits, "{meaning:?}");
+    }
+    let phrases = recogniser.phrases(&[(3, "pay by card"), (4, "pay")]);
+    assert!(phrases.fits(&[3]) && phrases.fits(&[4]) && !phrases.fits(&[5]) && !phrases.fits(&[]));
 }
 
 #[test]
