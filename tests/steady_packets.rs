@@ -47,6 +47,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
     let loaded =
         application::load_with(&source, &Speech::default().encoded_for(ready)).expect("it is inside");
     let settings = CallSettings {
+        locations: Arc::new(countersign::sip::locate::Nowhere),
         application: loaded.application,
         application_hash: loaded.hash,
         clips: loaded.clips,

@@ -34,7 +34,8 @@ impl Call {
     }
 
     fn offered(&mut self, agent: AgentName, contact: &Contact) {
-        let party = Party::agent(agent.clone(), contact, &self.settings, &self.caller.path);
+        let party =
+            Party::agent(agent.clone(), contact, &self.settings, &self.caller.path, &mut self.entropy);
         match party {
             Some(party) if self.callee.is_none() => {
                 let until = self.now + self.settings.limits.ring;
@@ -48,8 +49,14 @@ impl Call {
     pub(super) fn place(&mut self, party: Party, ring_until: Instant) {
         self.note(CallEvent::Calling { who: party.name.clone() });
         self.out.push_back(Output::OpenMedia { leg: LegSide::B, local: party.path.local.ip() });
-        self.callee =
-            Some(Callee { party, state: CalleeState::Opening, stream: None, ring_until, rings: false });
+        self.callee = Some(Callee {
+            party,
+            state: CalleeState::Opening,
+            stream: None,
+            ring_until,
+            heard_until: None,
+            rings: false,
+        });
     }
 
     /// The ports for leg B are open, or there are none: the INVITE.
@@ -71,11 +78,12 @@ impl Call {
         if let (Some(callee), Some(invite)) = (&mut self.callee, invite) {
             callee.stream = Some(stream);
             callee.state = CalleeState::Placing;
+            callee.heard_until = callee.party.patience(self.now);
             self.out.push_back(Output::Sip(SipOrder::Invite(Box::new(invite))));
         }
     }
 
-    fn invite(&self, party: &Party, sdp: Bytes) -> OutgoingInvite {
+    pub(super) fn invite(&self, party: &Party, sdp: Bytes) -> OutgoingInvite {
         let auth = match &self.flow {
             FlowState::Running(run) => Some(run.auth()),
             FlowState::Waiting(_) | FlowState::Over => None,
@@ -107,11 +115,17 @@ impl Call {
     /// What leg B's SIP session says.
     pub(super) fn on_callee(&mut self, session: SessionId, event: SessionEvent) {
         match event {
+            SessionEvent::Trying => self.hop_heard(),
             SessionEvent::Progress => self.rings(),
-            SessionEvent::Answered { sdp } => self.callee_answered(session, sdp),
+            SessionEvent::Answered { sdp } => {
+                self.hop_heard();
+                self.callee_answered(session, sdp);
+            }
             SessionEvent::Failed(status) => {
                 self.former.push(session);
-                self.not_reached(NotReached::of(status.code()));
+                if !self.try_elsewhere(status) {
+                    self.not_reached(NotReached::of(status.code()));
+                }
             }
             SessionEvent::Offered(offer) => {
                 let reply = self.answer_again(LegSide::B, offer);
@@ -128,6 +142,7 @@ impl Call {
 
     /// The first provisional response; the others say nothing new.
     fn rings(&mut self) {
+        self.hop_heard();
         let Some(callee) = &mut self.callee else { return };
         if !std::mem::replace(&mut callee.rings, true) {
             self.tell_flow(run::Input::HandOff(HandOff::Ringing));

@@ -86,7 +86,8 @@ impl Call {
             SessionEvent::Digit(digit) => self.on_key(Way::Signalling, digit),
             SessionEvent::Ended(cause) => self.caller_ended(cause),
             // Only leg B is ever called, and neither leg is a recording server.
-            SessionEvent::Progress
+            SessionEvent::Trying
+            | SessionEvent::Progress
             | SessionEvent::Answered { .. }
             | SessionEvent::Failed(_)
             | SessionEvent::MetadataRequested => {}

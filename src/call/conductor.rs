@@ -364,6 +364,9 @@ impl Call {
             self.finish_message();
         }
         self.attend_to_recording();
+        if is_due(self.heard_until()) {
+            self.hop_silent();
+        }
         if is_due(self.ring_until()) {
             self.rang_out();
         }
@@ -387,6 +390,7 @@ impl Call {
             .map(|stream| stream.and_then(|stream| stream.due))
             .chain([self.message.as_ref().map(Taking::deadline)])
             .chain([self.recording.as_ref().and_then(Recording::due)])
+            .chain([self.heard_until()])
             .chain([self.flow_due, self.ring_until(), longest, self.deadlines.tidy, self.deadlines.farewell])
             .flatten()
             .min()

@@ -94,6 +94,7 @@ fn told(event: &Value) -> Option<String> {
         "held" => "the caller puts us on hold".to_owned(),
         "resumed" => "the caller is back from hold".to_owned(),
         "calling" => format!("the phone of {} is called", text("who")),
+        "elsewhere" => format!("a server for {} does not answer, the next one is called", text("who")),
         "not_reached" => format!("{} is not reached: {}", text("who"), text("why")),
         "joined" => format!("the caller and {} are joined", text("who")),
         "parted" => "the other side is gone, the caller is not".to_owned(),

@@ -1,5 +1,6 @@
 //! A hand-off: what the flow asked for, whom to call for it, and what their phone is told.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,9 @@ use crate::flow::ClipKey;
 use crate::flow::run::Pass;
 use crate::media::{InbandKeys, MediaTerms};
 use crate::routing::{AgentName, Contact};
-use crate::sip::{Host, Listening, NameAddr, Path, Transport, Uri};
-use crate::units::CallId;
+use crate::sip::locate::Hop;
+use crate::sip::{Host, Listening, NameAddr, Path, Uri};
+use crate::units::{CallId, Entropy};
 
 /// What the flow wants done with the caller.
 pub(super) enum HandOffState {
@@ -38,6 +40,8 @@ pub(super) struct Party {
     pub(super) name: String,
     pub(super) uri: Uri,
     pub(super) path: Path,
+    /// Where else it can be reached, the next one first.
+    pub(super) others: VecDeque<Path>,
 }
 
 impl Party {
@@ -47,18 +51,24 @@ impl Party {
         contact: &Contact,
         settings: &CallSettings,
         caller: &Path,
+        entropy: &mut Entropy,
     ) -> Option<Self> {
         let name = agent.as_str().to_owned();
-        Self::at(Some(agent), name, contact, settings, caller)
+        Self::at(Some(agent), name, contact, settings, caller, entropy)
     }
 
     /// A target as the flow names it: a name of the configuration, or a SIP URI.
-    pub(super) fn target(target: &str, settings: &CallSettings, caller: &Path) -> Option<Self> {
+    pub(super) fn target(
+        target: &str,
+        settings: &CallSettings,
+        caller: &Path,
+        entropy: &mut Entropy,
+    ) -> Option<Self> {
         let contact = match settings.targets.get(target) {
             Some(contact) => contact.clone(),
             None => Contact::new(target.to_owned(), None),
         };
-        Self::at(None, target.to_owned(), &contact, settings, caller)
+        Self::at(None, target.to_owned(), &contact, settings, caller, entropy)
     }
 
     /// What is settled about its media. The addresses of transfers may be anybody's: their media is plain.
@@ -75,25 +85,42 @@ impl Party {
         contact: &Contact,
         settings: &CallSettings,
         caller: &Path,
+        entropy: &mut Entropy,
     ) -> Option<Self> {
         let uri = Uri::parse(contact.uri.as_bytes())?;
-        let path = match contact.path {
-            Some(path) => path,
-            None => path_to(&uri, settings.listen, caller)?,
+        let mut others = match contact.path {
+            Some(path) => VecDeque::from([path]),
+            None => paths_to(&uri, settings, caller, entropy),
         };
-        Some(Self { agent, name, uri, path })
+        let path = others.pop_front()?;
+        Some(Self { agent, name, uri, path, others })
     }
 }
 
-/// The way to a URI that names an address. A host name has no way: names are resolved by the driver, when the
-/// configuration is read.
-pub(super) fn path_to(uri: &Uri, listen: Listening, caller: &Path) -> Option<Path> {
-    let sip = uri.as_sip()?;
-    let ip = sip.host.ip()?;
-    let transport = Transport::of_uri(uri)?;
+/// The ways to a URI, in the order in which they are tried: one for an address, those that are known for a host name.
+/// All begin at the same address of ours.
+pub(super) fn paths_to(
+    uri: &Uri,
+    settings: &CallSettings,
+    caller: &Path,
+    entropy: &mut Entropy,
+) -> VecDeque<Path> {
+    let mut draw = |below: u32| u32::try_from(entropy.below(below.into())).unwrap_or(0);
+    let hops = match Hop::literal(uri) {
+        Some(hop) => vec![hop],
+        None => settings.locations.hops(uri, &mut draw),
+    };
+    let mut paths: VecDeque<Path> =
+        hops.into_iter().filter_map(|hop| path_to(hop, settings.listen, caller)).collect();
+    let ours = paths.front().map(|path| path.local.ip());
+    paths.retain(|path| Some(path.local.ip()) == ours);
+    paths
+}
+
+fn path_to(hop: Hop, listen: Listening, caller: &Path) -> Option<Path> {
+    let Hop { transport, remote } = hop;
     let listen = listen.over(transport)?;
-    let remote = SocketAddr::new(ip, sip.port.unwrap_or(transport.default_port()));
-    let local = SocketAddr::new(local_for(ip, listen.ip(), caller.local.ip())?, listen.port());
+    let local = SocketAddr::new(local_for(remote.ip(), listen.ip(), caller.local.ip())?, listen.port());
     Some(Path { transport, local, remote, connection: None })
 }
 
@@ -206,6 +233,7 @@ pub(super) const LONGEST_RING: Duration = Duration::from_secs(180);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::Transport;
 
     fn path(local: &str) -> Path {
         let local = local.parse().expect("an address");
@@ -217,7 +245,8 @@ mod tests {
         let caller = path("192.0.2.1:5060");
         let any: SocketAddr = "0.0.0.0:5070".parse().expect("an address");
         let way_by = |listen: Listening, uri: &str| {
-            path_to(&Uri::parse(uri.as_bytes()).expect("a uri"), listen, &caller)
+            let hop = Hop::literal(&Uri::parse(uri.as_bytes()).expect("a uri"))?;
+            path_to(hop, listen, &caller)
         };
         let way = |uri| way_by(any.into(), uri);
         let udp = way("sip:ann@198.51.100.7").expect("a way");

@@ -20,6 +20,7 @@ use crate::flow::run::{Answer, Attestation, Question};
 use crate::media::{MediaTerms, Packet};
 use crate::routing::{Contact, DeskEvent, DeskRequest};
 use crate::secret::Secret;
+use crate::sip::locate::Locations;
 use crate::sip::{self, Listening, OutgoingInvite, Path, SessionId, StatusCode};
 use crate::units::{AskId, CallId, Epoch, HearingId, LegSide, MediaAddress, MediaPort, Ssrc};
 use crate::voice::{EarError, Hearing, Understood, Utterance};
@@ -46,6 +47,8 @@ pub struct CallSettings {
     pub clips: Arc<dyn ClipSource>,
     /// Where the names that a flow transfers to lead.
     pub targets: HashMap<String, Contact>,
+    /// Where the host names in their addresses lead.
+    pub locations: Arc<dyn Locations>,
     /// Signs what agents are told (`X-Countersign-Token`).
     pub signer: SigningKey,
     /// Calendar time.
@@ -173,6 +176,8 @@ pub enum SessionEvent {
         /// The answer to our late offer.
         answer: Option<Bytes>,
     },
+    /// The next hop has our INVITE.
+    Trying,
     /// The other phone rings.
     Progress,
     /// The other phone was answered.

@@ -53,6 +53,8 @@ pub(super) struct Callee {
     pub(super) stream: Option<Stream>,
     /// The end of ringing.
     pub(super) ring_until: Instant,
+    /// Until then the next hop must have said something, or another one is tried.
+    pub(super) heard_until: Option<Instant>,
     /// The other phone has said that it rings.
     pub(super) rings: bool,
 }

@@ -12,6 +12,7 @@
 mod callee;
 mod caller;
 mod conductor;
+mod elsewhere;
 pub mod explain;
 mod handoff;
 mod hearing;

@@ -113,7 +113,9 @@ impl Call {
                 self.out.push_back(Output::Desk(request));
             }
             HandOffRequest::Transfer { target, ring, pass, whisper } => {
-                let Some(party) = Party::target(&target, &self.settings, &self.caller.path) else {
+                let Some(party) =
+                    Party::target(&target, &self.settings, &self.caller.path, &mut self.entropy)
+                else {
                     self.note(CallEvent::NotReached { who: target, why: "failed" });
                     self.tell_flow(run::Input::HandOff(HandOff::Failed));
                     return;

@@ -215,6 +215,11 @@ pub enum CallEvent {
         /// Whose.
         who: String,
     },
+    /// A server did not answer; the next one of the same name is called.
+    Elsewhere {
+        /// Whom it is to reach.
+        who: String,
+    },
     /// The call to somebody did not succeed.
     NotReached {
         /// Whom.

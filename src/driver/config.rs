@@ -24,7 +24,7 @@ use super::webhooks::WebhookConfig;
 use peers::{check_srtp, check_tls};
 
 pub use peers::{PhonesConfig, TrunkConfig};
-pub use sip::{SipConfig, SipTlsConfig};
+pub use sip::{DnsServer, SipConfig, SipTlsConfig};
 
 mod peers;
 mod sip;

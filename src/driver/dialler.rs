@@ -11,10 +11,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::edge::Edge;
+use super::names::Names;
 use super::os;
 use super::shard::{Mail, Mailbox};
 use crate::call::{CodeCall, News, Ticket};
-use crate::sip::Transport;
+use crate::sip::locate::{Hop, Locations};
+use crate::sip::{Transport, Uri};
 
 /// Told what becomes of a call, in order.
 pub type Tell = Box<dyn FnMut(News) + Send>;
@@ -50,6 +52,7 @@ struct State {
 struct Lines {
     edge: Edge,
     shards: Vec<Mailbox>,
+    names: Arc<Names>,
 }
 
 /// Somebody who waits for what becomes of a call.
@@ -113,8 +116,8 @@ impl Dialler {
     }
 
     /// Calls go out by these shards from now on.
-    pub fn connect(&self, edge: Edge, shards: Vec<Mailbox>) {
-        self.shared.state().lines = Some(Lines { edge, shards });
+    pub fn connect(&self, edge: Edge, shards: Vec<Mailbox>, names: Arc<Names>) {
+        self.shared.state().lines = Some(Lines { edge, shards, names });
     }
 
     /// The name for an order.
@@ -128,6 +131,26 @@ impl Dialler {
     pub fn local_for(&self, remote: SocketAddr, over: Transport) -> Option<SocketAddr> {
         let edge = self.shared.state().lines.as_ref().map(|lines| lines.edge.clone());
         Some(edge?.local_for(remote, over))
+    }
+
+    /// Where a next hop is: its address, or the one of its name that is to be tried now. `None` while the name leads nowhere,
+    /// or no engine runs.
+    #[must_use]
+    pub fn hop(&self, uri: &Uri) -> Option<Hop> {
+        if let Some(hop) = Hop::literal(uri) {
+            return Some(hop);
+        }
+        let names = self.shared.state().lines.as_ref().map(|lines| Arc::clone(&lines.names))?;
+        let mut entropy = os::entropy().ok()?;
+        let mut draw = |below: u32| u32::try_from(entropy.below(below.into())).unwrap_or(0);
+        names.hops(uri, &mut draw).into_iter().next()
+    }
+
+    /// A next hop did not answer: where its name leads elsewhere too, another one is tried first for a while.
+    pub fn failed(&self, hop: Hop) {
+        if let Some(lines) = self.shared.state().lines.as_ref() {
+            lines.names.failed(hop);
+        }
     }
 
     /// Has a call made; `tell` hears of it until it is over. A sender has `at_once` calls at most.

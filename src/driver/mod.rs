@@ -22,6 +22,7 @@ pub mod lacking;
 pub mod masking;
 pub mod messages;
 pub mod models;
+pub mod names;
 mod not_reloaded;
 pub mod notices;
 pub mod os;

@@ -26,6 +26,7 @@ use super::house;
 use super::keys::{Keys, KeysError};
 use super::lacking;
 use super::messages::{Keeper, MessageError, Messages};
+use super::names::Names;
 use super::notices::Notices;
 use super::os;
 use super::outside::ShardOutside;
@@ -211,7 +212,10 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let access = Access::read(settings, &config)?;
     let claim = Claim::of(&settings.data)?;
     // The address before the keys: a port in use must leave nothing half made.
-    let listeners = bind(settings, &config)?;
+    let servers: Vec<SocketAddr> = config.sip.dns.iter().map(|server| server.0).collect();
+    let names =
+        Names::start(&servers, config.sip.tls.is_some()).map_err(|source| system("threads", source))?;
+    let listeners = bind(settings, &config, &names)?;
     let door = Door::bind(&settings.data, &config.web)?;
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
@@ -236,6 +240,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
         vault.calendar().set(clock);
     }
     let site = Site {
+        names,
         data: settings.data.clone(),
         listen: listeners.local,
         phones: config.phones.terms(),
@@ -327,7 +332,7 @@ impl Parts<'_> {
             let thread = shard::start(prepared, shard_settings, engine, Box::new(outside));
             threads.push(thread.map_err(|source| system("threads", source))?);
         }
-        self.dialler.connect(edge.clone(), mailboxes.clone());
+        self.dialler.connect(edge.clone(), mailboxes.clone(), Arc::clone(&self.site.names));
         let house = self.house(mailboxes.clone(), edge.clone(), entropy.fork());
         let house_thread = house::start(house, house_mail).map_err(|source| system("threads", source))?;
         self.announce_fixed_agents(&house_sender);

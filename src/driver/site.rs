@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::application::Loaded;
 use super::config::Config;
+use super::names::Names;
 use super::recognition::Ears;
 use super::secrets::Secrets;
 use super::webhooks;
@@ -17,8 +18,11 @@ use crate::call::{CallLimits, CallSettings, Room};
 use crate::flow::document::Application;
 use crate::media::MediaTerms;
 use crate::routing::{Agent, AgentName, Contact, QueueName, Roster, Skill};
-use crate::sip::Listening;
+use crate::sip::{Listening, Uri};
 use crate::units::Epoch;
+
+/// So long a start or a reload waits until names have been looked up for the first time.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// The unchanging part of a deployment.
 pub(super) struct Site {
@@ -30,6 +34,8 @@ pub(super) struct Site {
     pub(super) phones: MediaTerms,
     /// Signs what agents are told.
     pub(super) signer: SigningKey,
+    /// Where names lead.
+    pub(super) names: Arc<Names>,
     /// Both clocks at the start.
     pub(super) epoch: Epoch,
     /// What services are asked with.
@@ -63,11 +69,13 @@ impl Site {
     pub(super) fn call_settings(&self, config: &Config, loaded: &Loaded) -> CallSettings {
         let limits = &config.limits;
         let targets = config.transfers.iter();
+        self.names.follow(self.named(config, &loaded.application), FIRST_LOOK);
         CallSettings {
             application: Arc::clone(&loaded.application),
             application_hash: Arc::clone(&loaded.hash),
             clips: Arc::clone(&loaded.clips) as _,
             targets: targets.map(|(name, uri)| (name.clone(), Contact::new(uri.clone(), None))).collect(),
+            locations: Arc::clone(&self.names) as _,
             signer: self.signer.clone(),
             epoch: self.epoch,
             listen: self.listen,
@@ -85,6 +93,16 @@ impl Site {
                 ..CallLimits::default()
             },
         }
+    }
+
+    /// Whatever is called: it may have a name.
+    fn named(&self, config: &Config, application: &Application) -> Vec<Uri> {
+        let agents = self.fixed_agents(config).into_iter().map(|(_, uri)| uri);
+        let calls = config.senders.iter().filter_map(|sender| sender.call.as_ref());
+        let hops = calls.flat_map(|call| &call.routes).map(|route| route.by.clone());
+        let own = application.transfer_targets().into_iter().map(|target| target.to_string());
+        let all = config.transfers.values().cloned().chain(agents).chain(hops).chain(own);
+        all.filter_map(|uri| Uri::parse(uri.as_bytes())).collect()
     }
 
     /// The queues, and who serves them.

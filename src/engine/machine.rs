@@ -399,6 +399,7 @@ impl Engine {
                 return;
             }
             sip::Event::Acked { session, answer } => (session, SessionEvent::Acked { answer }),
+            sip::Event::Trying { session } => (session, SessionEvent::Trying),
             sip::Event::Progress { session, .. } => (session, SessionEvent::Progress),
             sip::Event::Answered { session, sdp, .. } => (session, SessionEvent::Answered { sdp }),
             sip::Event::Failed { session, status } => (session, SessionEvent::Failed(status)),

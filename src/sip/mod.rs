@@ -11,6 +11,7 @@ pub mod headers;
 mod info;
 mod invite_session;
 mod lexer;
+pub mod locate;
 pub mod message;
 pub mod method;
 pub mod parse;

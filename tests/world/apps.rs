@@ -19,6 +19,11 @@ use countersign::units::Digit;
 
 /// Key 1: the agents' queue, with a whisper. Key 2: a transfer to the first agent's phone. Key 3: goodbye.
 pub fn desk() -> Arc<Application> {
+    desk_to("sip:agent@10.0.2.1:5060")
+}
+
+/// The same, with another target behind key 2.
+pub fn desk_to(target: &str) -> Arc<Application> {
     let choose = menu(&[('1', 1), ('2', 2), ('3', 3)]);
     application(vec![
         block(
@@ -26,7 +31,7 @@ pub fn desk() -> Arc<Application> {
             vec![StepKind::Answer(Answer), say("greeting"), choose, StepKind::Goto(Goto(BlockId(3)))],
         ),
         block("agent", vec![queue(), StepKind::Goto(Goto(BlockId(3)))]),
-        block("branch", vec![transfer(), StepKind::Goto(Goto(BlockId(0)))]),
+        block("branch", vec![transfer(target), StepKind::Goto(Goto(BlockId(0)))]),
         block("bye", vec![say("bye"), hangup()]),
     ])
 }
@@ -169,10 +174,10 @@ fn queue() -> StepKind {
     })
 }
 
-fn transfer() -> StepKind {
+fn transfer(target: &str) -> StepKind {
     StepKind::Transfer(Transfer {
         name: "branch".to_owned(),
-        uri: "sip:agent@10.0.2.1:5060".to_owned(),
+        uri: target.to_owned(),
         ring: Duration::from_secs(15),
         pass: Vec::new(),
         whisper: None,

@@ -98,15 +98,28 @@ impl ClipSource for EveryClip {
     }
 }
 
+fn every_clip() -> Arc<dyn ClipSource> {
+    let clip = |sample, count| Arc::new(Clip::from_pcm(&vec![sample; count]));
+    Arc::new(EveryClip(clip(1000, 1600), clip(500, 16_000)))
+}
+
 impl World {
     pub fn new(application: Arc<Application>, seed: u8) -> Self {
         Self::with(application, seed, CallLimits::default(), Limits::default())
     }
 
     pub fn with(application: Arc<Application>, seed: u8, calls: CallLimits, limits: Limits) -> Self {
-        let clip = |sample, count| Arc::new(Clip::from_pcm(&vec![sample; count]));
-        let clips = Arc::new(EveryClip(clip(1000, 1600), clip(500, 16_000)));
-        Self::with_clips(application, clips, seed, calls, limits)
+        Self::with_clips(application, every_clip(), seed, calls, limits)
+    }
+
+    /// With settings that are changed before the first call.
+    pub fn with_settings(
+        application: Arc<Application>,
+        seed: u8,
+        change: impl FnOnce(&mut CallSettings),
+    ) -> Self {
+        let limits = (CallLimits::default(), Limits::default());
+        Self::built(application, every_clip(), limits, seed, change)
     }
 
     pub fn with_clips(
@@ -127,21 +140,33 @@ impl World {
         recording: RecordingPlan,
         seed: u8,
     ) -> Self {
+        Self::built(application, clips, (calls, limits), seed, |settings| settings.recording = recording)
+    }
+
+    fn built(
+        application: Arc<Application>,
+        clips: Arc<dyn ClipSource>,
+        (calls, limits): (CallLimits, Limits),
+        seed: u8,
+        change: impl FnOnce(&mut CallSettings),
+    ) -> Self {
         let start = first_instant();
         let epoch = Epoch { instant: start, unix: UNIX_START };
         let mut seed = Entropy::from_seed([seed; 32]);
-        let settings = CallSettings {
+        let mut settings = CallSettings {
             phones: countersign::media::MediaTerms::default(),
-            recording,
+            recording: RecordingPlan::default(),
             application,
             application_hash: Arc::from("test"),
             clips,
+            locations: Arc::new(countersign::sip::locate::Nowhere),
             targets: HashMap::from([("branch".to_owned(), Contact::new(uri_of(agent_address(0)), None))]),
             signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
             epoch,
             listen: ENGINE.into(),
             limits: calls,
         };
+        change(&mut settings);
         let config = EngineConfig {
             endpoint: EndpointConfig::default(),
             lineup: Arc::new(settings).into(),
@@ -474,7 +499,7 @@ const UNIX_START: UnixTime = UnixTime(1_700_000_000_000);
 /// Samples below this are silence.
 const QUIET: u16 = 64;
 
-fn agent_address(n: usize) -> SocketAddr {
+pub fn agent_address(n: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 2, u8::try_from(n + 1).expect("few agents")], 5060))
 }
 

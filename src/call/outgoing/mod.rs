@@ -236,6 +236,7 @@ impl OutgoingCall {
             }
             SessionEvent::OfferAnswered(Err(_))
             | SessionEvent::Acked { answer: None }
+            | SessionEvent::Trying
             | SessionEvent::MetadataRequested => {}
             SessionEvent::Digit(digit) => self.pressed(Way::Signalling, digit),
             SessionEvent::Ended(_) => {

@@ -54,8 +54,10 @@ impl Call {
         self.settings.recording.servers.get(server)
     }
 
-    fn way_to_server(&self, server: usize) -> Option<Path> {
-        handoff::path_to(&self.server(server)?.uri, self.settings.listen, &self.caller.path)
+    fn way_to_server(&mut self, server: usize) -> Option<Path> {
+        let settings = Arc::clone(&self.settings);
+        let uri = &settings.recording.servers.get(server)?.uri;
+        handoff::paths_to(uri, &settings, &self.caller.path, &mut self.entropy).pop_front()
     }
 
     /// Ports for a stream are there, or there are none.
@@ -141,7 +143,10 @@ impl Call {
             SessionEvent::OfferAnswered(Err(_)) => self.server_reanswered(None),
             SessionEvent::MetadataRequested => self.tell_server(),
             SessionEvent::Ended(_) => self.server_lost("hung_up"),
-            SessionEvent::Progress | SessionEvent::Acked { answer: None } | SessionEvent::Digit(_) => {}
+            SessionEvent::Trying
+            | SessionEvent::Progress
+            | SessionEvent::Acked { answer: None }
+            | SessionEvent::Digit(_) => {}
         }
     }
 

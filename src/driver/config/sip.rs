@@ -1,6 +1,6 @@
 //! How SIP comes in beside UDP and TCP.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -9,9 +9,28 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct SipConfig {
+    /// Who is asked where names lead, such as `192.0.2.53` or `127.0.0.1:5353`; the system's servers when left out.
+    #[serde(default)]
+    pub dns: Vec<DnsServer>,
     /// SIP over TLS; none when left out.
     #[serde(default)]
     pub tls: Option<SipTlsConfig>,
+}
+
+/// A server of the DNS: an address, with a port when it is not 53.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "String")]
+pub struct DnsServer(pub SocketAddr);
+
+impl TryFrom<String> for DnsServer {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let alone = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+        text.parse().or_else(|_| alone()).map(Self).map_err(|_| {
+            format!("`{text}` is no address of a DNS server\n  help: write one such as 192.0.2.53 or \"[2001:db8::53]:53\"")
+        })
+    }
 }
 
 /// `sip.tls` of the settings. Paths are relative to the data folder.

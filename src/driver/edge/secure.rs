@@ -18,6 +18,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use crate::driver::certificate::{Certificate, CertificateError};
 use crate::driver::config::SipTlsConfig;
+use crate::driver::names::Names;
 use crate::driver::tls;
 
 /// Why TLS can't be spoken with the files of the settings.
@@ -59,6 +60,8 @@ pub struct Secure {
     certificate: Arc<Certificate>,
     acceptor: TlsAcceptor,
     connector: TlsConnector,
+    /// Where the names lead that we connect to.
+    located: Arc<Names>,
     /// The names in certificates, and the trunks that they prove.
     names: Vec<(ServerName<'static>, Arc<str>)>,
     /// To whom the last connection failed.
@@ -85,6 +88,7 @@ impl Secure {
         data: &Path,
         config: &SipTlsConfig,
         names: impl IntoIterator<Item = (ServerName<'static>, Arc<str>)>,
+        located: &Arc<Names>,
     ) -> Result<Self, SecureError> {
         let unusable = |error: &dyn fmt::Display| SecureError::Unusable(error.to_string());
         let certificate = Certificate::read(data.join(&config.certificate), data.join(&config.key))?;
@@ -114,6 +118,7 @@ impl Secure {
             certificate,
             acceptor: TlsAcceptor::from(Arc::new(server)),
             connector: TlsConnector::from(Arc::new(client)),
+            located: Arc::clone(located),
             names: names.into_iter().collect(),
             failing: Mutex::default(),
         })
@@ -133,15 +138,24 @@ impl Secure {
         Some((stream, proven))
     }
 
-    /// A connection of ours: the peer's certificate must be for its address.
+    /// A connection of ours: the peer's certificate must be for the name that led there (RFC 5922 §7.1), for all of them if several did;
+    /// for its address when none did.
     pub(super) async fn connect(
         &self,
         socket: TcpStream,
         remote: SocketAddr,
     ) -> Option<client::TlsStream<TcpStream>> {
-        let connecting = self.connector.connect(ServerName::IpAddress(remote.ip().into()), socket);
+        let names: Vec<ServerName<'static>> =
+            self.located.of(remote).into_iter().filter_map(|name| ServerName::try_from(name).ok()).collect();
+        let first = names.first().cloned().unwrap_or(ServerName::IpAddress(remote.ip().into()));
+        let connecting = self.connector.connect(first, socket);
         let connected =
             timeout(HANDSHAKE, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let connected = connected.and_then(|stream| {
+            let all = is_for_all(stream.get_ref().1.peer_certificates(), &names);
+            all.then_some(stream)
+                .ok_or_else(|| io::Error::other("its certificate is not for every name that leads there"))
+        });
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match connected {
             Ok(stream) => {
@@ -171,6 +185,13 @@ impl Secure {
     pub(super) fn certificate(&self) -> Arc<Certificate> {
         Arc::clone(&self.certificate)
     }
+}
+
+/// Whether a verified certificate has all these names.
+fn is_for_all(certificates: Option<&[CertificateDer<'_>]>, names: &[ServerName<'_>]) -> bool {
+    let certificate = certificates.and_then(<[_]>::first).map(webpki::EndEntityCert::try_from);
+    let Some(Ok(certificate)) = certificate else { return false };
+    names.iter().all(|name| certificate.verify_is_valid_for_subject_name(name).is_ok())
 }
 
 fn authorities(path: &Path, key: &'static str) -> Result<RootCertStore, SecureError> {

@@ -25,6 +25,7 @@ use crate::driver::os;
 use crate::driver::prompts::{AudioLibrary, AudioSources};
 use crate::flow::ClipKey;
 use crate::secret::Secret;
+use crate::sip::locate::Hop;
 use crate::sip::{Credentials, Host, NameAddr, Path, StatusCode, Transport, Uri};
 
 /// `call:` of a sender.
@@ -58,7 +59,7 @@ pub struct Settings {
 pub struct Route {
     /// The beginnings of the numbers.
     pub to: Vec<String>,
-    /// The next hop, by its numeric address.
+    /// The next hop: an address, or a name that the DNS knows.
     pub by: String,
 }
 
@@ -148,19 +149,18 @@ impl Route {
             let help = "write how the numbers begin, with + and the country code, such as \"+44\"";
             return Err(Unusable::new(format!("`to: {to}` of a route is no beginning of a number"), help));
         }
-        if self.to.is_empty() || self.hop().is_none() {
-            let help = "write `sip:` and a numeric address, such as \"sip:192.0.2.7\" or \"sip:192.0.2.7:5062;transport=tls\"";
+        if self.to.is_empty() || self.next_hop().is_none() {
+            let help = "write `sip:` and an address or a host name, such as \"sip:192.0.2.7:5062;transport=tls\" or \"sip:carrier.example\"";
             return Err(Unusable::new(format!("`by: {}` of a route leads nowhere", self.by), help));
         }
         Ok(())
     }
 
     /// The next hop.
-    fn hop(&self) -> Option<(Transport, SocketAddr)> {
+    fn next_hop(&self) -> Option<Uri> {
         let uri = Uri::parse(self.by.as_bytes())?;
-        let sip = uri.as_sip().filter(|sip| !sip.secure && sip.user.is_none())?;
-        let transport = Transport::of_uri(&uri)?;
-        Some((transport, SocketAddr::new(sip.host.ip()?, sip.port.unwrap_or(transport.default_port()))))
+        let usable = uri.as_sip().is_some_and(|sip| !sip.secure && sip.user.is_none());
+        (usable && Transport::of_uri(&uri).is_some()).then_some(uri)
     }
 }
 
@@ -230,12 +230,12 @@ impl Caller {
     }
 
     /// The route whose beginning fits the number best.
-    fn route(&self, number: &str) -> Option<(Transport, SocketAddr)> {
+    fn route(&self, number: &str) -> Option<Uri> {
         let fits = |route: &&Route| {
             route.to.iter().filter(|to| number.starts_with(to.as_str())).map(String::len).max()
         };
         let best = self.settings.routes.iter().filter_map(|route| Some((fits(&route)?, route)));
-        best.max_by_key(|(length, _)| *length).and_then(|(_, route)| route.hop())
+        best.max_by_key(|(length, _)| *length).and_then(|(_, route)| route.next_hop())
     }
 
     /// What is said to somebody of this language.
@@ -256,8 +256,10 @@ impl Caller {
             return Err(NotTaken::Unfit);
         }
         let number = international(letter.to.expose()).ok_or(NotTaken::Unfit)?;
-        let (transport, remote) = self.route(&number).ok_or(NotTaken::NoRoute)?;
+        let next_hop = self.route(&number).ok_or(NotTaken::NoRoute)?;
         let dialler = &self.tools.dialler;
+        let hop = dialler.hop(&next_hop).ok_or(NotTaken::NoAddress)?;
+        let Hop { transport, remote } = hop;
         let local = dialler.local_for(remote, transport).ok_or(NotTaken::NoEngine)?;
         let life = letter.until.since(os::unix_now()).min(otp::LONGEST_LIFE);
         let from = Uri::sip(Some(&self.settings.from), Host::from(local.ip()), None);
@@ -266,7 +268,7 @@ impl Caller {
             by: self.tools.name.as_str().into(),
             letter: id.to_string(),
             path: Path { transport, local, remote, connection: None },
-            uri: Uri::sip(Some(&number), Host::from(remote.ip()), Some(remote.port())),
+            uri: at_hop(&number, &next_hop, remote),
             from: NameAddr::new(from),
             credentials,
             number: Secret::new(number),
@@ -279,12 +281,21 @@ impl Caller {
     }
 }
 
+/// A number at the next hop, as that is named in the settings.
+fn at_hop(number: &str, next_hop: &Uri, remote: SocketAddr) -> Uri {
+    match next_hop.as_sip().map(|sip| (&sip.host, sip.port)) {
+        Some((name @ Host::Name(_), port)) => Uri::sip(Some(number), name.clone(), port),
+        _ => Uri::sip(Some(number), Host::from(remote.ip()), Some(remote.port())),
+    }
+}
+
 /// The end of a call that is not found comes by itself; should it not, nobody waits for it.
 const MARGIN: Duration = Duration::from_secs(1);
 
 impl Sender for Caller {
     fn deliver(&self, id: LetterId, letter: &Letter, deadline: Instant) -> Result<Accepted, NotTaken> {
         let order = self.order(id, letter, deadline)?;
+        let hop = Hop { transport: order.path.transport, remote: order.path.remote };
         let (first, heard) = sync_channel(1);
         let reports = Arc::clone(&self.tools.reports);
         let mut first = Some(first);
@@ -302,7 +313,14 @@ impl Sender for Caller {
             NotDialled::Full => NotTaken::Busy,
         })?;
         let patience = deadline.saturating_duration_since(os::now()) + MARGIN;
-        match heard.recv_timeout(patience) {
+        let told = heard.recv_timeout(patience);
+        let silent = |status: &StatusCode| {
+            matches!(*status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT)
+        };
+        if matches!(&told, Ok(News::Over(Fate::NotPlaced(status))) if silent(status)) {
+            self.tools.dialler.failed(hop);
+        }
+        match told {
             Ok(News::Rings) => Ok(Accepted { reference: None, delivered: false }),
             Ok(News::Over(Fate::Told)) => Ok(Accepted { reference: None, delivered: true }),
             Ok(News::Over(fate)) => Err(not_taken(fate)),

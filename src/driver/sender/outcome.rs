@@ -97,6 +97,9 @@ pub enum NotTaken {
     /// No route of the settings leads to this number.
     #[error("no route leads to this number")]
     NoRoute,
+    /// The name of the next hop leads nowhere.
+    #[error("the DNS knows no address of the next hop")]
+    NoAddress,
     /// Calls are made by a running engine only.
     #[error("no engine runs here that could call")]
     NoEngine,

@@ -139,6 +139,11 @@ pub enum Event {
         /// The answer, when our 200 had the offer.
         answer: Option<Bytes>,
     },
+    /// The next hop has our INVITE: a 100 came.
+    Trying {
+        /// The session.
+        session: SessionId,
+    },
     /// A provisional response to our INVITE, other than 100.
     Progress {
         /// The session.
@@ -364,6 +369,7 @@ impl fmt::Debug for Event {
         match self {
             Self::Incoming { invite, .. } => write!(f, "{invite:?} as {id}"),
             Self::Acked { answer, .. } => write!(f, "Acked({id}, answer: {})", answer.is_some()),
+            Self::Trying { .. } => write!(f, "Trying({id})"),
             Self::Progress { status, .. } => write!(f, "Progress({id}, {status})"),
             Self::Answered { .. } => write!(f, "Answered({id})"),
             Self::Failed { status, .. } => write!(f, "Failed({id}, {status})"),
@@ -388,6 +394,7 @@ impl Event {
         match self {
             Self::Incoming { session, .. }
             | Self::Acked { session, .. }
+            | Self::Trying { session }
             | Self::Progress { session, .. }
             | Self::Answered { session, .. }
             | Self::Failed { session, .. }

@@ -170,8 +170,11 @@ impl InviteSession {
 
     fn progress(&mut self, cx: &mut Context<'_>, of: &Sent<'_>, response: &Response, path: Path) {
         let Phase::Calling(call) = &mut self.phase else { return };
-        call.proceeding = true;
+        let first = !std::mem::replace(&mut call.proceeding, true);
         if response.status == StatusCode::TRYING {
+            if first {
+                self.raise(Event::Trying { session: self.id });
+            }
             return;
         }
         let sdp = (!response.body.is_empty()).then(|| body::answer(&response.headers, &response.body));

@@ -1,0 +1,138 @@
+//! A name that leads to several servers: the next one is called when the first does not answer (RFC 3263 §4.3), and no
+//! other when it does.
+
+mod world;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use countersign::sip::locate::{Hop, Locations};
+use countersign::sip::{StatusCode, Transport, Uri};
+use world::{Manner, World, agent_address, apps};
+
+/// One name, with the phones of the first agents behind it; notes who failed.
+#[derive(Clone)]
+struct Branch {
+    servers: usize,
+    failed: Arc<Mutex<Vec<String>>>,
+}
+
+impl Locations for Branch {
+    fn hops(&self, uri: &Uri, _draw: &mut dyn FnMut(u32) -> u32) -> Vec<Hop> {
+        assert_eq!(uri.to_string(), NAME);
+        (0..self.servers).map(|n| Hop { transport: Transport::Udp, remote: agent_address(n) }).collect()
+    }
+
+    fn failed(&self, hop: Hop) {
+        self.failed.lock().expect("no panic").push(hop.remote.ip().to_string());
+    }
+}
+
+const NAME: &str = "sip:desk@branch.example";
+
+/// A caller who presses 2 for the branch, whose servers have these manners.
+fn world(seed: u8, manners: &[Manner]) -> (World, Branch, usize, Vec<usize>) {
+    let branch = Branch { servers: manners.len(), failed: Arc::default() };
+    let locations = Arc::new(branch.clone());
+    let mut world =
+        World::with_settings(apps::desk_to(NAME), seed, |settings| settings.locations = locations);
+    let phones = world.agents(manners);
+    let caller = world.caller();
+    world.dial(caller);
+    world.run_for(Duration::from_secs(2));
+    world.press(caller, "2");
+    (world, branch, caller, phones)
+}
+
+fn answers() -> Manner {
+    Manner::Answers { after: Duration::from_secs(1), hangs_up_after: None }
+}
+
+/// What the record says of the transfer.
+fn events(world: &World) -> Vec<String> {
+    let record = serde_json::to_value(&world.records[0]).expect("a record");
+    let events = record["events"].as_array().expect("events").iter();
+    let names = events.filter_map(|event| event["event"].as_str().map(str::to_owned));
+    names.filter(|name| ["calling", "elsewhere", "not_reached", "joined"].contains(&name.as_str())).collect()
+}
+
+/// Everybody hangs up; nothing is left.
+fn over(mut world: World) -> World {
+    world.hang_up_everywhere();
+    world.run_for(Duration::from_secs(80));
+    assert_eq!(world.records.len(), 1);
+    assert_eq!(world.open_ports(), 0);
+    world
+}
+
+#[test]
+fn a_server_that_says_nothing_is_left_after_four_seconds() {
+    let (mut world, branch, _, phones) = world(1, &[Manner::Dead, Manner::Dead, answers()]);
+    let joined = |world: &World| world.is_joined();
+    assert!(!world.run_until(Duration::from_millis(7_900), joined));
+    assert!(world.phones[phones[2]].is_idle(), "each has its four seconds");
+    assert!(world.run_until(Duration::from_secs(3), joined));
+    assert_eq!(*branch.failed.lock().expect("no panic"), ["10.0.2.1", "10.0.2.2"]);
+    assert_eq!(events(&over(world)), ["calling", "elsewhere", "elsewhere"]);
+}
+
+#[test]
+fn a_server_that_has_no_time_is_left_at_once() {
+    let busy = Manner::Refuses(StatusCode::SERVICE_UNAVAILABLE);
+    let (mut world, branch, ..) = world(2, &[busy, answers()]);
+    assert!(world.run_until(Duration::from_secs(2), World::is_joined));
+    assert_eq!(*branch.failed.lock().expect("no panic"), ["10.0.2.1"]);
+    over(world);
+}
+
+#[test]
+fn an_answer_is_an_answer_for_all_servers() {
+    for status in [StatusCode::BUSY_HERE, StatusCode::DECLINE, StatusCode::NOT_FOUND] {
+        let (mut world, branch, _, phones) = world(3, &[Manner::Refuses(status), answers()]);
+        world.run_for(Duration::from_secs(12));
+        assert!(world.phones[phones[1]].is_idle(), "{status}");
+        assert!(branch.failed.lock().expect("no panic").is_empty());
+        assert_eq!(events(&over(world)), ["calling", "not_reached"], "{status}");
+    }
+}
+
+#[test]
+fn a_phone_that_rings_has_been_found() {
+    let (mut world, branch, _, phones) = world(4, &[Manner::Rings, answers()]);
+    world.run_for(Duration::from_secs(17));
+    assert!(world.phones[phones[1]].is_idle());
+    assert!(branch.failed.lock().expect("no panic").is_empty());
+    assert_eq!(events(&over(world)), ["calling", "not_reached"]);
+}
+
+#[test]
+fn when_none_answers_the_flow_goes_on() {
+    let (mut world, branch, ..) = world(5, &[Manner::Dead, Manner::Dead]);
+    world.run_for(Duration::from_secs(20));
+    assert_eq!(
+        *branch.failed.lock().expect("no panic"),
+        ["10.0.2.1"],
+        "the last one has all the time that is left"
+    );
+    assert_eq!(events(&over(world)), ["calling", "elsewhere", "not_reached"]);
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_told_at_once() {
+    let (mut world, ..) = world(6, &[]);
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(events(&over(world)), ["not_reached"]);
+}
+
+#[test]
+fn a_caller_may_hang_up_at_every_moment() {
+    for (seed, tenths) in (10..).zip((0..110).step_by(3)) {
+        let busy = Manner::Refuses(StatusCode::SERVICE_UNAVAILABLE);
+        let (mut world, _, caller, _) = world(seed, &[busy, Manner::Dead, answers()]);
+        world.run_for(Duration::from_millis(tenths * 100));
+        world.hang_up(caller);
+        world.run_for(Duration::from_secs(80));
+        assert_eq!((world.records.len(), world.open_ports()), (1, 0), "{tenths} tenths of a second");
+        assert!(world.phones.iter().all(|phone| phone.is_idle()), "{tenths} tenths of a second");
+    }
+}
