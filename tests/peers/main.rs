@@ -8,6 +8,7 @@
 mod bare;
 mod codecs;
 mod coder;
+mod names;
 mod sipp;
 mod site;
 mod wire;
