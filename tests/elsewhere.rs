@@ -73,7 +73,7 @@ fn a_server_that_says_nothing_is_left_after_four_seconds() {
     assert!(world.phones[phones[2]].is_idle(), "each has its four seconds");
     assert!(world.run_until(Duration::from_secs(3), joined));
     assert_eq!(*branch.failed.lock().expect("no panic"), ["10.0.2.1", "10.0.2.2"]);
-    assert_eq!(events(&over(world)), ["calling", "elsewhere", "elsewhere"]);
+    assert_eq!(events(&over(world)), ["calling", "elsewhere", "elsewhere", "joined"]);
 }
 
 #[test]
