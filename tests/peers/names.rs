@@ -13,7 +13,8 @@ struct Dns(Child);
 impl Dns {
     fn start(records: &[&str]) -> Self {
         let port = format!("--port={DNS}");
-        let own = ["--no-daemon", "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts"];
+        let own =
+            ["--no-daemon", "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts"];
         let child = Command::new("dnsmasq")
             .args(own)
             .args(["--conf-file=/dev/null", "--pid-file", &port])
