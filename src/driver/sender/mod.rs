@@ -24,7 +24,6 @@ mod smpp;
 mod sms_http;
 mod smtp;
 mod web;
-mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::letter::LetterId;
+use crate::driver::wire::Broken;
 
 /// What became of a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,6 +127,17 @@ pub enum Code {
     /// A `command_status` of SMPP.
     #[error("SMPP {0:#010x}")]
     Smpp(u32),
+}
+
+impl From<Broken> for NotTaken {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Connect => Self::Connect,
+            Broken::Timeout => Self::Timeout,
+            Broken::Lost => Self::Lost,
+            Broken::Tls => Self::Tls,
+        }
+    }
 }
 
 impl NotTaken {

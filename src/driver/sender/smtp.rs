@@ -13,10 +13,10 @@ use serde::Deserialize;
 
 use super::letter::{Channel, Letter, LetterId};
 use super::outcome::{Accepted, Code, NotTaken};
-use super::wire::{self, Wire};
 use super::{LettersConfig, Sender, SenderSettings, Tools, Unusable, a_host, mail};
 use crate::driver::os;
 use crate::driver::secrets::Secrets;
+use crate::driver::wire::{self, Wire};
 use crate::secret::Secret;
 
 /// `smtp:` of a sender.
@@ -152,7 +152,7 @@ impl Session {
             let trust = wire::trust(settings.ca.as_deref())?;
             Wire::secure(stream, &settings.server, trust, deadline)
         };
-        let wire = if implicit { secure(stream)? } else { Wire::Plain(stream) };
+        let wire = if implicit { secure(stream)? } else { Wire::open(stream) };
         let mut session = Self { wire, deadline, pending: Vec::new(), abilities: Vec::new() };
         session.expect(None, &[220])?;
         session.greet(settings)?;
@@ -267,7 +267,7 @@ impl Session {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), NotTaken> {
         self.wire.until(self.deadline)?;
-        self.wire.write_all(bytes).and_then(|()| self.wire.flush()).map_err(|error| wire::lost(&error))
+        self.wire.write_all(bytes).and_then(|()| self.wire.flush()).map_err(|error| wire::lost(&error).into())
     }
 
     fn read(&mut self) -> Result<Reply, NotTaken> {
@@ -302,7 +302,7 @@ impl Session {
                 Ok(0) => return Err(NotTaken::Lost),
                 Ok(count) => self.pending.extend_from_slice(buffer.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(wire::lost(&error)),
+                Err(error) => return Err(wire::lost(&error).into()),
             }
         }
     }

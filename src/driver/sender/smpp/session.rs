@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use super::super::Tools;
 use super::super::letter::LetterId;
 use super::super::outcome::{Accepted, Code, NotTaken, Report, Status};
-use super::super::wire::{self, Wire};
 use super::Settings;
 use super::pdu::{self, Address, Pdu, State, Submit, command};
 use super::text::Parts;
 use crate::driver::os;
+use crate::driver::wire::{self, Wire};
 
 /// A letter to be submitted.
 pub(super) struct Order {
@@ -169,7 +169,7 @@ impl Session {
         let stream = wire::connect(&settings.server, port, !settings.tls, deadline)?;
         let wire = match settings.tls {
             true => Wire::secure(stream, &settings.server, wire::trust(settings.ca.as_deref())?, deadline)?,
-            false => Wire::Plain(stream),
+            false => Wire::open(stream),
         };
         let now = os::now();
         let mut bound = Bound {
@@ -439,7 +439,10 @@ impl Bound {
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
         unit.write(&mut bytes);
         self.wire.wait(BINDING)?;
-        self.wire.write_all(&bytes).and_then(|()| self.wire.flush()).map_err(|error| wire::lost(&error))
+        self.wire
+            .write_all(&bytes)
+            .and_then(|()| self.wire.flush())
+            .map_err(|error| wire::lost(&error).into())
     }
 
     /// The next unit, if one comes within the time.
@@ -465,7 +468,7 @@ impl Bound {
             {
                 Ok(None)
             }
-            Err(error) => Err(wire::lost(&error)),
+            Err(error) => Err(wire::lost(&error).into()),
         }
     }
 
