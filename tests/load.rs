@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use countersign::driver::os;
+use countersign::driver::recognition::WorkPool;
 use countersign::driver::shard::Held;
 use countersign::phone::{Phone, PhoneConfig, PhoneEvent, agent};
 use countersign::sip::SessionId;
@@ -103,6 +104,37 @@ fn a_crowd_is_served_on_one_shard_without_a_packet_lost() {
         assert!(proven * 10 >= plan.calls / 10 * 9, "{proven} proved who they are");
         assert_eq!(bank.media()[2], 0, "no packet was refused by a socket");
     }
+}
+
+#[test]
+fn a_crowd_is_served_as_ever_while_every_core_is_busy_understanding_callers() {
+    let _turn = alone();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let over = Arc::new(AtomicBool::new(false));
+    let pool = WorkPool::start("ear", cores, cores).expect("threads");
+    for _ in 0..cores {
+        let over = Arc::clone(&over);
+        // As a network works: products of more numbers than a cache holds.
+        let work = move || {
+            let (weights, mut sum) = (vec![0.5_f32; 4 << 20], 0.0);
+            while !over.load(Ordering::Relaxed) {
+                sum += weights.iter().map(|weight| weight * weight).sum::<f32>();
+            }
+            sum
+        };
+        pool.submit(work, |sum| drop(std::hint::black_box(sum))).expect("room");
+    }
+    let bank = Bank::open("heard", 46_000..=49_999, Vec::new(), TimerConfig::default());
+    let mut phone = crowds_phone("load", 53_000..=55_499);
+    let plan = match in_full() {
+        true => Plan { calls: 500, per_second: 100, hold: Duration::from_secs(20) },
+        false => Plan { calls: 10, per_second: 10, hold: Duration::from_secs(3) },
+    };
+    let figures = gather(&bank, &mut phone, &plan);
+    over.store(true, Ordering::Relaxed);
+    show("crowd beside busy workers", &figures);
+    assert_eq!((figures.answered, figures.refused, figures.cut), (plan.calls, 0, 0));
+    assert_eq!((figures.lost, figures.duplicates), (0, 0), "every sequence number came once");
 }
 
 /// How many records name which cause.

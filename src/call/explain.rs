@@ -74,6 +74,8 @@ fn told(event: &Value) -> Option<String> {
         "prompt" => format!("says `{}`", text("prompt")),
         "interrupted" => "a key cuts the prompt short".to_owned(),
         "voice" => "the caller's voice cuts the prompt short".to_owned(),
+        "heard" => heard(event),
+        "unheard" => unheard(text("why")),
         "asks" => asks(event),
         "waits" => "the question is said; the caller's time runs".to_owned(),
         "retry" => retry(text("why"), event["failures"].as_u64().unwrap_or(0)),
@@ -108,6 +110,29 @@ fn told(event: &Value) -> Option<String> {
         "recording_failed" => "what was recorded can't be kept any more; nothing more is recorded".to_owned(),
         _ => return unknown(event),
     })
+}
+
+/// How long somebody spoke and how surely they were understood: never what they said.
+fn heard(event: &Value) -> String {
+    let seconds = |field: &str| event[field].as_u64().unwrap_or(0);
+    let (spoke, took) = (seconds("spoke_ms"), seconds("took_ms"));
+    let sure = event["confidence"].as_u64().unwrap_or(0);
+    format!(
+        "the caller speaks for {}.{} s; understood in {took} ms, {sure} % sure",
+        spoke / 1_000,
+        spoke % 1_000 / 100
+    )
+}
+
+fn unheard(why: &str) -> String {
+    let why = match why {
+        "language" => "nobody hears this language",
+        "full" => "too many callers spoke at once",
+        "unreachable" => "the recogniser did not answer",
+        "failed" => "the recogniser failed: see the log",
+        other => other,
+    };
+    format!("the caller speaks, and nobody can tell what: {why}")
 }
 
 fn side(leg: &str) -> &str {

@@ -248,3 +248,7 @@ const MOST: usize = 30 * 8_000;
 const MOST_MISSING: u32 = 16_000;
 /// Packets may be so late and still come.
 const LATE: Duration = Duration::from_millis(400);
+
+#[cfg(test)]
+#[path = "capture_tests.rs"]
+mod tests;

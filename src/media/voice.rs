@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn listening_to_a_packet_takes_no_memory() {
+    fn listening_to_a_packet_takes_memory_only_for_what_is_said() {
         let mut voice = attending();
         let (packets, now): (Vec<_>, _) = (packets().collect(), test_start());
         let used = allocation_counter::measure(|| {
@@ -218,6 +218,6 @@ mod tests {
                 std::hint::black_box(voice.begun());
             }
         });
-        assert_eq!(used.count_total, 0);
+        assert!(used.count_total <= 1, "{}: three seconds are kept in one piece", used.count_total);
     }
 }

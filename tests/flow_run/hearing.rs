@@ -30,8 +30,13 @@ fn spoken_menu(interrupt: Interrupt) -> StepKind {
 
 /// What a recogniser made of a sound.
 fn heard(readings: &[(&str, u8)]) -> Event {
+    heard_of(700, readings)
+}
+
+/// The same, of so many milliseconds of speech.
+fn heard_of(speech: u64, readings: &[(&str, u8)]) -> Event {
     let sound = Secret::new(vec![0; 8_000]);
-    let sound = Utterance::new(sound, None, Duration::from_millis(700), Ended::Silence);
+    let sound = Utterance::new(sound, None, Duration::from_millis(speech), Ended::Silence);
     let understood = readings.iter().map(|(words, confidence)| Understood {
         words: Secret::new((*words).to_owned()),
         choice: None,
@@ -127,6 +132,17 @@ fn a_cough_changes_nothing_and_gives_no_time() {
         })
         .collect();
     assert_eq!(why, ["no_input"], "{}", scene.script());
+}
+
+#[test]
+fn a_sound_too_short_for_a_word_may_be_an_answer_and_is_no_wrong_one() {
+    let mut scene = scene(vec![spoken_menu(Interrupt::Keys)]);
+    scene.wait(1_500).feed(heard_of(150, &[("balance", 12)]));
+    scene.wait(1_000);
+    assert!(!scene.traces.iter().any(|event| matches!(event, TraceEvent::Retry { .. })));
+    scene.feed(heard_of(150, &[("balance", 90)]));
+    scene.settle();
+    assert_eq!(scene.prompts(), ["main_menu", "chosen"], "{}", scene.script());
 }
 
 #[test]

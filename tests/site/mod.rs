@@ -19,6 +19,7 @@ use countersign::audio::Clip;
 use countersign::auth::factor::totp::Parameters;
 use countersign::driver::application::ApplicationSource;
 use countersign::driver::os;
+use countersign::driver::recognition::EarsFrom;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::vault::{NewSubject, Profile, Vault};
 use countersign::phone::{Phone, PhoneConfig, PhoneEvent};
@@ -153,16 +154,23 @@ impl Site {
         let more_agents = agents.iter().zip(0..);
         let more_agents =
             more_agents.map(|(agent, n)| (format!("agent{n}"), format!("sip:agent@{}", agent.phone.address)));
-        let settings = ServeSettings {
-            shards,
-            more_agents: more_agents.collect(),
-            ..ServeSettings::on_loopback(
-                ApplicationSource::Folder(application.to_owned()),
-                folder.path().to_owned(),
-                rtp_ports(),
-            )
-        };
-        let deployment = serve::start(&settings).unwrap_or_else(|error| panic!("{error}"));
+        let more_agents = more_agents.collect();
+        Self::serving(folder, application, |settings| ServeSettings { shards, more_agents, ..settings })
+    }
+
+    /// Serves an application whose callers somebody hears.
+    pub(crate) fn heard_by(name: &str, application: &Path, ears: EarsFrom) -> Self {
+        Self::serving(Folder::new(name), application, |settings| ServeSettings { ears, ..settings })
+    }
+
+    fn serving(
+        folder: Folder,
+        application: &Path,
+        with: impl FnOnce(ServeSettings) -> ServeSettings,
+    ) -> Self {
+        let application = ApplicationSource::Folder(application.to_owned());
+        let settings = ServeSettings::on_loopback(application, folder.path().to_owned(), rtp_ports());
+        let deployment = serve::start(&with(settings)).unwrap_or_else(|error| panic!("{error}"));
         Self { folder, deployment }
     }
 

@@ -66,8 +66,7 @@ impl Ears {
             EarsFrom::These(ears) => ears.clone(),
             EarsFrom::Settings => opened(config, data),
         };
-        let workers = if ears.is_empty() { 0 } else { config.workers() };
-        let pool = Arc::new(WorkPool::start("ear", workers, config.queue)?);
+        let pool = Arc::new(WorkPool::start("ear", config.workers(), config.queue)?);
         Ok(Self { ears: ears.into(), pool })
     }
 

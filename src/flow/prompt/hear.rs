@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::hear_numbers;
 use super::sound::{bare, plain};
 use crate::secret::Secret;
 use crate::voice::words;
@@ -135,60 +136,30 @@ fn contains(text: &str, phrase: &str) -> bool {
     !phrase.is_empty() && format!(" {text} ").contains(&format!(" {phrase} "))
 }
 
-/// A day: figures in the order of the language, or "3 May 1980", "May 3rd 1980", "3 de mayo de 1980".
+/// A day: figures in the order of the language, or with the name of its month: "3 May 1980", "the third of May nineteen
+/// eighty", "3 de mayo de 1980".
 #[must_use]
 pub fn date(tag: &str, text: &str) -> Option<Date> {
     if let Some(typed) = digits(tag, text).filter(|typed| typed.expose().len() == 8) {
         return typed_date(tag, typed.expose());
     }
     let text = spelled(text);
-    let words: Vec<&str> =
-        text.split(' ').filter(|word| !matches!(*word, "the" | "of" | "de" | "del" | "el")).collect();
-    let [one, two, three] = words.as_slice() else { return None };
-    let (day, month) = match (month(tag, one), month(tag, two)) {
-        (None, Some(month)) => (one, month),
-        (Some(month), None) => (two, month),
-        _ => return None,
-    };
-    let day = day.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    Date::new(three.parse().ok()?, month, day.parse().ok()?).ok()
+    hear_numbers::date(tag, &text.split(' ').filter(|word| !filler_of_day(word)).collect::<Vec<_>>())
 }
 
-fn month(tag: &str, word: &str) -> Option<i8> {
-    const ENGLISH: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    const SPANISH: [&str; 12] = [
-        "enero",
-        "febrero",
-        "marzo",
-        "abril",
-        "mayo",
-        "junio",
-        "julio",
-        "agosto",
-        "septiembre",
-        "octubre",
-        "noviembre",
-        "diciembre",
-    ];
-    let months = match language(tag) {
-        "en" => ENGLISH,
-        "es" => SPANISH,
-        _ => return None,
-    };
-    months.iter().position(|month| *month == word).and_then(|at| i8::try_from(at + 1).ok())
+/// An amount in whole units as it would be typed: digits one by one, or a number with its currency.
+#[must_use]
+pub fn amount(tag: &str, text: &str) -> Option<Secret<String>> {
+    if let Some(typed) = digits(tag, text) {
+        return Some(typed);
+    }
+    let text = Secret::new(spelled(text));
+    let spoken: Vec<&str> = text.expose().split(' ').collect();
+    hear_numbers::amount(tag, &spoken).map(|amount| Secret::new(amount.to_string()))
+}
+
+fn filler_of_day(word: &str) -> bool {
+    matches!(word, "um" | "uh" | "please" | "it's" | "its" | "is" | "on" | "eh")
 }
 
 /// Eight digits as a day, in the order in which a language writes them: `DDMMYYYY`, in the United States and the
@@ -284,6 +255,21 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_said_in_digits_or_as_a_number() {
+        for (tag, text, expected) in [
+            ("en-GB", "four five zero", Some("450")),
+            ("en-GB", "Four hundred and fifty pounds.", Some("450")),
+            ("en-GB", "450", Some("450")),
+            ("en-GB", "fifty pence", None),
+            ("es-ES", "450 euros", Some("450")),
+            ("en-GB", "", None),
+        ] {
+            let heard = amount(tag, text);
+            assert_eq!(heard.as_ref().map(|amount| amount.expose().as_str()), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_day_is_read_in_the_order_of_its_language() {
         for (tag, typed, expected) in [
             ("en-GB", "03051980", Some("1980-05-03")),
@@ -299,7 +285,8 @@ mod tests {
         for (tag, text, expected) in [
             ("en-GB", "3 May 1980", Some("1980-05-03")),
             ("en-US", "May 3rd, 1980", Some("1980-05-03")),
-            ("en-GB", "the third of May 1980", None),
+            ("en-GB", "the third of May 1980", Some("1980-05-03")),
+            ("en-GB", "it's May the twenty-first, nineteen eighty five", Some("1985-05-21")),
             ("es-ES", "3 de mayo de 1980", Some("1980-05-03")),
             ("en-GB", "zero three zero five 1980", Some("1980-05-03")),
             ("en-GB", "May", None),

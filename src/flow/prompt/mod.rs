@@ -1,6 +1,7 @@
 //! From a prompt of the catalogue to the recordings that say it.
 
 pub mod hear;
+mod hear_numbers;
 mod plural;
 pub mod sound;
 pub mod speak;

@@ -5,7 +5,7 @@
 //! speaks at all may have done so before, see `voice.rs`. A bad guess alone does not. Secrets are typed: a step that asks for one hears no words.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::flow::document::{Ask, ChooseLanguage, Confirm, Consent, Interrupt, Menu, StepKind, Words, YesNo};
 use crate::flow::prompt::hear;
@@ -46,7 +46,7 @@ impl FlowRun {
             State::Asking(asking) if asking.hears_words() || (into_prompt && asking.may_hear_words()) => {
                 let (prompting, listens) = (asking.prompting(), self.grammar(asking).is_some());
                 self.trace_heard(&spoken);
-                if listens && !self.answer_by(now, &spoken) && !prompting {
+                if listens && !self.answer_by(now, &spoken) && !prompting && !is_brief(&spoken) {
                     self.miss(now, Miss::NoMatch);
                 }
             }
@@ -143,6 +143,7 @@ impl FlowRun {
 fn typed(tag: &str, step: &Ask, text: &str) -> Option<Secret<String>> {
     let typed = match step.date {
         Some(_) => Secret::new(hear::as_typed(tag, hear::date(tag, text)?)),
+        None if step.money.is_some() => hear::amount(tag, text)?,
         None => hear::digits(tag, text)?,
     };
     let (min, max) = (usize::from(step.digits.min), usize::from(step.digits.max));
@@ -160,5 +161,12 @@ const fn sure(spoken: &Spoken) -> bool {
     spoken.confidence >= SURE
 }
 
+/// Whether it may have been a cough, or a door: it can answer, and is no wrong answer.
+fn is_brief(spoken: &Spoken) -> bool {
+    spoken.sound.as_ref().is_some_and(|sound| sound.speech() < BRIEF)
+}
+
+/// A word of one syllable has as much speech, most of them more.
+const BRIEF: Duration = Duration::from_millis(250);
 /// Percent: below it a recogniser guesses, and the caller is asked again.
 const SURE: u8 = 50;
