@@ -55,6 +55,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
         epoch: Epoch { instant: now, unix: UnixTime(1_800_000_000_000) },
         listen: ENGINE.into(),
+        signing: None,
         limits: CallLimits::default(),
         recording: countersign::call::RecordingPlan::default(),
         phones: countersign::media::MediaTerms::default(),
@@ -67,6 +68,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         trunks: AccessList::parse([("carrier", [carrier].as_slice())]).expect("an address"),
         traced: HashSet::new(),
         attesting: HashSet::new(),
+        vouching: Default::default(),
         terms: [(
             Arc::from("carrier"),
             MediaTerms { codecs, inband_keys: InbandKeys::Always, ..MediaTerms::default() },

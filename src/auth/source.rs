@@ -16,6 +16,8 @@ pub struct Source {
     pub trunk: Arc<str>,
     /// How far the network vouches for the number.
     pub attestation: Option<Attestation>,
+    /// Somebody looked into the number, and it is not the caller's to show.
+    pub doubted: bool,
 }
 
 impl fmt::Debug for Source {
@@ -33,7 +35,7 @@ impl Source {
             OwnerBy::NumberOnFile => matches!(self.attestation, None | Some(Attestation::A)),
             OwnerBy::AttestedNumber => self.attestation == Some(Attestation::A),
         };
-        if on_file && vouched { Lane::Owner } else { Lane::Open }
+        if on_file && vouched && !self.doubted { Lane::Owner } else { Lane::Open }
     }
 }
 
@@ -80,6 +82,8 @@ mod tests {
             limits.guesses.owner = OwnerBy::AttestedNumber;
             assert_eq!(from(attestation).lane(true, &limits), strict);
             assert_eq!(from(attestation).lane(false, &limits), Lane::Open);
+            let doubted = Source { doubted: true, ..from(attestation) };
+            assert_eq!(doubted.lane(true, &limits), Lane::Open);
         }
     }
 }

@@ -75,6 +75,10 @@ impl Call {
         let stream = Stream::new(self.now, &address, silence, epoch, terms, &mut self.entropy);
         let offer = stream.offer();
         let invite = self.callee.as_ref().map(|callee| self.invite(&callee.party, offer));
+        let invite = invite.map(|mut invite| {
+            self.vouch_for(&mut invite);
+            invite
+        });
         if let (Some(callee), Some(invite)) = (&mut self.callee, invite) {
             callee.stream = Some(stream);
             callee.state = CalleeState::Placing;

@@ -13,15 +13,17 @@ use super::io::{CallSettings, Input, NewCall, Output, SessionEvent};
 use super::leg::{Callee, CalleeState, Caller, CallerState};
 use super::message::Taking;
 use super::press::{Presses, Way};
-use super::record::{Draft, EndCause, Version};
+use super::record::{CallEvent, Draft, EndCause, Version};
 use super::recording::Recording;
 use super::stream::Stream;
-use crate::auth::Source;
-use crate::flow::run::{self, Abilities, CallFacts, FlowRun, Signals};
+use super::vouching::Signed;
+use crate::auth::{Attestation, Source};
+use crate::flow::run::{self, Abilities, CallFacts, FlowRun, NumberCheck, Signals};
 use crate::media::recorder::Side;
 use crate::media::{self, MediaTerms};
 use crate::secret::Secret;
 use crate::sip::SessionId;
+use crate::sip::stir::{Level, Verdict};
 use crate::units::{CallId, Digit, Entropy, LegSide};
 
 /// One call.
@@ -60,6 +62,8 @@ pub struct Call {
     pub(super) deadlines: Deadlines,
     pub(super) draft: Option<Draft>,
     pub(super) number: Option<Secret<String>>,
+    /// What was signed for the caller, and the number that they dialled.
+    pub(super) signed: Signed,
     source: Source,
     /// What is settled about the caller's media.
     pub(super) terms: MediaTerms,
@@ -105,17 +109,36 @@ impl Call {
     /// A caller at the door: asks for media ports first.
     #[must_use]
     pub fn new(now: Instant, new: NewCall, settings: Arc<CallSettings>, mut entropy: Entropy) -> Self {
-        let NewCall { call, session, path, trunk, terms, from, attestation, to, watched, canary, offer } =
-            new;
+        let NewCall {
+            call,
+            session,
+            path,
+            trunk,
+            terms,
+            from,
+            verdict,
+            identities,
+            to,
+            watched,
+            canary,
+            offer,
+        } = new;
         let version = Version::of(&settings, canary);
-        let source = Source { caller: from.clone(), trunk: Arc::clone(&trunk), attestation };
-        let draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
+        let attestation = verdict.and_then(Verdict::level).map(vouched);
+        let doubted = matches!(verdict, Some(Verdict::Invalid(_)));
+        let source = Source { caller: from.clone(), trunk: Arc::clone(&trunk), attestation, doubted };
+        let mut draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
+        if let Some(verdict) = verdict {
+            draft.happened(now, CallEvent::of_number(verdict));
+        }
         let number = from.as_ref().map(|number| number.expose().clone());
-        let signals = Signals { attestation, ..Signals::default() };
+        let signals =
+            Signals { attestation, number: verdict.map(checked).unwrap_or_default(), ..Signals::default() };
         let limits = &settings.limits;
         let (recorder, outside_recorders) = (limits.recorder, limits.outside_recorders);
         let speech = !limits.hears.is_empty();
         let abilities = Abilities { recorder, outside_recorders, speech, ..Abilities::default() };
+        let signed = Signed { identities, dialled: to.clone() };
         let facts = CallFacts { abilities, signals, ..CallFacts::new(call, number, to) };
         let facts = CallFacts { seed: entropy.next_u64(), ..facts };
         let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
@@ -144,6 +167,7 @@ impl Call {
             deadlines: Deadlines { longest: now + settings.limits.max_duration, tidy: None, farewell: None },
             draft: Some(draft),
             number: from,
+            signed,
             source,
             terms,
             watched,
@@ -402,6 +426,21 @@ impl Call {
 /// while a secret is being typed.
 const fn keys_go_to_b(state: &CalleeState, secure: bool) -> bool {
     matches!(state, CalleeState::Joined(_)) && !secure
+}
+
+/// A level in the words of authentication.
+const fn vouched(level: Level) -> Attestation {
+    match level {
+        Level::A => Attestation::A,
+        Level::B => Attestation::B,
+        Level::C => Attestation::C,
+    }
+}
+
+/// What a check found, in the flow's words.
+fn checked(verdict: Verdict) -> NumberCheck {
+    let verstat = Some(verdict.verstat()).filter(|word| *word != "none");
+    NumberCheck { verstat, reason: Some(verdict.reason()).filter(|reason| !reason.is_empty()) }
 }
 
 #[cfg(test)]

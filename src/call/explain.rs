@@ -8,6 +8,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::sip::stir::Reason;
+
 /// The events of a record, each in a line of its own.
 #[must_use]
 pub fn steps(record: &Value) -> String {
@@ -93,6 +95,7 @@ fn told(event: &Value) -> Option<String> {
         "finished" => format!("the flow is over: {}", finished(text("cause"))),
         "answered" => "the call is answered".to_owned(),
         "clip_missing" => "a recording is not there; the rest is played".to_owned(),
+        "number" => number(text("verstat"), text("attestation"), text("why")),
         "held" => "the caller puts us on hold".to_owned(),
         "resumed" => "the caller is back from hold".to_owned(),
         "calling" => format!("the phone of {} is called", text("who")),
@@ -133,6 +136,17 @@ fn unheard(why: &str) -> String {
         other => other,
     };
     format!("the caller speaks, and nobody can tell what: {why}")
+}
+
+fn number(verstat: &str, attestation: &str, why: &str) -> String {
+    let why = Reason::ALL.iter().find(|reason| reason.name() == why).map_or(why, |reason| reason.text());
+    match (verstat, attestation) {
+        ("passed", "") => "the caller's number is verified; nobody says how far it is vouched for".to_owned(),
+        ("passed", level) => format!("the caller's number is verified, attestation {level}"),
+        ("failed", _) => format!("the check of the caller's number FAILED: {why}"),
+        (_, _) if why == "absent" => "the caller's number is not verified: nobody signed the call".to_owned(),
+        (_, _) => format!("the caller's number is not verified: {why}"),
+    }
 }
 
 fn side(leg: &str) -> &str {

@@ -16,11 +16,12 @@ use super::recording_session::RecordingPlan;
 use crate::audio::Clip;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
-use crate::flow::run::{Answer, Attestation, Question};
+use crate::flow::run::{Answer, Question};
 use crate::media::{MediaTerms, Packet};
 use crate::routing::{Contact, DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::locate::Locations;
+use crate::sip::stir::{Signing, Verdict};
 use crate::sip::{self, Listening, OutgoingInvite, Path, SessionId, StatusCode};
 use crate::units::{AskId, CallId, Epoch, HearingId, LegSide, MediaAddress, MediaPort, Ssrc};
 use crate::voice::{EarError, Hearing, Understood, Utterance};
@@ -59,6 +60,8 @@ pub struct CallSettings {
     pub phones: MediaTerms,
     /// Where calls are recorded.
     pub recording: RecordingPlan,
+    /// What calls of our own are signed with; `None`: they are not.
+    pub signing: Option<Arc<Signing>>,
     /// How long things may take.
     pub limits: CallLimits,
 }
@@ -117,8 +120,10 @@ pub struct NewCall {
     pub terms: MediaTerms,
     /// The caller's number (class personal).
     pub from: Option<Secret<String>>,
-    /// How far the network vouches for that number; `None` when it says nothing that counts.
-    pub attestation: Option<Attestation>,
+    /// What is known of that number; `None`: nobody whose word counts looked into it.
+    pub verdict: Option<Verdict>,
+    /// What was signed for the caller, to be passed on; none where it did not hold.
+    pub identities: Vec<Bytes>,
     /// The number that was dialled.
     pub to: String,
     /// Whether the caller is told what happens in the call.

@@ -27,6 +27,7 @@ mod recording;
 mod recording_session;
 mod settle;
 mod stream;
+mod vouching;
 
 pub use conductor::Call;
 pub use io::{CallLimits, CallSettings, ClipSource, Input, NewCall, Output, SessionEvent, SipOrder};

@@ -12,6 +12,7 @@ use super::outgoing::Fate;
 use super::recording::RecordingReference;
 use crate::flow::run::{HangupCause, TraceEvent};
 use crate::media::MediaStats;
+use crate::sip::stir::{Level, Verdict};
 use crate::units::{CallId, Epoch, UnixTime};
 
 /// One call, over. Times are milliseconds, calendar times since 1970.
@@ -210,6 +211,16 @@ pub enum CallEvent {
     Held,
     /// The caller came back from hold.
     Resumed,
+    /// The caller's number was looked into.
+    Number {
+        /// `passed`, `failed` or `none`.
+        verstat: &'static str,
+        /// The level, when it passed with one.
+        attestation: Option<&'static str>,
+        /// Why it did not pass, in a word.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        why: &'static str,
+    },
     /// Somebody's phone is being called.
     Calling {
         /// Whose.
@@ -269,6 +280,13 @@ pub enum CallEvent {
     },
     /// What was recorded could not be kept; nothing more is.
     RecordingFailed,
+}
+
+impl CallEvent {
+    pub(super) fn of_number(verdict: Verdict) -> Self {
+        let attestation = verdict.level().map(Level::name);
+        Self::Number { verstat: verdict.verstat(), attestation, why: verdict.reason() }
+    }
 }
 
 /// How the media of a leg was.

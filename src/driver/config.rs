@@ -19,12 +19,13 @@ use super::retention::RetentionConfig;
 use super::secrets::SecretConfig;
 use super::sender::{self, LettersConfig, SenderConfig};
 use super::speech::SpeechConfig;
+use super::stir::StirConfig;
 use super::web::WebConfig;
 use super::webhooks::WebhookConfig;
 use peers::{check_srtp, check_tls};
 
 pub use peers::{PhonesConfig, TrunkConfig};
-pub use sip::{DnsServer, SipConfig, SipTlsConfig};
+pub use sip::{DnsServer, SipConfig, SipTlsConfig, StrangersConfig};
 
 mod peers;
 mod sip;
@@ -67,6 +68,9 @@ pub struct Config {
     /// How SIP comes in beside UDP and TCP.
     #[serde(default)]
     pub sip: SipConfig,
+    /// Whether callers' numbers are verified, and calls of our own signed.
+    #[serde(default)]
+    pub stir: StirConfig,
     /// Who may send calls.
     #[serde(default)]
     pub trunks: Vec<TrunkConfig>,
@@ -247,6 +251,7 @@ impl Config {
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
         config.recognition.check().map_err(|error| invalid(error.to_string()))?;
         check_tls(&config).and_then(|()| check_srtp(&config)).map_err(invalid)?;
+        config.stir.check(&config).map_err(|error| invalid(error.to_string()))?;
         config.recording.plan().map_err(|error| invalid(error.to_string()))?;
         config.web.check().map_err(|error| invalid(error.to_string()))?;
         WebhookConfig::check(&config.webhooks).map_err(|error| invalid(error.to_string()))?;

@@ -46,6 +46,7 @@ pub mod signals;
 pub mod site;
 pub mod snapshot;
 pub mod speech;
+pub mod stir;
 pub mod store;
 pub mod testing;
 pub mod tls;

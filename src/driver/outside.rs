@@ -16,14 +16,17 @@ use super::recordings;
 use super::records::Record;
 use super::services::ServicePool;
 use super::shard::{Asking, Mail, Mailbox, Outside};
+use super::stir::Verifier;
 use super::vault::Vault;
 use super::vault_pool::{Asker, VaultPool};
 use crate::auth::{self, Source};
 use crate::call::{CallRecord, News, Recorded, Ticket};
+use crate::engine::Vouch;
 use crate::flow::run::{Answer, Question};
 use crate::routing::DeskRequest;
 use crate::secret::Secret;
 use crate::sip::Path;
+use crate::sip::stir::Reason;
 use crate::units::{AskId, CallId, HearingId};
 use crate::voice::{Hearing, Utterance};
 
@@ -41,6 +44,8 @@ pub struct ShardOutside {
     pub records: SyncSender<Record>,
     /// Questions to services.
     pub services: Arc<ServicePool>,
+    /// Who looks into callers' numbers.
+    pub verifier: Option<Arc<Verifier>>,
     /// Messages that callers leave.
     pub messages: Keeper,
     /// What is recorded of calls; `None` where nothing is.
@@ -64,6 +69,18 @@ impl Outside for ShardOutside {
 
     fn begun(&mut self, source: &Source) {
         self.vault.called(self.vault.calendar().now(), source);
+    }
+
+    fn vouch(&mut self, call: CallId, vouch: Box<Vouch>) {
+        let Some(mailbox) = self.mailbox.clone() else { return };
+        let reply = move |verdict| {
+            // Whoever waits at the door is let in by the clock then, as not verified.
+            let _ = mailbox.send(Mail::Vouched(call, verdict));
+        };
+        match &self.verifier {
+            Some(verifier) => verifier.submit(vouch, Box::new(reply)),
+            None => reply(Reason::Busy.into()),
+        }
     }
 
     fn ask(&mut self, call: CallId, by: Asking, ask: AskId, question: Question) {

@@ -40,6 +40,7 @@ use super::services::{PoolSize, ServicePool, ServicesFrom};
 use super::shard::{self, Mail, Mailbox, ShardSettings};
 use super::site::{Site, UnknownName, check_names};
 use super::speech::Speech;
+use super::stir::{self, StirError, Verifier};
 use super::vault::{Vault, VaultError};
 use super::vault_pool::{self, VaultPool};
 use super::versions::{Applied, Change, Links, ReloadError, Versions};
@@ -111,6 +112,9 @@ pub enum StartError {
         /// What is wrong.
         source: AccessError,
     },
+    /// Signed numbers.
+    #[error("stir: {0}")]
+    Stir(#[from] StirError),
     /// The folder of messages.
     #[error("messages: {0}")]
     Messages(#[from] MessageError),
@@ -239,22 +243,27 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     if let Some(clock) = clock {
         vault.calendar().set(clock);
     }
+    let epoch = Epoch { instant: os::now(), unix: vault.calendar().now() };
+    let signing = stir::signing(&settings.data, &config.stir, &secrets)?;
+    let verifier = stir::verifier(&settings.data, &config.stir, epoch)?;
     let site = Site {
         names,
         data: settings.data.clone(),
         listen: listeners.local,
         phones: config.phones.terms(),
         signer: vault.token_key().clone(),
-        epoch: Epoch { instant: os::now(), unix: vault.calendar().now() },
+        epoch,
         secrets,
         message_room: Room::default(),
         ears: ears(settings, &config, &loaded)?,
         more_agents: settings.more_agents.clone(),
+        signing,
     };
     // Fewer descriptors than calls need would show as refused calls, later.
     os::raise_descriptor_limit();
     let webhooks = Webhooks::start(&config.webhooks, &vault, &site.secrets, HookPatience::default())?;
-    let parts = Parts { settings, config, access, loaded, vault, site, messages, dialler, post, webhooks };
+    let parts =
+        Parts { settings, config, access, loaded, vault, site, messages, dialler, post, webhooks, verifier };
     parts.start_threads(listeners, door, claim)
 }
 
@@ -269,6 +278,7 @@ struct Parts<'a> {
     dialler: Arc<Dialler>,
     post: Option<Arc<PostOffice>>,
     webhooks: Webhooks,
+    verifier: Option<Arc<Verifier>>,
 }
 
 impl Parts<'_> {
@@ -318,6 +328,7 @@ impl Parts<'_> {
                 ears: Arc::clone(&self.site.ears),
                 notices: notices.clone(),
                 services: Arc::clone(&services),
+                verifier: self.verifier.clone(),
                 dialler: Arc::clone(&self.dialler),
                 house: house_sender.clone(),
                 mailbox: mailboxes.get(number).cloned(),

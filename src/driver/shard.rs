@@ -27,11 +27,12 @@ use super::ports::{Channel, MAILBOX, Ports};
 use super::rounds::Rounds;
 use crate::auth::Source;
 use crate::call::{CallRecord, CallSettings, CodeCall, News, Recorded, RecordingName, Ticket};
-use crate::engine::{Engine, Input, Lineup, Output, Served};
+use crate::engine::{Engine, Input, Lineup, Output, Served, Vouch};
 use crate::flow::run::{Answer, Question};
 use crate::routing::{DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::Path;
+use crate::sip::stir::Verdict;
 use crate::units::{AskId, CallId, HearingId, MediaPort};
 use crate::voice::{EarError, Hearing, Understood, Utterance};
 
@@ -64,6 +65,8 @@ pub enum Mail {
         /// The surest first; or why nobody can tell.
         answer: Result<Vec<Understood>, EarError>,
     },
+    /// What came of looking into a caller's number.
+    Vouched(CallId, Verdict),
     /// What a call recorded can't be kept.
     RecordingFailed(CallId, RecordingName),
     /// Word from the switchboard.
@@ -133,6 +136,8 @@ pub trait Outside: Send {
     fn sip(&mut self, path: &Path, bytes: &Bytes);
     /// A call begins.
     fn begun(&mut self, source: &Source);
+    /// Looks into a caller's number; what comes of it comes by mail.
+    fn vouch(&mut self, call: CallId, vouch: Box<Vouch>);
     /// Asks something slow on behalf of a call; the answer comes by mail.
     fn ask(&mut self, call: CallId, by: Asking, ask: AskId, question: Question);
     /// Has what a caller said understood; the answer comes by mail.
@@ -338,6 +343,7 @@ impl Loop {
                 Mail::TransportFailed(path) => Input::TransportFailed(path),
                 Mail::Answer { call, ask, answer } => Input::Answer { call, ask, answer },
                 Mail::Heard { call, id, answer } => Input::Heard { call, id, answer },
+                Mail::Vouched(call, verdict) => Input::Vouched(call, verdict),
                 Mail::RecordingFailed(call, recording) => Input::RecordingFailed(call, recording),
                 Mail::Desk(call, event) => Input::Desk(call, event),
                 Mail::Place(order) => Input::Place(order),
@@ -391,6 +397,7 @@ impl Loop {
             Output::Sip { path, bytes } => self.outside.sip(&path, &bytes),
             Output::Rtcp { port, to, bytes } => self.send(port, Channel::Rtcp, to, &bytes),
             Output::CloseMedia { port } => self.ports.close(self.poll.registry(), port),
+            Output::Vouch(call, vouch) => self.outside.vouch(call, vouch),
             Output::Begun(source) => self.outside.begun(&source),
             Output::Ask { call, version, source, ask, question } => {
                 self.outside.ask(call, Asking { version, source }, ask, question);

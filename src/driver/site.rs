@@ -18,6 +18,7 @@ use crate::call::{CallLimits, CallSettings, Room};
 use crate::flow::document::Application;
 use crate::media::MediaTerms;
 use crate::routing::{Agent, AgentName, Contact, QueueName, Roster, Skill};
+use crate::sip::stir::Signing;
 use crate::sip::{Listening, Uri};
 use crate::units::Epoch;
 
@@ -46,6 +47,8 @@ pub(super) struct Site {
     pub(super) ears: Arc<Ears>,
     /// Agents beside those of the settings, who serve every queue.
     pub(super) more_agents: Vec<(String, String)>,
+    /// What calls of our own are signed with.
+    pub(super) signing: Option<Arc<Signing>>,
 }
 
 /// The application hands callers to something that the settings do not have.
@@ -82,6 +85,7 @@ impl Site {
             phones: self.phones,
             // What can't be used was told when the settings were read.
             recording: config.recording.plan().unwrap_or_default(),
+            signing: self.signing.clone(),
             limits: CallLimits {
                 ring: limits.ring(),
                 max_duration: Duration::from_secs(limits.call_minutes.saturating_mul(60)),

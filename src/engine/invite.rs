@@ -1,7 +1,7 @@
 //! What an INVITE says of the call it begins: the caller's number, what was dialled, how far the network
 //! vouches for the number.
 
-use crate::flow::run::Attestation;
+use crate::sip::stir::{Level, Reason, Verdict};
 use crate::sip::{Incoming, Uri};
 
 /// The INFO package (RFC 6086) that tells a test caller what happens in its call.
@@ -31,21 +31,25 @@ pub(super) fn caller_number(invite: &Incoming) -> Option<String> {
 /// How far the network vouches for the number: what a carrier says that verified it for us. The trunk must be
 /// one whose word on this counts. `verstat` stands beside the number it speaks of (3GPP TS 24.229 §7.2A.20);
 /// without a passed one, the level says nothing.
-pub(super) fn attestation(invite: &Incoming) -> Option<Attestation> {
-    let passed =
-        verstat(identity(invite)).is_some_and(|found| found.eq_ignore_ascii_case("TN-Validation-Passed"));
+pub(super) fn carriers_word(invite: &Incoming) -> Verdict {
+    let said = verstat(identity(invite)).unwrap_or_default();
+    if said.eq_ignore_ascii_case("TN-Validation-Passed") {
+        Verdict::Valid(level(invite))
+    } else if said.eq_ignore_ascii_case("TN-Validation-Failed") {
+        Verdict::Invalid(Reason::Carrier)
+    } else {
+        Verdict::Absent
+    }
+}
+
+fn level(invite: &Incoming) -> Option<Level> {
     let mut all = ATTESTATION_HEADERS.into_iter().flat_map(|name| invite.headers.all(name));
-    let said = all.next().filter(|_| passed)?;
+    let said = all.next()?;
     // Two that differ were not both written by the carrier.
     if all.any(|other| other != said) {
         return None;
     }
-    match std::str::from_utf8(said).ok()?.trim() {
-        "A" => Some(Attestation::A),
-        "B" => Some(Attestation::B),
-        "C" => Some(Attestation::C),
-        _ => None,
-    }
+    Level::from_name(std::str::from_utf8(said).ok()?.trim())
 }
 
 /// The number that was dialled, as the record keeps it.
@@ -56,7 +60,7 @@ pub(super) fn dialled(invite: &Incoming) -> String {
 
 /// The trunk is one of ours, so its asserted identity counts before the From that the caller's phone wrote
 /// (RFC 3325 §9).
-fn identity(invite: &Incoming) -> Uri {
+pub(super) fn identity(invite: &Incoming) -> Uri {
     let asserted = invite.headers.asserted_identities().unwrap_or_default();
     asserted.into_iter().next().map_or_else(|| invite.from.uri.clone(), |first| first.uri)
 }
@@ -105,18 +109,18 @@ mod tests {
         let bare = "<sip:+441632960001@carrier.example>";
         let level = "Attestation-Info";
         for (identity, header, value, expected) in [
-            (passed, level, "A", Some(Attestation::A)),
-            (passed, "P-Attestation-Indicator", "B", Some(Attestation::B)),
-            (tel, level, "C", Some(Attestation::C)),
-            (failed, level, "A", None),
-            (bare, level, "A", None),
-            (passed, level, "AA", None),
-            (passed, level, "", None),
-            (passed, "X-Attestation", "A", None),
+            (passed, level, "A", Verdict::Valid(Some(Level::A))),
+            (passed, "P-Attestation-Indicator", "B", Verdict::Valid(Some(Level::B))),
+            (tel, level, "C", Verdict::Valid(Some(Level::C))),
+            (failed, level, "A", Verdict::Invalid(Reason::Carrier)),
+            (bare, level, "A", Verdict::Absent),
+            (passed, level, "AA", Verdict::Valid(None)),
+            (passed, level, "", Verdict::Valid(None)),
+            (passed, "X-Attestation", "A", Verdict::Valid(None)),
         ] {
             let invite =
                 invite("sip:someone@caller.example", &[("P-Asserted-Identity", identity), (header, value)]);
-            assert_eq!(attestation(&invite), expected, "{identity} {header}: {value}");
+            assert_eq!(carriers_word(&invite), expected, "{identity} {header}: {value}");
             assert_eq!(caller_number(&invite).as_deref(), Some("+441632960001"));
         }
     }
@@ -127,19 +131,19 @@ mod tests {
             ("P-Asserted-Identity", "<sip:+441632960001;verstat=TN-Validation-Passed@carrier.example>");
         let both = |other: &str, header: &'static str| {
             let headers = [passed, ("Attestation-Info", "A"), (header, other)];
-            attestation(&invite("sip:someone@caller.example", &headers))
+            carriers_word(&invite("sip:someone@caller.example", &headers)).level()
         };
         assert_eq!(both("C", "P-Attestation-Indicator"), None);
         assert_eq!(both("B", "Attestation-Info"), None);
-        assert_eq!(both("A", "P-Attestation-Indicator"), Some(Attestation::A));
+        assert_eq!(both("A", "P-Attestation-Indicator"), Some(Level::A));
     }
 
     #[test]
     fn what_is_said_of_from_says_nothing_of_another_identity() {
         let verified = "sip:+441632960001;verstat=TN-Validation-Passed@carrier.example";
         let level = ("Attestation-Info", "A");
-        assert_eq!(attestation(&invite(verified, &[level])), Some(Attestation::A));
+        assert_eq!(carriers_word(&invite(verified, &[level])).level(), Some(Level::A));
         let other = ("P-Asserted-Identity", "<sip:+441632960002@carrier.example>");
-        assert_eq!(attestation(&invite(verified, &[level, other])), None);
+        assert_eq!(carriers_word(&invite(verified, &[level, other])).level(), None);
     }
 }

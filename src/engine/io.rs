@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::door::Vouch;
 use super::lineup::Lineup;
 use crate::auth::Source;
 use crate::call::{CallRecord, CallSettings, CodeCall, News, Recorded, RecordingName, Ticket};
@@ -14,6 +15,7 @@ use crate::media::Packet;
 use crate::routing::{DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::Path;
+use crate::sip::stir::Verdict;
 use crate::units::{AskId, CallId, HearingId, LegSide, MediaAddress, MediaPort};
 use crate::voice::{EarError, Hearing, Understood, Utterance};
 
@@ -76,6 +78,8 @@ pub enum Input<'a> {
         /// The surest first; or why nobody can tell.
         answer: Result<Vec<Understood>, EarError>,
     },
+    /// What came of [`Output::Vouch`].
+    Vouched(CallId, Verdict),
     /// What a call recorded can't be kept.
     RecordingFailed(CallId, RecordingName),
     /// Word from the switchboard.
@@ -133,6 +137,8 @@ pub enum Output {
         /// Which.
         port: MediaPort,
     },
+    /// Look into a caller's number; [`Input::Vouched`] is expected. The caller waits a bounded time.
+    Vouch(CallId, Box<Vouch>),
     /// A call was let in.
     Begun(Source),
     /// Ask something slow.

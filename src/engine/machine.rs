@@ -4,26 +4,26 @@
 //! ports that came while outputs were drained. So a call is always dry before the endpoint or a port gives it the next input
 //! (law 2), and a call that was not touched is not looked at.
 
+mod admit;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::counters::Counters;
+use super::door::{Door, Vouching};
 use super::formers::Formers;
-use super::invite::{TRACE_PACKAGE, attestation, caller_number, dialled, wants_trace};
+use super::invite::TRACE_PACKAGE;
 use super::io::{Input, Output};
-use super::limits::Limits;
+use super::limits::{Limits, Refusal};
 use super::lineup::{Lineup, Served};
 use super::running::Running;
 use super::table::{Members, Table};
 use super::timers::Timers;
-use crate::call::{
-    self, Call, CallSettings, CodeCall, EndCause, Fate, NewCall, News, OutgoingCall, SessionEvent, SipOrder,
-};
+use crate::call::{self, CallSettings, CodeCall, EndCause, Fate, News, OutgoingCall, SessionEvent, SipOrder};
 use crate::media::MediaTerms;
-use crate::secret::Secret;
-use crate::sip::{self, AccessList, Endpoint, EndpointConfig, Incoming, Path, SessionId};
+use crate::sip::{self, AccessList, Endpoint, EndpointConfig, SessionId};
 use crate::units::{CallId, Entropy, LegSide, MediaAddress, MediaPort};
 
 /// What an engine needs to start.
@@ -38,6 +38,8 @@ pub struct EngineConfig {
     pub traced: HashSet<Arc<str>>,
     /// The trunks whose word on how a caller's number was verified counts.
     pub attesting: HashSet<Arc<str>>,
+    /// Whose callers' numbers are looked into here.
+    pub vouching: Vouching,
     /// What is settled about the media of trunks; of those that are not named, the usual.
     pub terms: HashMap<Arc<str>, MediaTerms>,
     /// How many.
@@ -52,6 +54,8 @@ pub struct Engine {
     trunks: AccessList,
     traced: HashSet<Arc<str>>,
     attesting: HashSet<Arc<str>>,
+    vouching: Vouching,
+    door: Door,
     terms: HashMap<Arc<str>, MediaTerms>,
     limits: Limits,
     entropy: Entropy,
@@ -101,6 +105,8 @@ impl Engine {
             trunks: config.trunks,
             traced: config.traced,
             attesting: config.attesting,
+            vouching: config.vouching,
+            door: Door::default(),
             terms: config.terms,
             limits: config.limits,
             entropy,
@@ -145,6 +151,7 @@ impl Engine {
             Input::Rtcp { port, from, bytes } => {
                 self.media(now, port, |leg| call::Input::Rtcp { leg, from, bytes });
             }
+            Input::Vouched(call, verdict) => self.vouched(now, call, verdict),
             Input::Answer { call, ask, answer } => self.tell(now, call, call::Input::Answer(ask, answer)),
             Input::Heard { call, id, answer } => self.tell(now, call, call::Input::Heard(id, answer)),
             Input::RecordingFailed(call, recording) => {
@@ -180,7 +187,7 @@ impl Engine {
             if self.is_late {
                 // One after the other, while what belongs to the call is at hand.
                 match self.timers.pop_due(now) {
-                    Some(call) => self.tell(now, call, call::Input::Timeout),
+                    Some(call) => self.on_due(now, call),
                     None => self.is_late = false,
                 }
                 continue;
@@ -211,7 +218,7 @@ impl Engine {
     #[must_use]
     pub fn active(&self) -> Active {
         Active {
-            calls: self.calls.len(),
+            calls: self.calls.len() + self.door.len(),
             sessions: self.sessions.len(),
             ports: self.ports.len(),
             timers: self.timers.len(),
@@ -248,6 +255,11 @@ impl Engine {
 
     fn stop(&mut self, now: Instant) {
         (self.draining, self.stopping) = (true, true);
+        for (id, waiting) in self.door.empty() {
+            self.timers.set(id, None);
+            self.sessions.remove(&waiting.session);
+            self.refuse(now, waiting.session, Refusal::Draining);
+        }
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for call in calls {
             self.tell(now, call, call::Input::End(EndCause::Shutdown));
@@ -417,44 +429,13 @@ impl Engine {
         let call = if ended { self.sessions.remove(&session) } else { self.sessions.get(&session).copied() };
         // A session without a call was refused at the door; nobody waits for its end.
         if let Some(call) = call {
+            // Who gives up while waiting leaves no call behind.
+            if ended && self.door.take(call).is_some() {
+                self.timers.set(call, None);
+                return;
+            }
             self.tell(now, call, call::Input::Sip(session, event));
         }
-    }
-
-    /// A caller at the door.
-    fn incoming(&mut self, now: Instant, session: SessionId, path: Path, invite: Incoming) {
-        let trunk: Option<Arc<str>> = self.trunks.find(path.remote.ip()).map(Arc::from);
-        if let Err(why) = self.limits.admit(self.calls.len(), self.draining, trunk.is_some()) {
-            self.counters.refused(why);
-            self.endpoint.reject(now, session, why.status(), Some(self.limits.retry_after));
-            return;
-        }
-        let Some(trunk) = trunk else { return };
-        let id = self.new_id();
-        let (version, canary) = self.lineup.choose(id);
-        let version = Arc::clone(version);
-        let [to_running, to_canary] = &mut self.begun;
-        *(if canary { to_canary } else { to_running }) += 1;
-        let new = NewCall {
-            call: id,
-            session,
-            path,
-            trunk: Arc::clone(&trunk),
-            terms: self.terms.get(&trunk).copied().unwrap_or_default(),
-            from: caller_number(&invite).map(Secret::new),
-            to: dialled(&invite),
-            attestation: attestation(&invite).filter(|_| self.attesting.contains(&trunk)),
-            watched: self.traced.contains(&trunk) && wants_trace(&invite),
-            canary,
-            offer: invite.offer,
-        };
-        tracing::info!(call = %id, %trunk, "call begins");
-        let call = Call::new(now, new, version, self.entropy.fork());
-        self.out.push_back(Output::Begun(call.source().clone()));
-        self.calls.insert(id, Running::Inbound(Box::new(call)));
-        self.sessions.insert(session, id);
-        self.counters.admitted = self.counters.admitted.saturating_add(1);
-        self.touch(id);
     }
 
     /// A call of our own, unless there is no room for one more.
@@ -476,7 +457,7 @@ impl Engine {
     fn new_id(&mut self) -> CallId {
         loop {
             let id = CallId(self.entropy.next_u64());
-            if !self.calls.contains_key(&id) {
+            if !self.calls.contains_key(&id) && !self.door.has(id) {
                 return id;
             }
         }

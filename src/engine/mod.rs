@@ -5,6 +5,7 @@
 //! themselves: a packet touches its own call and no other.
 
 mod counters;
+mod door;
 mod formers;
 mod invite;
 mod io;
@@ -16,6 +17,7 @@ mod table;
 mod timers;
 
 pub use counters::Counters;
+pub use door::{Vouch, Vouching};
 pub use invite::TRACE_PACKAGE;
 pub use io::{Input, Output};
 pub use limits::{Limits, Refusal};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::auth::FactorId;
 use crate::diagnostic::Place;
-use crate::flow::run::Attestation;
+use crate::flow::run::{Attestation, NumberCheck};
 use crate::secret::Secret;
 use crate::units::{Digit, UnixTime};
 
@@ -176,6 +176,8 @@ pub struct CallScript {
     pub to: String,
     /// How the network vouches for the number; `None` when it does not.
     pub attestation: Option<Attestation>,
+    /// What a check of the number found.
+    pub number: NumberCheck,
     /// The language that the caller would choose.
     pub language: Option<String>,
     /// What the line does to keys.
@@ -194,6 +196,7 @@ impl CallScript {
             from,
             to: OUR_NUMBER.to_owned(),
             attestation: None,
+            number: NumberCheck::default(),
             language: None,
             line: None,
             script: Vec::new(),

@@ -160,6 +160,7 @@ impl<'w> World<'w> {
             caller: script.from.clone().map(Secret::new),
             trunk: Arc::from("test"),
             attestation: script.attestation,
+            doubted: script.number.verstat == Some("failed"),
         };
         house.vault.called(house.epoch.unix_at(now), source);
         let run = FlowRun::new(Arc::clone(&house.app), facts, now, house.epoch);
@@ -452,8 +453,12 @@ impl<'w> World<'w> {
 
 /// What is known of the call before it begins.
 fn facts(house: &mut House, script: &CallScript) -> CallFacts {
-    let signals =
-        Signals { attestation: script.attestation, synthetic_voice: house.synthetic, ..Signals::default() };
+    let signals = Signals {
+        attestation: script.attestation,
+        number: script.number,
+        synthetic_voice: house.synthetic,
+        ..Signals::default()
+    };
     CallFacts {
         seed: house.chance.next_u64(),
         abilities: Abilities {

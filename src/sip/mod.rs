@@ -20,6 +20,8 @@ pub mod registrar;
 pub mod route_key;
 pub mod session_timer;
 pub mod status;
+pub mod stir;
+pub mod strangers;
 pub mod stream;
 pub mod timers;
 pub mod transaction;

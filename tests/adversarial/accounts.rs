@@ -122,6 +122,7 @@ impl World {
             caller: Some(secret("+15551234567")),
             trunk: "carrier".into(),
             attestation: None::<Attestation>,
+            doubted: false,
         };
         Self { vault, policy, source, known, unknown, post: None, folder }
     }

@@ -19,7 +19,7 @@ const TRIES: u64 = 3;
 fn source(caller: u64) -> Source {
     // Every tenth knows the customer's number and sends it.
     let number = if caller.is_multiple_of(10) { PHONE.to_owned() } else { format!("+1555{caller:07}") };
-    Source { caller: Some(secret(&number)), trunk: "carrier".into(), attestation: None }
+    Source { caller: Some(secret(&number)), trunk: "carrier".into(), attestation: None, doubted: false }
 }
 
 /// One call: a code is asked for again before each try, and every second try is at the PIN.

@@ -164,6 +164,7 @@ impl World {
             signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
             epoch,
             listen: ENGINE.into(),
+            signing: None,
             limits: calls,
         };
         change(&mut settings);
@@ -173,6 +174,7 @@ impl World {
             trunks: trunks(),
             traced: std::collections::HashSet::new(),
             attesting: std::collections::HashSet::new(),
+            vouching: Default::default(),
             terms: std::collections::HashMap::new(),
             limits,
         };

@@ -25,6 +25,7 @@ use super::io::{CallSettings, Input, Output, SessionEvent, SipOrder};
 use super::press::{Presses, Way};
 use super::record::{CallEvent, Direction, Draft, EndCause, MediaReport, Version};
 use super::stream::Stream;
+use super::vouching;
 use crate::audio::Clip;
 use crate::media::{self, InbandKeys, MediaTerms};
 use crate::secret::Secret;
@@ -198,7 +199,7 @@ impl OutgoingCall {
         let terms = MediaTerms { inband_keys: InbandKeys::Off, ..MediaTerms::default() }
             .told_by(self.order.path.remote.ip());
         let stream = Stream::new(self.now, &address, silence, epoch, terms, &mut self.entropy);
-        let invite = OutgoingInvite {
+        let mut invite = OutgoingInvite {
             path: self.order.path,
             request_uri: self.order.uri.clone(),
             from: self.order.from.clone(),
@@ -209,6 +210,9 @@ impl OutgoingCall {
             metadata: None,
             credentials: self.order.credentials.clone(),
         };
+        if let Some(signing) = &self.settings.signing {
+            vouching::sign(signing, &mut invite, epoch.unix_at(self.now), &mut self.entropy);
+        }
         self.stream = Some(stream);
         self.state = State::Placing;
         self.out.push_back(Output::Sip(SipOrder::Invite(Box::new(invite))));

@@ -26,6 +26,12 @@ pub struct TrunkConfig {
     /// identity, and the level in `Attestation-Info` or `P-Attestation-Indicator`.
     #[serde(default)]
     pub verstat: bool,
+    /// Whether callers' numbers are verified here, by what is signed in the Identity header (STIR/SHAKEN).
+    #[serde(default)]
+    pub stir: bool,
+    /// The country code of the numbers that it writes without one.
+    #[serde(default)]
+    pub country: Option<String>,
     /// The codecs that calls may have, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`, `opus`.
     #[serde(default)]
     pub codecs: CodecList,

@@ -2,8 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
+
+use crate::sip::strangers::Patience;
 
 /// `sip:` of the settings.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -15,6 +18,39 @@ pub struct SipConfig {
     /// SIP over TLS; none when left out.
     #[serde(default)]
     pub tls: Option<SipTlsConfig>,
+    /// How patient the engine is with those who are neither trunks nor phones.
+    #[serde(default)]
+    pub strangers: StrangersConfig,
+}
+
+/// `sip.strangers` of the settings.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct StrangersConfig {
+    /// Refusals that one source gets in a second; what is beyond them gets no answer.
+    pub per_second: u32,
+    /// Messages beyond them after which a source is banned.
+    pub ban_after: u32,
+    /// Minutes that a ban lasts.
+    pub ban_minutes: u64,
+}
+
+impl Default for StrangersConfig {
+    fn default() -> Self {
+        let Patience { per_second, ban_after, ban, .. } = Patience::default();
+        Self { per_second, ban_after, ban_minutes: ban.as_secs() / 60 }
+    }
+}
+
+impl StrangersConfig {
+    /// The same as the edge has it.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        let Self { per_second, ban_after, ban_minutes } = *self;
+        // Nobody ever banned, or banned for ever, would be a slip.
+        let ban = Duration::from_secs(ban_minutes.clamp(1, 7 * 24 * 60) * 60);
+        Patience { per_second: per_second.max(1), ban_after: ban_after.max(1), ban, ..Patience::default() }
+    }
 }
 
 /// A server of the DNS: an address, with a port when it is not 53.

@@ -10,7 +10,7 @@ mod stream;
 mod streams;
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +20,9 @@ use tokio::sync::{Notify, mpsc};
 
 use super::gate::{self, Gate, Source, Way};
 use super::house::Registrations;
+use super::os;
 use super::shard::{Mail, Mailbox};
+use crate::sip::strangers::{Strangers, Treatment};
 use crate::sip::{Listening, Path, Transport, route_key};
 use streams::Streams;
 
@@ -32,6 +34,10 @@ pub use secure::{Secure, SecureError};
 pub struct EdgeCounters {
     /// Messages from sources that are not known.
     pub refused: AtomicU64,
+    /// Those of them that got no answer: their source had asked too often.
+    pub unanswered: AtomicU64,
+    /// How often a source was banned for a while.
+    pub bans: AtomicU64,
     /// Messages not worth an answer, or that could not be sent.
     pub dropped: AtomicU64,
     /// Connections turned away for want of room.
@@ -60,6 +66,7 @@ struct Inner {
     readers: Readers,
     counters: EdgeCounters,
     streams: Mutex<Streams>,
+    strangers: Mutex<Strangers>,
     dial: mpsc::Sender<(Path, Bytes)>,
     closing: Notify,
     over: AtomicBool,
@@ -84,6 +91,7 @@ const DIALS_WAITING: usize = 64;
 #[expect(clippy::disallowed_methods, reason = "the edge is a thread")]
 pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<Edge> {
     let (dial, dials) = mpsc::channel(DIALS_WAITING);
+    let strangers = Mutex::new(Strangers::new(os::now(), gate.patience()));
     let edge = Edge {
         inner: Arc::new(Inner {
             udp: listeners.udp.try_clone()?,
@@ -92,6 +100,7 @@ pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<E
             readers,
             counters: EdgeCounters::default(),
             streams: Mutex::default(),
+            strangers,
             dial,
             over: AtomicBool::new(false),
             registrations: Registrations::default(),
@@ -227,14 +236,44 @@ impl Edge {
             }
             Way::Refused => {
                 self.inner.counters.refused.fetch_add(1, Ordering::Relaxed);
-                if let Some(answer) = gate::refusal(&bytes) {
+                if self.may_answer(&path)
+                    && let Some(answer) = gate::refusal(&bytes)
+                {
                     self.send(&path, &answer);
                 }
             }
             Way::Dropped => {
+                self.may_answer(&path);
                 self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Whether a message that is not let in gets its answer. Those of trunks always do.
+    fn may_answer(&self, path: &Path) -> bool {
+        let source = path.remote.ip();
+        if self.inner.gate.is_trunk_address(source) {
+            return true;
+        }
+        let connected = path.transport != Transport::Udp;
+        let treatment = self.strangers().treat(os::now(), source, connected);
+        if treatment == Treatment::Banned {
+            self.inner.counters.bans.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(%source, over = %path.transport, "asks on and on, and gets no answer for a while");
+        }
+        if treatment != Treatment::Answer {
+            self.inner.counters.unanswered.fetch_add(1, Ordering::Relaxed);
+        }
+        treatment == Treatment::Answer
+    }
+
+    /// Whether a connection from there is not worth taking.
+    fn is_banned(&self, source: IpAddr) -> bool {
+        !self.inner.gate.knows(source) && self.strangers().is_banned(os::now(), source)
+    }
+
+    fn strangers(&self) -> std::sync::MutexGuard<'_, Strangers> {
+        self.inner.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read_datagrams(&self, udp: tokio::net::UdpSocket) {

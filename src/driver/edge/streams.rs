@@ -92,7 +92,10 @@ impl Edge {
                 tokio::task::yield_now().await;
                 continue;
             };
-            if !self.has_room(remote.ip()) || (secure.is_some() && !self.may_shake_hands(remote.ip())) {
+            if self.is_banned(remote.ip())
+                || !self.has_room(remote.ip())
+                || (secure.is_some() && !self.may_shake_hands(remote.ip()))
+            {
                 self.inner.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
                 continue;
             }

@@ -14,6 +14,7 @@ use crate::driver::house::{self, House};
 use crate::driver::os;
 use crate::driver::recordings::{Keeper, Way};
 use crate::driver::shard::{self, Mailbox, Prepared};
+use crate::driver::stir;
 use crate::engine::{EngineConfig, Limits, Lineup};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::EndpointConfig;
@@ -71,6 +72,7 @@ impl Parts<'_> {
             trunks: self.access.trunks.clone(),
             traced: self.trunks_that(|trunk| trunk.trace),
             attesting: self.trunks_that(|trunk| trunk.verstat),
+            vouching: stir::vouching(&self.config),
             terms: self.config.trunks.iter().map(TrunkConfig::terms).collect(),
             limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
         }
@@ -81,6 +83,7 @@ impl Parts<'_> {
         let demands = self.config.trunks.iter().map(|trunk| (trunk.name.clone(), trunk.demand()));
         Gate::new(trunks.clone(), phones.clone(), token.to_owned(), shards)
             .demanding(demands.collect(), self.config.phones.tls)
+            .patient(self.config.sip.strangers.patience())
     }
 
     fn registrar_config(&self) -> RegistrarConfig {

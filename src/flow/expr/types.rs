@@ -133,6 +133,10 @@ fields! {
     AuthRecoveryLeft = "auth.recovery_left", Public, Number;
     /// How far the network vouches for the caller's number: `A`, `B`, `C`, or `none` when it says nothing.
     CallAttestation = "call.attestation", Public, Text;
+    /// What the check of the caller's number found: `passed`, `failed`, or `none` when it was not checked.
+    CallVerstat = "call.verstat", Public, Text;
+    /// Why it did not pass, in a word, such as `stale`; unset when it passed or nobody looked.
+    CallVerstatReason = "call.verstat_reason", Public, Text;
     /// The points that the last `risk` step added up; unset before.
     RiskScore = "risk.score", Public, Number;
     /// The band that they fall into; unset before.

@@ -115,6 +115,8 @@ impl Scope<'_> {
             Field::CallAttestation => {
                 Value::text(self.facts.signals.attestation.map_or("none", super::facts::Attestation::name))
             }
+            Field::CallVerstat => Value::text(self.facts.signals.number.verstat.unwrap_or("none")),
+            Field::CallVerstatReason => text(self.facts.signals.number.reason),
             Field::RiskScore => number(self.risk.map(|risk| risk.score)),
             Field::RiskBand => text(self.risk.map(|risk| &*risk.band)),
             Field::RiskReasons => self.risk.map_or(Value::Nothing, |risk| Value::List(risk.reasons.clone())),

@@ -52,11 +52,22 @@ pub struct Abilities {
     pub outside_recorders: bool,
 }
 
+/// What a check of the caller's number found (3GPP TS 24.229 §7.2A.20).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NumberCheck {
+    /// `passed`, `failed`; `None`: it was not checked, or could not be.
+    pub verstat: Option<&'static str>,
+    /// Why it did not pass, in a word.
+    pub reason: Option<&'static str>,
+}
+
 /// What is told about a caller beside their number. What is `None` is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signals {
     /// How far the network vouches for the number (RFC 8588 §4).
     pub attestation: Option<Attestation>,
+    /// What a check of the number found.
+    pub number: NumberCheck,
     /// How many accounts this number has asked for within the last hour.
     pub accounts_per_caller_1h: Option<u32>,
     /// How many calls came from this number within the last hour.

@@ -53,7 +53,7 @@ impl Reader<'_> {
         let Some(fields) = test.get("call").and_then(|node| Fields::of(node, "`call`", self.findings)) else {
             return call;
         };
-        fields.only(&["from", "to", "attestation", "language"], "`call`", self.findings);
+        fields.only(&["from", "to", "attestation", "verstat", "language"], "`call`", self.findings);
         if let Some(node) = fields.get("from") {
             let from = fields::text(node, "a number", self.findings);
             call.from = from.filter(|from| from != "anonymous");
@@ -69,6 +69,12 @@ impl Reader<'_> {
                 ("none", None),
             ];
             call.attestation = fields::choice(node, "attestation", &words, self.findings).flatten();
+        }
+        // A level is signed: whoever says one says that it was verified.
+        call.number.verstat = call.attestation.map(|_| "passed");
+        if let Some(node) = fields.get("verstat") {
+            let words = [("passed", Some("passed")), ("failed", Some("failed")), ("none", None)];
+            call.number.verstat = fields::choice(node, "verstat", &words, self.findings).flatten();
         }
         call.language = fields.get("language").and_then(|node| self.language(node));
         call

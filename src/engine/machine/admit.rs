@@ -1,0 +1,110 @@
+//! Callers: who is let in, and when. What a trunk's callers present is looked into first, for a bounded time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::super::door::{Look, Waiting};
+use super::super::invite::{caller_number, carriers_word, dialled, identity, wants_trace};
+use super::super::io::Output;
+use super::super::limits::Refusal;
+use super::super::running::Running;
+use super::Engine;
+use crate::call::{self, Call, NewCall};
+use crate::secret::Secret;
+use crate::sip::stir::{Reason, Verdict};
+use crate::sip::{Incoming, Name, Path, SessionId};
+use crate::units::CallId;
+
+impl Engine {
+    /// A caller at the door.
+    pub(super) fn incoming(&mut self, now: Instant, session: SessionId, path: Path, invite: Incoming) {
+        let trunk: Option<Arc<str>> = self.trunks.find(path.remote.ip()).map(Arc::from);
+        let held = self.calls.len() + self.door.len();
+        if let Err(why) = self.limits.admit(held, self.draining, trunk.is_some()) {
+            self.refuse(now, session, why);
+            return;
+        }
+        let Some(trunk) = trunk else { return };
+        let id = self.new_id();
+        let invite = Box::new(invite);
+        let at = self.lineup.running.epoch.unix_at(now);
+        let look = self.vouching.look(&trunk, &invite, &identity(&invite), at);
+        let waiting = Waiting { session, path, trunk, invite };
+        self.sessions.insert(session, id);
+        match look {
+            Look::Settled(verdict) => self.begin(now, id, waiting, verdict),
+            Look::Vouch(vouch) => {
+                self.door.wait(id, waiting);
+                self.timers.set(id, Some(self.vouching.until(now)));
+                self.out.push_back(Output::Vouch(id, vouch));
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, now: Instant, session: SessionId, why: Refusal) {
+        self.counters.refused(why);
+        self.endpoint_touched = true;
+        self.endpoint.reject(now, session, why.status(), Some(self.limits.retry_after));
+    }
+
+    /// What came of looking into a caller's number; late when they were let in without it, or gave up.
+    pub(super) fn vouched(&mut self, now: Instant, id: CallId, verdict: Verdict) {
+        match self.door.take(id) {
+            Some(waiting) => {
+                self.timers.set(id, None);
+                self.begin(now, id, waiting, Some(verdict));
+            }
+            None => self.counters.late = self.counters.late.saturating_add(1),
+        }
+    }
+
+    /// The time that a call asked for has come, or that a caller may be kept waiting.
+    pub(super) fn on_due(&mut self, now: Instant, id: CallId) {
+        match self.door.take(id) {
+            Some(waiting) => {
+                self.begin(now, id, waiting, Some(Verdict::Unverified(Reason::TooSlow)));
+            }
+            None => self.tell(now, id, call::Input::Timeout),
+        }
+    }
+
+    /// Lets a caller in.
+    fn begin(&mut self, now: Instant, id: CallId, waiting: Waiting, verdict: Option<Verdict>) {
+        let Waiting { session, path, trunk, invite } = waiting;
+        let (version, canary) = self.lineup.choose(id);
+        let version = Arc::clone(version);
+        let [to_running, to_canary] = &mut self.begun;
+        *(if canary { to_canary } else { to_running }) += 1;
+        let carriers = || Some(carriers_word(&invite)).filter(|_| self.attesting.contains(&trunk));
+        let new = NewCall {
+            call: id,
+            session,
+            path,
+            trunk: Arc::clone(&trunk),
+            terms: self.terms.get(&trunk).copied().unwrap_or_default(),
+            from: caller_number(&invite).map(Secret::new),
+            to: dialled(&invite),
+            identities: signed(&invite, verdict),
+            verdict: verdict.or_else(carriers),
+            watched: self.traced.contains(&trunk) && wants_trace(&invite),
+            canary,
+            offer: invite.offer.clone(),
+        };
+        tracing::info!(call = %id, %trunk, "call begins");
+        let call = Call::new(now, new, version, self.entropy.fork());
+        self.out.push_back(Output::Begun(call.source().clone()));
+        self.calls.insert(id, Running::Inbound(Box::new(call)));
+        self.counters.admitted = self.counters.admitted.saturating_add(1);
+        self.touch(id);
+    }
+}
+
+/// What was signed for the caller, when it holds: it may be passed on.
+fn signed(invite: &Incoming, verdict: Option<Verdict>) -> Vec<Bytes> {
+    match verdict {
+        Some(Verdict::Valid(_)) => invite.headers.all(Name::Identity).cloned().collect(),
+        _ => Vec::new(),
+    }
+}
