@@ -159,6 +159,91 @@ fn strangers_get_one_answer_and_few_connections() {
     assert!(answer[..length].starts_with(b"SIP/2.0 200 "), "the trunk is served meanwhile");
 }
 
+/// What an answer says beside what it repeats of the request, and the nonce.
+fn said(answer: &str, user: &str) -> String {
+    let lines = answer
+        .lines()
+        .filter(|line| !["Via:", "From:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name)));
+    let lines = lines.map(|line| {
+        let line = line.split(";tag=").next().unwrap_or_default().replace(user, "USER");
+        match line.split_once("nonce=\"") {
+            Some((before, rest)) => {
+                format!("{before}nonce={}", rest.split_once('"').map_or("", |(_, rest)| rest))
+            }
+            None => line,
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_scanner_learns_nothing_of_who_is_there() {
+    let target = Target::start("scanner", 59_200);
+    let guess = "Authorization: Digest username=\"USER\", realm=\"countersign\", nonce=\"00\", uri=\"sip:x\", \
+                 response=\"00000000000000000000000000000000\", qop=auth, nc=00000001, cnonce=\"a\"\r\n";
+    for (source, methods) in [
+        (STRANGER, &["REGISTER", "INVITE", "OPTIONS"][..]),
+        (PHONE, &["REGISTER", "INVITE", "OPTIONS", "SUBSCRIBE"]),
+    ] {
+        for method in methods {
+            for headers in ["", guess] {
+                // A scanner takes its time: what is refused in haste gets no answer.
+                let answers = ["ana", "nobody", "1000"].map(|user| {
+                    let socket = target.socket(source);
+                    let from = socket.local_addr().expect("an address");
+                    let id = format!("scan-{user}-{method}-{}", headers.len());
+                    let asked = request(method, &id, from, "", &headers.replace("USER", user), "");
+                    let asked = asked.replace("sip:bank@", &format!("sip:{user}@"));
+                    let answer = canary::asks(&socket, &asked, |answer| !answer.starts_with("SIP/2.0 1"));
+                    said(&answer, user)
+                });
+                assert_eq!(answers[0], answers[1], "{method} {headers}");
+                assert_eq!(answers[1], answers[2], "{method} {headers}");
+                pause(Duration::from_millis(300));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_scan_gets_few_answers_and_then_none_while_the_trunk_is_served() {
+    let target = Target::start("ban", 59_400);
+    let scanner = target.socket(STRANGER);
+    let from = scanner.local_addr().expect("an address");
+    scanner.set_nonblocking(true).expect("nonblocking");
+    let mut answers = 0;
+    for number in 0..2_000 {
+        scanner.send(request("OPTIONS", &format!("b{number}"), from, "", "", "").as_bytes()).expect("sent");
+        if number % 20 == 0 {
+            pause(Duration::from_millis(2));
+        }
+        while receive(&scanner).is_some() {
+            answers += 1;
+        }
+    }
+    let canary = Canary::dials(&target, "canary-5");
+    canary.hears(5);
+    while receive(&scanner).is_some() {
+        answers += 1;
+    }
+    assert!((10..200).contains(&answers), "{answers} answers to 2,000 questions");
+    let deployment = target.deployment.as_ref().expect("running");
+    let bans = deployment.edge().counters().bans.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(bans, 1);
+    scanner.send(request("OPTIONS", "later", from, "", "", "").as_bytes()).expect("sent");
+    scanner.set_nonblocking(false).expect("blocking");
+    scanner.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    assert!(receive(&scanner).is_none(), "it is banned");
+    // Over a connection its address is its own, and it did nothing there.
+    let mut stream = target.stream(STRANGER);
+    stream.write_all(request("OPTIONS", "tcp", from, "", "", "").as_bytes()).expect("sent");
+    let mut answer = [0_u8; 512];
+    let length = stream.read(&mut answer).expect("an answer");
+    assert!(answer[..length].starts_with(b"SIP/2.0 403 "));
+    canary.hangs_up();
+    target.settles();
+}
+
 #[test]
 fn a_flood_of_registrations_and_guesses_leaves_callers_alone() {
     let target = Target::start("register", 59_600);

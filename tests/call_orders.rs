@@ -2,6 +2,8 @@
 //!
 //! Law 8: every call ends in exactly one record and gives back its ports and timers.
 
+#[path = "orders/door.rs"]
+mod door;
 mod world;
 
 use std::time::Duration;

@@ -5,9 +5,9 @@
 
 mod access;
 mod parts;
+mod settings;
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,13 +30,13 @@ use super::names::Names;
 use super::notices::Notices;
 use super::os;
 use super::outside::ShardOutside;
-use super::recognition::{Ears, EarsFrom};
+use super::recognition::Ears;
 use super::records;
 use super::retention::Sweeper;
 use super::secrets::{SecretError, Secrets};
 use super::sender::{PostError, PostOffice};
 use super::services::spool::{Patience, Spool, Spooler};
-use super::services::{PoolSize, ServicePool, ServicesFrom};
+use super::services::{PoolSize, ServicePool};
 use super::shard::{self, Mail, Mailbox, ShardSettings};
 use super::site::{Site, UnknownName, check_names};
 use super::speech::Speech;
@@ -49,54 +49,10 @@ use super::webhooks::{Patience as HookPatience, WebhookError, Webhooks};
 use crate::call::Room;
 use crate::engine::{Engine, Lineup};
 use crate::sip::AccessError;
-use crate::sip::timers::TimerConfig;
 use crate::units::{Epoch, UnixTime};
 use access::{Access, bind};
 
-/// What to serve and where.
-#[derive(Clone, Debug)]
-pub struct ServeSettings {
-    /// The application.
-    pub application: ApplicationSource,
-    /// The SIP address, for UDP and TCP; port 0 lets the system choose.
-    pub sip: SocketAddr,
-    /// The data folder.
-    pub data: PathBuf,
-    /// How many shards.
-    pub shards: usize,
-    /// The media ports of all shards together.
-    pub rtp_ports: RangeInclusive<u16>,
-    /// Agents beside those of `countersign.yaml`, each with its fixed SIP address.
-    pub more_agents: Vec<(String, String)>,
-    /// SIP's timers; the defaults are those of RFC 3261.
-    pub sip_timers: TimerConfig,
-    /// Who answers for services.
-    pub services: ServicesFrom,
-    /// Who understands what callers say.
-    pub ears: EarsFrom,
-}
-
-impl ServeSettings {
-    /// One shard on loopback, at a port that the system chooses, with nobody but whom `countersign.yaml` names.
-    #[must_use]
-    pub fn on_loopback(
-        application: ApplicationSource,
-        data: PathBuf,
-        rtp_ports: RangeInclusive<u16>,
-    ) -> Self {
-        Self {
-            application,
-            sip: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            data,
-            shards: 1,
-            rtp_ports,
-            more_agents: Vec::new(),
-            sip_timers: TimerConfig::default(),
-            services: ServicesFrom::default(),
-            ears: EarsFrom::default(),
-        }
-    }
-}
+pub use settings::ServeSettings;
 
 /// Why a deployment can't start.
 #[derive(Debug, Error)]

@@ -16,7 +16,7 @@ pub(crate) const TRUNK: [u8; 4] = [127, 0, 0, 1];
 pub(crate) const PHONE: [u8; 4] = [127, 0, 0, 3];
 pub(crate) const STRANGER: [u8; 4] = [127, 0, 0, 9];
 
-const SETTINGS: &str = "\
+pub(crate) const SETTINGS: &str = "\
 trunks: [{name: loopback, addresses: [\"127.0.0.1\"]}]
 phones: {from: [\"127.0.0.3\"]}
 queues: {general: {}, cards: {}, payments: {}, fraud: {}}
@@ -44,9 +44,22 @@ impl Target {
         rtp_ports: RangeInclusive<u16>,
         shards: usize,
     ) -> Self {
+        Self::with(name, application, rtp_ports, shards, &[("countersign.yaml", SETTINGS)])
+    }
+
+    /// With these files in its data folder.
+    pub(crate) fn with(
+        name: &str,
+        application: &'static str,
+        rtp_ports: RangeInclusive<u16>,
+        shards: usize,
+        files: &[(&str, &str)],
+    ) -> Self {
         let data = std::env::temp_dir().join(format!("countersign-attack-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&data).expect("a temporary folder");
-        std::fs::write(data.join("countersign.yaml"), SETTINGS).expect("the settings");
+        for (file, text) in files {
+            std::fs::write(data.join(file), text).expect("a file");
+        }
         let settings = ServeSettings {
             sip: SocketAddr::from((TRUNK, 0)),
             shards,

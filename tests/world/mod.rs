@@ -26,7 +26,7 @@ use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
 use countersign::flow::run::{Answer, Question};
 use countersign::routing::{self, Agent, AgentName, Contact, DeskEvent, DeskRequest, Queue, Switchboard};
-use countersign::sip::{AccessList, EndpointConfig, Path, Transport};
+use countersign::sip::{EndpointConfig, Path, Transport};
 use countersign::units::{AskId, CallId, Entropy, Epoch, HearingId, MediaAddress, MediaPort, UnixTime};
 use countersign::voice::{Hearing, Utterance};
 
@@ -77,6 +77,8 @@ pub struct World {
     pub told: Vec<(Ticket, News)>,
     /// What callers have said, for whoever is to understand it.
     pub sounds: Vec<(CallId, HearingId, Arc<Utterance>, Arc<Hearing>)>,
+    /// Calls whose numbers are to be looked into: a test says what comes of it.
+    pub vouches: Vec<CallId>,
     /// What calls have recorded.
     pub recorded: Vec<(CallId, Recorded)>,
     /// Recording servers.
@@ -171,10 +173,10 @@ impl World {
         let config = EngineConfig {
             endpoint: EndpointConfig::default(),
             lineup: Arc::new(settings).into(),
-            trunks: trunks(),
+            trunks: seen::trunks(),
             traced: std::collections::HashSet::new(),
             attesting: std::collections::HashSet::new(),
-            vouching: Default::default(),
+            vouching: seen::vouching(),
             terms: std::collections::HashMap::new(),
             limits,
         };
@@ -200,6 +202,7 @@ impl World {
             records: Vec::new(),
             told: Vec::new(),
             sounds: Vec::new(),
+            vouches: Vec::new(),
             recorded: Vec::new(),
             servers: Vec::new(),
             hidden_numbers: false,
@@ -401,6 +404,7 @@ impl World {
                     self.ports.remove(&port).expect("a port is closed once");
                 }
                 Output::Begun(_) => {}
+                Output::Vouch(call, _) => self.vouches.push(call),
                 Output::Told(ticket, news) => self.told.push((ticket, news)),
                 Output::Ask { call, ask, question, .. } => {
                     let unix = self.unix();
@@ -520,10 +524,4 @@ fn desk_input(request: DeskRequest) -> routing::Input {
         }
         DeskRequest::Released { call, agent } => routing::Input::Released { agent, call },
     }
-}
-
-fn trunks() -> AccessList {
-    let mut trunks = AccessList::new();
-    trunks.allow("10.0.1.0/24".parse().expect("a network"), "carrier");
-    trunks
 }

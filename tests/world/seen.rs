@@ -1,12 +1,29 @@
 //! What a test says and looks at: noise that is known again, what happened in a world, its end.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::audio::Clip;
+use countersign::engine::Vouching;
+use countersign::sip::AccessList;
+use countersign::sip::stir::NumberPlan;
 use countersign::units::Entropy;
 
 use super::World;
+
+/// Everybody in the callers' network.
+pub fn trunks() -> AccessList {
+    let mut trunks = AccessList::new();
+    trunks.allow("10.0.1.0/24".parse().expect("a network"), "carrier");
+    trunks
+}
+
+/// The trunk's callers are looked into when somebody signed for them.
+pub fn vouching() -> Vouching {
+    let trunks = HashMap::from([(Arc::from("carrier"), NumberPlan::default())]);
+    Vouching { trunks, own: Vec::new(), patience: Duration::from_millis(1500) }
+}
 
 /// Noise of some seconds, the same for the same seed: it correlates with nothing but itself.
 pub fn noise(seed: u8, seconds: usize) -> Arc<Clip> {
