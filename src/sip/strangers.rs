@@ -123,8 +123,8 @@ impl Strangers {
     pub fn treat(&mut self, now: Instant, source: IpAddr, connected: bool) -> Treatment {
         let key = Key::of(source, connected);
         let Patience { per_second, overall_per_second, ban_after, ban, .. } = self.patience;
-        if !self.young.contains_key(&key) && !self.admit(now, key) {
-            return Treatment::Silence;
+        if !self.young.contains_key(&key) {
+            self.admit(now, key);
         }
         let Some(stranger) = self.young.get_mut(&key) else { return Treatment::Silence };
         if now.saturating_duration_since(stranger.last) >= ban {
@@ -181,13 +181,13 @@ impl Strangers {
     }
 
     /// Makes a place for a source, with what is known of it.
-    fn admit(&mut self, now: Instant, key: Key) -> bool {
+    fn admit(&mut self, now: Instant, key: Key) {
         let half = (self.patience.most / 2).max(1);
         if self.young.len() >= half {
             let banned = |stranger: &Stranger| stranger.banned_until.is_some_and(|until| now < until);
             // Bans outlive a flood of other addresses, as long as they leave room for new ones.
             let former = std::mem::take(&mut self.young);
-            let bans: Vec<_> = self.old.drain().chain(former.iter().map(|(key, one)| (*key, *one)));
+            let bans = self.old.drain().chain(former.iter().map(|(key, one)| (*key, *one)));
             self.young = bans.filter(|(_, stranger)| banned(stranger)).take(half / 2).collect();
             self.banned = self.young.len();
             self.old = former.into_iter().filter(|(_, stranger)| !banned(stranger)).collect();
@@ -200,7 +200,6 @@ impl Strangers {
         };
         let stranger = self.old.remove(&key).unwrap_or(fresh);
         self.young.entry(key).or_insert(stranger);
-        true
     }
 }
 
