@@ -18,7 +18,7 @@ use vault_world::{
 
 fn from(number: &str) -> Source {
     let caller = (!number.is_empty()).then(|| secret(number));
-    Source { caller, trunk: "carrier".into(), attestation: None }
+    Source { caller, trunk: "carrier".into(), attestation: None, doubted: false }
 }
 
 fn guess(vault: &Vault, source: &Source, now: UnixTime, who: &SubjectRef) -> (Verdict, bool) {

@@ -9,6 +9,7 @@ mod bare;
 mod codecs;
 mod coder;
 mod names;
+mod scanners;
 mod sipp;
 mod site;
 mod wire;
