@@ -25,7 +25,7 @@ use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
 use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
 use countersign::flow::run::{Answer, Question};
-use countersign::routing::{self, Agent, AgentName, Contact, DeskEvent, DeskRequest, Queue, Switchboard};
+use countersign::routing::{self, Agent, AgentName, Contact, DeskEvent, Queue, Switchboard};
 use countersign::sip::{EndpointConfig, Path, Transport};
 use countersign::units::{AskId, CallId, Entropy, Epoch, HearingId, MediaAddress, MediaPort, UnixTime};
 use countersign::voice::{Hearing, Utterance};
@@ -416,7 +416,7 @@ impl World {
                 }
                 Output::Recording(call, recorded) => self.recorded.push((call, recorded)),
                 Output::Desk(request) => {
-                    self.desk.handle(self.now, desk_input(request));
+                    self.desk.handle(self.now, seen::desk_input(request));
                     self.drain_desk();
                 }
                 Output::Record { record, caller } => {
@@ -511,17 +511,4 @@ pub fn agent_address(n: usize) -> SocketAddr {
 
 fn uri_of(address: SocketAddr) -> String {
     format!("sip:agent@{address}")
-}
-
-fn desk_input(request: DeskRequest) -> routing::Input {
-    match request {
-        DeskRequest::Enqueue { call, queue, priority, skill } => {
-            routing::Input::Enqueue { call, queue, priority, skill }
-        }
-        DeskRequest::Leave { call } => routing::Input::Leave(call),
-        DeskRequest::OfferResult { call, agent, result } => {
-            routing::Input::OfferResult { call, agent, result }
-        }
-        DeskRequest::Released { call, agent } => routing::Input::Released { agent, call },
-    }
 }
