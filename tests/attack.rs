@@ -244,6 +244,48 @@ fn a_scan_gets_few_answers_and_then_none_while_the_trunk_is_served() {
     target.settles();
 }
 
+/// Half messages and endless ones, over more connections than there are places for strangers.
+#[test]
+fn half_messages_and_endless_ones_take_bounded_room_while_the_trunk_is_served() {
+    let target = Target::start("slow", 59_400);
+    let counters = || {
+        let deployment = target.deployment.as_ref().expect("running");
+        deployment.edge().counters().connections_refused.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    let part = b"INVITE sip:bank@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.1.1;branch=z9hG4bKa\r\nX-Slow: ";
+    // 32 strangers with 6 connections each, of which 4 are taken of one and 64 of all.
+    let mut slow: Vec<TcpStream> = (1..=32)
+        .flat_map(|host| std::iter::repeat_n([127, 0, 1, host], 6))
+        .map(|from| target.stream(from))
+        .collect();
+    let until = now() + Duration::from_secs(10);
+    while counters() < 128 && now() < until {
+        pause(Duration::from_millis(10));
+    }
+    assert_eq!(counters(), 32 * 6 - 64, "the others were turned away");
+    for stream in &mut slow {
+        let _ = stream.write_all(part);
+    }
+    // The control: a trunk's connection is served, and a call over UDP is.
+    let mut trunk = target.stream(TRUNK);
+    let from = trunk.local_addr().expect("an address");
+    trunk.write_all(request("OPTIONS", "slow-o", from, "", "", "").as_bytes()).expect("sent");
+    let mut answer = [0_u8; 1024];
+    let length = trunk.read(&mut answer).expect("an answer");
+    assert!(answer[..length].starts_with(b"SIP/2.0 200 "));
+    // A header without an end: it is closed long before ten megabytes are taken.
+    let mut endless = target.stream(TRUNK);
+    endless.set_write_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    endless.write_all(part).expect("sent");
+    let taken = (0..10_000).take_while(|_| endless.write_all(&[b'x'; 1024]).is_ok()).count();
+    assert!(taken < 9_000, "{taken} KiB of one header were taken");
+    let canary = Canary::dials(&target, "canary-6");
+    canary.hears(5);
+    canary.hangs_up();
+    drop(slow);
+    target.settles();
+}
+
 #[test]
 fn a_flood_of_registrations_and_guesses_leaves_callers_alone() {
     let target = Target::start("register", 59_600);
