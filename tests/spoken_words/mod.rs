@@ -32,7 +32,7 @@ const VOICES: [&[&str]; 5] = [
     &["flite", "-voice", "rms", "-t", "{text}", "-o", "{out}"],
     &["flite", "-voice", "awb", "-t", "{text}", "-o", "{out}"],
 ];
-/// An answer counts from this confidence on.
+/// Other speech must stay below this confidence.
 const SURE: u8 = 50;
 
 fn menu() -> SpokenGrammar {
@@ -51,39 +51,46 @@ fn spoken(voice: &[&str], text: &str, out: &Path) -> Vec<i16> {
     narrow.iter().map(|sample| Law::Mu.decode_sample(Law::Mu.encode_sample(*sample))).collect()
 }
 
-/// The number of what was understood; `None` when it is not sure.
-fn understood(recogniser: &Recogniser, samples: &[i16], grammar: &SpokenGrammar) -> Option<u16> {
+/// The number of what was understood, and whether it is sure.
+fn understood(recogniser: &Recogniser, samples: &[i16], grammar: &SpokenGrammar) -> (Option<u16>, bool) {
     let heard: Vec<Understood> = recogniser.listen(samples, grammar, "en-GB", None).expect("English");
-    heard.first().filter(|best| best.confidence >= SURE).and_then(|best| best.choice)
+    heard.first().map_or((None, false), |best| (best.choice, best.confidence >= SURE))
 }
 
 #[test]
 fn answers_and_menu_words_are_understood_and_other_speech_is_not() {
     let Some(recogniser) = recogniser() else { return };
     let out = std::env::temp_dir().join(format!("countersign-words-{}.wav", std::process::id()));
-    let (mut right, mut taken, mut others, mut all) = ([0; 2], 0, 0, [0; 2]);
+    let (mut right, mut sure, mut taken, mut others, mut all) = ([0; 2], 0, 0, 0, [0; 2]);
     for voice in VOICES {
         for (number, text) in ANSWERS {
             let samples = spoken(voice, text, &out);
             all[0] += 1;
-            right[0] += usize::from(understood(recogniser, &samples, &SpokenGrammar::YesNo) == Some(number));
+            let (choice, is_sure) = understood(recogniser, &samples, &SpokenGrammar::YesNo);
+            right[0] += usize::from(choice == Some(number));
+            sure += usize::from(choice == Some(number) && is_sure);
         }
         for (number, text) in (0..).zip(MENU) {
             let samples = spoken(voice, text, &out);
             all[1] += 1;
-            right[1] += usize::from(understood(recogniser, &samples, &menu()) == Some(number));
+            let (choice, is_sure) = understood(recogniser, &samples, &menu());
+            right[1] += usize::from(choice == Some(number));
+            sure += usize::from(choice == Some(number) && is_sure);
             others += 1;
-            taken += usize::from(understood(recogniser, &samples, &SpokenGrammar::YesNo).is_some());
+            taken += usize::from(understood(recogniser, &samples, &SpokenGrammar::YesNo).1);
         }
     }
     std::fs::remove_file(&out).expect("removed");
-    eprintln!("yes and no: {} of {}; menu: {} of {}", right[0], all[0], right[1], all[1]);
+    let [(answers, asked), (words, offered)] = [(right[0], all[0]), (right[1], all[1])];
+    eprintln!(
+        "yes and no: {answers} of {asked} right; menu: {words} of {offered}; {sure} of them with {SURE} % or more"
+    );
     // What people say who were not asked; and what is no speech at all.
     for (file, _) in read("sentences").iter().step_by(4) {
         let samples = sound(file);
         for grammar in [SpokenGrammar::YesNo, menu()] {
             others += 1;
-            taken += usize::from(understood(recogniser, &samples, &grammar).is_some());
+            taken += usize::from(understood(recogniser, &samples, &grammar).1);
         }
     }
     for loudness in [0, 4, 10] {
@@ -91,7 +98,7 @@ fn answers_and_menu_words_are_understood_and_other_speech_is_not() {
         let samples: Vec<i16> = (0..16_000).map(|n| noise(n) >> (11 - loudness)).collect();
         for grammar in [SpokenGrammar::YesNo, menu()] {
             others += 1;
-            taken += usize::from(understood(recogniser, &samples, &grammar).is_some());
+            taken += usize::from(understood(recogniser, &samples, &grammar).1);
         }
     }
     eprintln!("something else: {taken} of {others} taken for an answer");

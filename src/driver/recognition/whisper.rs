@@ -1,6 +1,6 @@
 //! The embedded network as somebody who understands speech.
 
-use crate::driver::models::{InstallError, Models, WHISPER};
+use crate::driver::models::{InstallError, Models, State, WHISPER, WHISPER_BASE};
 use crate::voice::model::ModelError;
 use crate::voice::recogniser::Recogniser;
 use crate::voice::{Ear, EarError, Hearing, Understood, Utterance};
@@ -24,12 +24,16 @@ pub enum WhisperError {
 }
 
 impl Whisper {
-    /// Reads the model of a data folder.
+    /// Reads the model of a data folder, and that for a second opinion if it is there.
     ///
     /// # Errors
     /// [`WhisperError`].
     pub fn load(models: &Models) -> Result<Self, WhisperError> {
-        Ok(Self { recogniser: Recogniser::read(models.load(&WHISPER)?)? })
+        let first = Recogniser::read(models.load(&WHISPER)?)?;
+        if models.state(&WHISPER_BASE)? == State::Missing {
+            return Ok(Self { recogniser: first });
+        }
+        Ok(Self { recogniser: first.with(Recogniser::read(models.load(&WHISPER_BASE)?)?) })
     }
 }
 

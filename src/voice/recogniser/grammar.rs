@@ -9,6 +9,8 @@ use crate::voice::model::ModelError;
 pub struct Grammar {
     pub(super) states: Vec<State>,
     pub(super) ways: usize,
+    /// The same for a second network.
+    pub(super) second: Option<Box<Self>>,
 }
 
 /// A place on one of the ways.
@@ -37,7 +39,7 @@ struct Spelling {
 
 impl Grammar {
     fn new(ways: usize) -> Self {
-        Self { states: vec![State { steps: Vec::new(), end: false, way: 0 }], ways }
+        Self { states: vec![State { steps: Vec::new(), end: false, way: 0 }], ways, second: None }
     }
 
     /// From `min` to `max` digits.

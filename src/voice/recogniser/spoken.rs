@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use zeroize::Zeroize;
 
-use super::confidence::{PHRASES, SIGNS, percent};
+use super::confidence::{PHRASES, SIGNS, Scale, YES_NO, percent};
 use super::{Grammar, Heard, LONGEST, MOST_DIGITS, Recogniser, count, free};
 use crate::secret::Secret;
 use crate::voice::model::ModelError;
@@ -103,9 +103,9 @@ impl Recogniser {
             SpokenGrammar::YesNo => {
                 let yes = words::yes(language).iter().map(|word| (1, Arc::from(*word)));
                 let no = words::no(language).iter().map(|word| (0, Arc::from(*word)));
-                self.choices(samples, &yes.chain(no).collect::<Vec<_>>())
+                self.choices(samples, &yes.chain(no).collect::<Vec<_>>(), &YES_NO)
             }
-            SpokenGrammar::Phrases(phrases) => self.choices(samples, phrases),
+            SpokenGrammar::Phrases(phrases) => self.choices(samples, phrases, &PHRASES),
             SpokenGrammar::Date => self.texts(samples, &words::date(language)),
             SpokenGrammar::Money => self.texts(samples, &words::money(language)),
             SpokenGrammar::Free => self.free(samples),
@@ -115,21 +115,25 @@ impl Recogniser {
         Ok(understood)
     }
 
-    fn choices(&self, samples: &[i16], phrases: &[(u16, Arc<str>)]) -> Vec<Understood> {
+    fn choices(&self, samples: &[i16], phrases: &[(u16, Arc<str>)], scale: &Scale) -> Vec<Understood> {
         let plain: Vec<(u16, &str)> = phrases.iter().map(|(means, phrase)| (*means, &**phrase)).collect();
         let heard = self.hear(samples, &self.phrases(&plain));
         let choice = |heard: &Heard| {
             let number = *heard.meaning.first()?;
             let phrase = plain.iter().find(|(means, _)| *means == number)?.1;
             let words = Secret::new(phrase.to_owned());
-            Some(Understood { words, choice: Some(number), confidence: PHRASES.percent(heard) })
+            Some(Understood {
+                words,
+                choice: Some(number),
+                confidence: scale.percent(heard, phrase.split_whitespace().count()),
+            })
         };
         heard.iter().filter_map(choice).collect()
     }
 
     fn texts(&self, samples: &[i16], words: &[&str]) -> Vec<Understood> {
         let heard = self.hear(samples, &Grammar::words(&self.tokens, words));
-        heard.iter().map(|heard| self.text(&heard.meaning, SIGNS.percent(heard))).collect()
+        heard.iter().map(|heard| self.text(&heard.meaning, SIGNS.percent(heard, 1))).collect()
     }
 
     fn free(&self, samples: &[i16]) -> Vec<Understood> {
@@ -153,7 +157,7 @@ impl Recogniser {
 fn signs(heard: &Heard, from: u8) -> Understood {
     let signs =
         heard.meaning.iter().filter_map(|at| Some(char::from(from.checked_add(u8::try_from(*at).ok()?)?)));
-    Understood { words: Secret::new(signs.collect()), choice: None, confidence: SIGNS.percent(heard) }
+    Understood { words: Secret::new(signs.collect()), choice: None, confidence: SIGNS.percent(heard, 1) }
 }
 
 /// How much is told at most of what may have been said.
