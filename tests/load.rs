@@ -122,7 +122,10 @@ fn a_crowd_is_served_as_ever_while_every_core_is_busy_understanding_callers() {
             }
             sum
         };
-        pool.submit(work, |sum| drop(std::hint::black_box(sum))).expect("room");
+        pool.submit(work, |sum| {
+            std::hint::black_box(sum);
+        })
+        .expect("room");
     }
     let bank = Bank::open("heard", 46_000..=49_999, Vec::new(), TimerConfig::default());
     let mut phone = crowds_phone("load", 53_000..=55_499);

@@ -37,7 +37,7 @@ use super::secrets::{SecretError, Secrets};
 use super::sender::{PostError, PostOffice};
 use super::services::spool::{Patience, Spool, Spooler};
 use super::services::{PoolSize, ServicePool};
-use super::shard::{self, Mail, Mailbox, ShardSettings};
+use super::shard::{self, Mail, Mailbox};
 use super::site::{Site, UnknownName, check_names};
 use super::speech::Speech;
 use super::stir::{self, StirError, Verifier};
@@ -289,12 +289,7 @@ impl Parts<'_> {
                 house: house_sender.clone(),
                 mailbox: mailboxes.get(number).cloned(),
             };
-            let shard_settings = ShardSettings {
-                number,
-                shards,
-                rtp_ports: self.settings.rtp_ports.clone(),
-                bind: local.plain.ip(),
-            };
+            let shard_settings = self.shard_settings(number, shards, local.plain.ip());
             let engine = Engine::new(engine_config, entropy.fork());
             let thread = shard::start(prepared, shard_settings, engine, Box::new(outside));
             threads.push(thread.map_err(|source| system("threads", source))?);

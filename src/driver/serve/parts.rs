@@ -1,6 +1,7 @@
 //! What the threads of a deployment are made with, out of its settings.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
@@ -13,7 +14,7 @@ use crate::driver::gate::Gate;
 use crate::driver::house::{self, House};
 use crate::driver::os;
 use crate::driver::recordings::{Keeper, Way};
-use crate::driver::shard::{self, Mailbox, Prepared};
+use crate::driver::shard::{self, Mailbox, Prepared, ShardSettings};
 use crate::driver::stir;
 use crate::engine::{EngineConfig, Limits, Lineup};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
@@ -76,6 +77,10 @@ impl Parts<'_> {
             terms: self.config.trunks.iter().map(TrunkConfig::terms).collect(),
             limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
         }
+    }
+
+    pub(super) fn shard_settings(&self, number: usize, shards: usize, bind: IpAddr) -> ShardSettings {
+        ShardSettings { number, shards, rtp_ports: self.settings.rtp_ports.clone(), bind }
     }
 
     pub(super) fn gate(&self, token: &str, shards: usize) -> Gate {

@@ -162,7 +162,7 @@ pub(super) fn amount(tag: &str, spoken: &[&str]) -> Option<u64> {
     let currency = |word: &&str| {
         matches!(*word, "pound" | "pounds" | "euro" | "euros" | "libra" | "libras" | "dollar" | "dollars")
     };
-    let end = spoken.iter().rposition(|word| !currency(&word));
+    let end = spoken.iter().rposition(|word| !currency(word));
     number(tag, spoken.get(..=end?)?)
 }
 
