@@ -46,6 +46,8 @@ pub enum LegSide {
     A,
     /// The leg to an agent or a transfer target.
     B,
+    /// The agent who puts the caller through, while somebody else is called.
+    Aside,
     /// Not a leg: the copy, for a recording server, of what the caller says.
     Said,
     /// Not a leg: the copy, for a recording server, of what the caller hears.

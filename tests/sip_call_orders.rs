@@ -166,6 +166,8 @@ fn plot(story: &Story) -> Vec<String> {
         Event::Info { .. } => "info".to_owned(),
         Event::MetadataRequested { .. } => "metadata requested".to_owned(),
         Event::Digit { .. } => "digit".to_owned(),
+        Event::Referred { .. } => "referred".to_owned(),
+        Event::ReferDone { .. } => "reference done".to_owned(),
         Event::Ended { cause, .. } => format!("ended {cause:?}"),
         Event::Response { .. } => "response".to_owned(),
     };

@@ -52,6 +52,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         application_hash: loaded.hash,
         clips: loaded.clips,
         targets: std::collections::HashMap::new(),
+        phones_transfer_to: Vec::new(),
         signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
         epoch: Epoch { instant: now, unix: UnixTime(1_800_000_000_000) },
         listen: ENGINE.into(),

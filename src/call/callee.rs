@@ -20,7 +20,8 @@ impl Call {
     /// Word from the switchboard. What comes after the call left the queue is late and means nothing: the
     /// desk has our `Leave`.
     pub(super) fn on_desk(&mut self, event: DeskEvent) {
-        if !matches!(self.handoff, HandOffState::Queue { .. }) || self.is_answered() {
+        let is_queued = matches!(self.handoff, HandOffState::Queue { .. }) && self.transfer.is_none();
+        if !is_queued || self.is_answered() {
             return;
         }
         match event {
@@ -92,10 +93,11 @@ impl Call {
             FlowState::Running(run) => Some(run.auth()),
             FlowState::Waiting(_) | FlowState::Over => None,
         };
-        let headers = self
+        let mut headers = self
             .brief()
             .map(|brief| handoff::headers(auth, brief, party, self.id, self.now, &self.settings))
             .unwrap_or_default();
+        headers.extend(handoff::referral(party));
         OutgoingInvite {
             path: party.path,
             request_uri: party.uri.clone().for_request(),
@@ -109,7 +111,7 @@ impl Call {
         }
     }
 
-    fn brief(&self) -> Option<&Brief> {
+    pub(super) fn brief(&self) -> Option<&Brief> {
         match &self.handoff {
             HandOffState::None => None,
             HandOffState::Queue { brief, .. } | HandOffState::Transfer { brief } => Some(brief),
@@ -139,8 +141,9 @@ impl Call {
             SessionEvent::Ended(_) if self.is_answered() => self.parted(),
             SessionEvent::Ended(_) => self.not_reached(NotReached::Failed),
             SessionEvent::Acked { answer } => self.acked_again(LegSide::B, answer),
+            SessionEvent::Referred(refer) => self.referred(session, &refer),
             // The agent's keys go nowhere.
-            SessionEvent::Digit(_) | SessionEvent::MetadataRequested => {}
+            SessionEvent::Digit(_) | SessionEvent::MetadataRequested | SessionEvent::ReferDone => {}
         }
     }
 
@@ -157,7 +160,10 @@ impl Call {
     pub(super) fn on_former(&mut self, session: SessionId, event: &SessionEvent) {
         match event {
             SessionEvent::Ended(_) => self.former.retain(|other| *other != session),
-            SessionEvent::Answered { .. } => self.out.push_back(Output::Sip(SipOrder::Bye(session))),
+            // The phone that put the caller through knows how it ended, too.
+            SessionEvent::Answered { .. } | SessionEvent::ReferDone => {
+                self.out.push_back(Output::Sip(SipOrder::Bye(session)));
+            }
             _ => {}
         }
     }
@@ -188,7 +194,9 @@ impl Call {
     fn reached(&mut self) {
         let Some(callee) = &self.callee else { return };
         let (name, agent) = (callee.party.name.clone(), callee.party.agent.clone());
-        self.note_queue_wait();
+        if self.transfer.is_none() {
+            self.note_queue_wait();
+        }
         if let Some(draft) = &mut self.draft
             && draft.record.agents.len() < MOST_AGENTS
         {
@@ -198,6 +206,7 @@ impl Call {
             self.offer_result(agent, OfferResult::Answered);
         }
         self.tell_flow(run::Input::HandOff(HandOff::Connected { agent: name }));
+        self.transfer_done();
     }
 
     pub(super) fn on_callee_media(&mut self, event: media::Event) {
@@ -235,6 +244,10 @@ impl Call {
         let Some(callee) = self.callee.take() else { return };
         self.close_callee_stream(callee.stream, false);
         self.note(CallEvent::NotReached { who: callee.party.name, why: why.name() });
+        if self.transfer.is_some() {
+            self.transfer_failed(why);
+            return;
+        }
         if let Some(agent) = callee.party.agent {
             self.offer_result(
                 agent,
@@ -293,7 +306,10 @@ impl Call {
 
     /// Ends whatever hand-off is going on, at the flow's wish or since the caller is gone.
     pub(super) fn abandon_hand_off(&mut self) {
+        // Whoever is put through has left the queue.
         let answered = self.is_answered();
+        let left = answered || self.transfer.is_some();
+        self.abandon_transfer();
         self.give_up_callee_session();
         if let Some(callee) = self.callee.take() {
             if answered {
@@ -304,7 +320,7 @@ impl Call {
         }
         let handoff = std::mem::replace(&mut self.handoff, HandOffState::None);
         if let HandOffState::Queue { since, .. } = handoff
-            && !answered
+            && !left
         {
             self.add_queue_wait(since);
             self.out.push_back(Output::Desk(DeskRequest::Leave { call: self.id }));

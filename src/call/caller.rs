@@ -85,11 +85,18 @@ impl Call {
             SessionEvent::OfferAnswered(answer) => self.reoffer_answered(LegSide::A, answer),
             SessionEvent::Digit(digit) => self.on_key(Way::Signalling, digit),
             SessionEvent::Ended(cause) => self.caller_ended(cause),
+            // A caller who could have others called would call at our cost.
+            SessionEvent::Referred(_) => {
+                self.note(CallEvent::TransferRefused { status: StatusCode::FORBIDDEN.code() });
+                let refusal = SipOrder::AnswerRefer(self.caller.session, Err(StatusCode::FORBIDDEN));
+                self.out.push_back(Output::Sip(refusal));
+            }
             // Only leg B is ever called, and neither leg is a recording server.
             SessionEvent::Trying
             | SessionEvent::Progress
             | SessionEvent::Answered { .. }
             | SessionEvent::Failed(_)
+            | SessionEvent::ReferDone
             | SessionEvent::MetadataRequested => {}
         }
     }

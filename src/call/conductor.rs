@@ -16,6 +16,7 @@ use super::press::{Presses, Way};
 use super::record::{CallEvent, Draft, EndCause, Version};
 use super::recording::Recording;
 use super::stream::Stream;
+use super::transfer::Transfer;
 use super::vouching::Signed;
 use crate::auth::{Attestation, Source};
 use crate::flow::run::{self, Abilities, CallFacts, FlowRun, NumberCheck, Signals};
@@ -42,6 +43,8 @@ pub struct Call {
     pub(super) callee: Option<Callee>,
     /// Ports asked for by legs B that were given up before the ports came.
     pub(super) stale_opens: u32,
+    /// An agent's phone puts the caller through.
+    pub(super) transfer: Option<Transfer>,
     /// Sessions of former legs B whose end has not come.
     pub(super) former: Vec<SessionId>,
     /// Sessions are no longer waited for.
@@ -154,6 +157,7 @@ impl Call {
             caller: Caller { session, path, state: CallerState::Opening { offer }, stream: None },
             callee: None,
             stale_opens: 0,
+            transfer: None,
             former: Vec::new(),
             gave_up: false,
             handoff: HandOffState::None,
@@ -197,6 +201,8 @@ impl Call {
             Input::MediaOpened(LegSide::A, opened) => self.caller_opened(opened),
             Input::MediaOpened(LegSide::B, opened) => self.callee_opened(opened),
             Input::MediaOpened(LegSide::Said | LegSide::Heard, opened) => self.copies_opened(opened),
+            // Ports are opened for legs that are called.
+            Input::MediaOpened(LegSide::Aside, _) => {}
             Input::Answer(ask, answer) => self.tell_flow(run::Input::Answer(ask, answer)),
             Input::Heard(id, answer) => self.heard(id, answer),
             Input::Desk(event) => self.on_desk(event),
@@ -222,6 +228,11 @@ impl Call {
                 Step::Idle => {}
             }
             match self.poll_stream(LegSide::B) {
+                Step::Order(order) => return order,
+                Step::Again => continue,
+                Step::Idle => {}
+            }
+            match self.poll_stream(LegSide::Aside) {
                 Step::Order(order) => return order,
                 Step::Again => {}
                 Step::Idle => return self.done().unwrap_or_else(|| Output::Timeout(self.due())),
@@ -263,6 +274,8 @@ impl Call {
             self.on_callee(session, event);
         } else if self.recording.as_ref().and_then(Recording::session) == Some(session) {
             self.on_recording_session(session, event);
+        } else if self.is_referrer(session) {
+            self.on_referrer(session, event);
         } else {
             self.on_former(session, &event);
         }
@@ -298,10 +311,10 @@ impl Call {
             media::Output::Rtp { to, bytes } => Step::Order(Output::Rtp { port: stream.port, to, bytes }),
             media::Output::Rtcp { to, bytes } => Step::Order(Output::Rtcp { port: stream.port, to, bytes }),
             media::Output::Event(event) => {
-                if leg == LegSide::A {
-                    self.on_caller_media(event);
-                } else {
-                    self.on_callee_media(event);
+                match leg {
+                    LegSide::A => self.on_caller_media(event),
+                    LegSide::B => self.on_callee_media(event),
+                    LegSide::Aside | LegSide::Said | LegSide::Heard => {}
                 }
                 Step::Again
             }
@@ -334,7 +347,12 @@ impl Call {
     fn bridge(&mut self, from: LegSide, frame: media::Frame) {
         let joined =
             self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Joined(_)));
-        let to = if from == LegSide::A { LegSide::B } else { LegSide::A };
+        let to = match from {
+            LegSide::A => LegSide::B,
+            LegSide::B => LegSide::A,
+            // Nobody listens to whom is put aside.
+            LegSide::Aside | LegSide::Said | LegSide::Heard => return,
+        };
         if joined && let Some(stream) = self.stream(to) {
             stream.session.push(frame);
         }
@@ -344,6 +362,7 @@ impl Call {
         match leg {
             LegSide::A => self.caller.stream.as_mut(),
             LegSide::B => self.callee.as_mut()?.stream.as_mut(),
+            LegSide::Aside => self.transfer.as_mut()?.stream(),
             LegSide::Said | LegSide::Heard => None,
         }
     }
@@ -372,7 +391,7 @@ impl Call {
     fn on_timeout(&mut self) {
         let now = self.now;
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        for leg in [LegSide::A, LegSide::B] {
+        for leg in [LegSide::A, LegSide::B, LegSide::Aside] {
             if let Some(stream) = self.stream(leg)
                 && is_due(stream.due)
             {
@@ -407,6 +426,7 @@ impl Call {
 
     fn due(&self) -> Option<Instant> {
         let streams = [self.caller.stream.as_ref(), self.callee.as_ref().and_then(|b| b.stream.as_ref())];
+        let aside = self.transfer.as_ref().and_then(Transfer::due);
         let longest = self.cause.is_none().then_some(self.deadlines.longest);
         let over = self.draft.is_none();
         streams
@@ -414,7 +434,7 @@ impl Call {
             .map(|stream| stream.and_then(|stream| stream.due))
             .chain([self.message.as_ref().map(Taking::deadline)])
             .chain([self.recording.as_ref().and_then(Recording::due)])
-            .chain([self.heard_until()])
+            .chain([self.heard_until(), aside])
             .chain([self.flow_due, self.ring_until(), longest, self.deadlines.tidy, self.deadlines.farewell])
             .flatten()
             .min()

@@ -103,6 +103,7 @@ fn told(event: &Value) -> Option<String> {
         "not_reached" => format!("{} is not reached: {}", text("who"), text("why")),
         "joined" => format!("the caller and {} are joined", text("who")),
         "parted" => "the other side is gone, the caller is not".to_owned(),
+        "transferring" => format!("{} puts the caller through to {}", text("by"), text("to")),
         "no_audio" => no_audio(text("leg"), text("why")),
         "audio_again" => format!("audio comes again from {}", side(text("leg"))),
         "ordered" => format!("a call for the letter {}", text("letter")),

@@ -12,7 +12,7 @@ use crate::flow::run::Pass;
 use crate::media::{InbandKeys, MediaTerms};
 use crate::routing::{AgentName, Contact};
 use crate::sip::locate::Hop;
-use crate::sip::{Host, Listening, NameAddr, Path, Uri};
+use crate::sip::{Host, Listening, NameAddr, Path, StatusCode, Uri};
 use crate::units::{CallId, Entropy};
 
 /// What the flow wants done with the caller.
@@ -42,6 +42,10 @@ pub(super) struct Party {
     pub(super) path: Path,
     /// Where else it can be reached, the next one first.
     pub(super) others: VecDeque<Path>,
+    /// The dialog that the call takes the place of (RFC 3891).
+    pub(super) replaces: Option<String>,
+    /// Who put the caller through.
+    pub(super) referred_by: Option<String>,
 }
 
 impl Party {
@@ -93,7 +97,7 @@ impl Party {
             None => paths_to(&uri, settings, caller, entropy),
         };
         let path = others.pop_front()?;
-        Some(Self { agent, name, uri, path, others })
+        Some(Self { agent, name, uri, path, others, replaces: None, referred_by: None })
     }
 }
 
@@ -165,6 +169,18 @@ pub(super) fn headers(
     headers
 }
 
+/// What the phone of leg B is told when an agent put the caller through: by whom, in our words and not in those of the
+/// agent's phone (RFC 3892), and the conversation that this one takes the place of (RFC 3891).
+pub(super) fn referral(party: &Party) -> Vec<(String, String)> {
+    let by = party.referred_by.as_ref().map(|name| {
+        let uri = Uri::sip(Some(name), Host::from(party.path.local.ip()), None);
+        ("Referred-By".to_owned(), NameAddr::new(uri).to_string())
+    });
+    // Not demanded: a phone that does not know it rings, which is better than nothing.
+    let replaces = party.replaces.as_ref().map(|dialog| ("Replaces".to_owned(), dialog.clone()));
+    by.into_iter().chain(replaces).collect()
+}
+
 /// Values of a flow that are put into headers at most; a datagram has an end.
 const MAX_PASSED: usize = 16;
 /// Characters of one value.
@@ -214,6 +230,16 @@ impl NotReached {
             408 | 480 | 487 => Self::NoAnswer,
             401 | 403 | 407 | 603 => Self::Refused,
             _ => Self::Failed,
+        }
+    }
+
+    /// What the phone that put the caller through is told.
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::Busy => StatusCode::BUSY_HERE,
+            Self::NoAnswer => StatusCode::TEMPORARILY_UNAVAILABLE,
+            Self::Refused => StatusCode::DECLINE,
+            Self::Failed => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

@@ -22,7 +22,7 @@ use crate::routing::{Contact, DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::locate::Locations;
 use crate::sip::stir::{Signing, Verdict};
-use crate::sip::{self, Listening, OutgoingInvite, Path, SessionId, StatusCode};
+use crate::sip::{self, Listening, OutgoingInvite, Path, Refer, SessionId, StatusCode};
 use crate::units::{AskId, CallId, Epoch, HearingId, LegSide, MediaAddress, MediaPort, Ssrc};
 use crate::voice::{EarError, Hearing, Understood, Utterance};
 
@@ -50,6 +50,8 @@ pub struct CallSettings {
     pub targets: HashMap<String, Contact>,
     /// Where the host names in their addresses lead.
     pub locations: Arc<dyn Locations>,
+    /// Those of them that an agent's phone may put callers through to.
+    pub phones_transfer_to: Vec<Box<str>>,
     /// Signs what agents are told (`X-Countersign-Token`).
     pub signer: SigningKey,
     /// Calendar time.
@@ -198,6 +200,10 @@ pub enum SessionEvent {
     OfferAnswered(Result<Bytes, StatusCode>),
     /// The recording server wants to know again who takes part.
     MetadataRequested,
+    /// The peer wants somebody else called in its place.
+    Referred(Box<Refer>),
+    /// The last report on that has reached the peer, or never will.
+    ReferDone,
     /// A key came by SIP INFO.
     Digit(crate::units::Digit),
     /// The session is over. Always last, once.
@@ -224,6 +230,10 @@ pub enum SipOrder {
     Trace(SessionId, Bytes),
     /// Hang up.
     Bye(SessionId),
+    /// Take what a peer's REFER asks for, or refuse it.
+    AnswerRefer(SessionId, Result<(), StatusCode>),
+    /// Tell it how that goes; a final status is the last.
+    ReportRefer(SessionId, StatusCode),
     /// Answer a later offer.
     AnswerOffer(SessionId, Result<Bytes, StatusCode>),
 }
@@ -256,6 +266,13 @@ pub enum Output {
         leg: LegSide,
         /// Our address as the leg's peer sees it.
         local: IpAddr,
+    },
+    /// What comes to these ports is another leg's from now on.
+    MoveMedia {
+        /// The ports.
+        port: MediaPort,
+        /// Whose.
+        leg: LegSide,
     },
     /// Close a pair of ports.
     CloseMedia {

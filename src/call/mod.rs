@@ -27,6 +27,7 @@ mod recording;
 mod recording_session;
 mod settle;
 mod stream;
+mod transfer;
 mod vouching;
 
 pub use conductor::Call;

@@ -243,6 +243,18 @@ pub enum CallEvent {
         /// The caller and whom.
         who: String,
     },
+    /// The phone of an agent puts the caller through.
+    Transferring {
+        /// The agent.
+        by: String,
+        /// To whom, as the settings name them.
+        to: String,
+    },
+    /// A phone wanted somebody called whom it may not have called, or at the wrong time.
+    TransferRefused {
+        /// The SIP status that it got.
+        status: u16,
+    },
     /// The other side is gone, the caller is not.
     Parted,
     /// No audio came from a leg for three seconds.

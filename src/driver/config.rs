@@ -22,7 +22,7 @@ use super::speech::SpeechConfig;
 use super::stir::StirConfig;
 use super::web::WebConfig;
 use super::webhooks::WebhookConfig;
-use peers::{check_srtp, check_tls};
+use peers::{check_srtp, check_tls, check_transfers};
 
 pub use peers::{PhonesConfig, TrunkConfig};
 pub use sip::{DnsServer, SipConfig, SipTlsConfig, StrangersConfig};
@@ -250,7 +250,10 @@ impl Config {
         }
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
         config.recognition.check().map_err(|error| invalid(error.to_string()))?;
-        check_tls(&config).and_then(|()| check_srtp(&config)).map_err(invalid)?;
+        check_tls(&config)
+            .and_then(|()| check_srtp(&config))
+            .and_then(|()| check_transfers(&config))
+            .map_err(invalid)?;
         config.stir.check(&config).map_err(|error| invalid(error.to_string()))?;
         config.recording.plan().map_err(|error| invalid(error.to_string()))?;
         config.web.check().map_err(|error| invalid(error.to_string()))?;

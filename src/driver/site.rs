@@ -79,6 +79,7 @@ impl Site {
             clips: Arc::clone(&loaded.clips) as _,
             targets: targets.map(|(name, uri)| (name.clone(), Contact::new(uri.clone(), None))).collect(),
             locations: Arc::clone(&self.names) as _,
+            phones_transfer_to: config.phones.transfer_to.iter().map(|name| name.as_str().into()).collect(),
             signer: self.signer.clone(),
             epoch: self.epoch,
             listen: self.listen,

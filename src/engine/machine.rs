@@ -23,7 +23,7 @@ use super::table::{Members, Table};
 use super::timers::Timers;
 use crate::call::{self, CallSettings, CodeCall, EndCause, Fate, News, OutgoingCall, SessionEvent, SipOrder};
 use crate::media::MediaTerms;
-use crate::sip::{self, AccessList, Endpoint, EndpointConfig, SessionId};
+use crate::sip::{self, AccessList, Endpoint, EndpointConfig, Method, SessionId};
 use crate::units::{CallId, Entropy, LegSide, MediaAddress, MediaPort};
 
 /// What an engine needs to start.
@@ -97,7 +97,9 @@ pub struct Active {
 impl Engine {
     /// An engine without calls. `entropy` is the shard's own.
     #[must_use]
-    pub fn new(config: EngineConfig, mut entropy: Entropy) -> Self {
+    pub fn new(mut config: EngineConfig, mut entropy: Entropy) -> Self {
+        // Which of them is obeyed is each call's to say.
+        config.endpoint.allow.push(Method::Refer);
         let endpoint = Endpoint::new(config.endpoint, entropy.fork());
         Self {
             lineup: config.lineup,
@@ -328,6 +330,12 @@ impl Engine {
             call::Output::Rtp { port, to, bytes } => Some(Output::Rtp { port, to, bytes }),
             call::Output::Rtcp { port, to, bytes } => Some(Output::Rtcp { port, to, bytes }),
             call::Output::OpenMedia { leg, local } => Some(Output::OpenMedia { call: id, leg, local }),
+            call::Output::MoveMedia { port, leg } => {
+                if let Some((_, of, _)) = self.ports.get_mut(&port) {
+                    *of = leg;
+                }
+                None
+            }
             call::Output::CloseMedia { port, heard } => {
                 if let Some((_, _, rtp)) = self.ports.remove(&port) {
                     self.formers.keep(rtp, heard);
@@ -381,6 +389,8 @@ impl Engine {
                 self.endpoint.info(now, session, TRACE_PACKAGE, "application/json", body);
             }
             SipOrder::Bye(session) => self.endpoint.bye(now, session, None),
+            SipOrder::AnswerRefer(session, answer) => self.endpoint.answer_refer(now, session, answer),
+            SipOrder::ReportRefer(session, status) => self.endpoint.report_refer(now, session, status),
             SipOrder::AnswerOffer(session, answer) => self.endpoint.answer_offer(now, session, answer),
             SipOrder::Invite(invite) => {
                 let session = self.endpoint.invite(now, *invite);
@@ -419,6 +429,8 @@ impl Engine {
             sip::Event::OfferAnswered { session, sdp } => (session, SessionEvent::OfferAnswered(sdp)),
             sip::Event::MetadataRequested { session } => (session, SessionEvent::MetadataRequested),
             sip::Event::Digit { session, digit } => (session, SessionEvent::Digit(digit)),
+            sip::Event::Referred { session, refer } => (session, SessionEvent::Referred(refer)),
+            sip::Event::ReferDone { session } => (session, SessionEvent::ReferDone),
             sip::Event::Ended { session, cause } => (session, SessionEvent::Ended(cause)),
             // We announce no package, so none is delivered.
             sip::Event::Info { .. } => return,

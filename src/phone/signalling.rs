@@ -42,8 +42,10 @@ impl Phone {
                 }
                 return;
             }
-            // A telephone records nothing.
-            endpoint::Event::MetadataRequested { .. } => return,
+            // A telephone records nothing, and is asked to call nobody.
+            endpoint::Event::MetadataRequested { .. }
+            | endpoint::Event::Referred { .. }
+            | endpoint::Event::ReferDone { .. } => return,
             endpoint::Event::Digit { session, digit } => PhoneEvent::Digit(session, digit),
             endpoint::Event::Info { session, package, body, .. } => {
                 if package != TRACE_PACKAGE {

@@ -37,6 +37,7 @@ pub use endpoint::{
 pub use header::{CSeq, Contacts, MediaType, NameAddr, Params, Rack, Via};
 pub use header_name::{HeaderName, Name};
 pub use headers::{HeaderError, Headers};
+pub use invite_session::Refer;
 pub use message::{Core, Message, Request, Response};
 pub use method::Method;
 pub use parse::{ParseError, Problem};

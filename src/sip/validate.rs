@@ -15,7 +15,7 @@ use super::status::StatusCode;
 use super::uri::Uri;
 
 /// The methods that are served, as Allow names them.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REFER, REGISTER";
 
 /// The extensions that may be demanded: reliable provisional responses and session timers.
 pub const SUPPORTED: [&str; 2] = ["100rel", "timer"];

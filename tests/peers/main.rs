@@ -8,6 +8,7 @@
 mod bare;
 mod codecs;
 mod coder;
+mod extensions;
 mod names;
 mod scanners;
 mod sipp;

@@ -33,6 +33,19 @@ pub(crate) fn agent_offers(cseq: u32, direction: &str, expected: &str) -> String
         .replace("@EXPECTED@", expected)
 }
 
+/// The agent puts the caller through to this address, and gets this status.
+pub(crate) fn agent_refers(target: &str, status: &str) -> String {
+    include_str!("agent_refer.xml").replace("@TARGET@", target).replace("@STATUS@", status)
+}
+
+/// The agent is told how it goes.
+pub(crate) fn agent_told(status: &str) -> String {
+    include_str!("agent_report.xml").replace("@STATUS@", status)
+}
+
+/// A caller who shows signs of life, and wants them.
+pub(crate) const CALLER_TIMER: &str = include_str!("caller_timer.xml");
+
 /// Waits.
 pub(crate) fn pause(millis: u64) -> String {
     format!("<pause milliseconds=\"{millis}\"/>\n")
@@ -74,6 +87,13 @@ impl Sipp {
     /// An agent for one call; it gives back the audio it gets.
     pub(crate) fn agent(site: &Site, name: &str, ports: (u16, u16), script: &str) -> Self {
         let scenario = format!("{AGENT_START}{script}<Reference variables=\"caller,me\"/>\n</scenario>\n");
+        Self::start(site, name, ports, &["-rtp_echo"], &scenario)
+    }
+
+    /// An agent whose ringing has early media, is acknowledged, and answers for good.
+    pub(crate) fn reliable_agent(site: &Site, name: &str, ports: (u16, u16), script: &str) -> Self {
+        let start = include_str!("agent_reliable.xml");
+        let scenario = format!("{start}{script}<Reference variables=\"caller,me\"/>\n</scenario>\n");
         Self::start(site, name, ports, &["-rtp_echo"], &scenario)
     }
 

@@ -163,6 +163,7 @@ impl World {
             clips,
             locations: Arc::new(countersign::sip::locate::Nowhere),
             targets: HashMap::from([("branch".to_owned(), Contact::new(uri_of(agent_address(0)), None))]),
+            phones_transfer_to: vec!["branch".into()],
             signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
             epoch,
             listen: ENGINE.into(),

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use countersign::audio::Clip;
 use countersign::engine::Vouching;
-use countersign::routing::{self, DeskRequest};
+use countersign::routing::{self, Agent, AgentName, Contact, DeskRequest, Queue, Switchboard};
 use countersign::sip::AccessList;
 use countersign::sip::stir::NumberPlan;
 use countersign::units::Entropy;
 
-use super::World;
+use super::{Manner, STRANGER, World, agent_address, uri_of};
 
 /// Everybody in the callers' network.
 pub fn trunks() -> AccessList {
@@ -43,6 +43,18 @@ pub fn correlation(said: &Clip, heard: &[i16]) -> f64 {
 }
 
 impl World {
+    /// An agent whose phone a test plays by hand, as [`STRANGER`]; the telephone of the target `branch` is of this manner.
+    pub fn agent_by_hand(&mut self, branch: Manner) -> usize {
+        let (queue, name) = (routing::QueueName::from("agents"), AgentName::from("hand"));
+        let agents = vec![Agent::new(name.clone(), vec![queue.clone()])];
+        let config = routing::SwitchboardConfig::default();
+        self.desk = Switchboard::new(config, vec![Queue::new(queue, 50)], agents);
+        let contact = Contact::new(uri_of(STRANGER), None);
+        self.desk.handle(self.now, routing::Input::AgentUp(name, contact));
+        self.drain_desk();
+        self.phone(agent_address(0), branch)
+    }
+
     /// Whether some call has its two legs joined.
     pub fn is_joined(&self) -> bool {
         self.phones.iter().any(|phone| {

@@ -241,8 +241,14 @@ impl OutgoingCall {
             SessionEvent::OfferAnswered(Err(_))
             | SessionEvent::Acked { answer: None }
             | SessionEvent::Trying
+            | SessionEvent::ReferDone
             | SessionEvent::MetadataRequested => {}
             SessionEvent::Digit(digit) => self.pressed(Way::Signalling, digit),
+            // Nobody who hears a code has us call others.
+            SessionEvent::Referred(_) => {
+                let refusal = SipOrder::AnswerRefer(session, Err(StatusCode::FORBIDDEN));
+                self.out.push_back(Output::Sip(refusal));
+            }
             SessionEvent::Ended(_) => {
                 let fate = if matches!(self.state, State::Talking(_)) { Fate::HungUp } else { Fate::Broken };
                 self.over(fate);

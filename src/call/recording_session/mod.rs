@@ -142,7 +142,7 @@ impl RecordingSession {
         match leg {
             LegSide::Said => said.report_came(now, from, bytes),
             LegSide::Heard => heard.report_came(now, from, bytes),
-            LegSide::A | LegSide::B => {}
+            LegSide::A | LegSide::B | LegSide::Aside => {}
         }
     }
 }

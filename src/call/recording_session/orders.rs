@@ -143,9 +143,14 @@ impl Call {
             SessionEvent::OfferAnswered(Err(_)) => self.server_reanswered(None),
             SessionEvent::MetadataRequested => self.tell_server(),
             SessionEvent::Ended(_) => self.server_lost("hung_up"),
+            SessionEvent::Referred(_) => {
+                let refusal = SipOrder::AnswerRefer(id, Err(StatusCode::FORBIDDEN));
+                self.out.push_back(Output::Sip(refusal));
+            }
             SessionEvent::Trying
             | SessionEvent::Progress
             | SessionEvent::Acked { answer: None }
+            | SessionEvent::ReferDone
             | SessionEvent::Digit(_) => {}
         }
     }

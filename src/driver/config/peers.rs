@@ -108,6 +108,9 @@ pub struct PhonesConfig {
     /// Keys may travel in signalling that others on the way can read.
     #[serde(default)]
     pub srtp_keys_in_clear: bool,
+    /// The names of `transfers` that a phone may put callers through to by REFER; none when left out.
+    #[serde(default)]
+    pub transfer_to: Vec<String>,
     /// Whether phones register over TLS only, and those of a fixed address are called over it.
     #[serde(default)]
     pub tls: bool,
@@ -154,6 +157,17 @@ pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A phone puts callers through to whom the settings name.
+pub(super) fn check_transfers(config: &Config) -> Result<(), String> {
+    let unknown = config.phones.transfer_to.iter().find(|name| !config.transfers.contains_key(*name));
+    unknown.map_or(Ok(()), |name| {
+        Err(format!(
+            "`phones.transfer_to` names `{name}`, which is not among `transfers`\n  help: write `{name}` and its SIP address \
+             below `transfers`, or take it out of the list"
+        ))
+    })
 }
 
 /// What is to come over TLS needs somebody who speaks it.

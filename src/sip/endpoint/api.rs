@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::secret::Secret;
+use crate::sip::invite_session::Refer;
 use crate::sip::session_timer::SessionTimer;
 use crate::sip::timers::TimerConfig;
 use crate::sip::{Headers, Method, NameAddr, Path, StatusCode, Uri};
@@ -204,6 +205,18 @@ pub enum Event {
         /// The body.
         body: Bytes,
     },
+    /// The peer wants somebody else called in its place: `answer_refer`, then `report_refer`.
+    Referred {
+        /// The session.
+        session: SessionId,
+        /// Whom.
+        refer: Box<Refer>,
+    },
+    /// The last report on that has reached the peer, or never will.
+    ReferDone {
+        /// The session.
+        session: SessionId,
+    },
     /// The session is over. Exactly once per session, and always its last event.
     Ended {
         /// The session.
@@ -381,6 +394,8 @@ impl fmt::Debug for Event {
             Self::MetadataRequested { .. } => write!(f, "MetadataRequested({id})"),
             Self::Digit { .. } => write!(f, "Digit({id})"),
             Self::Info { package, .. } => write!(f, "Info({id}, {package})"),
+            Self::Referred { refer, .. } => write!(f, "{refer:?} in {id}"),
+            Self::ReferDone { .. } => write!(f, "ReferDone({id})"),
             Self::Ended { cause, .. } => write!(f, "Ended({id}, {cause:?})"),
             Self::Response { request, status, .. } => write!(f, "Response({}, {status})", request.0),
         }
@@ -403,6 +418,8 @@ impl Event {
             | Self::MetadataRequested { session }
             | Self::Digit { session, .. }
             | Self::Info { session, .. }
+            | Self::Referred { session, .. }
+            | Self::ReferDone { session }
             | Self::Ended { session, .. } => Some(*session),
             Self::Response { .. } => None,
         }

@@ -170,6 +170,17 @@ impl Endpoint {
         self.with_session(now, session, |session, cx| session.answer_offer(cx, answer));
     }
 
+    /// Answers `Event::Referred`: taken, or refused with this status. It is reported on by `report_refer`.
+    pub fn answer_refer(&mut self, now: Instant, session: SessionId, answer: Result<(), StatusCode>) {
+        self.with_session(now, session, |session, cx| session.answer_refer(cx, answer));
+    }
+
+    /// Tells the peer how the call goes that it asked for. A final status is the last: `Event::ReferDone` follows, unless
+    /// the session ends first.
+    pub fn report_refer(&mut self, now: Instant, session: SessionId, status: StatusCode) {
+        self.with_session(now, session, |session, cx| session.report_refer(cx, status));
+    }
+
     /// Sends a request outside of sessions. `Event::Response` follows exactly once.
     pub fn request(&mut self, now: Instant, request: OutgoingRequest) -> RequestId {
         self.next_id += 1;

@@ -172,6 +172,11 @@ impl InviteSession {
                 self.phase = Phase::Over;
                 self.end(EndCause::TransportFailed);
             }
+            Phase::Established(established)
+                if established.referral.as_ref().is_some_and(|referral| referral.is_unanswered(id)) =>
+            {
+                self.answer_refer(cx, Err(StatusCode::SERVER_INTERNAL_ERROR));
+            }
             Phase::Established(_) => self.withdraw_offer(cx, id),
             Phase::Calling(call) if call.remote.as_ref().is_some_and(|offer| offer.received.id == id) => {
                 self.refuse_early_offer(cx, StatusCode::SERVER_INTERNAL_ERROR);

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::offer::{Described, LocalOffer, RemoteOffer};
+use super::refer::Referral;
 use super::refresh::Refresh;
 use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, Received, ServerId};
 use bytes::Bytes;
@@ -27,6 +28,9 @@ pub(super) struct Established {
     /// Our description in force.
     pub(super) described: Option<Described>,
     pub(super) refresh: Option<Refresh>,
+    /// Whom the peer wants called, and whether it ever did.
+    pub(super) referral: Option<Referral>,
+    pub(super) referred: bool,
     /// A provisional response that was not acknowledged when we answered.
     pub(super) rack: Option<Rack>,
     /// We hung up, but the ACK has not come: RFC 3261 §15 forbids the BYE until it has, or never will.
@@ -71,6 +75,8 @@ impl Established {
             queued: None,
             described: None,
             refresh: None,
+            referral: None,
+            referred: false,
             rack: None,
             hanging_up: None,
         }
@@ -92,6 +98,9 @@ impl Established {
         }
         if let Some(refresh) = &mut self.refresh {
             refresh.retried(old, new);
+        }
+        if let Some(referral) = &mut self.referral {
+            referral.retried(old, new);
         }
         self.dialog.set_local_cseq(cseq);
     }

@@ -15,6 +15,7 @@ mod caller;
 mod established;
 mod offer;
 mod recording;
+mod refer;
 mod refresh;
 mod reliable;
 
@@ -33,6 +34,7 @@ use callee::IncomingCall;
 use caller::OutgoingCall;
 pub(crate) use caller::{ack_of_failure, cancel_of};
 use established::Established;
+pub use refer::Refer;
 
 /// A server transaction of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,6 +97,8 @@ pub(crate) enum Purpose {
     Prack,
     /// A sign of life.
     Refresh,
+    /// What came of a REFER.
+    Report,
 }
 
 /// A request that came, with the transaction that answers it.
@@ -247,6 +251,7 @@ impl InviteSession {
             Method::Update => self.peer_update(cx, received),
             Method::Info => self.peer_info(cx, received),
             Method::Prack => self.peer_prack(cx, received),
+            Method::Refer => self.peer_refer(cx, received),
             Method::Options => {
                 let mut response = self.reply(cx, received, StatusCode::OK);
                 capabilities(&mut response, cx.config);
@@ -327,6 +332,10 @@ impl InviteSession {
                 self.refresh_response(cx, of, response);
                 true
             }
+            Purpose::Report => {
+                self.report_response(cx, of.id, response);
+                true
+            }
             // RFC 6086 §4.2.2, RFC 3262 §4: what the peer makes of it changes nothing here.
             Purpose::Info | Purpose::Prack => true,
         }
@@ -345,6 +354,7 @@ impl InviteSession {
             Purpose::Offer => self.offer_failed(cx, id, status, &Headers::new()),
             Purpose::Bye => self.closed(id),
             Purpose::Refresh => self.refresh_failed(cx, id, status),
+            Purpose::Report => self.reported(cx, id, false),
             Purpose::Info | Purpose::Prack => {}
         }
     }
