@@ -333,6 +333,7 @@ transfers: {}
 
 # Who understands what callers say: without this, the model that `countersign models install whisper-tiny.en` brings.
 # recognition: {workers: 2, queue: 32, ears: [{model: whisper-tiny.en}]}
+# recognition: {ears: [{outside: {vosk: {url: "ws://127.0.0.1:2700"}, languages: [en]}}]}      # a server of yours, see docs/operating.md
 
 # Who sends codes and notices to the addresses on file: see docs/senders.md. `development` prints them here in
 # place of sending them, and is refused when anything listens beyond this machine.

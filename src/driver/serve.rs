@@ -187,6 +187,9 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
         .chain(listeners.local.tls);
     let dialler = Dialler::start().map_err(|source| system("threads", source))?;
     let post = PostOffice::of(&vault, &config, &secrets, &dialler, listening)?;
+    let ears = Ears::open(&settings.ears, &config.recognition, &settings.data, &secrets);
+    let ears = ears.map_err(|source| system("threads", source))?;
+    ears.report(&loaded.application).tell();
     let messages = Arc::new(Messages::open(&settings.data, &keys)?);
     vault.set_policy(Arc::clone(&loaded.application.policy));
     // The settings were checked: an address that can't be one did not get here.
@@ -211,7 +214,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
         epoch,
         secrets,
         message_room: Room::default(),
-        ears: ears(settings, &config, &loaded)?,
+        ears: Arc::new(ears),
         more_agents: settings.more_agents.clone(),
         signing,
     };
@@ -342,14 +345,6 @@ impl Parts<'_> {
             _signer: signer,
         })
     }
-}
-
-/// Who understands what callers say, and a line about it where that matters.
-fn ears(settings: &ServeSettings, config: &Config, loaded: &Loaded) -> Result<Arc<Ears>, StartError> {
-    let ears = Ears::open(&settings.ears, &config.recognition, &settings.data);
-    let ears = ears.map_err(|source| system("threads", source))?;
-    ears.report(&loaded.application).tell();
-    Ok(Arc::new(ears))
 }
 
 fn system(what: &'static str, source: std::io::Error) -> StartError {

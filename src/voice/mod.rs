@@ -4,6 +4,7 @@
 //! engine knows is refused with the name of what differs.
 
 pub mod ear;
+pub mod liveness;
 pub mod model;
 pub mod nn;
 pub mod print;

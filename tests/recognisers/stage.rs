@@ -93,7 +93,7 @@ pub(crate) fn drain(mut stream: impl Read) {
 
 /// Where a server that accepts and says nothing is.
 pub(crate) fn silent() -> SocketAddr {
-    serve(None, |stream| drain(stream))
+    serve(None, drain)
 }
 
 /// An address of no private network (RFC 5737), where nothing is sent.

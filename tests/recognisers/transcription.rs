@@ -169,7 +169,7 @@ fn what_it_hears_and_how_much_of_it_has_a_bound() {
     let folder = Folder::new();
     let (address, _) = server(&folder, false, reply("200 OK", "{\"text\": \"\"}"));
     let recogniser = recogniser(&settings(&format!("http://{address}/"), ""), &folder);
-    assert!(recogniser.hears("en-GB") && recogniser.hears("en") && !recogniser.hears("es-ES"));
+    assert!(recogniser.knows("en-GB") && recogniser.knows("en") && !recogniser.knows("es-ES"));
     assert_eq!(hear(&recogniser, None), Outcome::Nothing);
     let endless = vec![0; 31 * 8_000];
     let endless = super::outcome(recogniser.transcribe(&endless, "en-GB", None));

@@ -163,7 +163,7 @@ impl Outside {
 
     /// Whether it hears a language: `en` hears `en-GB` and `en-US`.
     #[must_use]
-    pub fn hears(&self, language: &str) -> bool {
+    pub fn knows(&self, language: &str) -> bool {
         let main = main_language(language);
         self.languages.iter().any(|known| known == language || known == main)
     }

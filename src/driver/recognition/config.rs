@@ -7,6 +7,8 @@ use thiserror::Error;
 
 use super::network;
 use crate::driver::models::{Models, State, WHISPER};
+use crate::driver::recognisers::{Outside, RecogniserConfig, RecogniserConfigError};
+use crate::driver::secrets::Secrets;
 use crate::voice::Ear;
 
 /// Who understands what callers say, and how much of the machine that may take.
@@ -31,6 +33,9 @@ pub struct EarConfig {
     /// A network that was installed: `whisper-tiny.en`.
     #[serde(default)]
     pub model: Option<String>,
+    /// Or a server that understands it.
+    #[serde(default)]
+    pub outside: Option<RecogniserConfig>,
 }
 
 /// Why it can't be used.
@@ -42,9 +47,12 @@ pub enum RecognitionConfigError {
     /// No such network.
     #[error("`recognition` names the model `{0}`, which hears nothing\n  help: write `{known}`", known = WHISPER.name)]
     Model(String),
-    /// Nobody.
-    #[error("an entry of `ears` names nobody\n  help: write `model: {known}`", known = WHISPER.name)]
+    /// Nobody, or two.
+    #[error("an entry of `ears` has either `model` or `outside`\n  help: write `model: {known}`", known = WHISPER.name)]
     Nobody,
+    /// A server that can't be asked.
+    #[error(transparent)]
+    Outside(#[from] RecogniserConfigError),
 }
 
 impl Default for RecognitionConfig {
@@ -82,15 +90,25 @@ impl RecognitionConfig {
 
 impl EarConfig {
     fn check(&self) -> Result<(), RecognitionConfigError> {
-        match &self.model {
-            Some(model) if model != WHISPER.name => Err(RecognitionConfigError::Model(model.clone())),
-            Some(_) => Ok(()),
-            None => Err(RecognitionConfigError::Nobody),
+        match (&self.model, &self.outside) {
+            (Some(model), None) if model != WHISPER.name => Err(RecognitionConfigError::Model(model.clone())),
+            (Some(_), None) => Ok(()),
+            (None, Some(outside)) => Ok(outside.check()?),
+            _ => Err(RecognitionConfigError::Nobody),
         }
     }
 
     /// Whoever it names; `None`, which is told, when that is not there.
-    pub(super) fn open(&self, models: &Models) -> Option<Arc<dyn Ear>> {
+    pub(super) fn open(&self, models: &Models, secrets: &Arc<Secrets>) -> Option<Arc<dyn Ear>> {
+        if let Some(outside) = &self.outside {
+            return match Outside::new(outside, secrets) {
+                Ok(ear) => Some(Arc::new(ear)),
+                Err(why) => {
+                    tracing::warn!("a recogniser can't be asked: {why}");
+                    None
+                }
+            };
+        }
         let name = self.model.as_ref()?;
         if models.state(&WHISPER).is_ok_and(|state| state == State::Missing) {
             tracing::warn!(
@@ -124,7 +142,10 @@ mod tests {
             ("{workers: 0}", "write 1 to 64"),
             ("{queue: 100000}", "write 1 to 1000"),
             ("{ears: [{model: cam-plus-plus}]}", "write `whisper-tiny.en`"),
-            ("{ears: [{}]}", "names nobody"),
+            ("{ears: [{}]}", "either `model` or `outside`"),
+            ("{ears: [{outside: {vosk: {url: 'http://x'}, languages: [en]}}]}", "wss://"),
+            ("{ears: [{outside: {vosk: {url: 'ws://x'}, languages: []}}]}", "languages: [en]"),
+            ("{ears: [{outside: {languages: [en]}}]}", "either `vosk` or `transcription`"),
             ("{ear: []}", "ear"),
         ] {
             let found = check(text).expect_err(text);

@@ -4,6 +4,7 @@
 //! at once: then callers use keys, and no mistake is counted.
 
 mod config;
+mod outside;
 mod pool;
 mod whisper;
 
@@ -17,6 +18,7 @@ pub use self::pool::{Full, WorkPool};
 pub use self::whisper::Whisper;
 use super::models::{Models, State, WHISPER};
 use super::os;
+use super::secrets::Secrets;
 use crate::flow::document::Application;
 use crate::voice::{Ear, EarError, Hearing, Understood, Utterance};
 
@@ -61,10 +63,15 @@ impl Ears {
     ///
     /// # Errors
     /// When the system starts no thread.
-    pub fn open(from: &EarsFrom, config: &RecognitionConfig, data: &Path) -> std::io::Result<Self> {
+    pub fn open(
+        from: &EarsFrom,
+        config: &RecognitionConfig,
+        data: &Path,
+        secrets: &Arc<Secrets>,
+    ) -> std::io::Result<Self> {
         let ears = match from {
             EarsFrom::These(ears) => ears.clone(),
-            EarsFrom::Settings => opened(config, data),
+            EarsFrom::Settings => opened(config, data, secrets),
         };
         let pool = Arc::new(WorkPool::start("ear", config.workers(), config.queue)?);
         Ok(Self { ears: ears.into(), pool })
@@ -152,13 +159,13 @@ fn understand(
 }
 
 /// Those that can be opened, in their order.
-fn opened(config: &RecognitionConfig, data: &Path) -> Vec<Arc<dyn Ear>> {
+fn opened(config: &RecognitionConfig, data: &Path, secrets: &Arc<Secrets>) -> Vec<Arc<dyn Ear>> {
     let models = Models::of(data);
     let installed = || models.state(&WHISPER).is_ok_and(|state| state != State::Missing);
     if config.ears.is_empty() {
         return if installed() { network(&models).into_iter().collect() } else { Vec::new() };
     }
-    config.ears.iter().filter_map(|ear| ear.open(&models)).collect()
+    config.ears.iter().filter_map(|ear| ear.open(&models, secrets)).collect()
 }
 
 /// The network, if it can be read.

@@ -46,6 +46,26 @@ pub fn digits(tag: &str, text: &str) -> Option<Secret<String>> {
 }
 
 fn digit(tag: &str, word: &str) -> Option<char> {
+    let at = spellings(tag)?.iter().position(|spellings| spellings.contains(&word))?;
+    char::from_digit(u32::try_from(at).ok()?, 10)
+}
+
+/// Every word that has a part in digits, for a recogniser that can be held to words; none in a language that is not known.
+#[must_use]
+pub fn digit_words(tag: &str) -> Vec<&'static str> {
+    let times: &[&str] = match language(tag) {
+        "en" => &["double", "triple", "treble"],
+        "es" => &["doble", "triple"],
+        _ => &[],
+    };
+    // What is only written like a digit ("too", "for") is another word to say.
+    let said = |word: &&&str| !matches!(**word, "to" | "too" | "for" | "un" | "una");
+    let digits = spellings(tag).into_iter().flatten().flat_map(|words| words.iter().filter(said));
+    digits.chain(times).copied().collect()
+}
+
+/// How each digit is spelled.
+fn spellings(tag: &str) -> Option<[&'static [&'static str]; 10]> {
     const ENGLISH: [&[&str]; 10] = [
         &["zero", "oh", "o", "nought"],
         &["one"],
@@ -70,13 +90,11 @@ fn digit(tag: &str, word: &str) -> Option<char> {
         &["ocho"],
         &["nueve"],
     ];
-    let words = match language(tag) {
-        "en" => ENGLISH,
-        "es" => SPANISH,
-        _ => return None,
-    };
-    let at = words.iter().position(|spellings| spellings.contains(&word))?;
-    char::from_digit(u32::try_from(at).ok()?, 10)
+    match language(tag) {
+        "en" => Some(ENGLISH),
+        "es" => Some(SPANISH),
+        _ => None,
+    }
 }
 
 /// "Double four", "triple nine".
