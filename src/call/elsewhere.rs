@@ -53,7 +53,8 @@ impl Call {
             return false;
         }
         let failed = callee.party.path;
-        self.settings.locations.failed(Hop { transport: failed.transport, remote: failed.remote });
+        let failed = Hop { transport: failed.transport, remote: failed.remote };
+        self.settings.locations.failed(failed);
         let Some(next) = callee.party.others.pop_front() else { return false };
         let Some(stream) = &callee.stream else { return false };
         callee.party.path = next;

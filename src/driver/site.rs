@@ -72,7 +72,8 @@ impl Site {
     pub(super) fn call_settings(&self, config: &Config, loaded: &Loaded) -> CallSettings {
         let limits = &config.limits;
         let targets = config.transfers.iter();
-        self.names.follow(self.named(config, &loaded.application), FIRST_LOOK);
+        let (settings, application) = self.named(config, &loaded.application);
+        self.names.follow(settings, application, FIRST_LOOK);
         CallSettings {
             application: Arc::clone(&loaded.application),
             application_hash: Arc::clone(&loaded.hash),
@@ -100,14 +101,15 @@ impl Site {
         }
     }
 
-    /// Whatever is called: it may have a name.
-    fn named(&self, config: &Config, application: &Application) -> Vec<Uri> {
+    /// Whatever is called, by the settings and by the application: it may have a name.
+    fn named(&self, config: &Config, application: &Application) -> (Vec<Uri>, Vec<Uri>) {
         let agents = self.fixed_agents(config).into_iter().map(|(_, uri)| uri);
         let calls = config.senders.iter().filter_map(|sender| sender.call.as_ref());
         let hops = calls.flat_map(|call| &call.routes).map(|route| route.by.clone());
+        let uri = |text: String| Uri::parse(text.as_bytes());
+        let settings = config.transfers.values().cloned().chain(agents).chain(hops).filter_map(uri).collect();
         let own = application.transfer_targets().into_iter().map(|target| target.to_string());
-        let all = config.transfers.values().cloned().chain(agents).chain(hops).chain(own);
-        all.filter_map(|uri| Uri::parse(uri.as_bytes())).collect()
+        (settings, own.filter_map(uri).collect())
     }
 
     /// The queues, and who serves them.

@@ -142,6 +142,18 @@ impl Located {
         Ok(Self { servers, ttl: search.ttl })
     }
 
+    /// The host by itself, when the DNS says nothing of services; kept for the shortest time. `None` when it is not known
+    /// either.
+    pub fn host(uri: &Uri, tls: bool, dns: &mut dyn Dns) -> Option<Self> {
+        let over = Transport::of_uri(uri).filter(|over| tls || *over != Transport::Tls)?;
+        let sip = uri.as_sip()?;
+        let Host::Name(host) = &sip.host else { return None };
+        let mut search = Search { dns, ttl: Duration::ZERO };
+        let addresses = search.addresses(host, sip.port.unwrap_or(over.default_port())).ok()?;
+        (!addresses.is_empty())
+            .then(|| Self { servers: vec![Server::only(over, addresses)], ttl: Duration::ZERO })
+    }
+
     /// What there is to try, for one call: by priority, and within one priority drawn by weight (RFC 2782).
     pub fn order(&self, draw: &mut dyn FnMut(u32) -> u32) -> Vec<Hop> {
         let mut left: Vec<&Server> = self.servers.iter().collect();

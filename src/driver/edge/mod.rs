@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::gate::{self, Gate, Source, Way};
 use super::house::Registrations;
+use super::names::Names;
 use super::os;
 use super::shard::{Mail, Mailbox};
 use crate::sip::strangers::{Strangers, Treatment};
@@ -67,6 +68,8 @@ struct Inner {
     counters: EdgeCounters,
     streams: Mutex<Streams>,
     strangers: Mutex<Strangers>,
+    /// Where names lead, where TLS is spoken.
+    located: Option<Arc<Names>>,
     dial: mpsc::Sender<(Path, Bytes)>,
     closing: Notify,
     over: AtomicBool,
@@ -101,6 +104,7 @@ pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<E
             counters: EdgeCounters::default(),
             streams: Mutex::default(),
             strangers,
+            located: listeners.tls.as_ref().map(|(_, secure)| secure.located()),
             dial,
             over: AtomicBool::new(false),
             registrations: Registrations::default(),
@@ -199,7 +203,8 @@ impl Edge {
     }
 
     fn write_stream(&self, path: &Path, bytes: &Bytes) -> bool {
-        let writer = self.streams().writer(path);
+        let names = self.names_to(path);
+        let writer = self.streams().writer(path, &names);
         match writer {
             Some(writer) => writer.try_send(bytes.clone()).is_ok(),
             None => self.inner.dial.try_send((*path, bytes.clone())).is_ok(),

@@ -144,9 +144,10 @@ impl Secure {
         &self,
         socket: TcpStream,
         remote: SocketAddr,
+        names: Vec<String>,
     ) -> Option<client::TlsStream<TcpStream>> {
         let names: Vec<ServerName<'static>> =
-            self.located.of(remote).into_iter().filter_map(|name| ServerName::try_from(name).ok()).collect();
+            names.into_iter().filter_map(|name| ServerName::try_from(name).ok()).collect();
         let first = names.first().cloned().unwrap_or(ServerName::IpAddress(remote.ip().into()));
         let connecting = self.connector.connect(first, socket);
         let connected =
@@ -179,6 +180,11 @@ impl Secure {
         let of =
             self.names.iter().filter(|(name, _)| certificate.verify_is_valid_for_subject_name(name).is_ok());
         of.map(|(_, trunk)| Arc::clone(trunk)).collect()
+    }
+
+    /// Where the names lead that we connect to.
+    pub(super) fn located(&self) -> Arc<Names> {
+        Arc::clone(&self.located)
     }
 
     /// The certificate, which is to be looked at from time to time.

@@ -37,6 +37,8 @@ struct OpenStream {
     strange: bool,
     /// We made it, to that address, and know that we reached it.
     ours: bool,
+    /// The names that its certificate was to have, when we made it.
+    names: Vec<String>,
 }
 
 /// Connections at once, and from one address.
@@ -58,11 +60,14 @@ const DIAL_TIME: Duration = Duration::from_secs(5);
 impl Streams {
     /// The queue of a connection: the one with that number, or one to that address. What is secret goes to an address over a
     /// connection only whose other end has proven that it has it.
-    pub(super) fn writer(&self, path: &Path) -> Option<mpsc::Sender<Bytes>> {
+    ///
+    /// `names`: those that lead to the address by now. A connection that was not verified for one of them is not its (RFC 5922 §7).
+    pub(super) fn writer(&self, path: &Path, names: &[String]) -> Option<mpsc::Sender<Bytes>> {
         let leads = |stream: &&OpenStream| {
             stream.transport == path.transport
                 && stream.remote == path.remote
                 && (stream.ours || path.transport != Transport::Tls)
+                && names.iter().all(|name| stream.names.contains(name))
         };
         let by_number = path.connection.and_then(|number| self.open.get(&number));
         let by_number = by_number.filter(|stream| stream.transport == path.transport);
@@ -107,7 +112,7 @@ impl Edge {
                 let (stream, proven) = secure.accept(socket).await?;
                 Some((Box::new(stream) as Box<dyn Duplex>, proven))
             };
-            drop(self.run_stream(over, remote, false, opening));
+            drop(self.run_stream(over, remote, None, opening));
         }
     }
 
@@ -129,14 +134,16 @@ impl Edge {
     ) {
         while let Some((path, bytes)) = dials.recv().await {
             // Somebody may have asked for the same a moment ago: one connection is enough for both.
-            let known = self.streams().writer(&path);
+            let names = self.names_to(&path);
+            let known = self.streams().writer(&path, &names);
             let writer = known.unwrap_or_else(|| {
                 let secure = secure.cloned();
+                let wanted = names.clone();
                 let opening = async move {
-                    let dialling = tokio::time::timeout(DIAL_TIME, dial(&path, secure.as_deref()));
+                    let dialling = tokio::time::timeout(DIAL_TIME, dial(&path, wanted, secure.as_deref()));
                     dialling.await.ok().flatten()
                 };
-                self.run_stream(path.transport, path.remote, true, opening)
+                self.run_stream(path.transport, path.remote, Some(names), opening)
             });
             if writer.try_send(bytes.clone()).is_err() {
                 self.report_failure(&path, &bytes);
@@ -170,17 +177,24 @@ impl Edge {
         count < MAX_STRANGE_HANDSHAKES
     }
 
+    /// The names that lead to where a path does: its certificate must have them.
+    pub(super) fn names_to(&self, path: &Path) -> Vec<String> {
+        let located = self.inner.located.as_ref().filter(|_| path.transport == Transport::Tls);
+        located.map(|located| located.of(path.remote)).unwrap_or_default()
+    }
+
     /// Serves a connection from now on; it takes its place while it is opened, too.
     fn run_stream(
         &self,
         over: Transport,
         remote: SocketAddr,
-        ours: bool,
+        ours: Option<Vec<String>>,
         opening: impl Future<Output = Opened> + Send + 'static,
     ) -> mpsc::Sender<Bytes> {
+        let (ours, names) = (ours.is_some(), ours.unwrap_or_default());
         let strange = !ours && !self.inner.gate.knows(remote.ip());
         let (writer, mut to_write) = mpsc::channel(WRITES_PER_STREAM);
-        let stream = OpenStream { transport: over, remote, writer: writer.clone(), strange, ours };
+        let stream = OpenStream { transport: over, remote, writer: writer.clone(), strange, ours, names };
         let number = self.streams().enter(stream);
         let local = self.local_for(remote, over);
         let path = Path { transport: over, local, remote, connection: Some(number) };
@@ -236,13 +250,13 @@ fn plain(socket: TcpStream) -> Opened {
 }
 
 /// A connection of ours to where the path leads.
-async fn dial(path: &Path, secure: Option<&Secure>) -> Opened {
+async fn dial(path: &Path, names: Vec<String>, secure: Option<&Secure>) -> Opened {
     let socket = TcpStream::connect(path.remote).await.ok()?;
     keep_alive(&socket);
     if path.transport != Transport::Tls {
         return plain(socket);
     }
-    let stream = secure?.connect(socket, path.remote).await?;
+    let stream = secure?.connect(socket, path.remote, names).await?;
     Some((Box::new(stream), Proven::default()))
 }
 

@@ -5,7 +5,7 @@
 
 mod resolver;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,8 @@ use crate::sip::{Host, Transport, Uri};
 pub struct Names {
     shared: Arc<Shared>,
     orders: SyncSender<Order>,
-    pace: Pace,
+    /// What the last applications name.
+    applications: Mutex<VecDeque<Vec<Uri>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -32,14 +33,16 @@ pub struct Names {
 struct Shared {
     /// Looked at by every call: replaced as a whole.
     found: RwLock<Arc<BTreeMap<String, Arc<Located>>>>,
-    failed: Mutex<HashMap<Hop, Instant>>,
+    failed: Mutex<HashSet<Hop>>,
     /// How many names have not been looked up yet.
     waiting: Mutex<usize>,
     looked: Condvar,
 }
 
 enum Order {
-    Follow(Vec<Uri>),
+    Follow(BTreeMap<String, Uri>),
+    /// This one rests from now on.
+    Rest(Hop),
     Stop,
 }
 
@@ -90,18 +93,30 @@ impl Names {
         let shared = Arc::new(Shared::default());
         let (orders, mail) = sync_channel(ORDERS);
         let running = Arc::clone(&shared);
-        let work = move || Lookups { shared: running, dns, tls, pace, followed: BTreeMap::new() }.run(&mail);
+        let work = move || {
+            Lookups { shared: running, dns, tls, pace, followed: BTreeMap::new(), resting: Vec::new() }
+                .run(&mail)
+        };
         let thread = std::thread::Builder::new().name("names".to_owned()).spawn(work)?;
-        Ok(Arc::new(Self { shared, orders, pace, thread: Mutex::new(Some(thread)) }))
+        Ok(Arc::new(Self {
+            shared,
+            orders,
+            applications: Mutex::default(),
+            thread: Mutex::new(Some(thread)),
+        }))
     }
 
-    /// Looks after the names of these URIs too from now on; what names an address is left out. Waits for the first look at
-    /// each, at most for `patience`.
-    pub fn follow(&self, uris: impl IntoIterator<Item = Uri>, patience: Duration) {
-        let named: BTreeMap<String, Uri> =
-            uris.into_iter().filter_map(|uri| Some((key(&uri)?, uri))).collect();
+    /// Looks after the names of these URIs from now on: those of the settings, and those that the last two applications name,
+    /// whose calls may run yet. What names an address is left out. Waits for the first look at each, at most for `patience`.
+    pub fn follow(&self, settings: Vec<Uri>, application: Vec<Uri>, patience: Duration) {
+        let mut applications = held(&self.applications);
+        applications.push_front(application);
+        applications.truncate(2);
+        let uris = settings.into_iter().chain(applications.iter().flatten().cloned());
+        let named: BTreeMap<String, Uri> = uris.filter_map(|uri| Some((key(&uri)?, uri))).collect();
+        drop(applications);
         *held(&self.shared.waiting) = named.len();
-        if self.orders.send(Order::Follow(named.into_values().collect())).is_err() {
+        if self.orders.send(Order::Follow(named)).is_err() {
             return;
         }
         let waiting = held(&self.shared.waiting);
@@ -127,17 +142,20 @@ impl Locations for Names {
         let located = key(uri).and_then(|key| self.shared.found().get(&key).cloned());
         let Some(located) = located else { return Vec::new() };
         let mut hops = located.order(draw);
-        let (now, failed) = (os::now(), held(&self.shared.failed));
+        let failed = held(&self.shared.failed);
         // Stable: among those that rest, and among the others, the order holds.
-        hops.sort_by_key(|hop| failed.get(hop).is_some_and(|until| *until > now));
+        hops.sort_by_key(|hop| failed.contains(hop));
         hops
     }
 
     fn failed(&self, hop: Hop) {
-        let (now, mut failed) = (os::now(), held(&self.shared.failed));
-        failed.retain(|_, until| *until > now);
-        if failed.len() < MOST_RESTING {
-            failed.insert(hop, now + self.pace.rest);
+        let mut failed = held(&self.shared.failed);
+        // The thread ends its rest; where that has too much to do nobody rests.
+        if failed.len() < MOST_RESTING
+            && failed.insert(hop)
+            && self.orders.try_send(Order::Rest(hop)).is_err()
+        {
+            failed.remove(&hop);
         }
     }
 }
@@ -176,28 +194,36 @@ struct Lookups<D> {
     tls: bool,
     pace: Pace,
     followed: BTreeMap<String, Followed>,
+    /// Who rests, until when.
+    resting: Vec<(Instant, Hop)>,
 }
 
 impl<D: Dns> Lookups<D> {
     fn run(mut self, mail: &Receiver<Order>) {
         loop {
-            let due = self.followed.values().map(|followed| followed.due).min();
+            let due = self.followed.values().map(|followed| followed.due);
+            let due = due.chain(self.resting.iter().map(|(until, _)| *until)).min();
             let order = match due.map(|due| due.saturating_duration_since(os::now())) {
                 None => mail.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(wait) => mail.recv_timeout(wait),
             };
             match order {
                 Ok(Order::Follow(uris)) => self.follow(uris),
+                Ok(Order::Rest(hop)) => self.resting.push((os::now() + self.pace.rest, hop)),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.wake();
+                    self.look();
+                }
             }
         }
     }
 
-    fn follow(&mut self, uris: Vec<Uri>) {
+    fn follow(&mut self, named: BTreeMap<String, Uri>) {
         let due = os::now();
-        for uri in uris {
-            let Some(key) = key(&uri) else { continue };
+        self.followed.retain(|key, _| named.contains_key(key));
+        self.shared.change(|found| found.retain(|key, _| named.contains_key(key)));
+        for (key, uri) in named {
             let new = || Followed { uri, due, looked: false, lost: false };
             if self.followed.entry(key).or_insert_with(new).looked {
                 self.shared.one_looked_up();
@@ -205,14 +231,28 @@ impl<D: Dns> Lookups<D> {
         }
     }
 
-    /// Looks up what is due first.
+    /// Ends the rest of those who have rested.
+    fn wake(&mut self) {
+        let now = os::now();
+        let mut failed = held(&self.shared.failed);
+        self.resting.retain(|(until, hop)| *until > now || !failed.remove(hop));
+    }
+
+    /// Looks up what is due first, if it is due.
     fn look(&mut self) {
         let first = self.followed.iter().min_by_key(|(_, followed)| followed.due).map(|(key, _)| key.clone());
         let Some(key) = first else { return };
-        let Some(followed) = self.followed.get_mut(&key) else { return };
+        let Some(followed) = self.followed.get_mut(&key).filter(|followed| followed.due <= os::now()) else {
+            return;
+        };
         // A defect in reading one answer must not end all looking up.
         let (uri, tls, dns) = (&followed.uri, self.tls, &mut self.dns);
-        let found = catch_unwind(AssertUnwindSafe(|| Located::find(uri, tls, dns)));
+        let known = self.shared.found().contains_key(&key);
+        let found = catch_unwind(AssertUnwindSafe(|| match Located::find(uri, tls, dns) {
+            // Of a DNS that knows hosts only: better than nothing, and never in the place of what was found.
+            Err(unanswered) if !known => Located::host(uri, tls, dns).ok_or(unanswered),
+            found => found,
+        }));
         let found = found.unwrap_or_else(|_| Err(Unanswered("its answer could not be read".to_owned())));
         let wait = match found {
             Ok(located) => {

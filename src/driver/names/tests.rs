@@ -11,6 +11,7 @@ struct Zone(Arc<Mutex<State>>);
 struct State {
     addresses: BTreeMap<String, Vec<IpAddr>>,
     silent: bool,
+    only_hosts: bool,
     asked: usize,
 }
 
@@ -27,6 +28,11 @@ impl Dns for Zone {
     }
 
     fn srv(&mut self, _service: &str) -> Result<Records<Srv>, Unanswered> {
+        let mut state = held(&self.0);
+        state.asked += 1;
+        if state.only_hosts {
+            return Err(Unanswered("REFUSED".to_owned()));
+        }
         Ok(Records { all: Vec::new(), ttl: Duration::from_secs(60) })
     }
 
@@ -76,7 +82,7 @@ fn names_are_known_when_the_first_look_is_over_and_others_lead_nowhere() {
     let names = Names::by(zone, true, Pace::default()).expect("a thread");
     let followed =
         ["sip:desk@PBX.example.", "sip:pbx.example;transport=tls", "sip:192.0.2.9", "sip:none.example"];
-    names.follow(followed.map(uri), PATIENCE);
+    names.follow(followed.map(uri).to_vec(), Vec::new(), PATIENCE);
     assert_eq!(hops(&names, "sip:somebody@pbx.example"), ["UDP 192.0.2.1:5060", "UDP 192.0.2.2:5060"]);
     assert_eq!(hops(&names, "sip:pbx.example;transport=tls")[0], "TLS 192.0.2.1:5061");
     for unknown in
@@ -94,16 +100,17 @@ fn what_did_not_answer_comes_last_for_a_while() {
     let zone = Zone::default();
     zone.set("pbx.example", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     let names = Names::by(zone, false, QUICK).expect("a thread");
-    names.follow([uri("sip:pbx.example")], PATIENCE);
+    names.follow(vec![uri("sip:pbx.example")], Vec::new(), PATIENCE);
     let failed = Hop { transport: Transport::Udp, remote: "192.0.2.1:5060".parse().expect("an address") };
     names.failed(failed);
     assert_eq!(
         hops(&names, "sip:pbx.example"),
         ["UDP 192.0.2.2:5060", "UDP 192.0.2.3:5060", "UDP 192.0.2.1:5060"]
     );
-    let all = Names::by(Zone::default(), false, Pace { rest: Duration::ZERO, ..QUICK }).expect("a thread");
-    all.failed(failed);
-    assert!(held(&all.shared.failed).values().all(|until| *until <= os::now()), "a rest ends");
+    let awake = Names::by(Zone::default(), false, Pace { rest: Duration::ZERO, ..QUICK }).expect("a thread");
+    awake.failed(failed);
+    until(|| held(&awake.shared.failed).is_empty());
+    assert!(held(&awake.shared.failed).is_empty(), "a rest ends");
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn a_name_that_moves_is_followed_and_a_silent_dns_takes_nothing_away() {
     let zone = Zone::default();
     zone.set("pbx.example", &["192.0.2.1"]);
     let names = Names::by(zone.clone(), false, QUICK).expect("a thread");
-    names.follow([uri("sip:pbx.example")], PATIENCE);
+    names.follow(vec![uri("sip:pbx.example")], Vec::new(), PATIENCE);
     assert_eq!(hops(&names, "sip:pbx.example"), ["UDP 192.0.2.1:5060"]);
     zone.set("pbx.example", &["192.0.2.7"]);
     until(|| hops(&names, "sip:pbx.example") == ["UDP 192.0.2.7:5060"]);
@@ -128,13 +135,42 @@ fn a_defect_in_one_answer_ends_nothing() {
     let zone = Zone::default();
     zone.set("pbx.example", &["192.0.2.1"]);
     let names = Names::by(zone, false, QUICK).expect("a thread");
-    names.follow([uri("sip:panics.example"), uri("sip:pbx.example")], PATIENCE);
+    names.follow(vec![uri("sip:panics.example"), uri("sip:pbx.example")], Vec::new(), PATIENCE);
     assert_eq!(hops(&names, "sip:pbx.example"), ["UDP 192.0.2.1:5060"]);
-    names.follow([uri("sip:later.example")], PATIENCE);
+}
+
+#[test]
+fn a_name_of_the_settings_goes_with_them_and_one_of_an_application_with_the_second_after_it() {
+    let zone = Zone::default();
+    for host in ["old.example", "new.example", "app.example"] {
+        zone.set(host, &["192.0.2.1"]);
+    }
+    let names = Names::by(zone, true, QUICK).expect("a thread");
+    let known = |name: &str| !hops(&names, &format!("sip:{name}")).is_empty();
+    names.follow(vec![uri("sip:old.example")], vec![uri("sip:app.example")], PATIENCE);
+    assert!(known("old.example") && known("app.example"));
+    names.follow(vec![uri("sip:new.example")], Vec::new(), PATIENCE);
+    assert!(!known("old.example") && known("new.example") && known("app.example"));
+    names.follow(vec![uri("sip:new.example")], Vec::new(), PATIENCE);
+    until(|| !known("app.example"));
+    assert!(known("new.example") && !known("app.example"));
+}
+
+#[test]
+fn a_dns_that_knows_hosts_only_is_enough_until_it_has_said_more() {
+    let zone = Zone::default();
+    zone.set("pbx.example", &["192.0.2.1"]);
+    held(&zone.0).only_hosts = true;
+    let names = Names::by(zone.clone(), false, QUICK).expect("a thread");
+    names.follow(vec![uri("sip:pbx.example")], Vec::new(), PATIENCE);
+    assert_eq!(hops(&names, "sip:pbx.example"), ["UDP 192.0.2.1:5060"]);
+    zone.set("pbx.example", &["192.0.2.2"]);
+    let asked = held(&zone.0).asked;
+    until(|| held(&zone.0).asked > asked + 3);
     assert_eq!(
         hops(&names, "sip:pbx.example"),
         ["UDP 192.0.2.1:5060"],
-        "what was followed before is followed on"
+        "what is known is not replaced by less"
     );
 }
 
@@ -143,6 +179,6 @@ fn a_dns_that_says_nothing_holds_nobody_up_for_ever() {
     let zone = Zone::default();
     held(&zone.0).silent = true;
     let names = Names::by(zone, false, QUICK).expect("a thread");
-    names.follow([uri("sip:pbx.example")], PATIENCE);
+    names.follow(vec![uri("sip:pbx.example")], Vec::new(), PATIENCE);
     assert!(hops(&names, "sip:pbx.example").is_empty());
 }
