@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use self::config::{EarConfig, RecognitionConfig, RecognitionConfigError};
 pub use self::pool::{Full, WorkPool};
-pub use self::whisper::Whisper;
+pub use self::whisper::{Whisper, WhisperError};
 use super::models::{Models, State, WHISPER};
 use super::os;
 use super::secrets::Secrets;
