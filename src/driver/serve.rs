@@ -310,10 +310,8 @@ impl Parts<'_> {
         let control = control::start(claim, Arc::clone(&versions))?;
         let web = door.map(|door| door.open(web::mounts(&versions, &self.vault))).transpose();
         let web = web.map_err(|source| system("threads", source))?;
-        let current = {
-            let versions = Arc::clone(&versions);
-            Box::new(move || versions.running().loaded.application)
-        };
+        let known = Arc::clone(&versions);
+        let current = Box::new(move || known.running().loaded.application);
         let spooler = real.map(|real| Spooler::start(spool, real, current)).transpose();
         let spooler = spooler.map_err(|source| system("threads", source))?;
         let (data, vault) = (self.settings.data.clone(), Arc::clone(&self.vault));

@@ -4,9 +4,6 @@
 //! same, so that an address is asked once, and a slow one holds one worker. Everything has a bound; what finds no room
 //! is answered "not verified".
 
-#[cfg(test)]
-#[path = "../../../tests/authority/mod.rs"]
-mod authority;
 mod cache;
 mod config;
 mod fetch;

@@ -62,6 +62,9 @@ struct State {
     closed: bool,
 }
 
+/// What was fetched for one question.
+type Chains = HashMap<CertificateUrl, Result<Arc<Chain>, Reason>>;
+
 struct Job {
     vouch: Box<Vouch>,
     until: Instant,
@@ -189,11 +192,7 @@ impl Shared {
         }
     }
 
-    fn verdict(
-        &self,
-        vouch: &Vouch,
-        chains: &HashMap<CertificateUrl, Result<Arc<Chain>, Reason>>,
-    ) -> Verdict {
+    fn verdict(&self, vouch: &Vouch, chains: &Chains) -> Verdict {
         let now = os::now();
         let judged = vouch.candidate.judge(chains, &self.trust.current(), self.epoch.unix_at(now));
         match judged {
@@ -208,7 +207,7 @@ impl Shared {
     }
 
     /// The next that can be judged, with what was fetched for it.
-    fn next_job(&self) -> Option<(Job, HashMap<CertificateUrl, Result<Arc<Chain>, Reason>>)> {
+    fn next_job(&self) -> Option<(Job, Chains)> {
         let mut state = self.state();
         loop {
             if state.closed {

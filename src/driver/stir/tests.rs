@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Condvar, Mutex};
 
-use super::authority::{Authority, Holder, Wanted};
 use super::cache::Keep;
 use super::trust::TrustFiles;
 use super::*;
 use crate::driver::os;
 use crate::engine::Vouch;
+use crate::sip::stir::authority::{Authority, Holder, Wanted};
 use crate::sip::stir::{CertificateUrl, Level, NumberPlan, Presented, Reason, Verdict, examine};
 use crate::sip::{HeaderName, Headers, Uri};
 use crate::units::Epoch;

@@ -21,7 +21,7 @@ mod x5u;
 
 #[cfg(test)]
 #[path = "../../../tests/authority/mod.rs"]
-mod authority;
+pub(crate) mod authority;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]
