@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "shared by several test crates")]
 
 pub mod apps;
+mod clips;
 pub mod net;
 pub mod phone;
 pub mod recording_server;
@@ -17,12 +18,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use countersign::audio::Clip;
 use countersign::call::{
     CallLimits, CallRecord, CallSettings, ClipSource, News, Recorded, RecordingPlan, Ticket,
 };
 use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
-use countersign::flow::ClipKey;
 use countersign::flow::document::Application;
 use countersign::flow::run::{Answer, Question};
 use countersign::routing::{self, Agent, AgentName, Contact, DeskEvent, Queue, Switchboard};
@@ -30,6 +29,7 @@ use countersign::sip::{EndpointConfig, Path, Transport};
 use countersign::units::{AskId, CallId, Entropy, Epoch, HearingId, MediaAddress, MediaPort, UnixTime};
 use countersign::voice::{Hearing, Utterance};
 
+use clips::every_clip;
 pub use net::Net;
 pub use phone::{Manner, Phone};
 pub use recording_server::{Asked, RecordingServer};
@@ -88,21 +88,6 @@ pub struct World {
     /// What came for [`STRANGER`], who is no phone: a test plays them by hand.
     pub strange: Vec<Vec<u8>>,
     pub seed: Entropy,
-}
-
-/// Every recording exists; each is a fifth of a second long, music two seconds.
-struct EveryClip(Arc<Clip>, Arc<Clip>);
-
-impl ClipSource for EveryClip {
-    fn clip(&self, key: &ClipKey) -> Option<Arc<Clip>> {
-        let long = key.as_str().starts_with("music/") || key.as_str().starts_with("tones/");
-        Some(Arc::clone(if long { &self.1 } else { &self.0 }))
-    }
-}
-
-fn every_clip() -> Arc<dyn ClipSource> {
-    let clip = |sample, count| Arc::new(Clip::from_pcm(&vec![sample; count]));
-    Arc::new(EveryClip(clip(1000, 1600), clip(500, 16_000)))
 }
 
 impl World {
