@@ -10,7 +10,7 @@ use super::stream::Stream;
 use crate::flow::run::{self, HandOff};
 use crate::media;
 use crate::routing::{AgentName, Contact, DeskEvent, DeskRequest, OfferResult};
-use crate::sip::{NameAddr, OutgoingInvite, SessionId};
+use crate::sip::{NameAddr, OutgoingInvite, SessionId, StatusCode};
 use crate::units::{LegSide, MediaAddress};
 
 use bytes::Bytes;
@@ -163,6 +163,15 @@ impl Call {
             // The phone that put the caller through knows how it ended, too.
             SessionEvent::Answered { .. } | SessionEvent::ReferDone => {
                 self.out.push_back(Output::Sip(SipOrder::Bye(session)));
+            }
+            // It is as good as over: nothing is agreed with it any more.
+            SessionEvent::Offered(_) => {
+                let refusal = SipOrder::AnswerOffer(session, Err(StatusCode::REQUEST_PENDING));
+                self.out.push_back(Output::Sip(refusal));
+            }
+            SessionEvent::Referred(_) => {
+                let refusal = SipOrder::AnswerRefer(session, Err(StatusCode::FORBIDDEN));
+                self.out.push_back(Output::Sip(refusal));
             }
             _ => {}
         }

@@ -77,11 +77,7 @@ impl Call {
             heard.as_ref().map(|hearing| Endpoint { silence: hearing.silence, longest: hearing.longest });
         let listening = &mut self.listening;
         // A prompt that is over changes nothing about what is being said.
-        if !listening
-            .hearing
-            .as_deref()
-            .zip(heard.as_ref())
-            .is_some_and(|(one, other)| asks_alike(one, other))
+        if !listening.hearing.as_deref().zip(heard.as_ref()).is_some_and(|(one, other)| one.asks_alike(other))
         {
             listening.pending = None;
         }
@@ -158,11 +154,6 @@ impl Call {
     pub(super) fn deafen(&mut self) {
         self.hear(None);
     }
-}
-
-/// Whether two orders differ in nothing but whether an answer counts yet.
-fn asks_alike(one: &Hearing, other: &Hearing) -> bool {
-    Hearing { counts: other.counts, ..one.clone() } == *other
 }
 
 /// The longest that recognisers listen to.

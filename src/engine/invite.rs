@@ -28,6 +28,15 @@ pub(super) fn caller_number(invite: &Incoming) -> Option<String> {
     (!hidden && user.chars().nth(MAX_USER).is_none()).then_some(user)
 }
 
+/// Whether the caller wants their number kept from others (RFC 3323 §4.2, RFC 3325 §7): we may know it, nobody whom they are put
+/// through to may.
+pub(super) fn is_private(invite: &Incoming) -> bool {
+    let values = invite.headers.all("Privacy").filter_map(|value| std::str::from_utf8(value).ok());
+    let mut wishes = values.flat_map(|value| value.split([';', ','])).map(str::trim);
+    wishes.any(|wish| ["id", "user", "header", "session"].iter().any(|name| wish.eq_ignore_ascii_case(name)))
+        || invite.from.uri.user_without_params().is_some_and(|user| user.eq_ignore_ascii_case("anonymous"))
+}
+
 /// How far the network vouches for the number: what a carrier says that verified it for us. The trunk must be
 /// one whose word on this counts. `verstat` stands beside the number it speaks of (3GPP TS 24.229 §7.2A.20);
 /// without a passed one, the level says nothing.
@@ -123,6 +132,23 @@ mod tests {
             assert_eq!(carriers_word(&invite), expected, "{identity} {header}: {value}");
             assert_eq!(caller_number(&invite).as_deref(), Some("+441632960001"));
         }
+    }
+
+    #[test]
+    fn who_hides_their_number_is_private_however_it_is_written() {
+        let known = ("P-Asserted-Identity", "<sip:+441632960001@carrier.example>");
+        let private = |from: &str, wishes: &[&str]| {
+            let headers: Vec<_> = wishes.iter().map(|wish| ("Privacy", *wish)).chain([known]).collect();
+            is_private(&invite(from, &headers))
+        };
+        let shown = "sip:+441632960001@carrier.example";
+        for wishes in [&["id"][..], &["header;ID"], &["none", "user"], &["critical; id"], &["session"]] {
+            assert!(private(shown, wishes), "{wishes:?}");
+        }
+        for wishes in [&[][..], &["none"], &["history"], &["critical"]] {
+            assert!(!private(shown, wishes), "{wishes:?}");
+        }
+        assert!(private("sip:anonymous@anonymous.invalid", &[]));
     }
 
     #[test]

@@ -92,9 +92,11 @@ impl Capture {
         }
     }
 
-    /// Somebody else listens: what is being said goes on, and is told anew.
+    /// Somebody else listens: what is being said goes on, and is told anew. What was over before was said to nobody.
     pub(super) fn turn_to(&mut self, endpoint: Endpoint) {
         self.endpoint = endpoint;
+        let end = self.end();
+        self.speaking.take_if(|speaking| end.saturating_sub(speaking.last) >= samples_of(endpoint.silence));
         if let Some(speaking) = &mut self.speaking {
             speaking.told = false;
         }

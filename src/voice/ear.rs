@@ -16,7 +16,7 @@ pub struct Hearing {
     pub grammar: Option<SpokenGrammar>,
     /// The language that is spoken, such as `en-GB`.
     pub language: Arc<str>,
-    /// What the caller was told to say, where that is known: it is weighed however unlikely it is.
+    /// What the caller was told to say, where that is known: how much of it there is says how long an answer is.
     pub expected: Option<Secret<String>>,
     /// The silence that ends it.
     pub silence: Duration,
@@ -38,6 +38,14 @@ impl PartialEq for Hearing {
         expects
             && (grammar, language) == (&other.grammar, &other.language)
             && (silence, longest, counts) == (&other.silence, &other.longest, &other.counts)
+    }
+}
+
+impl Hearing {
+    /// Whether two differ in nothing but whether an answer counts yet.
+    #[must_use]
+    pub fn asks_alike(&self, other: &Self) -> bool {
+        Self { counts: other.counts, ..self.clone() } == *other
     }
 }
 

@@ -44,7 +44,7 @@ impl Vosk {
     }
 
     pub(super) fn title(&self) -> &str {
-        &self.settings.url
+        self.settings.url.split('?').next().unwrap_or_default()
     }
 
     /// What was said.

@@ -112,7 +112,9 @@ impl Ears {
         let asked = os::now();
         let refused = reply.clone();
         let work = move || {
-            if os::now().saturating_duration_since(asked) > PATIENCE {
+            // Who asked is gone, or asks about a longer sound by now.
+            let unwanted = Arc::strong_count(&sound) == 1;
+            if unwanted || os::now().saturating_duration_since(asked) > PATIENCE {
                 return Err(EarError::Full);
             }
             understand(&ears, &sound, &hearing)

@@ -25,6 +25,8 @@ const FETCHERS_PER_HOST: usize = 2;
 /// Questions under way, and addresses that wait to be asked.
 const MOST_JOBS: usize = 4096;
 const MOST_ADDRESSES: usize = 256;
+/// Of one host: a slow one takes no room from the others.
+const MOST_ADDRESSES_OF_HOST: usize = 8;
 /// PASSporTs that are remembered: more than arrive in two minutes at 1,000 calls a second.
 const MOST_SEEN: usize = 131_072;
 /// A PASSporT is fresh for a minute both ways.
@@ -143,6 +145,22 @@ impl Drop for Verifier {
     }
 }
 
+impl State {
+    /// Takes out what waits for an address that nobody has begun to ask, and for which it would come too late.
+    fn late(&mut self, now: Instant) -> Vec<Job> {
+        let waiting = &mut self.waiting;
+        let mut late = Vec::new();
+        self.to_fetch.retain(|url| {
+            let over = waiting.get(url).is_none_or(|jobs| jobs.iter().all(|job| job.until <= now));
+            if over {
+                late.extend(waiting.remove(url).unwrap_or_default());
+            }
+            !over
+        });
+        late
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -169,7 +187,10 @@ impl Shared {
         };
         if let Some(others) = state.waiting.get_mut(&url) {
             others.push(job);
-        } else if state.to_fetch.len() >= MOST_ADDRESSES {
+        } else if state.to_fetch.len() >= MOST_ADDRESSES
+            || state.to_fetch.iter().filter(|other| other.host() == url.host()).count()
+                >= MOST_ADDRESSES_OF_HOST
+        {
             return Some(job);
         } else {
             state.waiting.insert(url.clone(), vec![job]);
@@ -280,6 +301,15 @@ impl Shared {
         loop {
             if state.closed {
                 return None;
+            }
+            let late = state.late(os::now());
+            if !late.is_empty() {
+                drop(state);
+                for job in late {
+                    self.answer(Some(job), Reason::TooSlow.into());
+                }
+                state = self.state();
+                continue;
             }
             let fetching = &state.fetching;
             let free = |url: &CertificateUrl| {

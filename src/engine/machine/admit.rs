@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::super::door::{Look, Waiting};
-use super::super::invite::{caller_number, carriers_word, dialled, identity, wants_trace};
+use super::super::invite::{caller_number, carriers_word, dialled, identity, is_private, wants_trace};
 use super::super::io::Output;
 use super::super::limits::Refusal;
 use super::super::running::Running;
@@ -101,10 +101,12 @@ impl Engine {
     }
 }
 
-/// What was signed for the caller, when it holds: it may be passed on.
+/// What was signed for the caller, when it holds: it may be passed on, unless they hide their number.
 fn signed(invite: &Incoming, verdict: Option<Verdict>) -> Vec<Bytes> {
     match verdict {
-        Some(Verdict::Valid(_)) => invite.headers.all(Name::Identity).cloned().collect(),
+        Some(Verdict::Valid(_)) if !is_private(invite) => {
+            invite.headers.all(Name::Identity).cloned().collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -89,7 +89,11 @@ impl FlowRun {
     pub(super) fn hearing_minds(&mut self) {
         let wanted = self.hearing();
         if self.floor.ordered != wanted && !self.finished() {
-            if wanted.is_none() {
+            // What is being understood was said to another question: nobody tells any more what it was.
+            let others = self.floor.ordered.as_ref().is_some_and(|one| {
+                one.grammar.is_some() && !wanted.as_ref().is_some_and(|other| one.asks_alike(other))
+            });
+            if wanted.is_none() || others {
                 self.floor.give_back();
             }
             self.floor.ordered.clone_from(&wanted);
