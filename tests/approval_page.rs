@@ -270,7 +270,7 @@ fn a_call_is_approved_over_http_and_looking_at_the_link_first_spends_nothing() {
     assert_eq!(world.post("/approve/look", &json!({"token": token})).state(), "gone");
     let (subject, factor) = (world.who(), FactorId::Push);
     let response = secret(told["digits"].as_str().expect("digits"));
-    let question = Question::Verify { subject, factor, response, call: CALL };
+    let question = Question::Verify { subject, factor, response: response.into(), call: CALL };
     match world.deployment.vault.answer(os::unix_now(), question) {
         Answer::Verdict { verdict, .. } => assert_eq!(verdict, Verdict::Accept),
         other => panic!("{other:?}"),

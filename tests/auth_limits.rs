@@ -293,7 +293,7 @@ fn a_caller_changes_their_own_pin_and_nobody_elses() {
     let grant = Arc::new(grant(&vault, boundless(), PIN).expect("a grant"));
     let order = |new: &str, replace| {
         let (grant, secret) = (Arc::clone(&grant), secret(new));
-        vault.answer(NOON, Question::Enrol { grant, factor: FactorId::Pin, secret, replace })
+        vault.answer(NOON, Question::Enrol { grant, factor: FactorId::Pin, secret: secret.into(), replace })
     };
     let cases = [
         ("73920581", false, Enrolment::Exists),
@@ -309,7 +309,7 @@ fn a_caller_changes_their_own_pin_and_nobody_elses() {
     assert_eq!(verify(&vault, NOON, &caller, FactorId::Pin, PIN).0, Verdict::Reject);
     assert_eq!(verify(&vault, NOON, &caller, FactorId::Pin, "73920581").0, Verdict::Accept);
     let (grant, new) = (Arc::clone(&grant), secret("287082"));
-    let totp = Question::Enrol { grant, factor: FactorId::Totp, secret: new, replace: true };
+    let totp = Question::Enrol { grant, factor: FactorId::Totp, secret: new.into(), replace: true };
     assert_eq!(vault.answer(NOON, totp), Answer::Unavailable, "a seed is not spoken");
     vault.erase(NOON, "C1").expect("erased");
     assert_eq!(order("62849173", true), Answer::Unavailable, "somebody who is gone");
@@ -326,6 +326,6 @@ fn a_locked_subject_changes_no_pin() {
         verify(&vault, NOON, &caller, FactorId::Pin, "11112222");
     }
     let question =
-        Question::Enrol { grant, factor: FactorId::Pin, secret: secret("73920581"), replace: true };
+        Question::Enrol { grant, factor: FactorId::Pin, secret: secret("73920581").into(), replace: true };
     assert_eq!(vault.answer(NOON, question), Answer::Enrolment(Enrolment::Locked));
 }

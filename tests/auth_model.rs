@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use countersign::auth::{
     Answer, AuthSession, Choose, FactorId, FactorKind, Identified, Input, LevelName, Outcome, Output, Policy,
-    Prepared, Question, Refused, SubjectKey, SubjectRef, Verdict,
+    Prepared, Question, Refused, Said, SubjectKey, SubjectRef, Verdict, Words,
 };
 use countersign::secret::Secret;
 use countersign::units::{AskId, CallId};
+use countersign::voice::{Ended, Utterance};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -39,6 +40,8 @@ enum Event {
     Verify(FactorId),
     Chosen(FactorId),
     Respond,
+    /// Nobody can hear the caller, or they would rather not give what they are asked for.
+    Unable,
     Again,
     Another,
     /// The answer to the question that is open, if one is; else to one long gone.
@@ -71,6 +74,7 @@ enum Seen {
     Choose(Vec<FactorId>),
     Challenge(FactorId, u32, bool),
     Rejected(u32, bool),
+    Unsure,
     Resent,
     NotResent,
     SetAside(FactorId),
@@ -108,7 +112,10 @@ const USED: [FactorId; 7] = [
 ];
 
 fn policy() -> Policy {
-    Policy { factors: USED.iter().map(|factor| factor.defaults()).collect(), ..Policy::default() }
+    let mut factors: Vec<_> = USED.iter().map(|factor| factor.defaults()).collect();
+    // What a voice needs beside it is a matter of sets, not of orders.
+    factors.iter_mut().for_each(|used| used.voice.alone_because = Some("a model".to_owned()));
+    Policy { factors, ..Policy::default() }
 }
 
 /// The real one, with the questions it has asked.
@@ -118,6 +125,7 @@ struct Real {
     open: Option<AskId>,
     gone: Vec<AskId>,
     asked: Asked,
+    spoken: bool,
 }
 
 /// What the open question is.
@@ -135,7 +143,7 @@ impl Real {
             session.vouched(Secret::new("441632960001".into()));
         }
         session.claimed(subject_ref(0));
-        Self { session, now: start(), open: None, gone: Vec::new(), asked: Asked::Enrolled }
+        Self { session, now: start(), open: None, gone: Vec::new(), asked: Asked::Enrolled, spoken: false }
     }
 
     /// Chooses the answer that fits the open question, where the event leaves it open.
@@ -160,7 +168,18 @@ impl Real {
             }
             Event::Verify(factor) => self.session.handle(self.now, Input::Verify { factor: *factor }),
             Event::Chosen(factor) => self.session.handle(self.now, Input::Chosen(*factor)),
-            Event::Respond => self.session.handle(self.now, Input::Response(Secret::new("1".into()))),
+            Event::Respond => {
+                let keyed = Input::Response(Secret::new("1".into()));
+                let (fits, other) = if self.spoken {
+                    (Input::Spoken(vec![said()]), keyed)
+                } else {
+                    (keyed, Input::Spoken(vec![said()]))
+                };
+                self.session.handle(self.now, other);
+                assert_eq!(self.drain(), [], "a voice is not keyed, nor a PIN known by its sound");
+                self.session.handle(self.now, fits);
+            }
+            Event::Unable => self.session.handle(self.now, Input::Unable),
             Event::Again => self.session.handle(self.now, Input::Again),
             Event::Another => self.session.handle(self.now, Input::Another),
             Event::Abandon => self.session.handle(self.now, Input::Abandon),
@@ -190,11 +209,13 @@ impl Real {
                 Output::Done(outcome) => Seen::Done(outcome),
                 Output::Choose(among) => Seen::Choose(among),
                 Output::Rejected { tries_left, expired } => Seen::Rejected(tries_left, expired),
+                Output::Unsure => Seen::Unsure,
                 Output::Resent => Seen::Resent,
                 Output::NotResent => Seen::NotResent,
                 Output::SetAside(factor) => Seen::SetAside(factor),
                 Output::Challenge(challenge) => {
                     assert_eq!(challenge.sent, is_sent(challenge.factor));
+                    self.spoken = challenge.factor == FactorId::Voiceprint;
                     Seen::Challenge(challenge.factor, challenge.tries_left, challenge.another)
                 }
                 Output::Ask(ask, question) => {
@@ -213,7 +234,8 @@ impl Real {
             Question::Prepare { subject, factor, again, .. } => {
                 (Asked::Prepare, Seen::AskPrepare(number(&subject), factor, again))
             }
-            Question::Verify { subject, factor, .. } => {
+            Question::Verify { subject, factor, response, .. } => {
+                assert_eq!(response.keyed().is_none(), factor == FactorId::Voiceprint);
                 (Asked::Verify, Seen::AskVerify(number(&subject), factor))
             }
             other => panic!("an authentication does not ask {other:?}"),
@@ -221,6 +243,11 @@ impl Real {
         self.asked = asked;
         seen
     }
+}
+
+fn said() -> Said {
+    let sound = Utterance::new(Secret::new(vec![1; 80]), None, Duration::from_millis(10), Ended::Silence);
+    Said { utterance: Arc::new(sound), words: Words::Right }
 }
 
 fn subject_ref(number: u8) -> SubjectRef {

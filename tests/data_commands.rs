@@ -59,7 +59,7 @@ fn pin(data: &Path, account: &str, pin: &str) -> Verdict {
         return Verdict::Unavailable;
     };
     let question =
-        Question::Verify { subject, factor: FactorId::Pin, response: secret(pin), call: CallId(7) };
+        Question::Verify { subject, factor: FactorId::Pin, response: secret(pin).into(), call: CallId(7) };
     match vault.answer(os::unix_now(), question) {
         Answer::Verdict { verdict, .. } => verdict,
         _ => Verdict::Unavailable,

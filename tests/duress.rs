@@ -16,7 +16,10 @@ const WRONG: &str = "11112222";
 
 fn answer(vault: &Vault, subject: &SubjectRef, pin: &str) -> Answer {
     let (subject, response) = (subject.clone(), secret(pin));
-    vault.answer(NOON, Question::Verify { subject, factor: FactorId::Pin, response, call: CallId(7) })
+    vault.answer(
+        NOON,
+        Question::Verify { subject, factor: FactorId::Pin, response: response.into(), call: CallId(7) },
+    )
 }
 
 fn verdict(verdict: Verdict) -> Answer {

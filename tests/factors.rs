@@ -229,7 +229,7 @@ fn proof(vault: &Vault) -> Arc<Grant> {
 
 fn first_code(vault: &Vault, grant: &Arc<Grant>, factor: FactorId, code: &str, replace: bool) -> Answer {
     let (grant, secret) = (Arc::clone(grant), secret(code));
-    vault.answer(NOON, Question::Enrol { grant, factor, secret, replace })
+    vault.answer(NOON, Question::Enrol { grant, factor, secret: secret.into(), replace })
 }
 
 #[test]

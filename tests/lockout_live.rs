@@ -143,8 +143,12 @@ fn subject(vault: &Vault, account: &str) -> SubjectRef {
 }
 
 fn verify(vault: &Vault, subject: &SubjectRef, factor: FactorId, response: &str) -> Verdict {
-    let question =
-        Question::Verify { subject: subject.clone(), factor, response: secret(response), call: CallId(9) };
+    let question = Question::Verify {
+        subject: subject.clone(),
+        factor,
+        response: secret(response).into(),
+        call: CallId(9),
+    };
     match vault.answer(os::unix_now(), question) {
         Answer::Verdict { verdict, .. } => verdict,
         other => panic!("{other:?}"),

@@ -71,7 +71,8 @@ impl Office {
         factor: FactorId,
         code: &str,
     ) -> (Verdict, bool, bool) {
-        let question = Question::Verify { subject: self.who(account), factor, response: secret(code), call };
+        let question =
+            Question::Verify { subject: self.who(account), factor, response: secret(code).into(), call };
         match self.vault.answer(time(at), question) {
             Answer::Verdict { verdict, locked, expired, .. } => (verdict, locked, expired),
             other => panic!("{other:?}"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::velocity::Seen;
-use super::{AuditEvent, Claim, FactorId, Grant, SubjectKey, SubjectRef, Verdict};
+use super::{AuditEvent, Claim, FactorId, Grant, Response, Said, SubjectKey, SubjectRef, Verdict};
 use crate::secret::Secret;
 use crate::units::CallId;
 
@@ -38,8 +38,8 @@ pub enum Question {
         subject: SubjectRef,
         /// The factor that was asked for.
         factor: FactorId,
-        /// What the caller keyed; a line for each question, or what the call itself shows.
-        response: Secret<String>,
+        /// What the caller keyed or said.
+        response: Response,
         /// The call, for the audit log.
         call: CallId,
     },
@@ -49,8 +49,8 @@ pub enum Question {
         grant: Arc<Grant>,
         /// The factor.
         factor: FactorId,
-        /// What the caller keyed, twice the same.
-        secret: Secret<String>,
+        /// What the caller keyed, twice the same; or said, several times.
+        secret: Response,
         /// `true`: in the place of what is enrolled. `false`: only when nothing is.
         replace: bool,
     },
@@ -77,6 +77,13 @@ pub enum Question {
         /// Its name.
         name: String,
     },
+    /// Is this the voice of somebody who has deceived before?
+    Suspect {
+        /// What the caller said, with their consent.
+        said: Vec<Said>,
+        /// The call, for the audit log.
+        call: CallId,
+    },
     /// How often has this number called lately, and for how many accounts has it asked?
     Velocity,
     /// Write this into the audit log.
@@ -99,6 +106,7 @@ impl fmt::Debug for Question {
             Self::Amend { grant, amendment } => write!(f, "Amend({:?}, {amendment:?})", grant.subject()),
             Self::Remember { whose, name, .. } => write!(f, "Remember({whose:?}, {name})"),
             Self::Recall { whose, name } => write!(f, "Recall({whose:?}, {name})"),
+            Self::Suspect { said, .. } => write!(f, "Suspect({} said)", said.len()),
             Self::Velocity => f.write_str("Velocity"),
             Self::Audit(event) => write!(f, "Audit({event:?})"),
         }
@@ -186,6 +194,8 @@ pub enum Answer {
     /// To [`Question::Verify`]: accepted, by what says that the caller is not free. Whoever gives it to the
     /// session says [`Answer::known`] of it: nothing that the caller hears may differ.
     Forced,
+    /// To [`Question::Suspect`].
+    Suspected(bool),
     /// To [`Question::Velocity`]; `None` when the caller hides the number.
     Velocity(Option<Seen>),
     /// To [`Question::Audit`]: written and on disk, or not.
@@ -282,6 +292,25 @@ pub enum Enrolment {
     Exists,
     /// The subject is locked.
     Locked,
+    /// A voice that can't be kept, and why: another utterance may do.
+    Poor(Poor),
+}
+
+/// Why what was said is not enough to know somebody's voice by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poor {
+    /// Too little speech.
+    Short,
+    /// Too soft.
+    Soft,
+    /// Overdriven.
+    Loud,
+    /// The background is too loud.
+    Noisy,
+    /// Not all of it sounds like one person.
+    Others,
+    /// Something was said by a recording.
+    Copy,
 }
 
 /// Why factors are not named.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FactorId, FactorKind, LevelPolicy, Meeting, Policy};
+use super::{FactorId, FactorKind, FactorPolicy, LevelPolicy, Meeting, Policy};
 
 /// The name of a level, as the policy spells it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,9 +74,22 @@ impl Policy {
     }
 
     /// Whether exactly these factors, together, prove the level. Two factors of one kind do not count as
-    /// two where the level wants different kinds; a weak factor counts at the lowest level only.
+    /// two where the level wants different kinds; a weak factor counts at the lowest level only; a voice counts
+    /// beside something that the caller has, unless the policy says in writing why it does without.
     #[must_use]
     pub fn proves(&self, level: &LevelPolicy, factors: &[FactorId]) -> bool {
+        self.enough(level, factors) && self.voice_backed(factors)
+    }
+
+    fn voice_backed(&self, factors: &[FactorId]) -> bool {
+        let alone = |used: &FactorPolicy| used.voice.alone_because.is_some();
+        !factors.contains(&FactorId::Voiceprint)
+            || factors.iter().any(|factor| factor.kind() == FactorKind::Possession)
+            || self.factor(FactorId::Voiceprint).is_some_and(alone)
+    }
+
+    /// The same by numbers and kinds alone.
+    pub(super) fn enough(&self, level: &LevelPolicy, factors: &[FactorId]) -> bool {
         let lowest = self.levels.first().is_some_and(|l| l.name == level.name);
         let known = factors.iter().all(|f| self.factor(*f).is_some_and(|p| lowest || !p.weak));
         let mut kinds: Vec<_> = factors.iter().map(|f| f.kind()).collect();
@@ -97,12 +110,18 @@ impl Policy {
         self.proofs_of(level).iter().all(holds)
     }
 
-    /// Whether the level can be reached with some of `offer`. What nothing can judge yet reaches none.
+    /// Whether the level can be reached with some of `offer` by somebody who can't speak, or is not understood.
     #[must_use]
     pub fn reachable(&self, level: &LevelName, offer: &[FactorId]) -> bool {
-        let judged = |factor: &FactorId| factor.meeting() != Meeting::Spoken;
-        let offer: Vec<FactorId> = offer.iter().copied().filter(judged).collect();
-        self.level(level).is_some_and(|l| sets(&distinct(&offer), l).iter().any(|set| self.proves(l, set)))
+        let typed = |factor: &FactorId| factor.meeting() != Meeting::Spoken;
+        let offer: Vec<FactorId> = offer.iter().copied().filter(typed).collect();
+        self.provable(level, &offer)
+    }
+
+    /// Whether the level can be reached with some of `offer`.
+    #[must_use]
+    pub fn provable(&self, level: &LevelName, offer: &[FactorId]) -> bool {
+        self.level(level).is_some_and(|l| sets(&distinct(offer), l).iter().any(|set| self.proves(l, set)))
     }
 
     /// Every set of the policy's factors that proves the level.

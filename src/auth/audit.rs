@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::factor::voiceprint::Finding;
 use super::{FactorId, SubjectKey, Verdict};
 use crate::units::CallId;
 
@@ -28,6 +29,34 @@ pub enum AuditKind {
         verdict: Verdict,
         /// The subject is locked after it.
         locked: bool,
+    },
+    /// Voices were compared. Neither scores nor anything of the voice.
+    VoiceCompared {
+        /// The model, with its hash.
+        model: String,
+        /// How many wrong speakers the policy accepts, such as `1%`.
+        accept: String,
+        /// How many utterances were heard.
+        utterances: u8,
+        /// What was found.
+        finding: Finding,
+    },
+    /// The caller sounds like somebody who has deceived before.
+    FraudsterHeard {
+        /// The name of the entry on the list.
+        entry: String,
+    },
+    /// Somebody's voice was put on the list of those who have deceived before.
+    FraudsterListed {
+        /// The name of the entry.
+        entry: String,
+        /// Why, in the admin's words.
+        reason: String,
+    },
+    /// An entry was taken off that list.
+    FraudsterRemoved {
+        /// The name of the entry.
+        entry: String,
     },
     /// A code, or a link to approve by, was handed over to be sent.
     Sent {

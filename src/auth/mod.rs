@@ -13,6 +13,7 @@ pub mod claim;
 pub mod factor;
 pub mod lockout;
 pub mod policy;
+pub mod response;
 pub mod session;
 pub mod source;
 pub mod tally;
@@ -22,13 +23,16 @@ pub mod velocity;
 pub mod verdict;
 pub mod webauthn;
 
-pub use ask::{Amendment, Answer, Enrolment, Identified, Prepared, Question, QuestionId, Refused, Whose};
+pub use ask::{
+    Amendment, Answer, Enrolment, Identified, Poor, Prepared, Question, QuestionId, Refused, Whose,
+};
 pub use assurance::{AssuranceLevel, LevelName};
 pub use audit::{AuditEvent, AuditKind};
 pub use claim::{Claim, SubjectKey, SubjectRef};
 pub use factor::{FactorId, FactorKind, Meeting};
 pub use lockout::{Guesses, Lockout, Mining, OwnerBy, SourceLimit, SubjectLimit};
 pub use policy::{Duress, FactorPolicy, LevelPolicy, Policy};
+pub use response::{Response, Said, Spoken, Words};
 pub use session::{AuthSession, Challenge, Choose, Grant, Input, Outcome, Output};
 pub use source::{Attestation, Source};
 pub use verdict::Verdict;

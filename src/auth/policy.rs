@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::factor::otp::{self, Resend, Way};
 use super::factor::questions::{self, Questions};
 use super::factor::totp::Algorithm;
+use super::factor::voiceprint::{self, VoicePolicy};
 use super::factor::{Meeting, password, push, recovery};
 use super::{FactorId, LevelName, Lockout};
 
@@ -62,6 +63,8 @@ pub struct FactorPolicy {
     pub resync: u16,
     /// Which questions there are, and how many are asked.
     pub questions: Questions,
+    /// How voices are used.
+    pub voice: VoicePolicy,
 }
 
 /// What one level needs.
@@ -207,7 +210,7 @@ impl Policy {
             let below = self.levels.get(..at)?.iter().find(|below| !self.implies(level, below))?;
             Some(PolicyError::Order { level: level.name.clone(), below: below.name.clone() })
         }));
-        let voice = self.levels.iter().filter(|level| self.proves(level, &[FactorId::Voiceprint]));
+        let voice = self.levels.iter().filter(|level| self.enough(level, &[FactorId::Voiceprint]));
         found.extend(voice.map(|level| PolicyError::VoiceAlone { level: level.name.clone() }));
         found.extend(self.lockout.problems());
         found
@@ -270,6 +273,7 @@ impl FactorPolicy {
             look_ahead: 2,
             resync: 100,
             questions: Questions::default(),
+            voice: VoicePolicy::default(),
         }
     }
 
@@ -285,7 +289,10 @@ impl FactorPolicy {
             }
             FactorId::Push => min == push::DIGITS && max == push::DIGITS,
             FactorId::Questions => max <= questions::LONGEST,
-            FactorId::Number | FactorId::Voiceprint => true,
+            FactorId::Voiceprint => {
+                min == max && (voiceprint::FEWEST_DIGITS..=voiceprint::MOST_DIGITS).contains(&max)
+            }
+            FactorId::Number => true,
         };
         if min > max || !fits {
             return Some(PolicyError::Digits { factor, min, max });

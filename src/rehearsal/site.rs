@@ -367,7 +367,9 @@ fn used_up(
     while codes.len() > left {
         let Some(response) = codes.pop() else { break };
         let (subject, factor, call) = (subject.clone(), FactorId::Recovery, CallId(0));
-        let _ = deployment.vault.answer(now, Question::Verify { subject, factor, response, call });
+        let _ = deployment
+            .vault
+            .answer(now, Question::Verify { subject, factor, response: response.into(), call });
     }
     codes
 }

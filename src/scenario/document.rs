@@ -238,6 +238,23 @@ pub struct Act {
     pub verb: Verb,
 }
 
+/// Whose voice a caller speaks with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// Their own, which they are known by.
+    Genuine,
+    /// Somebody else's.
+    Other,
+    /// Their own, hard to tell.
+    Unsure,
+    /// A recording of what was said before.
+    Replay,
+    /// Too short, too soft or too noisy to tell anything by.
+    Badly,
+    /// That of somebody who has deceived before.
+    Fraudster,
+}
+
 /// What can stand in a script.
 pub enum Verb {
     /// These prompts begin to play, in this order.

@@ -5,29 +5,29 @@
 //! compared in clear. A subject that does not exist is a ghost here too, takes as long, and is counted.
 
 mod amended;
+mod heard;
 mod keyed;
+mod names;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
-use crate::auth::ask::Whose;
 use crate::auth::factor::hotp::{Counted, Fob};
 use crate::auth::factor::totp::Parameters;
 use crate::auth::factor::{password, pin, questions};
 use crate::auth::throttle::{Admission, Attempt, Lane, Throttle};
 use crate::auth::{
     Answer, AuditKind, Claim, Enrolment, FactorId, Identified, Meeting, Policy, Prepared, Question,
-    QuestionId, Refused, Source, SubjectKey, SubjectRef, Verdict,
+    QuestionId, Refused, Response, Source, SubjectKey, SubjectRef, Verdict,
 };
 use crate::secret::Secret;
 use crate::units::UnixTime;
 
 pub(crate) use self::keyed::answer;
 use self::keyed::{answers, codes, keys, seed};
-use super::document::{Fixture, Person};
+use self::names::{digits, kept_by, key_of};
+use super::document::{Fixture, Person, Voice};
 use super::places::Places;
 use super::sent::Sent;
 
@@ -45,6 +45,8 @@ pub(super) struct Vault {
     kept: HashMap<(String, String), String>,
     sent: Sent,
     open: bool,
+    /// Whose voice is heard.
+    voice: Voice,
     /// What was noted for the audit log, in order.
     pub(super) audited: Vec<AuditKind>,
 }
@@ -65,6 +67,7 @@ impl Vault {
             kept: HashMap::new(),
             sent: Sent::new(fixture),
             open: fixture.facts.get("vault").is_none_or(|state| state != "unavailable"),
+            voice: Voice::Genuine,
             audited: Vec::new(),
         }
     }
@@ -90,6 +93,9 @@ impl Vault {
                 }
                 (LOOK_UP, Answer::Identified(found))
             }
+            Question::Suspect { said, .. } => {
+                (JUDGEMENT, Answer::Suspected(self.voice == Voice::Fraudster && !said.is_empty()))
+            }
             Question::Velocity => (LOOK_UP, Answer::Velocity(self.places.seen(now))),
             Question::Enrolled { subject } => (LOOK_UP, Answer::Enrolled(self.usable(now, subject.key()))),
             Question::Prepare { subject, factor: FactorId::Questions, .. } => {
@@ -99,10 +105,24 @@ impl Vault {
                 (LOOK_UP, Answer::Prepared(self.prepare(now, subject.key(), factor, again)))
             }
             Question::Verify { subject, factor, response, .. } => {
-                (JUDGEMENT, self.verify(now, subject.key(), factor, &response))
+                let answer = match (factor, response) {
+                    (FactorId::Voiceprint, Response::Spoken(spoken)) => {
+                        self.verify_voice(now, subject.key(), &spoken)
+                    }
+                    (FactorId::Voiceprint, _) | (_, Response::Spoken(_)) => Answer::Unavailable,
+                    (_, Response::Keyed(keyed)) => self.verify(now, subject.key(), factor, &keyed),
+                };
+                (JUDGEMENT, answer)
             }
             Question::Enrol { grant, factor, secret, replace } => {
-                let enrolment = self.enrol(now, grant.subject().key(), factor, secret, replace);
+                let subject = grant.subject().key();
+                let enrolment = match (factor, secret) {
+                    (FactorId::Voiceprint, Response::Spoken(spoken)) => {
+                        self.enrol_voice(now, subject, &spoken, replace)
+                    }
+                    (_, Response::Spoken(_)) => None,
+                    (_, Response::Keyed(keyed)) => self.enrol(now, subject, factor, keyed, replace),
+                };
                 (JUDGEMENT, enrolment.map_or(Answer::Unavailable, Answer::Enrolment))
             }
             Question::Amend { grant, amendment } => {
@@ -464,22 +484,4 @@ impl Vault {
     fn person(&self, subject: SubjectKey) -> Option<&Person> {
         self.people.iter().find(|person| key_of("person", &person.id) == subject)
     }
-}
-
-fn kept_by(whose: &Whose) -> String {
-    match whose {
-        Whose::Subject(key) => key.to_string(),
-        Whose::Number(number) => digits(number.expose()),
-    }
-}
-
-fn digits(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).collect()
-}
-
-fn key_of(kind: &str, value: &str) -> SubjectKey {
-    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(value).finalize();
-    let mut key = [0; 16];
-    key.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-    SubjectKey(key)
 }

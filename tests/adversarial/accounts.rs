@@ -207,7 +207,7 @@ impl Drop for World {
 }
 
 pub(crate) fn verify(subject: SubjectRef, factor: FactorId, response: &str) -> Question {
-    Question::Verify { subject, factor, response: secret(response), call: CALL }
+    Question::Verify { subject, factor, response: secret(response).into(), call: CALL }
 }
 
 pub(crate) fn prepare(subject: SubjectRef) -> Question {

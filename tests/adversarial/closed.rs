@@ -24,7 +24,7 @@ fn question(subject: &SubjectRef) -> Question {
     Question::Verify {
         subject: subject.clone(),
         factor: FactorId::Pin,
-        response: secret(PIN),
+        response: secret(PIN).into(),
         call: CallId(3),
     }
 }

@@ -38,7 +38,7 @@ fn a_recovery_code_that_was_used_is_not_good_again_with_a_backup() {
     let right = |vault: &Vault, number: usize| {
         let subject = subject(vault, ACCOUNT);
         let (response, factor) = (codes[number].clone(), FactorId::Recovery);
-        let question = Question::Verify { subject, factor, response, call: CallId(7) };
+        let question = Question::Verify { subject, factor, response: response.into(), call: CallId(7) };
         matches!(vault.answer(os::unix_now(), question), Answer::Verdict { verdict: Verdict::Accept, .. })
     };
     assert!(right(&vault, 0), "the control");

@@ -147,7 +147,7 @@ fn worked() -> Duration {
 }
 
 fn question(subject: SubjectRef, pin: &str) -> Question {
-    Question::Verify { subject, factor: FactorId::Pin, response: secret(pin), call: CallId(3) }
+    Question::Verify { subject, factor: FactorId::Pin, response: secret(pin).into(), call: CallId(3) }
 }
 
 fn verdict(vault: &Vault, subject: SubjectRef, pin: &str) -> Verdict {

@@ -164,7 +164,7 @@ impl World {
     fn first_code(&self, now: UnixTime, factor: FactorId, code: String) -> Use<'_> {
         Box::new(move |vault| {
             let (grant, secret) = (Arc::clone(&self.grant), secret(&code));
-            let question = Question::Enrol { grant, factor, secret, replace: true };
+            let question = Question::Enrol { grant, factor, secret: secret.into(), replace: true };
             vault.answer(now, question) == Answer::Enrolment(Enrolment::Done)
         })
     }

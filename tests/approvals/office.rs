@@ -101,7 +101,7 @@ impl Office {
         digits: &str,
     ) -> (Verdict, bool, bool) {
         let (subject, response) = (self.who(account), secret(digits));
-        let question = Question::Verify { subject, factor: PUSH, response, call };
+        let question = Question::Verify { subject, factor: PUSH, response: response.into(), call };
         match self.vault.answer(time(at), question) {
             Answer::Verdict { verdict, locked, expired, .. } => (verdict, locked, expired),
             other => panic!("{other:?}"),

@@ -11,6 +11,9 @@ pub(super) struct Model {
     pub(super) subject: Option<u8>,
     pub(super) proved: BTreeMap<FactorId, u64>,
     pub(super) failures: u32,
+    /// How often a voice was another's, and how often this one was in doubt.
+    pub(super) other_voice: u32,
+    pub(super) doubts: u32,
     pub(super) mode: Mode,
 }
 
@@ -117,7 +120,10 @@ impl Model {
 
     pub(super) fn turn(&mut self, goal: Goal, left: Vec<FactorId>, factor: FactorId) -> Vec<Seen> {
         match factor {
-            FactorId::Voiceprint => self.aside(goal, left, factor, Outcome::Unavailable),
+            FactorId::Voiceprint => {
+                self.doubts = 0;
+                self.ask(goal, left, factor)
+            }
             FactorId::Number => {
                 self.mode = Mode::Judging(goal, left, factor);
                 vec![Seen::AskVerify(self.subject.expect("claimed"), factor)]
@@ -195,6 +201,10 @@ impl Model {
                     self.mode = Mode::Judging(goal, left, factor);
                     vec![Seen::AskVerify(subject, factor)]
                 }
+                _ => vec![],
+            },
+            Event::Unable => match self.mode.clone() {
+                Mode::Asking(goal, left, factor) => self.aside(goal, left, factor, Outcome::Unavailable),
                 _ => vec![],
             },
             Event::Again => match self.mode.clone() {
@@ -286,6 +296,25 @@ impl Model {
                 self.end(Outcome::Locked)
             }
             _ if factor == FactorId::Number => self.aside(goal, left, factor, Outcome::Insufficient),
+            (Verdict::Inconclusive, ..) if factor == FactorId::Voiceprint => {
+                self.doubts += 1;
+                let next = match self.doubts {
+                    0..3 => self.ask(goal, left, factor),
+                    _ => self.aside(goal, left, factor, Outcome::Insufficient),
+                };
+                [vec![Seen::Unsure], next].concat()
+            }
+            _ if factor == FactorId::Voiceprint => {
+                (self.failures, self.other_voice, self.doubts) = (self.failures + 1, self.other_voice + 1, 0);
+                if self.failures >= TRIES {
+                    return self.end(Outcome::Insufficient);
+                }
+                let next = match self.other_voice {
+                    0..2 => self.ask(goal, left, factor),
+                    _ => self.aside(goal, left, factor, Outcome::Insufficient),
+                };
+                [vec![Seen::Rejected(TRIES - self.failures, false)], next].concat()
+            }
             (_, _, expired) => {
                 self.failures += 1;
                 if self.failures >= TRIES {

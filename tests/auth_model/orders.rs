@@ -34,7 +34,11 @@ fn prepared() -> impl Strategy<Value = Reply> {
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
-    let verdict = prop_oneof![4 => Just(Verdict::Accept), 1 => Just(Verdict::Reject)];
+    let verdict = prop_oneof![
+        8 => Just(Verdict::Accept),
+        2 => Just(Verdict::Reject),
+        1 => Just(Verdict::Inconclusive),
+    ];
     let wrong = (
         prop_oneof![Just(Verdict::Reject), Just(Verdict::Inconclusive)],
         prop::bool::weighted(0.1),
@@ -72,6 +76,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         6 => factor().prop_map(Event::Chosen),
         14 => Just(Event::Respond),
         3 => Just(Event::Again),
+        2 => Just(Event::Unable),
         3 => Just(Event::Another),
         26 => reply().prop_map(Event::Answer),
         2 => stale().prop_map(Event::Stale),

@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) forced: bool,
     /// What is known of the caller's number.
     pub(crate) velocity: auth::velocity::Seen,
+    /// The voice is one of somebody who has deceived before.
+    pub(crate) suspected: bool,
 }
 
 impl Default for World {
@@ -81,6 +83,7 @@ impl Default for World {
             sends: true,
             forced: false,
             velocity: auth::velocity::Seen { calls: 1, accounts: 0 },
+            suspected: false,
         }
     }
 }
@@ -368,7 +371,7 @@ impl Scene {
                             FactorId::Pin => world.pin,
                             _ => world.totp,
                         };
-                        let right = response.matches(right.as_bytes());
+                        let right = response.keyed().is_some_and(|keyed| keyed.matches(right.as_bytes()));
                         let verdict = if right { world.verdict } else { Verdict::Reject };
                         let expired = world.expired;
                         match right && world.forced {
@@ -389,6 +392,7 @@ impl Scene {
                         let kept = self.memory.get(&(owner(whose), name.clone()));
                         auth::Answer::Recalled(kept.cloned())
                     }
+                    auth::Question::Suspect { .. } => auth::Answer::Suspected(world.suspected),
                     auth::Question::Velocity => auth::Answer::Velocity(Some(world.velocity)),
                     auth::Question::Audit(_) => auth::Answer::Audited(true),
                 };

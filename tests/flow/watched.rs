@@ -175,6 +175,7 @@ impl Watched {
                     auth::Question::Enrol { .. } | auth::Question::Amend { .. } => Sort::Enrol,
                     auth::Question::Remember { .. }
                     | auth::Question::Recall { .. }
+                    | auth::Question::Suspect { .. }
                     | auth::Question::Velocity => Sort::Memory,
                     auth::Question::Audit(_) => Sort::Audit,
                 };

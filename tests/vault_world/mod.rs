@@ -131,8 +131,12 @@ pub(crate) fn verify_from(
     factor: FactorId,
     response: &str,
 ) -> (Verdict, bool) {
-    let question =
-        Question::Verify { subject: subject.clone(), factor, response: secret(response), call: CallId(7) };
+    let question = Question::Verify {
+        subject: subject.clone(),
+        factor,
+        response: secret(response).into(),
+        call: CallId(7),
+    };
     match vault.answer_for(now, &vault.policy(), source, question) {
         Answer::Verdict { verdict, locked, .. } => (verdict, locked),
         other => panic!("{other:?}"),

@@ -19,7 +19,7 @@ pub(super) fn answer(question: Question) -> Answer {
             Answer::Auth(auth::Answer::Prepared(auth::Prepared::Unavailable))
         }
         Question::Auth(auth::Question::Verify { response, .. }) => {
-            let right = response.expose() == PIN;
+            let right = response.keyed().is_some_and(|keyed| keyed.expose() == PIN);
             let verdict = if right { auth::Verdict::Accept } else { auth::Verdict::Reject };
             Answer::Auth(auth::Answer::Verdict { verdict, locked: false, expired: false, left: None })
         }

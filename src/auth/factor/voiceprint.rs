@@ -1,7 +1,15 @@
-//! The voice. Its place in policies, consent and verdicts is here; the engine that compares voices is not.
+//! The voice. What policies say of it, how its verdict comes about, and what is told of that; the engine that compares
+//! voices is in `voice`, and the vault asks it.
+//!
+//! A voice can be recorded and made by machines, so it is never enough: it needs a factor beside it that the caller
+//! has, unless the policy says in writing why not, and never reaches a level by itself.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::{FactorKind, JudgeError, Judged, Judging, Meeting};
-use crate::auth::{FactorId, FactorPolicy};
+use crate::auth::{FactorId, FactorPolicy, Words};
 
 /// The factor's name.
 pub const NAME: &str = "voiceprint";
@@ -10,16 +18,220 @@ pub const KIND: FactorKind = FactorKind::Inherence;
 /// The caller is heard.
 pub const MEETING: Meeting = Meeting::Spoken;
 
+/// The most utterances that count together: of more nothing is known (see `voice::print::calibration`).
+pub const MOST_UTTERANCES: usize = 3;
+/// How many random digits are asked for at least and at most: fewer are guessed, more are not remembered.
+pub const FEWEST_DIGITS: u8 = 4;
+/// See [`FEWEST_DIGITS`].
+pub const MOST_DIGITS: u8 = 8;
+
+/// How a policy uses voices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoicePolicy {
+    /// What is said.
+    pub mode: Mode,
+    /// How much speech it takes to accept anybody.
+    pub speech_needed: Duration,
+    /// How many of the wrong speakers may be accepted.
+    pub accept: FalseAccepts,
+    /// A person begins to say what they were asked for within this time.
+    pub within: Duration,
+    /// Why it counts without a factor that the caller has; it does not when `None`.
+    pub alone_because: Option<String>,
+    /// The purpose that callers are asked their consent for.
+    pub consent: String,
+}
+
+impl Default for VoicePolicy {
+    /// Random digits; one wrong speaker in a hundred. The purpose has no name yet: a policy gives it one.
+    fn default() -> Self {
+        Self {
+            mode: Mode::RandomDigits,
+            speech_needed: Duration::from_secs(2),
+            accept: FalseAccepts::ONE_PERCENT,
+            within: Duration::from_secs(5),
+            alone_because: None,
+            consent: String::new(),
+        }
+    }
+}
+
+/// What a caller says to be known by their voice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Whatever they say in the call.
+    Passive,
+    /// A phrase, always the same.
+    Phrase,
+    /// Digits that nobody could know before: a recording of them does not exist.
+    RandomDigits,
+}
+
+/// A share of wrong speakers that are accepted, in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FalseAccepts(u32);
+
+impl FalseAccepts {
+    /// One in a hundred.
+    pub const ONE_PERCENT: Self = Self(10_000);
+    /// One in a thousand.
+    pub const ONE_IN_A_THOUSAND: Self = Self(1_000);
+    /// The most that a policy may accept, and the least that can be asked for.
+    pub const MOST: Self = Self(50_000);
+    /// See [`FalseAccepts::MOST`].
+    pub const LEAST: Self = Self(100);
+
+    /// So many millionths; `None` when it is more than [`FalseAccepts::MOST`] or less than [`FalseAccepts::LEAST`].
+    #[must_use]
+    pub fn millionths(millionths: u32) -> Option<Self> {
+        Some(Self(millionths)).filter(|rate| (Self::LEAST..=Self::MOST).contains(rate))
+    }
+
+    /// As written in a policy: `1%`, `0.1 %`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = text.trim().strip_suffix('%')?.trim_end();
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        let plain = |digits: &str| digits.chars().all(|c| c.is_ascii_digit());
+        if whole.is_empty() || whole.len() > 2 || part.len() > 4 || !plain(whole) || !plain(part) {
+            return None;
+        }
+        let part: u32 = format!("{part:0<4}").parse().ok()?;
+        Self::millionths(whole.parse::<u32>().ok()? * 10_000 + part)
+    }
+
+    /// As a share.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        f64::from(self.0) / 1_000_000.0
+    }
+}
+
+impl std::fmt::Display for FalseAccepts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (whole, part) = (self.0 / 10_000, self.0 % 10_000);
+        let part = format!("{part:04}");
+        match part.trim_end_matches('0') {
+            "" => write!(f, "{whole}%"),
+            part => write!(f, "{whole}.{part}%"),
+        }
+    }
+}
+
+/// What was found of what a caller said. For the audit log; a caller never learns more than a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// The same voice, as sure as the policy wants it.
+    Same,
+    /// It may be: another utterance would tell.
+    Unsure,
+    /// Another voice.
+    Different,
+    /// A copy of an utterance that was heard before.
+    Replay,
+    /// Other words than those that were asked for.
+    OtherWords,
+    /// Perhaps other words.
+    UnsureWords,
+    /// The answer came later than a person's would.
+    Late,
+    /// Too little speech, or too bad a recording to tell anything by.
+    Unusable,
+}
+
+/// What a finding is made of: each is looked at whatever the others say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// What the voice is like: [`Finding::Same`], [`Finding::Unsure`] or [`Finding::Different`].
+    pub voice: Finding,
+    /// Something was heard before.
+    pub replay: bool,
+    /// What is worst about the words.
+    pub words: Words,
+    /// Some answer was late.
+    pub late: bool,
+}
+
+impl Evidence {
+    /// All of it together: what speaks against the caller comes first, then what is in doubt.
+    #[must_use]
+    pub const fn finding(self) -> Finding {
+        match (self.replay, self.words, self.voice) {
+            (true, _, _) => Finding::Replay,
+            (_, Words::Other, _) => Finding::OtherWords,
+            (_, _, Finding::Same | Finding::Unsure) if self.late => Finding::Late,
+            (_, Words::Unsure, Finding::Same | Finding::Unsure) => Finding::UnsureWords,
+            (_, _, voice) => voice,
+        }
+    }
+}
+
+impl Finding {
+    /// Whether another utterance may settle it.
+    #[must_use]
+    pub const fn in_doubt(self) -> bool {
+        matches!(self, Self::Unsure | Self::UnsureWords | Self::Late | Self::Unusable)
+    }
+}
+
 /// What a policy names when it names this factor.
 #[must_use]
 pub fn defaults() -> FactorPolicy {
-    FactorPolicy::plain(FactorId::Voiceprint)
+    FactorPolicy { digits: 6..=6, ..FactorPolicy::plain(FactorId::Voiceprint) }
 }
 
-/// Nothing can compare voices: nothing is accepted.
+/// What was keyed is no voice: nothing is accepted. Voices are compared where the model is.
 ///
 /// # Errors
 /// Always.
 pub const fn judge(_judging: &Judging<'_>) -> Result<Judged, JudgeError> {
     Err(JudgeError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_written_in_percent() {
+        for (text, millionths) in
+            [("1%", 10_000), ("0.1%", 1_000), ("0.5 %", 5_000), ("5%", 50_000), ("0.01%", 100)]
+        {
+            let rate = FalseAccepts::parse(text);
+            assert_eq!(rate.map(|rate| rate.0), Some(millionths), "{text}");
+            assert_eq!(FalseAccepts::parse(&rate.expect("a rate").to_string()), rate);
+        }
+        for text in ["0.82", "1", "", "%", "6%", "0%", "0.001%", "-1%", "1e2%", "0.00001%", "100%", ".5%"] {
+            assert_eq!(FalseAccepts::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_speaks_against_a_caller_outweighs_their_voice() {
+        let good = Evidence { voice: Finding::Same, replay: false, words: Words::Right, late: false };
+        let found = |evidence: Evidence| evidence.finding();
+        assert_eq!(found(good), Finding::Same);
+        assert_eq!(found(Evidence { words: Words::Any, ..good }), Finding::Same);
+        assert_eq!(found(Evidence { replay: true, late: true, ..good }), Finding::Replay);
+        assert_eq!(found(Evidence { words: Words::Other, late: true, ..good }), Finding::OtherWords);
+        assert_eq!(found(Evidence { late: true, ..good }), Finding::Late);
+        assert_eq!(found(Evidence { words: Words::Unsure, ..good }), Finding::UnsureWords);
+        // Who is somebody else is not asked again for being late.
+        let other = Evidence { voice: Finding::Different, ..good };
+        assert_eq!(found(Evidence { late: true, words: Words::Unsure, ..other }), Finding::Different);
+        let every = [Finding::Same, Finding::Unsure, Finding::Different];
+        let words = [Words::Any, Words::Right, Words::Unsure, Words::Other];
+        for voice in every {
+            for words in words {
+                for (replay, late) in [(false, false), (true, false), (false, true), (true, true)] {
+                    let evidence = Evidence { voice, replay, words, late };
+                    let clean =
+                        evidence == Evidence { words, ..good } && matches!(words, Words::Any | Words::Right);
+                    assert_eq!(evidence.finding() == Finding::Same, clean, "{evidence:?}");
+                }
+            }
+        }
+    }
 }

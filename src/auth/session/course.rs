@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{Challenge, Choose, Outcome};
 use crate::auth::assurance::Proof;
-use crate::auth::{FactorId, LevelName, Meeting, Policy, QuestionId};
+use crate::auth::factor::voiceprint::MOST_UTTERANCES;
+use crate::auth::{FactorId, LevelName, Meeting, Policy, QuestionId, Said, Words};
 use crate::secret::Secret;
 
 /// What is aimed at, and the factors that are left for it.
@@ -97,6 +98,10 @@ pub(super) struct Asked {
     answered: usize,
     /// What a service told of some of them.
     told: Vec<(QuestionId, Secret<String>)>,
+    /// What was said so far that may count.
+    said: Vec<Said>,
+    /// How often it was in doubt.
+    in_doubt: usize,
 }
 
 impl Asked {
@@ -106,7 +111,16 @@ impl Asked {
 
     pub(super) const fn questions(factor: FactorId, questions: Vec<QuestionId>) -> Self {
         let answers = Secret::new(String::new());
-        Self { factor, match_number: None, questions, answers, answered: 0, told: Vec::new() }
+        Self {
+            factor,
+            match_number: None,
+            questions,
+            answers,
+            answered: 0,
+            told: Vec::new(),
+            said: Vec::new(),
+            in_doubt: 0,
+        }
     }
 
     pub(super) fn with(self, told: Vec<(QuestionId, Secret<String>)>) -> Self {
@@ -142,6 +156,22 @@ impl Asked {
         self.answered += 1;
         let done = self.answered == self.questions.len();
         done.then(|| std::mem::replace(&mut self.answers, Secret::new(String::new())))
+    }
+
+    /// What was said now, with what counts of what was said before: the last of it all.
+    pub(super) fn hear(&mut self, said: Vec<Said>) -> Vec<Said> {
+        // Of what was not surely right nobody knows who said it.
+        self.said.retain(|said| matches!(said.words, Words::Any | Words::Right));
+        self.said.extend(said);
+        let more = self.said.len().saturating_sub(MOST_UTTERANCES);
+        self.said.drain(..more);
+        self.said.clone()
+    }
+
+    /// It was in doubt once more: how often now.
+    pub(super) const fn heard_again(&mut self) -> usize {
+        self.in_doubt += 1;
+        self.in_doubt
     }
 
     pub(super) fn challenge(&self, digits: RangeInclusive<u8>, tries_left: u32, another: bool) -> Challenge {

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::auth::{Answer, FactorId, LevelName, Question, QuestionId};
+use crate::auth::{Answer, FactorId, LevelName, Question, QuestionId, Said};
 use crate::secret::Secret;
 use crate::units::AskId;
 
@@ -39,6 +39,10 @@ pub enum Input {
     Chosen(FactorId),
     /// The caller answered the challenge.
     Response(Secret<String>),
+    /// The caller answered a challenge by speaking, or has spoken before.
+    Spoken(Vec<Said>),
+    /// The caller can't be heard, or would rather not speak: the next best factor takes its place.
+    Unable,
     /// The caller did not get what was sent.
     Again,
     /// The caller wants to prove it another way.
@@ -65,6 +69,8 @@ pub enum Output {
         /// What had been sent was too old for any response to be right.
         expired: bool,
     },
+    /// What the caller said leaves a doubt; the challenge follows once more, or another factor.
+    Unsure,
     /// What the caller wanted sent again was; the challenge follows.
     Resent,
     /// It is not sent again: too soon, or often enough. The one before counts; the challenge follows.

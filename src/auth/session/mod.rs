@@ -14,6 +14,8 @@
 mod course;
 mod grant;
 mod io;
+mod preparing;
+mod spoken;
 mod told;
 
 use std::collections::VecDeque;
@@ -44,6 +46,8 @@ pub struct AuthSession {
     changed: Vec<(SubjectKey, FactorId)>,
     failures: u32,
     codes_left: Option<u8>,
+    /// How often the caller's voice was not the subject's.
+    other_voice: u8,
     /// Right answers to questions, as a service told them.
     told: Vec<(QuestionId, Secret<String>)>,
     state: State,
@@ -108,6 +112,7 @@ impl AuthSession {
             changed: Vec::new(),
             failures: 0,
             codes_left: None,
+            other_voice: 0,
             told: Vec::new(),
             state: State::Idle,
             asked: 0,
@@ -160,6 +165,8 @@ impl AuthSession {
             Input::Verify { factor } => self.begin(now, Course::one(factor)),
             Input::Chosen(factor) => self.chosen(now, factor),
             Input::Response(response) => self.respond(now, response),
+            Input::Spoken(said) => self.spoken(said),
+            Input::Unable => self.unable(now),
             Input::Again => self.again(),
             Input::Another => self.another(now),
             Input::Answer(ask, answer) => self.answered(now, ask, answer),
@@ -242,11 +249,12 @@ impl AuthSession {
     fn respond(&mut self, now: Instant, response: Secret<String>) {
         let Some(subject) = self.subject.clone() else { return };
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Challenging { course, mut asked } => {
+            State::Challenging { course, mut asked } if asked.factor.meeting() != Meeting::Spoken => {
                 let Some(response) = asked.answer(response) else {
                     return self.challenge(now, course, asked);
                 };
                 let factor = asked.factor;
+                let response = response.into();
                 let ask = self.ask(Question::Verify { subject, factor, response, call: self.call });
                 self.state = State::Verifying { ask, course, asked };
             }
@@ -309,45 +317,6 @@ impl AuthSession {
         }
     }
 
-    fn prepared(&mut self, now: Instant, course: Course, factor: FactorId, why: Preparing, what: Prepared) {
-        match (what, factor.meeting()) {
-            (Prepared::Locked, _) => self.finish(Outcome::Locked),
-            (Prepared::Sent { match_number }, Meeting::Sent) => {
-                if matches!(why, Preparing::Again(_)) {
-                    self.outputs.push_back(Output::Resent);
-                }
-                self.challenge(now, course, Asked::sent_to(factor, match_number));
-            }
-            (Prepared::Questions(questions), Meeting::Asked) if !questions.is_empty() => {
-                let asked = Asked::questions(factor, questions).with(self.told.clone());
-                self.challenge(now, course, asked);
-            }
-            (other, _) => self.not_prepared(now, course, factor, why, &other),
-        }
-    }
-
-    /// What was sent before still counts, if it is not too old; else the factor can't be used now.
-    fn not_prepared(
-        &mut self,
-        now: Instant,
-        mut course: Course,
-        factor: FactorId,
-        why: Preparing,
-        what: &Prepared,
-    ) {
-        match why {
-            Preparing::Again(asked) => {
-                self.outputs.push_back(Output::NotResent);
-                self.challenge(now, course, asked);
-            }
-            Preparing::Expired if matches!(what, Prepared::Exhausted | Prepared::TooSoon) => {
-                course.leave(factor, Outcome::Expired);
-                self.without(now, course, factor);
-            }
-            Preparing::First | Preparing::Expired => self.set_aside(now, course, factor),
-        }
-    }
-
     fn judged(
         &mut self,
         now: Instant,
@@ -373,6 +342,9 @@ impl AuthSession {
             _ if locked => {
                 self.failures = self.failures.saturating_add(1);
                 self.finish(Outcome::Locked);
+            }
+            _ if factor.meeting() == Meeting::Spoken => {
+                self.not_the_voice(now, course, asked, verdict == Verdict::Inconclusive);
             }
             // The caller did nothing that could be wrong.
             _ if factor.meeting() == Meeting::Silent => {
@@ -424,10 +396,9 @@ impl AuthSession {
     /// Has this factor met, in its own way.
     fn turn_to(&mut self, now: Instant, course: Course, factor: FactorId) {
         match factor.meeting() {
-            Meeting::Keyed => self.challenge(now, course, Asked::keyed(factor)),
+            Meeting::Keyed | Meeting::Spoken => self.challenge(now, course, Asked::keyed(factor)),
             Meeting::Sent | Meeting::Asked => self.prepare(course, factor, Preparing::First),
             Meeting::Silent => self.judge_call(now, course, factor),
-            Meeting::Spoken => self.set_aside(now, course, factor),
         }
     }
 
@@ -442,6 +413,7 @@ impl AuthSession {
         let (Some(subject), Some(response)) = (self.subject.clone(), self.vouched.clone()) else {
             return self.set_aside(now, course, factor);
         };
+        let response = response.into();
         let ask = self.ask(Question::Verify { subject, factor, response, call: self.call });
         self.state = State::Verifying { ask, course, asked: Asked::keyed(factor) };
     }

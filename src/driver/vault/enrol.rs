@@ -6,7 +6,7 @@
 use super::handing_out::check_secret;
 use super::{Vault, VaultError, logged};
 use crate::auth::throttle::{Attempt, Lane};
-use crate::auth::{Answer, AuditEvent, AuditKind, Enrolment, FactorId, Grant, Policy, SubjectKey};
+use crate::auth::{Answer, AuditEvent, AuditKind, Enrolment, FactorId, Grant, Policy, Response, SubjectKey};
 use crate::driver::store::{Change, EnrolmentRow};
 use crate::secret::Secret;
 use crate::units::{CallId, UnixTime};
@@ -18,13 +18,17 @@ impl Vault {
         policy: &Policy,
         grant: &Grant,
         factor: FactorId,
-        secret: &Secret<String>,
+        secret: &Response,
         replace: bool,
     ) -> Answer {
         let _turn = self.turn(grant.subject().key());
-        let kept = match factor {
-            FactorId::Totp | FactorId::Hotp => self.confirm(now, policy, grant, factor, secret, replace),
-            _ => self.keep_own(now, policy, grant, factor, secret, replace),
+        let kept = match (factor, secret) {
+            (FactorId::Voiceprint, Response::Spoken(spoken)) => self.keep_voice(now, grant, spoken, replace),
+            (_, Response::Spoken(_)) => Err(VaultError::NoFactor(factor)),
+            (FactorId::Totp | FactorId::Hotp, Response::Keyed(code)) => {
+                self.confirm(now, policy, grant, factor, code, replace)
+            }
+            (_, Response::Keyed(keyed)) => self.keep_own(now, policy, grant, factor, keyed, replace),
         };
         match logged("enrol", kept) {
             Ok(Some(kept)) => Answer::Enrolment(kept),

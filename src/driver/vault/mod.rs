@@ -13,7 +13,9 @@ mod contact;
 mod duress;
 mod enrol;
 mod erasing;
+mod fraudsters;
 mod handing_out;
+mod hearing;
 mod judging;
 mod limits;
 mod links;
@@ -47,6 +49,7 @@ use super::seal::{self, Key, Label, SealError, keyed_hash};
 use super::sender::Courier;
 use super::store::sqlite::SqliteStore;
 use super::store::{Change, Identifier, Store, StoreError, SubjectRow};
+use super::voices::Voices;
 use crate::auth::factor::{JudgeError, foreign, password, pin};
 use crate::auth::{
     Answer, AuditEvent, Claim, FactorId, Identified, Policy, Question, Source, SubjectKey, SubjectRef,
@@ -60,6 +63,7 @@ pub use admin::{ImportError, NewSubject, Profile, Shown};
 pub use approvals::{Approval, Approved};
 pub use contact::{Changed, ContactChange, OrderedBy};
 use erasing::{OWN_KEY, Wrapping};
+pub use fraudsters::Fraudster;
 pub use handing_out::{Counts, NewFob};
 pub use limits::AlarmCounts;
 pub use links::{Begun, Finished, LinkShown, NewLink};
@@ -81,6 +85,7 @@ pub struct Vault {
     audit: AuditLog,
     policy: RwLock<Arc<Policy>>,
     courier: RwLock<Option<Arc<dyn Courier>>>,
+    voices: RwLock<Option<Arc<Voices>>>,
     data: PathBuf,
     deployment: String,
     peppers: RwLock<Arc<Peppers>>,
@@ -215,6 +220,7 @@ impl Vault {
             audit,
             policy: RwLock::new(policy),
             courier: RwLock::default(),
+            voices: RwLock::default(),
             data: data.to_owned(),
             deployment: keys.root().id.clone(),
             peppers: RwLock::new(peppers),
@@ -299,6 +305,12 @@ impl Vault {
                 let found = self.identify(&claim);
                 self.note_identified(now, policy, source, &found);
                 Answer::Identified(found)
+            }
+            Question::Suspect { said, call } => {
+                match logged("suspect", self.answer_suspect(now, &said, call)) {
+                    Ok(suspected) => Answer::Suspected(suspected),
+                    Err(_) => Answer::Unavailable,
+                }
             }
             Question::Velocity => Answer::Velocity(self.seen(now, source)),
             Question::Enrolled { subject } => {

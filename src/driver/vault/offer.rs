@@ -2,7 +2,7 @@
 
 use super::{Vault, VaultError, logged};
 use crate::auth::factor::recovery;
-use crate::auth::{FactorId, Meeting, Policy, Refused, Source, SubjectKey};
+use crate::auth::{FactorId, Policy, Refused, Source, SubjectKey};
 use crate::driver::sender::Channel;
 use crate::driver::store::StoreError;
 use crate::units::UnixTime;
@@ -24,7 +24,11 @@ impl Vault {
                 Some(key) => self.has(key)?,
                 None => FactorId::ALL.iter().copied().filter(|f| *f != FactorId::Push).collect(),
             };
-            let void = self.void(now, nearest, &enrolled)?;
+            let mut void = self.void(now, nearest, &enrolled)?;
+            if enrolled.contains(&FactorId::Voiceprint) {
+                let known = nearest.map_or(Ok(true), |key| self.known_to_model(key))?;
+                void.extend((!known || !self.hears(policy)).then_some(FactorId::Voiceprint));
+            }
             let locked = self.locked_out(now, policy, source, subject)?;
             Ok::<_, VaultError>((throttle, enrolled, void, locked))
         };
@@ -38,10 +42,7 @@ impl Vault {
             enrolled.push(FactorId::Questions);
         }
         let usable = |f: &FactorId| {
-            policy.factor(*f).is_some()
-                && f.meeting() != Meeting::Spoken
-                && !throttle.stopped(*f, &policy.lockout)
-                && !void.contains(f)
+            policy.factor(*f).is_some() && !throttle.stopped(*f, &policy.lockout) && !void.contains(f)
         };
         Ok(enrolled.into_iter().filter(usable).collect())
     }

@@ -2,7 +2,7 @@
 
 use super::{Vault, VaultError, limits::Counting, logged};
 use crate::auth::factor::{Meeting, Peppering};
-use crate::auth::{Answer, AuditKind, FactorId, Policy, Source, SubjectKey, Verdict};
+use crate::auth::{Answer, AuditKind, FactorId, Policy, Response, Source, SubjectKey, Verdict};
 use crate::driver::store::Change;
 use crate::secret::Secret;
 use crate::units::{CallId, UnixTime};
@@ -45,15 +45,18 @@ impl Vault {
         now: UnixTime,
         policy: &Policy,
         asked: &Asked<'_>,
-        response: &Secret<String>,
+        response: &Response,
     ) -> Answer {
         let _turn = self.turn(asked.subject);
-        let judged = match asked.factor.meeting() {
-            Meeting::Sent => self.counted_code(now, policy, asked, response),
-            Meeting::Silent => self.judged_number(now, policy, asked, response),
-            _ => self.counted(now, policy, asked, response),
-        };
         let unavailable = Settled { verdict: Verdict::Unavailable, ..Settled::rejected(false, false) };
+        let judged = match (asked.factor.meeting(), response) {
+            (Meeting::Spoken, Response::Spoken(spoken)) => self.counted_voice(now, policy, asked, spoken),
+            // A voice is not keyed, and nothing else is known by its sound.
+            (Meeting::Spoken, _) | (_, Response::Spoken(_)) => Ok(unavailable),
+            (Meeting::Sent, Response::Keyed(keyed)) => self.counted_code(now, policy, asked, keyed),
+            (Meeting::Silent, Response::Keyed(keyed)) => self.judged_number(now, policy, asked, keyed),
+            (_, Response::Keyed(keyed)) => self.counted(now, policy, asked, keyed),
+        };
         let Settled { verdict, locked, expired, forced } = logged("verify", judged).unwrap_or(unavailable);
         if forced {
             return Answer::Forced;

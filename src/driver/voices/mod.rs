@@ -1,6 +1,7 @@
 //! Voices out of files: the model, recordings, lists of trials, the report of a calibration.
 
 mod folder;
+mod live;
 mod trials;
 
 use std::fs;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub use self::folder::{Folder, Told};
+pub use self::live::{Listener, REPORT, Voices};
 pub use self::trials::trials;
 use super::models::{CAM_PLUS_PLUS, InstallError, Models};
 use crate::audio::{AudioError, decode_file, resample};

@@ -22,6 +22,7 @@ mod names;
 mod pieces;
 pub(crate) mod policy_file;
 mod policy_sent;
+mod policy_voice;
 mod recording;
 pub mod risk;
 pub(crate) mod scalar;

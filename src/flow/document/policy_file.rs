@@ -4,6 +4,7 @@ use super::fields::{self, Fields};
 use super::findings::{Findings, suggestion};
 use super::lockout_file;
 use super::policy_sent as sent;
+use super::policy_voice as voice;
 use super::scalar::spoken_duration;
 use super::yaml::Node;
 use crate::auth::factor::questions::AnswerKind;
@@ -191,16 +192,11 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
         FactorId::OtpSms | FactorId::OtpEmail | FactorId::OtpCall => &sent::CODE,
         FactorId::Push => &sent::PUSH,
         FactorId::Number => &sent::NUMBER,
-        FactorId::Voiceprint => &sent::VOICEPRINT,
+        FactorId::Voiceprint => &voice::FIELDS,
         FactorId::Hotp => &["kind", "digits", "look_ahead", "resync", "weak", "algorithm", "single_use"],
         FactorId::Recovery => &["kind", "digits", "weak", "store", "single_use"],
     };
     factor.only(known, &format!("the factor `{id}`"), findings);
-    if id == FactorId::Voiceprint && factor.get("needs_consent").is_none() {
-        let message = "no voice is kept of somebody who was not asked";
-        let help = "write `needs_consent: voice_biometrics`, and ask by a `consent` of that purpose";
-        findings.push(Diagnostic::error("E241", Some(factor.place.clone()), message).help(help));
-    }
     if let Some(node) = factor.get("kind") {
         let kind = match id.kind() {
             crate::auth::FactorKind::Knowledge => "knowledge",
@@ -240,6 +236,9 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
         fields::choice(node, "store", &[("argon2id", ())], findings);
     }
     sent::read(&factor, &mut policy, findings);
+    if id == FactorId::Voiceprint {
+        voice::read(&factor, &mut policy.voice, findings);
+    }
     questions(&factor, &mut policy, findings);
     if let Some(node) = factor.get("single_use")
         && fields::flag(node, "single_use", findings) == Some(false)
@@ -287,6 +286,7 @@ const fn digits_help(factor: FactorId) -> &'static str {
         FactorId::Pin => "`digits: 8` or `digits: {min: 6, max: 8}`; 12 at most",
         FactorId::Password => "`digits: {min: 8, max: 24}`: the keys of a password, 8 to 32",
         FactorId::Push => "leave `digits` out: an approval is answered by three digits",
+        FactorId::Voiceprint => "`digits: 6`: so many random digits are asked for, 4 to 8",
         FactorId::Recovery => "`digits: 9`: the number of the code and 8 to 11 secret digits, always as many",
         _ => "`digits: 6`: a one-time code has 6 to 8, always as many",
     }

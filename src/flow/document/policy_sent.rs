@@ -14,19 +14,6 @@ pub(super) const CODE: [&str; 9] =
 pub(super) const PUSH: [&str; 8] = ["kind", "send", "life", "resend", "to", "text", "weak", "number_match"];
 /// The fields of the calling number.
 pub(super) const NUMBER: [&str; 3] = ["kind", "weak", "attestation"];
-/// The fields of a voiceprint. An engine reads them once there is one.
-pub(super) const VOICEPRINT: [&str; 9] = [
-    "kind",
-    "weak",
-    "engine",
-    "mode",
-    "speech_needed",
-    "accept",
-    "liveness",
-    "counts_alone",
-    "needs_consent",
-];
-
 /// Reads what stands in the entry of such a factor beside what every factor has.
 pub(super) fn read(factor: &Fields<'_>, policy: &mut FactorPolicy, findings: &mut Findings) {
     if let Some(node) = factor.get("send") {

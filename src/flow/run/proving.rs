@@ -171,6 +171,7 @@ impl FlowRun {
                 auth::Output::Challenge(next) => challenge = Some(next),
                 auth::Output::Done(outcome) => done = Some(outcome),
                 auth::Output::Rejected { .. }
+                | auth::Output::Unsure
                 | auth::Output::Resent
                 | auth::Output::NotResent
                 | auth::Output::SetAside(_) => {}

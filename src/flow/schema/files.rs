@@ -193,12 +193,24 @@ const FACTOR: Shape = Shape::Object(&[
     ),
     may("number_match", Shape::Flag, "always true"),
     may("attestation", Shape::Choice(&["A"]), "how far the network vouches for a calling number; always so"),
-    may("engine", Shape::Text, "of a voiceprint: what compares voices"),
+    may("engine", Shape::Choice(&["voice.local"]), "of a voiceprint: what compares voices; always so"),
     may("mode", Shape::Choice(&["passive", "phrase", "random_digits"]), "of a voiceprint: what is said"),
     may("speech_needed", Shape::Duration, "of a voiceprint: how much speech it takes"),
-    may("accept", Shape::Any, "of a voiceprint: the score from which it counts"),
-    may("liveness", Shape::Any, "of a voiceprint: what else has to hold"),
-    may("counts_alone", Shape::Flag, "of a voiceprint: whether it counts without a factor that is had"),
+    may("accept", Shape::Text, "of a voiceprint: how many wrong speakers may be accepted, such as `1%`"),
+    may(
+        "liveness",
+        Shape::Object(&[
+            may("replay", Shape::Choice(&["required"]), "what was heard before is refused; always so"),
+            may("synthetic", Shape::Choice(&["advisory"]), "a machine's voice is a signal of risk at most"),
+            may("within", Shape::Duration, "how soon a person begins to say what was asked for"),
+        ]),
+        "of a voiceprint: what else has to hold",
+    ),
+    may(
+        "counts_alone",
+        Shape::OneOf(&[Shape::Flag, Shape::Text]),
+        "of a voiceprint: `false`, or why it counts without a factor that is had",
+    ),
     may("needs_consent", Shape::Text, "of a voiceprint: the purpose that was consented to"),
     may(
         "look_ahead",

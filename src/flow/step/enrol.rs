@@ -177,7 +177,7 @@ impl Node for Enrol {
             return run.take(now, Exit::Outcome("unavailable"));
         };
         let (grant, factor, replace) = (Arc::new(grant), self.factor, self.replace);
-        let question = auth::Question::Enrol { grant, factor, secret: typed, replace };
+        let question = auth::Question::Enrol { grant, factor, secret: typed.into(), replace };
         run.set_secure(false);
         let ask = run.ask(Question::Auth(question));
         run.wait(Box::new(Kept { ask, factor: self.factor, deadline: now + VAULT_TIME }));
@@ -333,7 +333,7 @@ fn enrolling(step: &mut Reader<'_, '_, '_>, factor: FactorId, twice: bool) -> Op
 pub(super) fn strong_enough(step: &mut Reader<'_, '_, '_>, after: &LevelName, what: &str) {
     let policy = &step.build.shared.policy;
     let weak: Vec<FactorId> = policy.factors.iter().filter(|used| used.weak).map(|used| used.factor).collect();
-    if !policy.reachable(after, &weak) {
+    if !policy.provable(after, &weak) {
         return;
     }
     let names: Vec<String> = weak.iter().map(|factor| format!("`{factor}`")).collect();

@@ -60,6 +60,13 @@ impl Fingerprint {
         Self(energies.windows(APART + 1).map(|run| bits(&run[0], &run[APART])).collect())
     }
 
+    /// Of these bits, as many steps as there may be.
+    #[must_use]
+    pub fn from_bits(mut bits: Vec<u32>) -> Self {
+        bits.truncate(LONGEST);
+        Self(bits)
+    }
+
     /// 1 for a copy, about 0 for anything else: by how much more than half of the bits agree at the best shift at
     /// which half of the shorter one, and a second, lie over each other. Nothing is said of less than a second.
     #[must_use]

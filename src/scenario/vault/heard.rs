@@ -1,0 +1,103 @@
+//! Voices in flow tests: whose it is stands in the script; what comes of it is judged in the order of the real vault.
+
+use crate::auth::factor::voiceprint::{Evidence, Finding, Mode};
+use crate::auth::throttle::Attempt;
+use crate::auth::{Answer, AuditKind, Enrolment, FactorId, Poor, Said, Spoken, SubjectKey, Verdict, Words};
+use crate::secret::Secret;
+use crate::units::UnixTime;
+
+use super::super::document::Voice;
+use super::{Vault, key_of};
+
+/// The voice of a test's caller, as fixtures name it.
+const MODEL: &str = "test";
+/// As many as an enrolment takes.
+const FEWEST: usize = 3;
+
+impl Vault {
+    /// As the real vault: counted first, then judged.
+    pub(super) fn verify_voice(&mut self, now: UnixTime, subject: SubjectKey, spoken: &Spoken) -> Answer {
+        let factor = FactorId::Voiceprint;
+        let said = spoken.said.as_slice();
+        let Some(used) = self.policy.factor(factor).map(|used| used.voice.clone()) else {
+            return Answer::Unavailable;
+        };
+        if self.voice == Voice::Badly || said.is_empty() {
+            return self.heard(Verdict::Inconclusive, false, (said.len(), Finding::Unusable));
+        }
+        let limits = self.policy.lockout;
+        let before = self.throttles.get(&subject).cloned().unwrap_or_default();
+        let mut throttle = before.clone();
+        let attempt = Attempt::of(&self.policy, factor, self.lane(subject));
+        let counted = self.places.reserve(&mut throttle, now, attempt, &limits);
+        let may = counted.admission.may();
+        let words = said.iter().fold(Words::Any, |words, said: &Said| words.and(said.words));
+        let evidence = Evidence {
+            voice: match self.voice {
+                Voice::Unsure if said.len() < FEWEST => Finding::Unsure,
+                Voice::Other => Finding::Different,
+                _ => Finding::Same,
+            },
+            replay: self.voice == Voice::Replay,
+            words: if used.mode == Mode::RandomDigits && words == Words::Any { Words::Other } else { words },
+            late: used.mode != Mode::Passive
+                && said.iter().any(|said| said.utterance.after().is_some_and(|after| after > used.within)),
+        };
+        let finding = evidence.finding();
+        let own = self.person(subject).is_some_and(|person| self.proof(person, factor).is_some());
+        let (verdict, locked) = if finding == Finding::Same && own && may {
+            throttle.succeeded(&before, factor);
+            self.places.give_back(now, &limits);
+            (Verdict::Accept, false)
+        } else if finding.in_doubt() && !counted.locked && may {
+            (Verdict::Inconclusive, false)
+        } else {
+            (Verdict::Reject, counted.locked || !may)
+        };
+        self.throttles.insert(subject, throttle);
+        self.heard(verdict, locked, (said.len(), finding))
+    }
+
+    fn heard(&mut self, verdict: Verdict, locked: bool, (utterances, finding): (usize, Finding)) -> Answer {
+        let factor = FactorId::Voiceprint;
+        let accept = self.policy.factor(factor).map(|used| used.voice.accept.to_string()).unwrap_or_default();
+        let utterances = u8::try_from(utterances).unwrap_or(u8::MAX);
+        self.audited.push(AuditKind::Verified { factor, verdict, locked });
+        self.audited.push(AuditKind::VoiceCompared { model: MODEL.to_owned(), accept, utterances, finding });
+        Answer::Verdict { verdict, locked, expired: false, left: None }
+    }
+
+    /// Knows somebody by their voice from now on.
+    pub(super) fn enrol_voice(
+        &mut self,
+        now: UnixTime,
+        subject: SubjectKey,
+        spoken: &Spoken,
+        replace: bool,
+    ) -> Option<Enrolment> {
+        let factor = FactorId::Voiceprint;
+        self.policy.factor(factor)?;
+        if self.throttles.get(&subject).is_some_and(|throttle| throttle.locked(now)) {
+            return Some(Enrolment::Locked);
+        }
+        let person = self.people.iter_mut().find(|person| key_of("person", &person.id) == subject)?;
+        if !replace && person.factors.iter().any(|(own, _)| *own == factor) {
+            return Some(Enrolment::Exists);
+        }
+        let poor = match self.voice {
+            Voice::Replay => Some(Poor::Copy),
+            Voice::Other | Voice::Unsure => Some(Poor::Others),
+            _ if spoken.said.len() < FEWEST => Some(Poor::Short),
+            _ => None,
+        };
+        if let Some(poor) = poor {
+            self.audited.push(AuditKind::EnrolmentRefused { factor });
+            return Some(Enrolment::Poor(poor));
+        }
+        person.factors.retain(|(own, _)| *own != factor);
+        person.factors.push((factor, Secret::new("enrolled".to_owned())));
+        self.throttles.entry(subject).or_default().enrolled(factor);
+        self.audited.push(AuditKind::Enrolled { factor });
+        Some(Enrolment::Done)
+    }
+}
