@@ -140,7 +140,8 @@ impl Call {
         let limits = &settings.limits;
         let (recorder, outside_recorders) = (limits.recorder, limits.outside_recorders);
         let speech = !limits.hears.is_empty();
-        let abilities = Abilities { recorder, outside_recorders, speech, ..Abilities::default() };
+        let voice = limits.voices;
+        let abilities = Abilities { recorder, outside_recorders, speech, voice, ..Abilities::default() };
         let signed = Signed { identities, dialled: to.clone() };
         let facts = CallFacts { abilities, signals, ..CallFacts::new(call, number, to) };
         let facts = CallFacts { seed: entropy.next_u64(), ..facts };

@@ -87,6 +87,8 @@ pub struct CallLimits {
     pub recorder: bool,
     /// The languages whose speech somebody hears, by their tags.
     pub hears: Arc<[Box<str>]>,
+    /// Whether voices can be compared.
+    pub voices: bool,
     /// Whether somebody outside records calls, and wants to be told when nothing may be recorded.
     pub outside_recorders: bool,
 }
@@ -102,6 +104,7 @@ impl Default for CallLimits {
             farewell: Duration::from_secs(70),
             message_room: Room::default(),
             hears: Arc::default(),
+            voices: false,
             recorder: false,
             outside_recorders: false,
         }

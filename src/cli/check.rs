@@ -103,7 +103,15 @@ fn lacking_in(data: &Path, application: &Application) -> Result<Vec<Diagnostic>,
     let config = Config::read(data).map_err(|error| error.to_string())?;
     let lacking = lacking::of(&application.policy, &config, config.web.public.is_some());
     let told = |lack: &Lacking| Diagnostic::warning("W310", None, lack.to_string()).help(lack.help());
-    Ok(lacking.iter().map(told).collect())
+    let voices = lacking::voices(&application.policy, data).err();
+    let voices = voices.map(|why| {
+        Diagnostic::warning(
+            "W310",
+            None,
+            format!("the policy uses `voiceprint`, and nobody is offered it: {why}"),
+        )
+    });
+    Ok(lacking.iter().map(told).chain(voices).collect())
 }
 
 /// Names files as the admin can open them: below the folder that was given.

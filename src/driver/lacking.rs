@@ -1,9 +1,12 @@
 //! What the policy uses and the settings have nobody for: callers would never be offered it, and nobody would know why.
 
 use std::fmt;
+use std::path::Path;
 
 use super::config::Config;
 use super::sender::Channel;
+use super::vault::Vault;
+use super::voices::{VoiceError, Voices};
 use crate::auth::factor::otp::Way;
 use crate::auth::{FactorId, Meeting, Policy};
 
@@ -45,6 +48,28 @@ pub fn of(policy: &Policy, config: &Config, page: bool) -> Vec<Lacking> {
         }
     }
     lacking
+}
+
+/// Tells at the start what nobody will be offered, and gives the vault what compares voices where the policy uses them.
+pub fn tell(policy: &Policy, config: &Config, (vault, data): (&Vault, &Path)) {
+    for lack in of(policy, config, config.web.public.is_some()) {
+        tracing::warn!(help = lack.help(), "{lack}");
+    }
+    match voices(policy, data) {
+        Ok(voices) => vault.set_voices(voices),
+        Err(why) => tracing::warn!("the policy uses `voiceprint`, and voices can't be compared: {why}"),
+    }
+}
+
+/// What compares voices, where the policy uses them.
+///
+/// # Errors
+/// When the model or the calibration is not there, or has no threshold for the policy's rate: nobody is asked to speak.
+pub fn voices(policy: &Policy, data: &Path) -> Result<Option<Voices>, VoiceError> {
+    let Some(used) = policy.factor(FactorId::Voiceprint) else { return Ok(None) };
+    let voices = Voices::of(data)?;
+    voices.knows(used.voice.accept)?;
+    Ok(Some(voices))
 }
 
 impl Lacking {

@@ -196,9 +196,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     if let Ok(Some(page)) = config.web.page() {
         vault.set_page(page);
     }
-    for lack in lacking::of(&loaded.application.policy, &config, config.web.public.is_some()) {
-        tracing::warn!(help = lack.help(), "{lack}");
-    }
+    lacking::tell(&loaded.application.policy, &config, (&vault, &settings.data));
     if let Some(clock) = clock {
         vault.calendar().set(clock);
     }
@@ -215,6 +213,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
         secrets,
         message_room: Room::default(),
         ears: Arc::new(ears),
+        voices: vault.compares_voices(),
         more_agents: settings.more_agents.clone(),
         signing,
     };

@@ -45,6 +45,8 @@ pub(super) struct Site {
     pub(super) message_room: Room,
     /// Who understands what callers say.
     pub(super) ears: Arc<Ears>,
+    /// Whether voices can be compared.
+    pub(super) voices: bool,
     /// Agents beside those of the settings, who serve every queue.
     pub(super) more_agents: Vec<(String, String)>,
     /// What calls of our own are signed with.
@@ -94,6 +96,7 @@ impl Site {
                 media_silence: Duration::from_secs(limits.silence_seconds),
                 message_room: self.message_room.clone(),
                 hears: self.ears.hears(&loaded.application),
+                voices: self.voices,
                 recorder: config.recording.enabled,
                 outside_recorders: webhooks::tell_recorders(&config.webhooks),
                 ..CallLimits::default()

@@ -15,7 +15,7 @@ use crate::auth::factor::hotp::Fob;
 use crate::auth::factor::password;
 use crate::driver::os;
 use crate::phone::{Phone, PhoneConfig, PhoneEvent};
-use crate::scenario::document::{AgentAct, CallScript, Expect, Keys, Reply, Want};
+use crate::scenario::document::{AgentAct, CallScript, Expect, Keys, Reply, Voice, Want};
 use crate::scenario::{Problem, Seen, Stage, Transcript, answer, perform};
 use crate::secret::Secret;
 use crate::sip::{SessionId, StatusCode};
@@ -317,6 +317,10 @@ impl Stage for LiveCall<'_> {
 
     fn say(&mut self, _words: &str, _confidence: u8) -> Result<(), String> {
         Err("nothing listens to words in a real call of this version".to_owned())
+    }
+
+    fn speak(&mut self, _voice: Voice, _right: bool) -> Result<(), String> {
+        Err("nobody speaks in a rehearsal".to_owned())
     }
 
     fn hang_up(&mut self) {

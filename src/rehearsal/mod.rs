@@ -89,6 +89,8 @@ impl Rehearsal {
             "what a comparison of voices says is given"
         } else if fixtures().any(|fixture| fixture.facts.iter().any(|(fact, state)| !possible(fact, state))) {
             "a state of the world is given that no deployment can be put into"
+        } else if acts().any(|act| matches!(act.verb, Verb::Speaks { .. })) {
+            "whose voice it is is given"
         } else if acts().any(|act| matches!(act.verb, Verb::Says { .. })) {
             "nothing listens to words in a real call of this version"
         } else if fixtures().any(|fixture| fixture.people.iter().any(approves)) {

@@ -1,14 +1,16 @@
 //! The caller, the agent and the services of the virtual world, as a script orders them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::document::{AgentAct, Keys, Reply, Want};
+use super::document::{AgentAct, Keys, Reply, Voice, Want};
 use super::seen::Seen;
 use super::stage::Stage;
 use super::world::{Event, REACTION, SPEECH, SWITCHING, VOICE, World};
 use crate::auth::FactorId;
 use crate::flow::run::{HandOff, HandOffRequest, Input, Spoken};
 use crate::secret::Secret;
+use crate::voice::{Ended, Understood, Utterance};
 
 impl Stage for World<'_> {
     fn news(&mut self) -> Vec<Seen> {
@@ -65,6 +67,25 @@ impl Stage for World<'_> {
         }
         self.until(spoken);
         self.feed(Input::Spoken(Spoken::new(words, confidence)));
+        Ok(())
+    }
+
+    fn speak(&mut self, voice: Voice, right: bool) -> Result<(), String> {
+        let Some(hearing) = self.hearing.clone() else {
+            return Err("nobody listens to the caller".to_owned());
+        };
+        self.until(self.now + REACTION);
+        let words = match (&hearing.expected, right) {
+            (Some(digits), true) => digits.clone(),
+            (Some(digits), false) => Secret::new(digits.expose().chars().map(another).collect()),
+            (None, _) => Secret::new(String::new()),
+        };
+        self.tell(if right { "speaks" } else { "says other words than those" });
+        self.house.vault.speaks(voice);
+        self.feed(Input::Speaking(true));
+        self.until(self.now + UTTERANCE);
+        let understood = Understood { words, choice: None, confidence: 95 };
+        self.feed(Input::Spoken(Spoken::understood(sound(voice), vec![understood], Duration::ZERO)));
         Ok(())
     }
 
@@ -156,6 +177,22 @@ impl Stage for World<'_> {
     fn mark(&mut self, why: &str) {
         self.transcript.add(self.at(), "test", format!("FAILS HERE: {why}"));
     }
+}
+
+/// How long somebody speaks who is to be known by it.
+const UTTERANCE: Duration = Duration::from_secs(3);
+
+fn another(digit: char) -> char {
+    if digit == '9' { '0' } else { char::from(u8::try_from(digit).unwrap_or(b'0').saturating_add(1)) }
+}
+
+/// Something that is as loud and as clean as speech; too short where it is said badly.
+fn sound(voice: Voice) -> Arc<Utterance> {
+    let whole = if voice == Voice::Badly { 4_000_i16 } else { 24_000 };
+    let spoken = |at: i16| if at % 4_000 < 3_500 { (at % 40 - 20).saturating_mul(400) } else { at % 2 };
+    let samples = Secret::new((0..whole).map(spoken).collect());
+    let speech = if voice == Voice::Badly { Duration::from_millis(400) } else { UTTERANCE };
+    Arc::new(Utterance::new(samples, Some(REACTION), speech, Ended::Silence))
 }
 
 /// What an agent is told under a name.

@@ -282,6 +282,13 @@ pub enum Verb {
         /// How sure.
         confidence: u8,
     },
+    /// What is asked for, to be known by the voice.
+    Speaks {
+        /// Whose voice it is.
+        voice: Voice,
+        /// Whether they say what was asked for.
+        right: bool,
+    },
     /// Nothing for so long after the question.
     Silent(Duration),
     /// The option, factor or language of this name, by its keys.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::auth::FactorId;
 
-use super::document::{Act, Expect, Keys, Verb};
+use super::document::{Act, Expect, Keys, Verb, Voice};
 use super::failure::{Failure, Played};
 use super::read::KEY_TIME;
 use super::seen::{Asked, Seen};
@@ -103,6 +103,7 @@ impl<'s, S: Stage> Performer<'s, S> {
             }
             Verb::Enters { factor } => self.responds(*factor, false),
             Verb::Says { words, confidence } => self.says(words, *confidence),
+            Verb::Speaks { voice, right } => self.speaks(*voice, *right),
             Verb::Silent(time) => {
                 self.until_said();
                 self.stage.tell(&format!("is silent for {}", in_words(*time)));
@@ -300,6 +301,18 @@ impl<'s, S: Stage> Performer<'s, S> {
         let said = self.stage.say(words, confidence);
         self.listen();
         said.map_err(|why| (why, String::new(), "press keys instead".to_owned()))
+    }
+
+    /// Hears the question out, and says what it asks for.
+    fn speaks(&mut self, voice: Voice, right: bool) -> Played {
+        self.until_asked()?;
+        self.until_said();
+        self.turn_over();
+        let said = self.stage.speak(voice, right);
+        self.listen();
+        said.map_err(|why| {
+            (why, self.instead(), "let the caller get to a question for their voice".to_owned())
+        })
     }
 
     /// Presses what a factor wants, right or wrong; chooses the factor first where there is a choice.

@@ -6,7 +6,7 @@ use crate::auth::FactorId;
 use crate::secret::Secret;
 use crate::units::Digit;
 
-use super::document::{AgentAct, Keys, Reply, Want};
+use super::document::{AgentAct, Keys, Reply, Voice, Want};
 use super::seen::Seen;
 
 /// A call that a script can be played in.
@@ -24,6 +24,11 @@ pub trait Stage {
     /// # Errors
     /// When nobody would hear it.
     fn say(&mut self, words: &str, confidence: u8) -> Result<(), String>;
+    /// Says what is asked for to be known by their voice: whose it is, and whether the words are right.
+    ///
+    /// # Errors
+    /// When nobody would hear it.
+    fn speak(&mut self, voice: Voice, right: bool) -> Result<(), String>;
     /// Hangs up, and lets everything end that comes after it.
     fn hang_up(&mut self);
     /// What an agent does.

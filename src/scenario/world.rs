@@ -17,6 +17,7 @@ use crate::flow::run::{
 };
 use crate::secret::Secret;
 use crate::units::{AskId, CallId, Entropy, Epoch, PlayId, UnixTime};
+use crate::voice::Hearing;
 
 use super::coverage::Coverage;
 use super::document::{CallScript, Fixture, Seer};
@@ -100,6 +101,8 @@ pub(super) struct World<'w> {
     pub(super) secure: bool,
     /// The flow wants to know when the caller speaks.
     pub(super) attends: bool,
+    /// What the flow listens for.
+    pub(super) hearing: Option<Hearing>,
     /// A message is being left.
     pub(super) listening: Option<AskId>,
     pub(super) subject: Option<SubjectKey>,
@@ -182,6 +185,7 @@ impl<'w> World<'w> {
             prompts: Vec::new(),
             secure: false,
             attends: false,
+            hearing: None,
             listening: None,
             subject: None,
             keys,
@@ -234,8 +238,7 @@ impl<'w> World<'w> {
             }
             Output::Secure(on) => self.secure = on,
             Output::Attend(on) => self.attends = on,
-            // A scripted caller is always heard.
-            Output::Hear(_) => {}
+            Output::Hear(hearing) => self.hearing = hearing,
             Output::Ask(ask, question) => self.question(ask, question),
             // Whoever is asked for a message leaves one: of five seconds, or until they press its key.
             Output::Listen(ask, listen) => {

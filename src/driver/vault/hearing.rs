@@ -30,6 +30,12 @@ impl Vault {
         *self.voices.write().unwrap_or_else(PoisonError::into_inner) = voices.map(Arc::new);
     }
 
+    /// Whether it has what compares voices.
+    #[must_use]
+    pub fn compares_voices(&self) -> bool {
+        self.voices().is_some()
+    }
+
     /// What compares voices, if anything does.
     pub(super) fn voices(&self) -> Option<Arc<Voices>> {
         self.voices.read().unwrap_or_else(PoisonError::into_inner).clone()

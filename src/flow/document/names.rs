@@ -17,7 +17,8 @@ pub(super) struct Scope<'s, 'a, 'n> {
 }
 
 /// Fields that only some prompts know; there they are locals.
-const LOCAL_FIELDS: [Field; 4] = [Field::TriesLeft, Field::MatchNumber, Field::Answer, Field::QueuePlace];
+const LOCAL_FIELDS: [Field; 5] =
+    [Field::TriesLeft, Field::MatchNumber, Field::SpokenDigits, Field::Answer, Field::QueuePlace];
 
 impl Names for Scope<'_, '_, '_> {
     fn find(&self, name: &str) -> Option<Typed> {

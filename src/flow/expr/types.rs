@@ -151,12 +151,17 @@ fields! {
     CallsPerCaller = "velocity.calls_per_caller_1h", Public, Number;
     /// How likely the voice is made by a machine, in percent; unset when nobody listens.
     VoiceSynthetic = "voice.synthetic", Public, Number;
+    /// Whether the voice is that of somebody on the list of those who have deceived before; unset when nobody has
+    /// listened, or the caller has not agreed to it.
+    VoiceFraudster = "voice.fraudster", Public, Flag;
     /// The subject's own name in the store, for services.
     CustomerId = "customer.id", Personal, Text;
     /// In the prompts of an authentication: failures left.
     TriesLeft = "tries_left", Public, Number;
     /// In the prompt of an approval: the number to be matched on the page.
     MatchNumber = "match_number", Personal, Digits;
+    /// In the prompt that asks for random digits: the digits.
+    SpokenDigits = "spoken_digits", Personal, Digits;
     /// In the prompt that reads an answer back: the answer.
     Answer = "answer", Personal, Digits;
     /// In a queue's announcement: the caller's place, 1 for the next one.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::{Challenge, FactorId};
 use crate::flow::document::{
     Always, Ask, Check, Class, Confirm, Consent, Input, Interrupt, Menu, Readback, StepKind,
 };
@@ -12,7 +11,7 @@ use crate::flow::prompt::hear;
 use crate::secret::Secret;
 use crate::units::Digit;
 
-use super::challenge::{Remark, Wish};
+use super::challenge::Wish;
 use super::collect::{Collect, Expect, Heard, Miss, Next, Rules};
 use super::exit::Exit;
 use super::io::Name;
@@ -21,6 +20,7 @@ use super::numbers::luhn;
 use super::parts::Entry;
 use super::trace::TraceEvent;
 use super::values::Value;
+pub(super) use super::what::What;
 use super::{FlowRun, State};
 
 /// An input step under way.
@@ -30,40 +30,12 @@ pub(super) struct Asking {
     /// The answer that is read back, and the keys that judge it.
     pub(super) reading: Option<(Secret<String>, Collect)>,
     prompting: bool,
-    interrupt: Interrupt,
+    pub(super) interrupt: Interrupt,
     always: bool,
     pub(super) secret: bool,
     end: Option<Digit>,
     between: Duration,
     yes_no: Rules,
-}
-
-/// What is asked for.
-pub(super) enum What {
-    Language,
-    Digits,
-    /// The options on offer, as indices.
-    Choice(Vec<usize>),
-    /// How many of the keys mean yes.
-    YesNo {
-        yes: usize,
-    },
-    Factor {
-        challenge: Challenge,
-        remark: Option<Remark>,
-        /// Keys that are no response, before one is begun.
-        wishes: Vec<(Digit, Wish)>,
-    },
-    /// Which factor, each by a key.
-    Method {
-        methods: Vec<(Digit, FactorId)>,
-        remark: Option<Remark>,
-    },
-    /// A part of a step that asks for several, after a remark.
-    Part {
-        at: usize,
-        remark: Option<&'static str>,
-    },
 }
 
 impl Asking {
@@ -346,6 +318,8 @@ impl FlowRun {
         }
         let typed = asking.collect.take();
         match asking.what {
+            // Whoever types does not want to speak.
+            What::Factor { voice: Some(_), .. } => self.unable(now),
             What::Factor { .. } => self.respond(now, typed),
             What::Part { at, .. } => self.part_entered(now, at, Entry::Typed(typed)),
             _ => self.answered_by(now, typed),
@@ -483,6 +457,8 @@ impl FlowRun {
         let app = Arc::clone(&self.app);
         self.set_secure(false);
         match self.current(&app) {
+            // Who does not speak proves it another way.
+            Some(_) if self.asks_for_voice() => self.unable(now),
             Some(step) if step.node().proving().is_some() => self.abandon(now),
             Some(StepKind::ChooseLanguage(step)) => {
                 self.speak(step.give_up);

@@ -18,6 +18,8 @@ use super::{FlowRun, News, Waiting};
 
 /// What the vault counts is in memory; who waits longer is told nothing of it.
 const COUNTING_TIME: Duration = Duration::from_secs(2);
+/// A network listens to what was said.
+const COMPARING_TIME: Duration = Duration::from_secs(5);
 
 impl FlowRun {
     /// Asks for what has to be asked for, and assesses the risk then.
@@ -27,12 +29,17 @@ impl FlowRun {
         let counted = [Field::AccountsPerCaller, Field::CallsPerCaller];
         let counts = risk.looks_at(extra, &counted);
         let velocity = counts.then(|| self.ask(Question::Auth(auth::Question::Velocity)));
+        let said = self.heard_with_consent();
+        let listens = !said.is_empty() && risk.looks_at(extra, &[Field::VoiceFraudster]);
+        let call = self.facts.call;
+        let voice = listens.then(|| self.ask(Question::Auth(auth::Question::Suspect { said, call })));
         let service = risk.service.as_ref().and_then(|service| self.ask_score(now, service));
         let waits = risk.service.as_ref().filter(|_| service.is_some()).map(|service| service.timeout);
-        let longest = waits.max(velocity.map(|_| COUNTING_TIME));
+        let longest = waits.max(velocity.map(|_| COUNTING_TIME)).max(voice.map(|_| COMPARING_TIME));
         match longest {
             Some(longest) => {
-                self.wait(Box::new(Assessing { velocity, service, deadline: now + longest, told: None }));
+                let deadline = now + longest;
+                self.wait(Box::new(Assessing { velocity, voice, service, deadline, told: None }));
             }
             None => self.assessed(now, None),
         }
@@ -88,6 +95,7 @@ impl FlowRun {
 /// The vault or a service was asked.
 struct Assessing {
     velocity: Option<AskId>,
+    voice: Option<AskId>,
     service: Option<AskId>,
     deadline: Instant,
     told: Option<u32>,
@@ -107,6 +115,12 @@ impl Waiting for Assessing {
                     run.facts.signals.calls_per_caller_1h = Some(seen.calls);
                 }
             }
+            News::Answer(ask, Answer::Auth(answer)) if Some(ask) == self.voice => {
+                self.voice = None;
+                if let auth::Answer::Suspected(suspected) = answer {
+                    run.facts.signals.known_fraudster = Some(suspected);
+                }
+            }
             News::Answer(ask, Answer::Lookup(reply)) if Some(ask) == self.service => {
                 self.service = None;
                 let app = Arc::clone(&run.app);
@@ -115,7 +129,7 @@ impl Waiting for Assessing {
             News::Timeout => return run.assessed(now, self.told),
             _ => return run.wait(self),
         }
-        if self.velocity.is_none() && self.service.is_none() {
+        if self.velocity.is_none() && self.voice.is_none() && self.service.is_none() {
             run.assessed(now, self.told);
         } else {
             run.wait(self);

@@ -24,6 +24,8 @@ pub(super) enum Remark {
     NotResent,
     /// A way can't be used now.
     Instead,
+    /// What was said leaves a doubt.
+    Unsure,
 }
 
 impl Remark {
@@ -35,6 +37,7 @@ impl Remark {
             auth::Output::Resent => Some(Self::Resent),
             auth::Output::NotResent => Some(Self::NotResent),
             auth::Output::SetAside(_) => Some(Self::Instead),
+            auth::Output::Unsure => Some(Self::Unsure),
             _ => None,
         }
     }
@@ -42,7 +45,7 @@ impl Remark {
     pub(super) const fn tries_left(self) -> Option<u32> {
         match self {
             Self::Rejected(left) | Self::Expired(left) => Some(left),
-            Self::Resent | Self::NotResent | Self::Instead => None,
+            Self::Resent | Self::NotResent | Self::Instead | Self::Unsure => None,
         }
     }
 
@@ -55,6 +58,7 @@ impl Remark {
             Self::Resent => step.ways.resent.as_ref(),
             Self::NotResent => step.ways.not_resent.as_ref(),
             Self::Instead => step.ways.instead.as_ref(),
+            Self::Unsure => step.ways.unsure.as_ref(),
         }
     }
 }
@@ -89,7 +93,7 @@ impl FlowRun {
         let wishes = wishes.into_iter().filter_map(|(key, wish)| Some((key?, wish))).collect();
         let first = if challenge.sent { step.input.first.max(step.ways.wait) } else { step.input.first };
         let remark = self.remark.take();
-        let what = What::Factor { challenge, remark, wishes };
+        let what = What::Factor { challenge, remark, wishes, voice: None };
         let asking = Asking::new(what, expect, step.input, true).waiting(first);
         self.start_asking(now, asking);
     }

@@ -25,6 +25,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) place: Option<u32>,
     pub(crate) tries_left: Option<u32>,
     pub(crate) match_number: Option<&'a str>,
+    /// Random digits to be spoken.
+    pub(super) spoken_digits: Option<&'a str>,
     pub(crate) answer: Option<&'a str>,
     pub(crate) risk: Option<&'a Assessment>,
     /// The caller is not free.
@@ -110,6 +112,7 @@ impl Scope<'_> {
             Field::CustomerId => text(self.auth.subject().map(crate::auth::SubjectRef::id)),
             Field::TriesLeft => number(self.tries_left),
             Field::MatchNumber => text(self.match_number),
+            Field::SpokenDigits => text(self.spoken_digits),
             Field::Answer => text(self.answer),
             Field::QueuePlace => number(self.place),
             Field::CallAttestation => {
@@ -123,6 +126,7 @@ impl Scope<'_> {
             Field::RiskDuress => Value::Truth(self.duress),
             Field::AccountsPerCaller => number(self.facts.signals.accounts_per_caller_1h),
             Field::CallsPerCaller => number(self.facts.signals.calls_per_caller_1h),
+            Field::VoiceFraudster => self.facts.signals.known_fraudster.map_or(Value::Nothing, Value::Truth),
             Field::VoiceSynthetic => number(self.facts.signals.synthetic_voice.map(u32::from)),
         }
     }

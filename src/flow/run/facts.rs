@@ -74,4 +74,6 @@ pub struct Signals {
     pub calls_per_caller_1h: Option<u32>,
     /// How likely the voice is made by a machine, in percent.
     pub synthetic_voice: Option<u8>,
+    /// Whether the voice is on the list of those who have deceived before.
+    pub known_fraudster: Option<bool>,
 }

@@ -112,6 +112,9 @@ impl FlowRun {
                 follows.then(|| self.listening_for(None, (WORD, LONGEST), false))
             }
             State::Asking(asking) if asking.may_hear_words() => {
+                if let Some(hearing) = self.hearing_a_voice(asking) {
+                    return Some(hearing);
+                }
                 let grammar = self.grammar(asking)?;
                 let counts = asking.hears_words() || self.floor.into_prompt;
                 let (between, total) = asking.bounds();

@@ -43,6 +43,9 @@ impl FlowRun {
         if let What::Factor { challenge, .. } = &asking.what {
             scope.match_number = challenge.match_number.as_deref();
         }
+        if let What::Factor { voice: Some(to_say), .. } = &asking.what {
+            scope.spoken_digits = to_say.digits.as_ref().map(|digits| digits.expose().as_str());
+        }
         if let What::Factor { remark, .. } | What::Method { remark, .. } = &asking.what {
             scope.tries_left = remark.and_then(Remark::tries_left);
         }
@@ -113,7 +116,7 @@ fn challenge<'a>(step: &Proving<'a>, what: &What, line: Line) -> Vec<Said<'a>> {
             let remark = remark.and_then(|remark| remark.prompt(step));
             remark.into_iter().chain(choices.map(|(_, prompt)| prompt)).collect()
         }
-        What::Factor { challenge, remark, wishes } => {
+        What::Factor { challenge, remark, wishes, .. } => {
             let silent = own(step.silent, challenge.factor);
             let remark = remark.and_then(|remark| remark.prompt(step));
             let own_question = challenge.question.as_ref().and_then(|wanted| {

@@ -47,7 +47,9 @@ mod steps;
 mod trace;
 pub mod values;
 mod voice;
+mod voiceprint;
 mod waiting;
+mod what;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -128,6 +130,8 @@ pub struct FlowRun {
     listening: bool,
     /// Somebody was ordered to listen for the caller's voice.
     attending: bool,
+    /// What was said of which the voice may count.
+    overheard: voiceprint::Overheard,
     floor: Floor,
     /// The notices heard in this call, each with its version.
     noticed: Vec<(Name, Name)>,
@@ -232,6 +236,7 @@ impl FlowRun {
             outside_paused: false,
             listening: false,
             attending: false,
+            overheard: voiceprint::Overheard::default(),
             floor: Floor::default(),
             noticed: Vec::new(),
             language_known: false,
@@ -408,6 +413,7 @@ impl FlowRun {
             place: self.place,
             tries_left: None,
             match_number: None,
+            spoken_digits: None,
             answer: None,
             risk: self.risk.as_ref(),
             duress: self.duress,

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::auth::Said;
 use crate::flow::document::Prompt;
 use crate::secret::Secret;
 
@@ -39,6 +40,8 @@ pub(crate) enum Entry {
 pub(crate) struct Entered {
     /// By part.
     pub(crate) parts: Vec<Secret<String>>,
+    /// What was said of it.
+    pub(crate) said: Vec<Said>,
     /// How often it began again.
     pub(crate) failures: u8,
 }

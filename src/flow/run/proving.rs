@@ -258,6 +258,9 @@ impl FlowRun {
     fn begin_challenge(&mut self, now: Instant, challenge: Challenge) {
         let app = Arc::clone(&self.app);
         match self.current(&app).and_then(|step| step.node().proving()) {
+            Some(step) if challenge.factor.meeting() == auth::Meeting::Spoken => {
+                self.ask_voice(now, &step, challenge);
+            }
             Some(step) => self.ask_factor(now, &step, challenge),
             None => self.fail(now, "a challenge without a step that wants it"),
         }

@@ -32,6 +32,10 @@ impl FlowRun {
         if self.secure {
             return; // what is said while keys are secret is nobody's
         }
+        if self.asks_for_voice() {
+            return self.said_for_voice(now, spoken);
+        }
+        self.overhear(&spoken);
         match &self.state {
             State::Saying(saying) if saying.interrupt() == Interrupt::KeysAndSpeech => {
                 // Said into a prompt that a question follows: kept for it, like keys typed ahead.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::auth::factor::questions::Questions;
+use crate::auth::factor::voiceprint::Mode;
 use crate::auth::{Choose, FactorId, Meeting, QuestionId};
 use crate::flow::document::build::local;
 use crate::flow::document::fields::{self, Fields};
@@ -284,7 +285,7 @@ pub(super) fn prompts(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Opti
             Some(node) if *factor == FactorId::Questions => questions = questions_of(step, node)?,
             Some(node) => challenge.extend(asks_for(step, node, *factor).map(|prompt| (*factor, prompt))),
             // Nothing is asked for these.
-            None if matches!(factor.meeting(), Meeting::Silent | Meeting::Spoken) => {}
+            None if factor.meeting() == Meeting::Silent || passive(step, *factor) => {}
             None => {
                 let message = format!("nothing is said to ask for `{factor}`");
                 step.error("E114", &node.place, message, format!("add `{factor}: prompt` to `prompts`"));
@@ -348,13 +349,41 @@ fn questions_of(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<Ve
 
 /// The prompt that asks for a factor. That of an approval says the number to be matched.
 fn asks_for(step: &mut Reader<'_, '_, '_>, node: &fields::Node, factor: FactorId) -> Option<Prompt> {
-    if factor != FactorId::Push {
-        return step.build.prompt(node, &[]);
+    match factor {
+        FactorId::Push => {}
+        FactorId::Voiceprint => return asks_to_speak(step, node),
+        _ => return step.build.prompt(node, &[]),
     }
     let prompt = step.build.prompt(node, &[local("match_number", Field::MatchNumber)])?;
-    if !ways::says_number(&prompt) {
+    if !ways::says(&prompt, Field::MatchNumber) {
         let message = "this prompt does not say the number that is matched on the page";
         step.error("E115", &node.place, message, "write `${match_number, spell}` into it, in each language");
+    }
+    Some(prompt)
+}
+
+/// Whether it is a voice that is known by whatever it says.
+fn passive(step: &Reader<'_, '_, '_>, factor: FactorId) -> bool {
+    mode_of_voice(step).is_some_and(|mode| factor == FactorId::Voiceprint && mode == Mode::Passive)
+}
+
+fn mode_of_voice(step: &Reader<'_, '_, '_>) -> Option<Mode> {
+    step.build.shared.policy.factor(FactorId::Voiceprint).map(|used| used.voice.mode)
+}
+
+/// The prompt that has the caller speak. Digits that are drawn have to be said to whoever repeats them.
+fn asks_to_speak(step: &mut Reader<'_, '_, '_>, node: &fields::Node) -> Option<Prompt> {
+    let prompt = step.build.prompt(node, &[local("spoken_digits", Field::SpokenDigits)])?;
+    match mode_of_voice(step)? {
+        Mode::RandomDigits if !ways::says(&prompt, Field::SpokenDigits) => {
+            let message = "this prompt does not say the digits that the caller is to repeat";
+            step.error("E115", &node.place, message, "write `${spoken_digits, spell}` into it, in each language");
+        }
+        Mode::Passive => {
+            let message = "nothing is said: in mode `passive` a voice is known by what it said before";
+            step.error("E115", &node.place, message, "remove it, or let policy.yaml say `mode: random_digits`");
+        }
+        Mode::RandomDigits | Mode::Phrase => {}
     }
     Some(prompt)
 }
@@ -410,7 +439,9 @@ fn silent(step: &mut Reader<'_, '_, '_>, node: &fields::Node, offer: &[FactorId]
     fields.only(&known, "`silent`", step.build.findings);
     for factor in offer {
         if let Some(node) = fields.get(factor.name()) {
-            out.push((*factor, step.build.prompt(node, &[])?));
+            let digits = local("spoken_digits", Field::SpokenDigits);
+            let locals = if *factor == FactorId::Voiceprint { vec![digits] } else { Vec::new() };
+            out.push((*factor, step.build.prompt(node, &locals)?));
         }
     }
     Some(out)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::auth::{self, Enrolment, FactorId, LevelName};
+use crate::auth::{self, Enrolment, FactorId, LevelName, Poor, Said};
 use crate::flow::document::fields::Fields;
 use crate::flow::document::services_file;
 use crate::flow::document::{Arm, Input, Prompt};
@@ -14,6 +14,7 @@ use crate::flow::run::proving::VAULT_TIME;
 use crate::flow::run::{Answer, FlowRun, News, Question, Waiting};
 use crate::units::{AskId, Digit};
 use super::authenticate::offered;
+use super::enrol_voice::{self, Speaking};
 use super::{Arms, FieldSpec, Node, Reader, Shape, Spec, StepKind};
 
 /// Its fields, and those of `reset`.
@@ -24,6 +25,14 @@ pub(super) const FIELDS: [FieldSpec; 2] = [
         FieldSpec::optional("password", Shape::Prompt, "asks for the new password, keyed letter by letter"),
         FieldSpec::optional("totp", Shape::Prompt, "asks for the first code of the authenticator app"),
         FieldSpec::optional("hotp", Shape::Prompt, "asks for the first code of the key fob"),
+        FieldSpec::optional("voiceprint", Shape::Prompt, "asks the caller to say something, three times or more"),
+        FieldSpec::optional("more", Shape::Prompt, "of a voice: asks for one more"),
+        FieldSpec::optional("short", Shape::Prompt, "of a voice: it was too short"),
+        FieldSpec::optional("soft", Shape::Prompt, "of a voice: it was too soft"),
+        FieldSpec::optional("loud", Shape::Prompt, "of a voice: it was too loud"),
+        FieldSpec::optional("noisy", Shape::Prompt, "of a voice: the background is too loud"),
+        FieldSpec::optional("others", Shape::Prompt, "of a voice: not all of it sounds like one person"),
+        FieldSpec::optional("copy", Shape::Prompt, "of a voice: something was played in the place of being said"),
         FieldSpec::optional("why", Shape::Prompt, "said first: what this is and what it is good for"),
         FieldSpec::optional("again", Shape::Prompt, "asks for a PIN or password once more"),
         FieldSpec::optional("differ", Shape::Prompt, "the two were not the same"),
@@ -33,7 +42,7 @@ pub(super) const FIELDS: [FieldSpec; 2] = [
 
 pub(super) const SPEC: Spec = Spec {
     verb: "enrol",
-    summary: "Lets a caller who holds a level choose a PIN or a password, typed twice, by the rules of the policy; which of them refused one is not said. An authenticator app or key fob that an operator handed out (`countersign enrol hotp --pending`) counts from its first right code on, which is asked for here; when none was, the outcome is `unavailable`, as it is for everything else: an operator enrols it. Keys typed here are secret. The level must be one that weak factors alone do not prove.",
+    summary: "Lets a caller who holds a level choose a PIN or a password, typed twice, by the rules of the policy; which of them refused one is not said. An authenticator app or key fob that an operator handed out (`countersign enrol hotp --pending`) counts from its first right code on, which is asked for here; when none was, the outcome is `unavailable`, as it is for everything else: an operator enrols it. A voice (`voiceprint`) is kept after a `consent` to the policy's purpose: the caller says something three times or more, and hears what would make it better; what is not good enough at the end of the tries is `poor_quality`, and whoever types instead of speaking has `refused`. Keys typed here are secret. The level must be one that weak factors alone do not prove.",
     argument: Shape::Factors,
     fields: &FIELDS,
     outcomes: &["done", "refused", "poor_quality", "exists", "unavailable"],
@@ -79,6 +88,8 @@ pub struct Enrolling {
     pub first: Prompt,
     /// Asks for it once more; not for a code.
     pub twice: Option<Twice>,
+    /// Of a voice: what is said about what was said.
+    pub voice: Option<Speaking>,
     /// It can't be one.
     pub refused: Prompt,
 }
@@ -107,6 +118,7 @@ impl Node for Enrol {
         match name {
             // `enrol` has none: a lock ends for itself; an old factor that is there tells nothing about it.
             "locked" => arm("locked").or_else(|| arm("unavailable")),
+            "poor_quality" => arm("poor_quality").or_else(|| arm("refused")),
             name => arm(name),
         }
     }
@@ -114,7 +126,8 @@ impl Node for Enrol {
     fn prompts(&self) -> Vec<&Prompt> {
         let Some(said) = &self.prompts else { return Vec::new() };
         let twice = said.twice.iter().flat_map(|twice| [&twice.again, &twice.differ]);
-        said.why.iter().chain([&said.first]).chain(twice).chain([&said.refused]).collect()
+        let spoken = said.voice.iter().flat_map(Speaking::prompts);
+        said.why.iter().chain([&said.first]).chain(twice).chain(spoken).chain([&said.refused]).collect()
     }
 
     fn input(&self) -> Option<&Input> {
@@ -130,7 +143,7 @@ impl Node for Enrol {
     }
 
     fn waits(&self, outcome: &str) -> bool {
-        matches!(outcome, "done" | "refused")
+        matches!(outcome, "done" | "refused" | "poor_quality")
     }
 
     fn takes_keys(&self) -> Option<bool> {
@@ -140,6 +153,11 @@ impl Node for Enrol {
     /// The PIN, and the PIN again; or a code.
     fn part(&self, _run: &FlowRun, at: usize) -> Option<Part<'_>> {
         let said = self.prompts.as_ref()?;
+        if let Some(voice) = &said.voice {
+            let prompt = voice.more.as_ref().filter(|_| at > 0).unwrap_or(&said.first);
+            let expect = Expect::Digits { min: 1, max: LONGEST_TYPED, end: Some(Digit::HASH) };
+            return Some(Part { prompt, expect, secret: false, answer: None });
+        }
         let (min, max) = (usize::from(self.digits.0), usize::from(self.digits.1));
         let expect = Expect::Digits { min, max, end: Some(Digit::HASH) };
         let prompt = if at == 0 { &said.first } else { &said.twice.as_ref()?.again };
@@ -155,12 +173,20 @@ impl Node for Enrol {
         match name {
             "differ" => said.twice.as_ref().map(|twice| &twice.differ),
             "why" => said.why.as_ref(),
+            name if said.voice.as_ref().is_some_and(|voice| voice.faults.iter().any(|(own, _)| *own == name)) => {
+                let faults = said.voice.iter().flat_map(|voice| &voice.faults);
+                faults.into_iter().find(|(own, _)| *own == name).map(|(_, prompt)| prompt)
+            }
             _ => Some(&said.refused),
         }
     }
 
     fn entered(&self, run: &mut FlowRun, now: Instant, at: usize, entry: Entry) {
         let Entry::Typed(typed) = entry else { return run.fail(now, "a PIN is typed") };
+        if self.prompts.as_ref().is_some_and(|said| said.voice.is_some()) {
+            // Whoever types would rather not speak.
+            return run.take(now, Exit::Outcome("refused"));
+        }
         if self.prompts.as_ref().is_some_and(|said| said.twice.is_some()) {
             if at == 0 {
                 run.entered().parts = vec![typed];
@@ -180,7 +206,11 @@ impl Node for Enrol {
         let question = auth::Question::Enrol { grant, factor, secret: typed.into(), replace };
         run.set_secure(false);
         let ask = run.ask(Question::Auth(question));
-        run.wait(Box::new(Kept { ask, factor: self.factor, deadline: now + VAULT_TIME }));
+        run.wait(Box::new(Kept::new(ask, self.factor, now + VAULT_TIME)));
+    }
+
+    fn said(&self, run: &mut FlowRun, now: Instant, at: usize, said: Said) {
+        self.one_more(run, now, at, said);
     }
 
     fn gave_up(&self, run: &mut FlowRun, now: Instant) {
@@ -191,11 +221,19 @@ impl Node for Enrol {
         let Some(said) = self.prompts.as_ref().filter(|_| run.granted(now, &self.after).is_some()) else {
             return run.take(now, Exit::Outcome("unavailable"));
         };
+        if said.voice.is_some() && !run.agreed_to_voices() {
+            let outcome = if run.may_hear_voices() { "refused" } else { "unavailable" };
+            return run.take(now, Exit::Outcome(outcome));
+        }
         run.ask_part(now, 0, said.why.as_ref().map(|_| "why"));
     }
 }
 
 impl Enrol {
+    fn says_voice(&self) -> bool {
+        self.prompts.as_ref().is_some_and(|said| said.voice.is_some())
+    }
+
     /// From the beginning, as long as there are tries.
     fn again(&self, run: &mut FlowRun, now: Instant, remark: &'static str) {
         let failures = run.entered().failures.saturating_add(1);
@@ -208,11 +246,20 @@ impl Enrol {
     }
 }
 
+/// More keys than any secret that is typed in the wrong place.
+const LONGEST_TYPED: usize = 32;
+
 /// The vault was asked to keep it.
-struct Kept {
+pub(super) struct Kept {
     ask: AskId,
     factor: FactorId,
     deadline: Instant,
+}
+
+impl Kept {
+    pub(super) const fn new(ask: AskId, factor: FactorId, deadline: Instant) -> Self {
+        Self { ask, factor, deadline }
+    }
 }
 
 impl Waiting for Kept {
@@ -232,6 +279,7 @@ impl Waiting for Kept {
                 run.take(now, Exit::Outcome("done"));
             }
             auth::Answer::Enrolment(Enrolment::Refused) => run.enrol_again(now),
+            auth::Answer::Enrolment(Enrolment::Poor(why)) => run.enrol_better(now, why),
             auth::Answer::Enrolment(Enrolment::Exists) => run.take(now, Exit::Outcome("exists")),
             auth::Answer::Enrolment(Enrolment::Locked) => run.take(now, Exit::Outcome("locked")),
             _ => {
@@ -244,10 +292,22 @@ impl Waiting for Kept {
 }
 
 impl FlowRun {
+    /// What was said will not do.
+    fn enrol_better(&mut self, now: Instant, why: Poor) {
+        let app = self.application();
+        match self.current(&app) {
+            Some(StepKind::Enrol(step) | StepKind::Reset(step)) => step.heard_badly(self, now, why),
+            _ => self.fail(now, "a voice that nobody asked for"),
+        }
+    }
+
     /// The rules refused what was typed.
     fn enrol_again(&mut self, now: Instant) {
         let app = self.application();
         match self.current(&app) {
+            Some(StepKind::Enrol(step) | StepKind::Reset(step)) if step.says_voice() => {
+                self.take(now, Exit::Outcome("refused"));
+            }
             Some(StepKind::Enrol(step) | StepKind::Reset(step)) => step.again(self, now, "refused"),
             _ => self.fail(now, "a PIN that nobody asked for"),
         }
@@ -255,7 +315,6 @@ impl FlowRun {
 }
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
-    // A recording that is not good enough: never with the factors of this version.
     enrolment(step, false, &["done", "refused", "exists", "unavailable"], &["poor_quality"]).map(StepKind::Enrol)
 }
 
@@ -283,6 +342,7 @@ fn order(step: &mut Reader<'_, '_, '_>, replace: bool) -> Option<Enrol> {
     let factor = factor?;
     let prompts = match (factor, step.get("prompts")) {
         (FactorId::Pin | FactorId::Password, _) => Some(enrolling(step, factor, true)?),
+        (FactorId::Voiceprint, _) => Some(enrol_voice::read(step)?),
         (FactorId::Totp | FactorId::Hotp, Some(_)) => Some(enrolling(step, factor, false)?),
         (_, Some(node)) => {
             let help = "leave `prompts` out: an operator enrols it";
@@ -326,7 +386,7 @@ fn enrolling(step: &mut Reader<'_, '_, '_>, factor: FactorId, twice: bool) -> Op
         Some(node) => Some(step.build.prompt(node, &[])?),
         None => None,
     };
-    Some(Enrolling { why, first: first?, twice, refused: refused? })
+    Some(Enrolling { why, first: first?, twice, voice: None, refused: refused? })
 }
 
 /// Whoever proves a level by weak factors alone must not get a factor that counts for more, nor take one.

@@ -5,6 +5,7 @@
 //! `steps!`. The checks, the JSON Schema, the manual and the runtime ask nothing but the [`Spec`] and the `Node`.
 
 mod enquiry;
+mod enrol_voice;
 mod manual;
 mod node;
 mod reader;
@@ -95,6 +96,7 @@ pub use card::{Brand, CardField};
 pub use change_address::Address;
 pub use choose_language::Remember;
 pub use enrol::{Enrolling, Twice};
+pub use enrol_voice::Speaking;
 pub use hangup::Cause;
 pub use identify::{IdentifyBy, SubjectService};
 pub use notice::OncePer;

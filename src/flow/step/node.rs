@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::{Enquiry, Proving, Spec};
-use crate::auth::{FactorId, LevelName};
+use crate::auth::{FactorId, LevelName, Said};
 use crate::flow::ClipKey;
 use crate::flow::document::{Arm, Input, LevelRef, Prompt, VarId};
 use crate::flow::expr::Expr;
@@ -115,6 +115,11 @@ pub(crate) trait Node {
     /// A part was entered.
     fn entered(&self, run: &mut FlowRun, now: Instant, _at: usize, _entry: Entry) {
         run.fail(now, "a part that nobody asked for");
+    }
+
+    /// A part was said.
+    fn said(&self, run: &mut FlowRun, now: Instant, _at: usize, _said: Said) {
+        run.fail(now, "nobody asked anybody to speak");
     }
 
     /// The tries are used up.

@@ -5,10 +5,10 @@ use super::{Reader, Shape, Spec, StepKind};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "reset",
-    summary: "Lets a caller who holds a level choose another PIN or password in the place of the old one, typed twice, or key the first code of a new app or fob, by the rules of `enrol`. The old one stops working then, and its failures are forgotten. For other factors the outcome is `unavailable`: an operator does it.",
+    summary: "Lets a caller who holds a level choose another PIN or password in the place of the old one, typed twice, or key the first code of a new app or fob, by the rules of `enrol`. The old one stops working then, and its failures are forgotten. A voice is kept as by `enrol`. For other factors the outcome is `unavailable`: an operator does it.",
     argument: Shape::Factors,
     fields: &FIELDS,
-    outcomes: &["done", "refused", "locked", "unavailable"],
+    outcomes: &["done", "refused", "poor_quality", "locked", "unavailable"],
     needs_caller: true,
     input: true,
     example: r#"- reset: pin
@@ -27,5 +27,5 @@ pub(super) const SPEC: Spec = Spec {
 pub type Reset = Enrol;
 
 fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
-    enrolment(step, true, &["done", "refused", "locked", "unavailable"], &[]).map(StepKind::Reset)
+    enrolment(step, true, &["done", "refused", "locked", "unavailable"], &["poor_quality"]).map(StepKind::Reset)
 }

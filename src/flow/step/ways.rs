@@ -31,7 +31,8 @@ pub(super) const WAIT_FOR_CODE: FieldSpec = FieldSpec::optional(
 );
 
 /// The names of what is said here, among `prompts`.
-pub(super) const PROMPTS: [&str; 6] = ["expired", "resent", "not_resent", "instead", "again", "another"];
+pub(super) const PROMPTS: [&str; 7] =
+    ["expired", "resent", "not_resent", "instead", "unsure", "again", "another"];
 
 /// What is said, and by which keys a caller asks for it.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Ways {
     pub not_resent: Option<Prompt>,
     /// A way can't be used now; the next one follows.
     pub instead: Option<Prompt>,
+    /// What was said leaves a doubt; it is asked for once more, or the next way follows.
+    pub unsure: Option<Prompt>,
     /// How to have it sent again; said after the prompt of what was sent.
     pub again: Option<Prompt>,
     /// How to take another way; said where there is one.
@@ -63,6 +66,7 @@ impl Default for Ways {
             resent: None,
             not_resent: None,
             instead: None,
+            unsure: None,
             again: None,
             another: None,
             again_key: None,
@@ -75,8 +79,8 @@ impl Default for Ways {
 impl Ways {
     /// All that is said.
     pub(super) fn prompts(&self) -> impl Iterator<Item = &Prompt> {
-        let said = [&self.expired, &self.resent, &self.not_resent, &self.instead, &self.again, &self.another];
-        said.into_iter().flatten()
+        let said = [&self.expired, &self.resent, &self.not_resent, &self.instead, &self.unsure];
+        said.into_iter().chain([&self.again, &self.another]).flatten()
     }
 }
 
@@ -123,19 +127,20 @@ pub(super) fn read(step: &mut Reader<'_, '_, '_>, offer: &[FactorId]) -> Option<
     ways.resent = prompt("resent").flatten();
     ways.not_resent = prompt("not_resent").flatten();
     ways.instead = prompt("instead").flatten();
+    ways.unsure = prompt("unsure").flatten();
     ways.again = prompt("again").flatten();
     ways.another = prompt("another").flatten();
     Some(ways)
 }
 
-/// Whether a prompt says the number that is matched on the page.
-pub(super) fn says_number(prompt: &Prompt) -> bool {
-    fn says(pieces: &[Piece]) -> bool {
+/// Whether a prompt says this in each language.
+pub(super) fn says(prompt: &Prompt, field: Field) -> bool {
+    fn among(pieces: &[Piece], field: Field) -> bool {
         pieces.iter().any(|piece| match piece {
-            Piece::Value { expr, .. } => matches!(expr, Expr::Field(Field::MatchNumber)),
-            Piece::Plural { branches, .. } => branches.iter().any(|(_, pieces)| says(pieces)),
+            Piece::Value { expr, .. } => matches!(expr, Expr::Field(said) if *said == field),
+            Piece::Plural { branches, .. } => branches.iter().any(|(_, pieces)| among(pieces, field)),
             Piece::Clip(_) => false,
         })
     }
-    prompt.pieces.iter().all(|language| says(language))
+    prompt.pieces.iter().all(|language| among(language, field))
 }

@@ -8,12 +8,12 @@ use crate::flow::document::fields::{self, Fields, Node};
 use crate::flow::document::findings::suggestion;
 use crate::units::Digit;
 
-use super::super::document::{Act, AgentAct, Keys, Reply, ReplyKind, Verb};
+use super::super::document::{Act, AgentAct, Keys, Reply, ReplyKind, Verb, Voice};
 use super::Reader;
 use super::fixture::hundredths;
 
 /// Every verb of a script.
-pub(crate) const VERBS: [&str; 19] = [
+pub(crate) const VERBS: [&str; 20] = [
     "hears",
     "not_hears",
     "presses",
@@ -21,6 +21,7 @@ pub(crate) const VERBS: [&str; 19] = [
     "says",
     "says_badly",
     "noise",
+    "voice",
     "silent",
     "chooses",
     "reads_code",
@@ -129,6 +130,7 @@ impl Reader<'_> {
                 Verb::Says { words, confidence: BADLY }
             }
             "noise" => Verb::Says { words: String::new(), confidence: 0 },
+            "voice" => self.speaks(value)?,
             "silent" => Verb::Silent(fields::duration(value, "silent", self.findings)?),
             "advance" => Verb::Advance(fields::duration(value, "advance", self.findings)?),
             "chooses" => Verb::Chooses(self.choice(value)?),
@@ -140,6 +142,21 @@ impl Reader<'_> {
             "expects" => Verb::Expects(self.expects(value, false)),
             _ => Verb::HangsUp,
         })
+    }
+
+    /// Whose voice says what is asked for.
+    fn speaks(&mut self, node: &Node) -> Option<Verb> {
+        let voices = [
+            ("genuine", (Voice::Genuine, true)),
+            ("other", (Voice::Other, true)),
+            ("unsure", (Voice::Unsure, true)),
+            ("replay", (Voice::Replay, true)),
+            ("wrong_words", (Voice::Genuine, false)),
+            ("badly", (Voice::Badly, true)),
+            ("fraudster", (Voice::Fraudster, true)),
+        ];
+        let (voice, right) = fields::choice(node, "voice", &voices, self.findings)?;
+        Some(Verb::Speaks { voice, right })
     }
 
     fn flag(&mut self, fields: &Fields<'_>, name: &str) -> bool {

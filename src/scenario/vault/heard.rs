@@ -15,6 +15,11 @@ const MODEL: &str = "test";
 const FEWEST: usize = 3;
 
 impl Vault {
+    /// Whose voice it is that is heard from now on.
+    pub(in crate::scenario) const fn speaks(&mut self, voice: Voice) {
+        self.voice = voice;
+    }
+
     /// As the real vault: counted first, then judged.
     pub(super) fn verify_voice(&mut self, now: UnixTime, subject: SubjectKey, spoken: &Spoken) -> Answer {
         let factor = FactorId::Voiceprint;
