@@ -333,3 +333,22 @@ fn a_voice_on_the_list_of_fraudsters_is_a_signal_and_ends_by_itself() {
     }
     assert!(!octets.windows(9).any(|window| window == b"\"numbers\""), "no voice is in the files in clear");
 }
+
+#[test]
+fn a_voice_counts_beside_something_that_is_had() {
+    let mut policy = policy(Mode::RandomDigits);
+    let (pin, totp, voice) = (FactorId::Pin, FactorId::Totp, FactorId::Voiceprint);
+    let proves = |policy: &countersign::auth::Policy, level: &str, factors: &[FactorId]| {
+        policy.proves(policy.level(&level.into()).expect("shipped"), factors)
+    };
+    assert!(proves(&policy, "strong", &[pin, totp]) && proves(&policy, "strong", &[totp, voice]));
+    assert!(!proves(&policy, "basic", &[voice]) && !proves(&policy, "strong", &[pin, voice]));
+    assert!(!policy.reachable(&"strong".into(), &[totp, voice]), "somebody may not be able to speak");
+    policy
+        .factors
+        .iter_mut()
+        .for_each(|used| used.voice.alone_because = Some("ordered by the board".to_owned()));
+    assert!(proves(&policy, "strong", &[pin, voice]), "the policy says so in writing");
+    let alone = policy.problems();
+    assert!(alone.iter().any(|problem| problem.to_string().contains("by itself")), "{alone:?}");
+}

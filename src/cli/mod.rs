@@ -12,6 +12,7 @@ pub(crate) mod diff;
 pub(crate) mod drain;
 pub(crate) mod draw;
 pub(crate) mod enrol;
+pub(crate) mod fraudsters;
 pub(crate) mod keys;
 pub(crate) mod load;
 pub(crate) mod messages;

@@ -58,6 +58,11 @@ enum Command {
         #[command(flatten)]
         source: Source,
     },
+    /// The voices of people who have deceived before.
+    Fraudster {
+        #[command(subcommand)]
+        command: super::fraudsters::Command,
+    },
     /// Takes the voice that a customer is known by away.
     Forget {
         /// The customer.
@@ -105,17 +110,17 @@ enum Command {
 
 /// Where the model is.
 #[derive(clap::Args)]
-struct Source {
+pub(super) struct Source {
     /// The model's file; without it, the one in the data folder.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// The data folder.
     #[arg(long, default_value = "data")]
-    data: PathBuf,
+    pub(super) data: PathBuf,
 }
 
 impl Source {
-    fn model(&self) -> Result<Model, String> {
+    pub(super) fn model(&self) -> Result<Model, String> {
         let read = match &self.model {
             Some(path) => voices::model(path),
             None => voices::installed(&self.data),
@@ -141,6 +146,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
                 Err(why) => Err(why),
             }
         }
+        Command::Fraudster { command } => super::fraudsters::run(command),
         Command::Forget { subject, data } => forget(&subject, &data),
         Command::Calibrate { folder, tests, report, source } => {
             calibrate(&folder, &tests, &source.report(report), &source)
@@ -181,7 +187,7 @@ fn enrol(
 }
 
 /// All recordings, as long as they are not more than an enrolment takes.
-fn utterances(model: &Model, recordings: &[PathBuf]) -> Result<Vec<Utterance>, String> {
+pub(super) fn utterances(model: &Model, recordings: &[PathBuf]) -> Result<Vec<Utterance>, String> {
     if recordings.len() > enrolment::MOST {
         return Err(format!("{} recordings are more than {}", recordings.len(), enrolment::MOST));
     }

@@ -93,6 +93,8 @@ impl Rehearsal {
             "whose voice it is is given"
         } else if acts().any(|act| matches!(act.verb, Verb::Says { .. })) {
             "nothing listens to words in a real call of this version"
+        } else if fixtures().any(|fixture| fixture.people.iter().any(is_heard)) {
+            "a voice is known that nobody has spoken with"
         } else if fixtures().any(|fixture| fixture.people.iter().any(approves)) {
             "an approval takes a telephone with a passkey"
         } else if let Some(unreal) = tested.unreal {
@@ -108,6 +110,11 @@ impl Rehearsal {
         };
         Some(why.to_owned())
     }
+}
+
+/// Whether somebody is known by their voice.
+fn is_heard(person: &Person) -> bool {
+    person.factors.iter().any(|(factor, _)| *factor == FactorId::Voiceprint)
 }
 
 /// Whether somebody proves it by an approval on a telephone of theirs.
