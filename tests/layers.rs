@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audio", &[]),
     ("media", &["audio"]),
     ("voice", &["audio"]),
-    ("auth", &[]),
+    ("auth", &["voice"]),
     ("routing", &["sip"]),
     ("flow", &["auth", "voice"]),
     ("draw", &["flow", "auth"]),

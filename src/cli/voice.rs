@@ -110,7 +110,7 @@ enum Command {
 
 /// Where the model is.
 #[derive(clap::Args)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// The model's file; without it, the one in the data folder.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,

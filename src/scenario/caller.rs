@@ -180,7 +180,7 @@ impl Stage for World<'_> {
 }
 
 /// How long somebody speaks who is to be known by it.
-const UTTERANCE: Duration = Duration::from_secs(3);
+const UTTERANCE: Duration = Duration::from_millis(3_500);
 
 fn another(digit: char) -> char {
     if digit == '9' { '0' } else { char::from(u8::try_from(digit).unwrap_or(b'0').saturating_add(1)) }
@@ -188,7 +188,7 @@ fn another(digit: char) -> char {
 
 /// Something that is as loud and as clean as speech; too short where it is said badly.
 fn sound(voice: Voice) -> Arc<Utterance> {
-    let whole = if voice == Voice::Badly { 4_000_i16 } else { 24_000 };
+    let whole = if voice == Voice::Badly { 4_000_i16 } else { 28_000 };
     let spoken = |at: i16| if at % 4_000 < 3_500 { (at % 40 - 20).saturating_mul(400) } else { at % 2 };
     let samples = Secret::new((0..whole).map(spoken).collect());
     let speech = if voice == Voice::Badly { Duration::from_millis(400) } else { UTTERANCE };

@@ -319,6 +319,7 @@ fn enrolling(factor: FactorId, after: &str, replace: bool, outcomes: [&'static s
         why: None,
         first: prompt("new_pin"),
         twice: Some(Twice { again: prompt("again"), differ: prompt("differ") }),
+        voice: None,
         refused: prompt("no_good"),
     };
     let (after, digits) = (LevelName::from(after), (8, 8));

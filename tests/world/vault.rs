@@ -26,6 +26,7 @@ pub(super) fn answer(question: Question) -> Answer {
         Question::Auth(auth::Question::Enrol { .. } | auth::Question::Amend { .. }) => {
             Answer::Auth(auth::Answer::Enrolment(auth::Enrolment::Done))
         }
+        Question::Auth(auth::Question::Suspect { .. }) => Answer::Auth(auth::Answer::Suspected(false)),
         Question::Auth(auth::Question::Remember { .. }) => Answer::Auth(auth::Answer::Remembered),
         Question::Auth(auth::Question::Recall { .. }) => Answer::Auth(auth::Answer::Recalled(None)),
         Question::Auth(auth::Question::Velocity) => Answer::Auth(auth::Answer::Velocity(None)),

@@ -60,9 +60,14 @@ impl FlowRun {
         self.start_asking(now, asking);
     }
 
-    /// Whether somebody hears the caller, and the caller has not said no.
-    pub(crate) fn may_hear_voices(&self) -> bool {
-        self.abilities().speech && self.abilities().voice && !self.said_of_voices(CONSENT_REFUSED)
+    /// Whether somebody hears the caller, and voices can be compared.
+    pub(crate) const fn hears_voices(&self) -> bool {
+        self.abilities().speech && self.abilities().voice
+    }
+
+    /// Whether that is so, and the caller has not said no.
+    fn may_hear_voices(&self) -> bool {
+        self.hears_voices() && !self.said_of_voices(CONSENT_REFUSED)
     }
 
     /// Whether the caller has said this to the question whether their voice may be used.

@@ -222,7 +222,7 @@ impl Node for Enrol {
             return run.take(now, Exit::Outcome("unavailable"));
         };
         if said.voice.is_some() && !run.agreed_to_voices() {
-            let outcome = if run.may_hear_voices() { "refused" } else { "unavailable" };
+            let outcome = if run.hears_voices() { "refused" } else { "unavailable" };
             return run.take(now, Exit::Outcome(outcome));
         }
         run.ask_part(now, 0, said.why.as_ref().map(|_| "why"));
