@@ -312,7 +312,7 @@ fn a_voice_on_the_list_of_fraudsters_is_a_signal_and_ends_by_itself() {
         Answer::Suspected(false),
         "it has ended"
     );
-    // Who is on it is told where a voice is compared, and can't enrol.
+    // Whoever was not asked for their consent is compared with the customer alone; who is on the list can't enrol.
     let ana = subject(&vault, ACCOUNT);
     assert_eq!(judged(&vault, &ana, vec![said(BEN, 5, 0)]), REJECTED);
     let proof = Arc::new(grant(&vault, vault.policy(), PIN).expect("proved"));
@@ -320,7 +320,7 @@ fn a_voice_on_the_list_of_fraudsters_is_a_signal_and_ends_by_itself() {
     let secret = Response::Spoken(Spoken { said, consent: NOTICE.to_owned() });
     let enrol = Question::Enrol { grant: proof, factor: FactorId::Voiceprint, secret, replace: true };
     assert_eq!(vault.answer(NOON, enrol), Answer::Enrolment(Enrolment::Refused));
-    assert_eq!(told(&folder).matches("fraudster_heard").count(), 3);
+    assert_eq!(told(&folder).matches("fraudster_heard").count(), 2);
     assert!(vault.remove_fraudster(NOON, "case-12").expect("removed"));
     assert!(!vault.remove_fraudster(NOON, "case-12").expect("nothing there"));
     assert_eq!(suspected(NOON, BEN), Answer::Suspected(false));

@@ -65,9 +65,8 @@ impl Vault {
         let unavailable = Settled { verdict: Verdict::Unavailable, ..Settled::rejected(false, false) };
         let used = policy.factor(asked.factor).ok_or(VaultError::NoFactor(asked.factor))?;
         let (Some(voices), true) = (self.voices(), self.hears(policy)) else { return Ok(unavailable) };
-        let last = spoken.said.len().saturating_sub(MOST_UTTERANCES);
-        let said = spoken.said.get(last..).unwrap_or_default();
-        let Some(heard) = measured(&voices, &used.voice, said) else {
+        let said = in_time(&used.voice, &spoken.said);
+        let Some(heard) = measured(&voices, &used.voice, &said) else {
             // Nothing was judged, of whomever: nothing is counted.
             let doubt = Settled { verdict: Verdict::Inconclusive, ..Settled::rejected(false, false) };
             let mut events = vec![Self::verified(asked.factor, doubt)];
@@ -80,9 +79,8 @@ impl Vault {
             return Ok(unavailable);
         }
         let counting = self.reserve(now, policy, asked)?;
-        let evidence = weigh(&voices, &used.voice, &kept, &heard, said)?;
+        let evidence = weigh(&voices, &used.voice, &kept, &heard, &said)?;
         let finding = evidence.finding();
-        let suspect = self.suspect(now, &voices, &heard)?;
         let accepted = finding == Finding::Same && real && counting.may;
         let renewed = accepted.then(|| self.with_accepted(asked.subject, &kept, &heard)).transpose()?;
         let change = match renewed {
@@ -99,8 +97,7 @@ impl Vault {
         };
         // What a neighbour's voice is like is nobody's business.
         let told = if real || finding != Finding::Same { finding } else { Finding::Different };
-        let mut more = vec![compared(&voices, used.voice.accept, said.len(), told)];
-        more.extend(suspect.map(|entry| AuditKind::FraudsterHeard { entry }));
+        let more = vec![compared(&voices, used.voice.accept, said.len(), told)];
         self.settle_voice(now, asked, &counting, change, (accepted, told.in_doubt()), more)
     }
 
@@ -198,7 +195,11 @@ impl Vault {
         let Some(together) = Heard::together(heard.iter().map(|one| &one.heard)) else { return Ok(None) };
         let Some(line) = voices.calibration().line(heard.len()) else { return Ok(None) };
         let least = line.thresholds.iter().map(|known| known.false_accept).fold(1.0, f64::min);
-        let Ok(enough) = line.threshold(SUSPECTED.share().max(least)) else { return Ok(None) };
+        // A calibration that knows no rate as low as that would suspect nearly everybody.
+        if least > SUSPECTED.share() {
+            return Ok(None);
+        }
+        let Ok(enough) = line.threshold(SUSPECTED.share()) else { return Ok(None) };
         let common = &voices.calibration().common;
         let mut found = None;
         for entry in self.fraudsters_at(now)?.iter().filter(|entry| entry.model == voices.model()) {
@@ -210,7 +211,7 @@ impl Vault {
     }
 }
 
-/// Nobody is suspected unless so few others would be; of more than the calibration knows, as few as it knows.
+/// Nobody is suspected unless so few others would be.
 const SUSPECTED: FalseAccepts = FalseAccepts::ONE_IN_A_THOUSAND;
 
 /// What the audit log is told of a comparison: never a score.
@@ -270,10 +271,24 @@ fn weigh(
         (Mode::RandomDigits, Words::Any) => Words::Other,
         (_, words) => words,
     };
-    // Whoever speaks of their own affairs was not asked for anything.
-    let asked = policy.mode != Mode::Passive;
-    let late = said.iter().any(|said| said.utterance.after().is_some_and(|after| after > policy.within));
-    Ok(Evidence { voice, replay, words, late: asked && late })
+    let late = said.last().is_some_and(|said| is_late(policy, said));
+    Ok(Evidence { voice, replay, words, late })
+}
+
+/// Whether an answer took longer than a person takes. Whoever speaks of their own affairs was not asked for anything.
+fn is_late(policy: &VoicePolicy, said: &Said) -> bool {
+    policy.mode != Mode::Passive && said.utterance.after().is_some_and(|after| after > policy.within)
+}
+
+/// What is judged: what was said last, with what was said in time before. An answer that was late once is asked for again, and
+/// does not make the next one late.
+fn in_time(policy: &VoicePolicy, said: &[Said]) -> Vec<Said> {
+    let Some((last, before)) = said.split_last() else { return Vec::new() };
+    let before = before.iter().filter(|said| !is_late(policy, said));
+    let mut kept: Vec<Said> = before.chain([last]).cloned().collect();
+    let more = kept.len().saturating_sub(MOST_UTTERANCES);
+    kept.drain(..more);
+    kept
 }
 
 fn copied<'a>(one: &Fingerprint, known: impl Iterator<Item = &'a Fingerprint>) -> bool {

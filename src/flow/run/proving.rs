@@ -84,6 +84,9 @@ impl FlowRun {
     }
 
     fn claimed(&mut self, now: Instant, subject: auth::SubjectRef) {
+        if self.auth.subject().is_some_and(|held| held.key() != subject.key()) {
+            self.forget_overheard();
+        }
         self.auth.claimed(subject);
         while !matches!(self.auth.poll(), auth::Output::Idle) {}
         self.required = None;

@@ -109,7 +109,9 @@ impl FlowRun {
     }
 
     fn is_judged(&mut self, now: Instant, said: Vec<Said>) {
-        said.iter().for_each(|one| keep(&mut self.overheard.judged, one.clone()));
+        if self.agreed_to_voices() {
+            said.iter().for_each(|one| keep(&mut self.overheard.judged, one.clone()));
+        }
         self.state = State::Proving;
         self.auth.handle(now, auth::Input::Spoken(said));
         self.follow_auth(now);
@@ -183,7 +185,7 @@ impl FlowRun {
         }
     }
 
-    /// Whether these digits were said. A recogniser weighs them however unlikely they are: its surest reading has to be
+    /// Whether these digits were said: the surest reading of the recogniser, which does not know them, has to be
     /// them, and sure enough.
     fn said_digits(&self, spoken: &Spoken, digits: &Secret<String>) -> Words {
         let own = |words: &Secret<String>| {
@@ -196,6 +198,11 @@ impl FlowRun {
             Some((_, (_, confidence))) if confidence >= PERHAPS => Words::Unsure,
             _ => Words::Other,
         }
+    }
+
+    /// The caller says that they are somebody else: what was said before is nobody's.
+    pub(super) fn forget_overheard(&mut self) {
+        self.overheard = Overheard::default();
     }
 
     /// Keeps the sound of what the caller says of their own affairs, if they agreed to it and it may be needed.
