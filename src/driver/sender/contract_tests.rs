@@ -240,7 +240,7 @@ fn senders_that_contradict_themselves_are_told_with_help() {
         ("[{name: a, call: {from: \"+44800\", routes: []}}]".to_owned(), "`from` is no telephone number"),
         ("[{name: a, call: {from: \"+441632960000\", routes: []}}]".to_owned(), "`routes` is empty"),
         (by("carrier.example"), "leads nowhere"),
-        (by("sip:carrier.example"), "leads nowhere"),
+        (by("sip:carrier.example"), "no country is allowed"),
         (by("sips:192.0.2.7"), "leads nowhere"),
         (by("sip:192.0.2.7;transport=sctp"), "leads nowhere"),
         (by("sip:192.0.2.7"), "no country is allowed"),
