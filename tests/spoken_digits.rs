@@ -134,10 +134,10 @@ fn six_digits_one_by_one_are_understood_and_verified() {
 fn strings_as_people_say_them_are_understood_and_verified() {
     let Some(recogniser) = recogniser() else { return };
     let figures = figures(recogniser, "digits", 1, 0..5);
-    assert!(figures.right * 100 >= figures.strings * 90);
+    assert!(figures.right * 100 >= figures.strings * 80);
     // Accented speakers and children: less than the 97 % that clear speech gives.
     let (_, right, wrong) = figures.accepted[0];
-    assert!(right * 100 >= figures.strings * 90, "{right} right ones are accepted");
+    assert!(right * 100 >= figures.strings * 80, "{right} right ones are accepted");
     assert!(wrong * 1_000 <= figures.others * 2, "{wrong} wrong ones are accepted");
-    assert!(figures.pairs.1 * 100 >= figures.pairs.0 * 97, "{:?} pairs", figures.pairs);
+    assert!(figures.pairs.1 * 100 >= figures.pairs.0 * 93, "{:?} pairs", figures.pairs);
 }
