@@ -68,21 +68,20 @@ impl Listening {
 impl Call {
     /// The flow wants to know what the caller says, or no longer.
     pub(super) fn hear(&mut self, hearing: Option<Hearing>) {
-        // Whoever knows no word of a language is not asked; where only the voice matters anybody is.
-        let heard = hearing.filter(|hearing| {
-            hearing.grammar.is_none()
-                || self.settings.limits.hears.iter().any(|language| **language == *hearing.language)
-        });
         let endpoint =
-            heard.as_ref().map(|hearing| Endpoint { silence: hearing.silence, longest: hearing.longest });
+            hearing.as_ref().map(|hearing| Endpoint { silence: hearing.silence, longest: hearing.longest });
         let listening = &mut self.listening;
         // A prompt that is over changes nothing about what is being said.
-        if !listening.hearing.as_deref().zip(heard.as_ref()).is_some_and(|(one, other)| one.asks_alike(other))
+        if !listening
+            .hearing
+            .as_deref()
+            .zip(hearing.as_ref())
+            .is_some_and(|(one, other)| one.asks_alike(other))
         {
             listening.pending = None;
         }
         listening.speaking &= endpoint.is_some();
-        listening.hearing = heard.map(Arc::new);
+        listening.hearing = hearing.map(Arc::new);
         if let Some(stream) = self.stream(LegSide::A) {
             stream.session.want(endpoint);
         }

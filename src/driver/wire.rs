@@ -28,7 +28,7 @@ pub(super) struct Socket {
 
 /// Why it is over.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(super) enum Broken {
+pub enum Broken {
     /// It never was.
     #[error("no connection")]
     Connect,

@@ -45,6 +45,8 @@ pub(super) struct Capture {
     /// The last sounds that were speech, while it is not clear whether somebody speaks.
     hints: [Option<Hint>; HINTS],
     speaking: Option<Speaking>,
+    /// Up to here it was handed out.
+    handed: u64,
 }
 
 /// A little speech.
@@ -89,6 +91,7 @@ impl Capture {
             start: 0,
             hints: [None; HINTS],
             speaking: None,
+            handed: 0,
         }
     }
 
@@ -174,8 +177,10 @@ impl Capture {
         if speaking.speech < LEAST {
             return Turn::Nothing;
         }
-        let from = index(speaking.from.saturating_sub(BEFORE).max(self.start) - self.start);
+        let from = speaking.from.saturating_sub(BEFORE).max(self.handed).max(self.start);
+        let from = index(from - self.start);
         let until = index((speaking.last + AFTER).min(self.end()) - self.start);
+        self.handed = self.start + count(until);
         let samples = self.sound.expose().get(from..until).unwrap_or_default();
         let mut kept = Vec::with_capacity(samples.len());
         kept.extend_from_slice(samples);

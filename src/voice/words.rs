@@ -196,3 +196,12 @@ pub fn money(tag: &str) -> Vec<&'static str> {
 pub fn language(tag: &str) -> &str {
     tag.split('-').next().unwrap_or(tag)
 }
+
+/// With a capital, as it is written at the beginning.
+#[must_use]
+pub fn capitalised(text: &str) -> String {
+    let spaces = text.len() - text.trim_start().len();
+    let mut letters = text[spaces..].chars();
+    let first: String = letters.next().map(char::to_uppercase).into_iter().flatten().collect();
+    text[..spaces].to_owned() + &first + letters.as_str()
+}

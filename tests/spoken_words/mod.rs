@@ -66,7 +66,7 @@ fn answers_and_menu_words_are_understood_and_other_speech_is_not() {
         for (number, text) in ANSWERS {
             let samples = spoken(voice, text, &out);
             all[0] += 1;
-            let (choice, is_sure) = understood(recogniser, &samples, &SpokenGrammar::YesNo);
+            let (choice, is_sure) = understood(recogniser, &samples, &SpokenGrammar::YesNo(Vec::new()));
             right[0] += usize::from(choice == Some(number));
             sure += usize::from(choice == Some(number) && is_sure);
         }
@@ -77,7 +77,7 @@ fn answers_and_menu_words_are_understood_and_other_speech_is_not() {
             right[1] += usize::from(choice == Some(number));
             sure += usize::from(choice == Some(number) && is_sure);
             others += 1;
-            taken += usize::from(understood(recogniser, &samples, &SpokenGrammar::YesNo).1);
+            taken += usize::from(understood(recogniser, &samples, &SpokenGrammar::YesNo(Vec::new())).1);
         }
     }
     std::fs::remove_file(&out).expect("removed");
@@ -88,7 +88,7 @@ fn answers_and_menu_words_are_understood_and_other_speech_is_not() {
     // What people say who were not asked; and what is no speech at all.
     for (file, _) in read("sentences").iter().step_by(4) {
         let samples = sound(file);
-        for grammar in [SpokenGrammar::YesNo, menu()] {
+        for grammar in [SpokenGrammar::YesNo(Vec::new()), menu()] {
             others += 1;
             taken += usize::from(understood(recogniser, &samples, &grammar).1);
         }
@@ -96,7 +96,7 @@ fn answers_and_menu_words_are_understood_and_other_speech_is_not() {
     for loudness in [0, 4, 10] {
         let noise = |n: u32| i16::try_from(n.wrapping_mul(2_654_435_761) >> 20).expect("12 bits") - 2_048;
         let samples: Vec<i16> = (0..16_000).map(|n| noise(n) >> (11 - loudness)).collect();
-        for grammar in [SpokenGrammar::YesNo, menu()] {
+        for grammar in [SpokenGrammar::YesNo(Vec::new()), menu()] {
             others += 1;
             taken += usize::from(understood(recogniser, &samples, &grammar).1);
         }

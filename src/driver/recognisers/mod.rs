@@ -55,18 +55,9 @@ pub enum NotHeard {
         "there are no certificate authorities: install their package (ca-certificates), or name a file with `ca`"
     )]
     NoAuthorities,
-    /// No connection.
-    #[error("no connection")]
-    Connect,
-    /// Too slow.
-    #[error("no answer in time")]
-    Timeout,
-    /// The connection broke, before or in the reply.
-    #[error("the connection broke")]
-    Lost,
-    /// TLS did not come about, or the server's certificate is not trusted.
-    #[error("TLS did not come about")]
-    Tls,
+    /// The connection did not last.
+    #[error(transparent)]
+    Broken(#[from] Broken),
     /// A status that is none of success.
     #[error("status {0}")]
     Status(u16),
@@ -76,6 +67,11 @@ pub enum NotHeard {
 }
 
 impl NotHeard {
+    /// Whether it failed before anybody was asked.
+    const fn asked_nobody(&self) -> bool {
+        matches!(self, Self::Secret(_) | Self::SecretUnfit(_) | Self::NoAuthorities)
+    }
+
     /// Whether the server is to blame.
     const fn is_the_servers(&self) -> bool {
         match self {
@@ -87,27 +83,16 @@ impl NotHeard {
     }
 }
 
-impl From<Broken> for NotHeard {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::Connect => Self::Connect,
-            Broken::Timeout => Self::Timeout,
-            Broken::Lost => Self::Lost,
-            Broken::Tls => Self::Tls,
-        }
-    }
-}
-
 impl From<Failure> for NotHeard {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Connect => Self::Connect,
-            Failure::Timeout => Self::Timeout,
-            Failure::Tls(_) => Self::Tls,
+            Failure::Connect => Self::Broken(Broken::Connect),
+            Failure::Timeout => Self::Broken(Broken::Timeout),
+            Failure::Tls(_) => Self::Broken(Broken::Tls),
             Failure::NoAuthorities => Self::NoAuthorities,
             Failure::Status(status) => Self::Status(status),
             Failure::Garbage(what) => Self::Garbage(what),
-            _ => Self::Lost,
+            _ => Self::Broken(Broken::Lost),
         }
     }
 }
@@ -191,6 +176,10 @@ impl Outside {
             How::Vosk(vosk) => vosk.transcribe(samples, phrases, deadline),
             How::Transcription(http) => http.transcribe(samples, main_language(language), deadline),
         };
+        if heard.as_ref().is_err_and(NotHeard::asked_nobody) {
+            self.fuse.not_asked();
+            return heard;
+        }
         let healthy = heard.as_ref().err().is_none_or(|error| !error.is_the_servers());
         if self.fuse.note(PATIENCE, os::now(), healthy) {
             tracing::warn!(recogniser = self.title(), "it fails, and is left alone for a while");

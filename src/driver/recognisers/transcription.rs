@@ -16,6 +16,7 @@ use crate::audio::wav;
 use crate::driver::os;
 use crate::driver::secrets::Secrets;
 use crate::driver::services::http::{self, Failure};
+use crate::driver::wire::Broken;
 use crate::secret::Secret;
 use crate::units::SampleRate;
 
@@ -68,7 +69,7 @@ impl Transcription {
         let message = message.map_err(|_| NotHeard::Garbage("a request of ours"))?;
         let left = deadline.saturating_duration_since(os::now());
         if left.is_zero() {
-            return Err(NotHeard::Timeout);
+            return Err(NotHeard::Broken(Broken::Timeout));
         }
         let message = agent.configure_request(message).timeout_global(Some(left)).build();
         let mut reply = agent.run(message).map_err(|error| http::failure(&error))?;

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::config::{Place, RecogniserConfigError, VoskConfig};
 use super::{NotHeard, Transcript, Wiped, authorities, bearer, percent};
 use crate::driver::secrets::Secrets;
-use crate::driver::wire::{self, Wire};
+use crate::driver::wire::{self, Broken, Wire};
 use crate::secret::Secret;
 
 /// The server.
@@ -100,7 +100,7 @@ impl Vosk {
             Ok((socket, _)) => Ok(socket),
             Err(HandshakeError::Failure(error)) => Err(broken(&error)),
             // A connection that blocks has nothing to be interrupted for but its deadline.
-            Err(HandshakeError::Interrupted(_)) => Err(NotHeard::Timeout),
+            Err(HandshakeError::Interrupted(_)) => Err(NotHeard::Broken(Broken::Timeout)),
         }
     }
 }
@@ -128,7 +128,7 @@ fn next(socket: &mut WebSocket<Wire>) -> Result<Zeroizing<Vec<u8>>, NotHeard> {
         match socket.read().map_err(|error| broken(&error))? {
             Message::Text(text) => return Ok(Zeroizing::new(text.as_bytes().to_vec())),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-            Message::Close(_) => return Err(NotHeard::Lost),
+            Message::Close(_) => return Err(NotHeard::Broken(Broken::Lost)),
             Message::Binary(_) => return Err(NotHeard::Garbage("it is no text")),
         }
     }
@@ -136,11 +136,11 @@ fn next(socket: &mut WebSocket<Wire>) -> Result<Zeroizing<Vec<u8>>, NotHeard> {
 
 fn broken(error: &Error) -> NotHeard {
     match error {
-        Error::Io(error) if error.kind() == ErrorKind::InvalidData => NotHeard::Tls,
+        Error::Io(error) if error.kind() == ErrorKind::InvalidData => NotHeard::Broken(Broken::Tls),
         Error::Io(error) => wire::lost(error).into(),
-        Error::ConnectionClosed | Error::AlreadyClosed => NotHeard::Lost,
+        Error::ConnectionClosed | Error::AlreadyClosed => NotHeard::Broken(Broken::Lost),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete) => {
-            NotHeard::Lost
+            NotHeard::Broken(Broken::Lost)
         }
         Error::Http(reply) => NotHeard::Status(reply.status().as_u16()),
         Error::Capacity(_) => NotHeard::Garbage("it is too large"),

@@ -77,12 +77,6 @@ impl Ears {
         Ok(Self { ears: ears.into(), pool })
     }
 
-    /// The workers, for what else takes long and is not urgent.
-    #[must_use]
-    pub const fn pool(&self) -> &Arc<WorkPool> {
-        &self.pool
-    }
-
     /// The languages of an application that somebody hears.
     #[must_use]
     pub fn hears(&self, application: &Application) -> Arc<[Box<str>]> {

@@ -32,9 +32,7 @@ impl Ear for Outside {
 
 const fn told(why: &NotHeard) -> EarError {
     match why {
-        NotHeard::LeftAlone | NotHeard::Connect | NotHeard::Timeout | NotHeard::Lost | NotHeard::Tls => {
-            EarError::Unreachable
-        }
+        NotHeard::LeftAlone | NotHeard::Broken(_) => EarError::Unreachable,
         _ => EarError::Failed,
     }
 }
@@ -43,7 +41,10 @@ const fn told(why: &NotHeard) -> EarError {
 fn phrases(grammar: &SpokenGrammar, language: &str) -> Option<Vec<String>> {
     let mut all: Vec<String> = match grammar {
         SpokenGrammar::Digits { .. } => owned(&hear::digit_words(language)),
-        SpokenGrammar::YesNo => [owned(words::yes(language)), owned(words::no(language))].concat(),
+        SpokenGrammar::YesNo(own) => {
+            let own = own.iter().map(|(_, phrase)| phrase.to_lowercase()).collect();
+            [owned(words::yes(language)), owned(words::no(language)), own].concat()
+        }
         SpokenGrammar::Phrases(phrases) => phrases.iter().map(|(_, phrase)| phrase.to_lowercase()).collect(),
         SpokenGrammar::Date => owned(&words::date(language)),
         SpokenGrammar::Money => owned(&words::money(language)),

@@ -1,6 +1,6 @@
 //! The embedded network as somebody who understands speech.
 
-use crate::driver::models::{InstallError, Models, State, WHISPER, WHISPER_BASE};
+use crate::driver::models::{InstallError, Models, WHISPER, WHISPER_BASE};
 use crate::voice::model::ModelError;
 use crate::voice::recogniser::Recogniser;
 use crate::voice::{Ear, EarError, Hearing, Understood, Utterance};
@@ -30,10 +30,18 @@ impl Whisper {
     /// [`WhisperError`].
     pub fn load(models: &Models) -> Result<Self, WhisperError> {
         let first = Recogniser::read(models.load(&WHISPER)?)?;
-        if models.state(&WHISPER_BASE)? == State::Missing {
-            return Ok(Self { recogniser: first });
-        }
-        Ok(Self { recogniser: first.with(Recogniser::read(models.load(&WHISPER_BASE)?)?) })
+        let second = models.load(&WHISPER_BASE).map_err(WhisperError::from);
+        let second = second.and_then(|model| Ok(Recogniser::read(model)?));
+        let recogniser = match second {
+            Ok(second) => first.with(second),
+            Err(WhisperError::File(InstallError::Missing(_))) => first,
+            // One opinion is better than none.
+            Err(why) => {
+                tracing::warn!(model = WHISPER_BASE.name, "no second opinion of what callers say: {why}");
+                first
+            }
+        };
+        Ok(Self { recogniser })
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::flow::document::{Ask, ChooseLanguage, Interrupt, Menu, StepKind, Words, YesNo};
-use crate::voice::{EarError, Hearing, SpokenGrammar, words};
+use crate::voice::{EarError, Hearing, SpokenGrammar};
 
 use super::asking::{Asking, What};
 use super::io::Output;
@@ -101,6 +101,12 @@ impl FlowRun {
         }
     }
 
+    /// Whether somebody knows the words of the language that the call is in.
+    pub(super) fn heard_here(&self) -> bool {
+        let hears = self.facts.hears.as_ref();
+        hears.is_none_or(|hears| hears.iter().any(|language| **language == *self.language()))
+    }
+
     fn hearing(&self) -> Option<Hearing> {
         if self.secure || !self.abilities().speech {
             return None;
@@ -115,7 +121,7 @@ impl FlowRun {
                 if let Some(hearing) = self.hearing_a_voice(asking) {
                     return Some(hearing);
                 }
-                let grammar = self.grammar(asking)?;
+                let grammar = self.grammar(asking).filter(|_| self.heard_here())?;
                 let counts = asking.hears_words() || self.floor.into_prompt;
                 let (between, total) = asking.bounds();
                 let ends = (pause(&grammar).min(between), total.min(LONGEST));
@@ -140,7 +146,7 @@ impl FlowRun {
         let step = self.current(&self.app)?;
         match (step, &asking.what) {
             (StepKind::Ask(step), _) if !step.speech => None,
-            (_, _) if asking.reading.is_some() => Some(SpokenGrammar::YesNo),
+            (_, _) if asking.reading.is_some() => Some(SpokenGrammar::YesNo(Vec::new())),
             (StepKind::Ask(step), _) => Some(asked(step)),
             (StepKind::Menu(step), What::Choice(offered)) => self.options(step, offered),
             (StepKind::Confirm(step), _) => Some(self.either(&step.answers)),
@@ -159,7 +165,7 @@ impl FlowRun {
         some(phrases.collect())
     }
 
-    /// Yes and no in the usual words, and in those of the step.
+    /// Yes and no, in words of the step too.
     fn either(&self, answers: &YesNo) -> SpokenGrammar {
         let own = |words: &Option<Words>, means: u16| -> Vec<(u16, Arc<str>)> {
             let words = words.as_ref().map_or(&[][..], |words| words.in_language(self.language));
@@ -167,20 +173,14 @@ impl FlowRun {
         };
         let mut phrases = own(&answers.yes_words, YES);
         phrases.extend(own(&answers.no_words, NO));
-        if phrases.is_empty() {
-            return SpokenGrammar::YesNo;
-        }
-        let (yes, no) = (words::yes(self.language()), words::no(self.language()));
-        phrases.extend(yes.iter().map(|word| (YES, Arc::from(*word))));
-        phrases.extend(no.iter().map(|word| (NO, Arc::from(*word))));
-        SpokenGrammar::Phrases(phrases)
+        SpokenGrammar::YesNo(phrases)
     }
 }
 
 fn asked(step: &Ask) -> SpokenGrammar {
     let (min, max) = (usize::from(step.digits.min), usize::from(step.digits.max));
     match step {
-        Ask { yes_no: true, .. } => SpokenGrammar::YesNo,
+        Ask { yes_no: true, .. } => SpokenGrammar::YesNo(Vec::new()),
         Ask { date: Some(_), .. } => SpokenGrammar::Date,
         Ask { money: Some(_), .. } => SpokenGrammar::Money,
         _ => SpokenGrammar::Digits { min, max },
@@ -201,7 +201,7 @@ fn some(phrases: Vec<(u16, Arc<str>)>) -> Option<SpokenGrammar> {
 /// The silence that ends what is said: whoever says a number pauses between its groups.
 const fn pause(grammar: &SpokenGrammar) -> Duration {
     match grammar {
-        SpokenGrammar::YesNo | SpokenGrammar::Phrases(_) => WORD,
+        SpokenGrammar::YesNo(_) | SpokenGrammar::Phrases(_) => WORD,
         SpokenGrammar::Digits { .. }
         | SpokenGrammar::Date
         | SpokenGrammar::Money

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::tokens::Tokens;
 use crate::voice::model::ModelError;
+use crate::voice::words::capitalised;
 
 /// States and the tokens that lead from one to the next; the first state is the start.
 pub struct Grammar {
@@ -196,14 +197,6 @@ impl Grammar {
     fn step(&mut self, from: usize, token: u32, to: usize, means: Option<u16>) {
         self.states[from].steps.push(Step { token, to, means });
     }
-}
-
-/// With the first letter as a capital.
-fn capitalised(text: &str) -> String {
-    let spaces = text.len() - text.trim_start().len();
-    let mut letters = text[spaces..].chars();
-    let first: String = letters.next().map(char::to_uppercase).into_iter().flatten().collect();
-    text[..spaces].to_owned() + &first + letters.as_str()
 }
 
 /// A way to write letters.

@@ -107,31 +107,23 @@ impl Recogniser {
     #[must_use]
     pub fn hear(&self, samples: &[i16], grammar: &Grammar) -> Vec<Heard> {
         let samples = samples.get(..LONGEST).unwrap_or(samples);
-        let mut all: BTreeMap<Vec<u16>, Vec<f32>> = BTreeMap::new();
-        let mut wanted = Vec::new();
         let second = self.second.as_deref().zip(grammar.second.as_deref());
         let networks: Vec<(&Self, &Grammar)> = std::iter::once((self, grammar)).chain(second).collect();
-        for (network, grammar) in &networks {
-            for rate in PASSES {
-                let slowed = resample(samples, SampleRate::TELEPHONE, SampleRate(rate));
-                let search = Search::new(network, grammar, &wanted);
-                for (meaning, score) in search.run(&network.listened(&slowed)) {
-                    all.entry(meaning).or_default().push(score.max(MISSED));
+        let passes = count(networks.len() * PASSES.len());
+        let mut all: BTreeMap<Vec<u16>, f32> = BTreeMap::new();
+        for rate in PASSES {
+            let slowed = resample(samples, SampleRate::TELEPHONE, SampleRate(rate));
+            for (network, grammar) in &networks {
+                // Each hears for itself: what one does not come upon, it speaks against.
+                for (meaning, score) in Search::new(network, grammar).run(&network.listened(&slowed)) {
+                    *all.entry(meaning).or_insert(MISSED * passes) += score.max(MISSED) - MISSED;
                 }
-                // What one hearing found is weighed by the next one too.
-                wanted = all.keys().cloned().collect();
             }
         }
-        let passes = networks.len() * PASSES.len();
-        let mean = |scores: &[f32]| {
-            let missed = MISSED * count(passes - scores.len());
-            (scores.iter().sum::<f32>() + missed) / count(passes)
-        };
-        let scores: Vec<f32> = all.values().map(|scores| mean(scores)).collect();
+        let scores: Vec<f32> = all.values().map(|sum| sum / passes).collect();
         let sum = log_sum_exp(&scores);
         let heard = |(meaning, score): (Vec<u16>, f32)| Heard { meaning, score, share: (score - sum).exp() };
         let mut heard: Vec<Heard> = all.into_keys().zip(scores).map(heard).collect();
-        wanted.zeroize();
         heard.sort_by(|one, other| other.score.total_cmp(&one.score));
         heard
     }

@@ -10,10 +10,16 @@ use crate::voice::nn::{Matrix, linear, log_sum_exp};
 pub(super) struct Search<'a> {
     recogniser: &'a Recogniser,
     grammar: &'a Grammar,
-    /// Meanings that are followed to their end, however unlikely.
-    wanted: &'a [Vec<u16>],
+    /// Which texts are followed.
+    pub(super) beam: Beam,
     /// Tokens of the grammar that are no usual rivals: they compete too.
     others: Matrix,
+}
+
+/// How many texts are followed on each way, and how far behind the best they may be.
+pub(super) struct Beam {
+    pub(super) width: usize,
+    pub(super) behind: f32,
 }
 
 /// A text that is not at its end.
@@ -32,7 +38,7 @@ struct Text {
 type Ended = BTreeMap<Vec<u16>, Vec<f32>>;
 
 impl<'a> Search<'a> {
-    pub(super) fn new(recogniser: &'a Recogniser, grammar: &'a Grammar, wanted: &'a [Vec<u16>]) -> Self {
+    pub(super) fn new(recogniser: &'a Recogniser, grammar: &'a Grammar) -> Self {
         let tokens = grammar.states.iter().flat_map(|state| &state.steps).map(|step| step.token);
         let mut tokens: Vec<u32> = tokens
             .chain(recogniser.network.ends)
@@ -44,7 +50,7 @@ impl<'a> Search<'a> {
         for token in tokens {
             others.push_row(recogniser.network.row_of(token));
         }
-        Self { recogniser, grammar, wanted, others }
+        Self { recogniser, grammar, beam: Beam { width: WIDTH, behind: BEHIND }, others }
     }
 
     /// What may have been said, each with the logarithm of how likely it is.
@@ -104,19 +110,19 @@ impl<'a> Search<'a> {
         next
     }
 
-    /// The best of each way, none of them far behind the best of all, and what is wanted.
+    /// The best of each way, none of them far behind the best of all.
     fn kept(&self, mut texts: Vec<Text>, ended: &Ended) -> Vec<Text> {
         texts.sort_by(|one, other| other.score.total_cmp(&one.score));
         let best = ended.values().flatten().copied().fold(f32::NEG_INFINITY, f32::max);
         let best = texts.first().map_or(best, |text| text.score.max(best));
-        let mut room = vec![WIDTH; self.grammar.ways];
+        let mut room = vec![self.beam.width; self.grammar.ways];
         texts.retain(|text| {
             let room = &mut room[self.grammar.states[text.state].way];
-            let keep = *room > 0 && text.score > best - BEHIND;
+            let keep = *room > 0 && text.score > best - self.beam.behind;
             if keep {
                 *room -= 1;
             }
-            keep || self.wanted.iter().any(|wanted| wanted.starts_with(&text.meaning))
+            keep
         });
         texts
     }

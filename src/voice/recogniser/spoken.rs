@@ -22,8 +22,8 @@ pub enum SpokenGrammar {
         /// At most.
         max: usize,
     },
-    /// Yes or no.
-    YesNo,
+    /// Yes, which is 1, or no, which is 0, in the usual words and in these.
+    YesNo(Vec<(u16, Arc<str>)>),
     /// One of these phrases, each with the number of what it means; several may mean the same.
     Phrases(Vec<(u16, Arc<str>)>),
     /// A day.
@@ -100,10 +100,11 @@ impl Recogniser {
                     self.hear(samples, &Grammar::letters(&self.tokens, *min, (*max).min(MOST_DIGITS)));
                 heard.iter().map(|heard| signs(heard, b'A')).collect()
             }
-            SpokenGrammar::YesNo => {
+            SpokenGrammar::YesNo(own) => {
                 let yes = words::yes(language).iter().map(|word| (1, Arc::from(*word)));
                 let no = words::no(language).iter().map(|word| (0, Arc::from(*word)));
-                self.choices(samples, &yes.chain(no).collect::<Vec<_>>(), &YES_NO)
+                let all: Vec<_> = yes.chain(no).chain(own.iter().cloned()).collect();
+                self.choices(samples, &all, &YES_NO)
             }
             SpokenGrammar::Phrases(phrases) => self.choices(samples, phrases, &PHRASES),
             SpokenGrammar::Date => self.texts(samples, &words::date(language)),
@@ -122,11 +123,10 @@ impl Recogniser {
             let number = *heard.meaning.first()?;
             let phrase = plain.iter().find(|(means, _)| *means == number)?.1;
             let words = Secret::new(phrase.to_owned());
-            Some(Understood {
-                words,
-                choice: Some(number),
-                confidence: scale.percent(heard, phrase.split_whitespace().count()),
-            })
+            // Which of the phrases that mean the same was said is not known: it may have been the shortest.
+            let said = plain.iter().filter(|(means, _)| *means == number);
+            let length = said.map(|(_, phrase)| phrase.split_whitespace().count()).min().unwrap_or(1);
+            Some(Understood { words, choice: Some(number), confidence: scale.percent(heard, length) })
         };
         heard.iter().filter_map(choice).collect()
     }

@@ -1,5 +1,7 @@
 //! What the words say that values are spoken with, where their name alone does not tell.
 
+use crate::voice::words;
+
 /// The text of a word below `audio/<language>/`; `None` when this language's word is not known. Numbers that
 /// are recorded whole are written in digits, which every synthesiser reads.
 pub(in crate::flow::prompt) fn word(language: &str, name: &str) -> Option<String> {
@@ -27,7 +29,10 @@ pub(in crate::flow::prompt) fn word(language: &str, name: &str) -> Option<String
             (Some(day), ..) if english => Some(ordinal(day)),
             (Some(1), ..) => Some("primero".to_owned()),
             (Some(day), ..) => Some(day.to_string()),
-            (_, Some(month), _) => list(if english { &ENGLISH_MONTHS } else { &SPANISH_MONTHS }, month),
+            (_, Some(month), _) if english => {
+                list(words::months(language), month).map(|month| words::capitalised(&month))
+            }
+            (_, Some(month), _) => list(words::months(language), month),
             (.., Some(day)) => list(if english { &ENGLISH_DAYS } else { &SPANISH_DAYS }, day),
             _ => None,
         };
@@ -137,34 +142,6 @@ const SPANISH: [(&str, &str); 28] = [
     ("words/or", "o"),
 ];
 
-const ENGLISH_MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const SPANISH_MONTHS: [&str; 12] = [
-    "enero",
-    "febrero",
-    "marzo",
-    "abril",
-    "mayo",
-    "junio",
-    "julio",
-    "agosto",
-    "septiembre",
-    "octubre",
-    "noviembre",
-    "diciembre",
-];
 const ENGLISH_DAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const SPANISH_DAYS: [&str; 7] = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
