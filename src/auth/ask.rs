@@ -90,6 +90,19 @@ pub enum Question {
     Audit(AuditEvent),
 }
 
+impl Question {
+    /// Whether sounds come with it, which take long to measure.
+    #[must_use]
+    pub const fn has_sounds(&self) -> bool {
+        matches!(
+            self,
+            Self::Suspect { .. }
+                | Self::Verify { response: Response::Spoken(_), .. }
+                | Self::Enrol { secret: Response::Spoken(_), .. }
+        )
+    }
+}
+
 impl fmt::Debug for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

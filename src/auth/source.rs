@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::throttle::Lane;
 use super::{Lockout, OwnerBy};
 use crate::secret::Secret;
+pub use crate::units::Attestation;
 
 /// Where a call comes from.
 #[derive(Clone, Default)]
@@ -36,29 +37,6 @@ impl Source {
             OwnerBy::AttestedNumber => self.attestation == Some(Attestation::A),
         };
         if on_file && vouched && !self.doubted { Lane::Owner } else { Lane::Open }
-    }
-}
-
-/// How far the network that a call came from vouches for its number (RFC 8588 §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attestation {
-    /// Full: the customer is known and may use the number.
-    A,
-    /// Partial: the customer is known, the number is not checked.
-    B,
-    /// Gateway: it only knows where the call entered.
-    C,
-}
-
-impl Attestation {
-    /// Its letter.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::A => "A",
-            Self::B => "B",
-            Self::C => "C",
-        }
     }
 }
 

@@ -61,6 +61,10 @@ pub struct Full;
 pub const WORKERS: usize = 2;
 /// Questions that wait: some two seconds of work for two workers.
 pub const QUEUE: usize = 128;
+/// Those of a pool for questions with sounds to measure, a tenth of a second each and more: PINs do not wait behind voices.
+pub const VOICE_WORKERS: usize = 1;
+/// Such questions that wait.
+pub const VOICES: usize = 16;
 /// An answer is given so long after its question, or twice, or three times: as long as the voice in a packet.
 pub const BEAT: Duration = Duration::from_millis(20);
 

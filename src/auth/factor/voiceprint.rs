@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{FactorKind, JudgeError, Judged, Judging, Meeting};
-use crate::auth::{FactorId, FactorPolicy, Words};
+use crate::auth::{FactorId, FactorPolicy, Said, Words};
 
 /// The factor's name.
 pub const NAME: &str = "voiceprint";
@@ -53,6 +53,37 @@ impl Default for VoicePolicy {
             alone_because: None,
             consent: String::new(),
         }
+    }
+}
+
+impl VoicePolicy {
+    /// What is worst about the words of what was said.
+    #[must_use]
+    pub fn words(&self, said: &[Said]) -> Words {
+        // Random digits that nobody has listened to are no random digits.
+        let each = said.iter().map(|said| match (self.mode, said.words) {
+            (Mode::RandomDigits, Words::Any) => Words::Other,
+            (_, words) => words,
+        });
+        each.fold(Words::Any, Words::and)
+    }
+
+    /// Whether an answer took longer than a person takes. Whoever speaks of their own affairs was not asked for anything.
+    #[must_use]
+    pub fn is_late(&self, said: &Said) -> bool {
+        self.mode != Mode::Passive && said.utterance.after().is_some_and(|after| after > self.within)
+    }
+
+    /// What is judged: what was said last, with what was said in time before. An answer that was late once is asked for
+    /// again, and does not make the next one late.
+    #[must_use]
+    pub fn in_time(&self, said: &[Said]) -> Vec<Said> {
+        let Some((last, before)) = said.split_last() else { return Vec::new() };
+        let before = before.iter().filter(|said| !self.is_late(said));
+        let mut kept: Vec<Said> = before.chain([last]).cloned().collect();
+        let more = kept.len().saturating_sub(MOST_UTTERANCES);
+        kept.drain(..more);
+        kept
     }
 }
 

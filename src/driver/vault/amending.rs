@@ -4,6 +4,7 @@
 
 use super::contact::{ContactChange, OrderedBy};
 use super::{Vault, VaultError, logged};
+use crate::auth::factor::Meeting;
 use crate::auth::{Amendment, Answer, Enrolment, FactorId, Grant, Policy};
 use crate::secret::Secret;
 use crate::units::UnixTime;
@@ -78,7 +79,8 @@ impl Vault {
             return Ok(Enrolment::Exists);
         }
         left.retain(|other| *other != factor && policy.factor(*other).is_some());
-        if !policy.reachable(grant.level(), &left) {
+        // A voice goes whenever its owner wants: it was kept with their consent alone.
+        if factor.meeting() != Meeting::Spoken && !policy.reachable(grant.level(), &left) {
             return Ok(Enrolment::Refused);
         }
         if BY_ADDRESS.contains(&factor) {

@@ -9,8 +9,8 @@ use super::limits::Counting;
 use super::verifying::{Asked, Settled};
 use super::voices::Kept;
 use super::{Vault, VaultError, logged};
-use crate::auth::factor::voiceprint::{Evidence, FalseAccepts, Finding, MOST_UTTERANCES, Mode, VoicePolicy};
-use crate::auth::{AuditEvent, AuditKind, FactorId, Policy, Said, Spoken, SubjectKey, Verdict, Words};
+use crate::auth::factor::voiceprint::{Evidence, FalseAccepts, Finding, MOST_UTTERANCES, VoicePolicy};
+use crate::auth::{AuditEvent, AuditKind, FactorId, Policy, Said, Spoken, SubjectKey, Verdict};
 use crate::driver::store::Change;
 use crate::driver::voices::Voices;
 use crate::secret::Secret;
@@ -65,7 +65,7 @@ impl Vault {
         let unavailable = Settled { verdict: Verdict::Unavailable, ..Settled::rejected(false, false) };
         let used = policy.factor(asked.factor).ok_or(VaultError::NoFactor(asked.factor))?;
         let (Some(voices), true) = (self.voices(), self.hears(policy)) else { return Ok(unavailable) };
-        let said = in_time(&used.voice, &spoken.said);
+        let said = used.voice.in_time(&spoken.said);
         let Some(heard) = measured(&voices, &used.voice, &said) else {
             // Nothing was judged, of whomever: nothing is counted.
             let doubt = Settled { verdict: Verdict::Inconclusive, ..Settled::rejected(false, false) };
@@ -194,11 +194,7 @@ impl Vault {
     ) -> Result<Option<String>, VaultError> {
         let Some(together) = Heard::together(heard.iter().map(|one| &one.heard)) else { return Ok(None) };
         let Some(line) = voices.calibration().line(heard.len()) else { return Ok(None) };
-        let least = line.thresholds.iter().map(|known| known.false_accept).fold(1.0, f64::min);
         // A calibration that knows no rate as low as that would suspect nearly everybody.
-        if least > SUSPECTED.share() {
-            return Ok(None);
-        }
         let Ok(enough) = line.threshold(SUSPECTED.share()) else { return Ok(None) };
         let common = &voices.calibration().common;
         let mut found = None;
@@ -265,32 +261,10 @@ fn weigh(
         let known = kept.fingerprints.iter().chain(&kept.accepted).chain(before(at));
         replay | copied(&one.fingerprint, known)
     });
-    let words = said.iter().fold(Words::Any, |words, said| words.and(said.words));
-    // Random digits that nobody has listened to are no random digits.
-    let words = match (policy.mode, words) {
-        (Mode::RandomDigits, Words::Any) => Words::Other,
-        (_, words) => words,
-    };
-    let late = said.last().is_some_and(|said| is_late(policy, said));
-    Ok(Evidence { voice, replay, words, late })
+    let late = said.last().is_some_and(|said| policy.is_late(said));
+    Ok(Evidence { voice, replay, words: policy.words(said), late })
 }
 
-/// Whether an answer took longer than a person takes. Whoever speaks of their own affairs was not asked for anything.
-fn is_late(policy: &VoicePolicy, said: &Said) -> bool {
-    policy.mode != Mode::Passive && said.utterance.after().is_some_and(|after| after > policy.within)
-}
-
-/// What is judged: what was said last, with what was said in time before. An answer that was late once is asked for again, and
-/// does not make the next one late.
-fn in_time(policy: &VoicePolicy, said: &[Said]) -> Vec<Said> {
-    let Some((last, before)) = said.split_last() else { return Vec::new() };
-    let before = before.iter().filter(|said| !is_late(policy, said));
-    let mut kept: Vec<Said> = before.chain([last]).cloned().collect();
-    let more = kept.len().saturating_sub(MOST_UTTERANCES);
-    kept.drain(..more);
-    kept
-}
-
-fn copied<'a>(one: &Fingerprint, known: impl Iterator<Item = &'a Fingerprint>) -> bool {
+pub(super) fn copied<'a>(one: &Fingerprint, known: impl Iterator<Item = &'a Fingerprint>) -> bool {
     known.fold(false, |copy, other| copy | other.is_copy(one))
 }

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Vault, VaultError, enrolment_label};
+use super::hearing::{MOST_ACCEPTED, copied};
+use super::{Vault, VaultError, enrolment_label, logged};
 use crate::auth::{AuditEvent, AuditKind, Enrolment, FactorId, Grant, Poor, Spoken};
 use crate::driver::seal;
 use crate::driver::store::{Change, EnrolmentRow, StoreError, SubjectRow};
@@ -83,6 +84,11 @@ impl Kept {
         }
     }
 
+    /// What copies are recognised by: of what it was enrolled with, and of what was accepted since.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Fingerprint> {
+        self.fingerprints.iter().chain(&self.accepted)
+    }
+
     pub(super) fn to_json(&self) -> Result<Vec<u8>, StoreError> {
         serde_json::to_vec(self).map_err(|_| StoreError::Row)
     }
@@ -144,9 +150,17 @@ impl Vault {
         let key = grant.subject().key();
         let (Some(voices), Some(row)) = (self.voices(), self.store.subject(key)?) else { return Ok(None) };
         let heard: Vec<_> = spoken.said.iter().filter_map(|said| voices.measure(&said.utterance)).collect();
-        let judged = match heard.len() == spoken.said.len() {
-            true => enrolment::enrol(&heard, voices.calibration()).map_err(Poor::from),
-            false => Err(Poor::Short),
+        // Whoever is known anew is not known by what was said before.
+        let before = self.store.enrolment(key, FactorId::Voiceprint)?;
+        let before = before.and_then(|old| logged("voice", self.open_voice(&row, &old)).ok());
+        let before: Vec<Fingerprint> = before.iter().flat_map(Kept::all).cloned().collect();
+        let copies = heard.iter().any(|one| copied(&one.fingerprint, before.iter()));
+        let judged = if copies {
+            Err(Poor::Copy)
+        } else if heard.len() == spoken.said.len() {
+            enrolment::enrol(&heard, voices.calibration()).map_err(Poor::from)
+        } else {
+            Err(Poor::Short)
         };
         let suspect = self.suspect(now, &voices, &heard)?;
         let refusal = match &judged {
@@ -163,7 +177,12 @@ impl Vault {
                 let known = Known {
                     heard: together,
                     model: voices.model().to_owned(),
-                    fingerprints: heard.into_iter().map(|one| one.fingerprint).collect(),
+                    fingerprints: before
+                        .into_iter()
+                        .rev()
+                        .take(MOST_ACCEPTED)
+                        .chain(heard.into_iter().map(|one| one.fingerprint))
+                        .collect(),
                     consent: Consent { notice: spoken.consent.clone(), at: now.0 },
                 };
                 Some(self.voice_enrolment(&row, &known)?)
@@ -191,7 +210,7 @@ impl Vault {
         let Some(enrolment) = self.store.enrolment(row.key, FactorId::Voiceprint)? else { return Ok(None) };
         let kept = self.open_voice(&row, &enrolment)?;
         let heard = kept.heard().ok_or(StoreError::Row)?;
-        let fingerprints = kept.fingerprints.iter().chain(&kept.accepted).cloned().collect();
+        let fingerprints = kept.all().cloned().collect();
         Ok(Some(Known { heard, model: kept.model.clone(), fingerprints, consent: kept.consent.clone() }))
     }
 }

@@ -215,6 +215,7 @@ impl FlowRun {
     /// Says a line and listens; keys typed ahead stand for having heard it.
     fn prompt(&mut self, now: Instant, line: Line) {
         let ahead = !self.keys.is_empty();
+        self.draw_digits();
         let (clips, prompts) = self.line(now, line);
         let State::Asking(asking) = &mut self.state else { return };
         asking.active().prompting();
@@ -458,7 +459,7 @@ impl FlowRun {
         self.set_secure(false);
         match self.current(&app) {
             // Who does not speak proves it another way.
-            Some(_) if self.asks_for_voice() => self.unable(now),
+            Some(_) if self.proves_voice() => self.unable(now),
             Some(step) if step.node().proving().is_some() => self.abandon(now),
             Some(StepKind::ChooseLanguage(step)) => {
                 self.speak(step.give_up);

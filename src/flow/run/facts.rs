@@ -1,6 +1,7 @@
 //! What is known of a call before its flow starts, and what the engine around it can do.
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use crate::auth::Attestation;
 use crate::units::CallId;
@@ -18,6 +19,8 @@ pub struct CallFacts {
     pub seed: u64,
     /// What the engine around the flow can do.
     pub abilities: Abilities,
+    /// The languages whose speech somebody hears, by their tags; all of them when `None`.
+    pub hears: Option<Arc<[Box<str>]>>,
     /// What the network and the engine tell about the caller besides.
     pub signals: Signals,
 }
@@ -26,7 +29,8 @@ impl CallFacts {
     /// A call of which no more is known than its numbers, by an engine that can do no more than keys.
     #[must_use]
     pub fn new(call: CallId, from: Option<String>, to: String) -> Self {
-        Self { call, from, to, seed: 1, abilities: Abilities::default(), signals: Signals::default() }
+        let (abilities, signals) = (Abilities::default(), Signals::default());
+        Self { call, from, to, seed: 1, abilities, hears: None, signals }
     }
 }
 

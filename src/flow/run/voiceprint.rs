@@ -47,8 +47,10 @@ impl FlowRun {
         let Some(used) = used else { return self.unable(now) };
         let digits = match used.voice.mode {
             Mode::Passive => return self.judge_overheard(now, &used.voice),
+            Mode::RandomDigits if !self.heard_here() => return self.unable(now),
+            // They are drawn when they are said.
+            Mode::RandomDigits => Some(Secret::new(String::new())),
             Mode::Phrase => None,
-            Mode::RandomDigits => Some(self.random_digits(*used.digits.end())),
         };
         let another = step.ways.another_key.filter(|_| challenge.another);
         let wishes = another.into_iter().map(|key| (key, Wish::Another)).collect();
@@ -88,6 +90,21 @@ impl FlowRun {
         self.app.policy.factor(FactorId::Voiceprint).map_or("", |used| &used.voice.consent)
     }
 
+    /// Others each time they are said: whoever has heard them before had time to have them made.
+    pub(super) fn draw_digits(&mut self) {
+        let State::Asking(asking) = &self.state else { return };
+        let What::Factor { challenge, voice: Some(ToSay { digits: Some(_) }), .. } = &asking.what else {
+            return;
+        };
+        let count = *challenge.digits.end();
+        let drawn = self.random_digits(count);
+        if let State::Asking(asking) = &mut self.state
+            && let What::Factor { voice: Some(to_say), .. } = &mut asking.what
+        {
+            to_say.digits = Some(drawn);
+        }
+    }
+
     fn random_digits(&mut self, count: u8) -> Secret<String> {
         let mut digits = Secret::new(String::with_capacity(usize::from(count)));
         for _ in 0..count {
@@ -122,6 +139,12 @@ impl FlowRun {
         self.state = State::Proving;
         self.auth.handle(now, auth::Input::Unable);
         self.follow_auth(now);
+    }
+
+    /// Whether the caller is asked to prove who they are by their voice.
+    pub(super) fn proves_voice(&self) -> bool {
+        let State::Asking(asking) = &self.state else { return false };
+        matches!(asking.what, What::Factor { voice: Some(_), .. })
     }
 
     /// Whether the caller is asked to speak so that their voice is known.
@@ -200,8 +223,8 @@ impl FlowRun {
         }
     }
 
-    /// The caller says that they are somebody else: what was said before is nobody's.
-    pub(super) fn forget_overheard(&mut self) {
+    /// The caller says that they are somebody else, or takes their consent back: what was said before is nobody's.
+    pub(crate) fn forget_overheard(&mut self) {
         self.overheard = Overheard::default();
     }
 

@@ -429,7 +429,9 @@ fn choices(
 fn silent(step: &mut Reader<'_, '_, '_>, node: &fields::Node, offer: &[FactorId]) -> Option<Vec<(FactorId, Prompt)>> {
     let mut out = Vec::new();
     if node.mapping().is_none() {
-        for factor in offer {
+        // Digits to repeat are others each time, and have to be said: the question is asked again then.
+        let repeats = mode_of_voice(step) == Some(Mode::RandomDigits);
+        for factor in offer.iter().filter(|factor| **factor != FactorId::Voiceprint || !repeats) {
             out.push((*factor, step.build.prompt(node, &[])?));
         }
         return Some(out);
@@ -439,9 +441,11 @@ fn silent(step: &mut Reader<'_, '_, '_>, node: &fields::Node, offer: &[FactorId]
     fields.only(&known, "`silent`", step.build.findings);
     for factor in offer {
         if let Some(node) = fields.get(factor.name()) {
-            let digits = local("spoken_digits", Field::SpokenDigits);
-            let locals = if *factor == FactorId::Voiceprint { vec![digits] } else { Vec::new() };
-            out.push((*factor, step.build.prompt(node, &locals)?));
+            let prompt = match factor {
+                FactorId::Voiceprint => asks_to_speak(step, node)?,
+                _ => step.build.prompt(node, &[])?,
+            };
+            out.push((*factor, prompt));
         }
     }
     Some(out)

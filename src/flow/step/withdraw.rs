@@ -65,6 +65,9 @@ impl Node for Withdraw {
             language: Name::from(language.as_str()),
         });
         run.record_after(self.into, false);
+        if run.purpose_of_voices() == self.purpose {
+            run.forget_overheard();
+        }
         match run.remember_proved(now, &memory(&self.purpose), CONSENT_REFUSED) {
             Some(ask) => run.wait(Box::new(Withdrawing { ask, until: now + PATIENCE })),
             None => run.take(now, Exit::Outcome("unavailable")),

@@ -62,12 +62,7 @@ impl Reader<'_> {
             call.to = fields::text(node, "a number", self.findings).unwrap_or_default();
         }
         if let Some(node) = fields.get("attestation") {
-            let words = [
-                ("A", Some(Attestation::A)),
-                ("B", Some(Attestation::B)),
-                ("C", Some(Attestation::C)),
-                ("none", None),
-            ];
+            let words = ["A", "B", "C", "none"].map(|name| (name, Attestation::from_name(name)));
             call.attestation = fields::choice(node, "attestation", &words, self.findings).flatten();
         }
         // A level is signed: whoever says one says that it was verified.

@@ -1,5 +1,6 @@
 //! What callers of flow tests have changed of what is on file of them, by the rules of the real vault.
 
+use crate::auth::factor::Meeting;
 use crate::auth::{Amendment, AuditKind, Enrolment, FactorId, Grant};
 use crate::units::UnixTime;
 
@@ -54,7 +55,8 @@ impl Vault {
                     return Some(Enrolment::Exists);
                 }
                 let left = factors.iter().map(|(own, _)| *own).filter(|own| own != factor);
-                if !policy.reachable(grant.level(), &left.collect::<Vec<_>>()) {
+                let kept_by_consent = factor.meeting() == Meeting::Spoken;
+                if !kept_by_consent && !policy.reachable(grant.level(), &left.collect::<Vec<_>>()) {
                     return Some(Enrolment::Refused);
                 }
                 factors.retain(|(own, _)| own != factor);

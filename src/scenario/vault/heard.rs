@@ -1,8 +1,8 @@
 //! Voices in flow tests: whose it is stands in the script; what comes of it is judged in the order of the real vault.
 
-use crate::auth::factor::voiceprint::{Evidence, Finding, Mode};
+use crate::auth::factor::voiceprint::{Evidence, Finding};
 use crate::auth::throttle::Attempt;
-use crate::auth::{Answer, AuditKind, Enrolment, FactorId, Poor, Said, Spoken, SubjectKey, Verdict, Words};
+use crate::auth::{Answer, AuditKind, Enrolment, FactorId, Poor, Spoken, SubjectKey, Verdict};
 use crate::secret::Secret;
 use crate::units::UnixTime;
 
@@ -23,10 +23,10 @@ impl Vault {
     /// As the real vault: counted first, then judged.
     pub(super) fn verify_voice(&mut self, now: UnixTime, subject: SubjectKey, spoken: &Spoken) -> Answer {
         let factor = FactorId::Voiceprint;
-        let said = spoken.said.as_slice();
         let Some(used) = self.policy.factor(factor).map(|used| used.voice.clone()) else {
             return Answer::Unavailable;
         };
+        let said = used.in_time(&spoken.said);
         if self.voice == Voice::Badly || said.is_empty() {
             return self.heard(Verdict::Inconclusive, false, (said.len(), Finding::Unusable));
         }
@@ -36,7 +36,6 @@ impl Vault {
         let attempt = Attempt::of(&self.policy, factor, self.lane(subject));
         let counted = self.places.reserve(&mut throttle, now, attempt, &limits);
         let may = counted.admission.may();
-        let words = said.iter().fold(Words::Any, |words, said: &Said| words.and(said.words));
         let evidence = Evidence {
             voice: match self.voice {
                 Voice::Unsure if said.len() < FEWEST => Finding::Unsure,
@@ -44,9 +43,8 @@ impl Vault {
                 _ => Finding::Same,
             },
             replay: self.voice == Voice::Replay,
-            words: if used.mode == Mode::RandomDigits && words == Words::Any { Words::Other } else { words },
-            late: used.mode != Mode::Passive
-                && said.iter().any(|said| said.utterance.after().is_some_and(|after| after > used.within)),
+            words: used.words(&said),
+            late: said.last().is_some_and(|said| used.is_late(said)),
         };
         let finding = evidence.finding();
         let own = self.person(subject).is_some_and(|person| self.proof(person, factor).is_some());
