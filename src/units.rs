@@ -149,6 +149,35 @@ impl fmt::Debug for Entropy {
     }
 }
 
+/// How far the network that a call came from vouches for its number (RFC 8588 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attestation {
+    /// Full: the customer is known and may use the number.
+    A,
+    /// Partial: the customer is known, the number is not checked.
+    B,
+    /// Gateway: it only knows where the call entered.
+    C,
+}
+
+impl Attestation {
+    /// From its letter.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::A, Self::B, Self::C].into_iter().find(|level| level.name() == name)
+    }
+
+    /// Its letter.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+            Self::C => "C",
+        }
+    }
+}
+
 /// A key of a telephone: `0`–`9`, `*`, `#`, `A`–`D`. Its `Debug` shows no key: a pressed key may be part
 /// of a PIN. Use [`Digit::as_char`] to read it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -74,21 +74,25 @@ impl Call {
         let (silence, epoch) = (self.settings.limits.media_silence, self.settings.epoch);
         let terms = self.callee.as_ref().map(|callee| callee.party.terms(&self.settings)).unwrap_or_default();
         let stream = Stream::new(self.now, &address, silence, epoch, terms, &mut self.entropy);
-        let offer = stream.offer();
-        let invite = self.callee.as_ref().map(|callee| self.invite(&callee.party, offer));
-        let invite = invite.map(|mut invite| {
-            self.vouch_for(&mut invite);
-            invite
-        });
-        if let (Some(callee), Some(invite)) = (&mut self.callee, invite) {
+        if let Some(callee) = &mut self.callee {
             callee.stream = Some(stream);
-            callee.state = CalleeState::Placing;
-            callee.heard_until = callee.party.patience(self.now);
-            self.out.push_back(Output::Sip(SipOrder::Invite(Box::new(invite))));
         }
+        self.send_invite();
     }
 
-    pub(super) fn invite(&self, party: &Party, sdp: Bytes) -> OutgoingInvite {
+    /// Calls leg B at the server whose turn it is.
+    pub(super) fn send_invite(&mut self) {
+        let Some(Callee { party, stream: Some(stream), .. }) = &self.callee else { return };
+        let mut invite = self.invite(party, stream.offer());
+        self.vouch_for(&mut invite);
+        if let Some(callee) = &mut self.callee {
+            callee.state = CalleeState::Placing;
+            callee.heard_until = callee.party.patience(self.now);
+        }
+        self.out.push_back(Output::Sip(SipOrder::Invite(Box::new(invite))));
+    }
+
+    fn invite(&self, party: &Party, sdp: Bytes) -> OutgoingInvite {
         let auth = match &self.flow {
             FlowState::Running(run) => Some(run.auth()),
             FlowState::Waiting(_) | FlowState::Over => None,

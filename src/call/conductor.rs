@@ -18,13 +18,13 @@ use super::recording::Recording;
 use super::stream::Stream;
 use super::transfer::Transfer;
 use super::vouching::Signed;
-use crate::auth::{Attestation, Source};
+use crate::auth::Source;
 use crate::flow::run::{self, Abilities, CallFacts, FlowRun, NumberCheck, Signals};
 use crate::media::recorder::Side;
 use crate::media::{self, MediaTerms};
 use crate::secret::Secret;
 use crate::sip::SessionId;
-use crate::sip::stir::{Level, Verdict};
+use crate::sip::stir::Verdict;
 use crate::units::{CallId, Digit, Entropy, LegSide};
 
 /// One call.
@@ -127,7 +127,7 @@ impl Call {
             offer,
         } = new;
         let version = Version::of(&settings, canary);
-        let attestation = verdict.and_then(Verdict::level).map(vouched);
+        let attestation = verdict.and_then(Verdict::level);
         let doubted = matches!(verdict, Some(Verdict::Invalid(_)));
         let source = Source { caller: from.clone(), trunk: Arc::clone(&trunk), attestation, doubted };
         let mut draft = Draft::new(call, now, settings.epoch, trunk, version, &to);
@@ -143,7 +143,8 @@ impl Call {
         let voice = limits.voices;
         let abilities = Abilities { recorder, outside_recorders, speech, voice, ..Abilities::default() };
         let signed = Signed { identities, dialled: to.clone() };
-        let facts = CallFacts { abilities, signals, ..CallFacts::new(call, number, to) };
+        let hears = Some(Arc::clone(&limits.hears));
+        let facts = CallFacts { abilities, hears, signals, ..CallFacts::new(call, number, to) };
         let facts = CallFacts { seed: entropy.next_u64(), ..facts };
         let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
         Self {
@@ -447,15 +448,6 @@ impl Call {
 /// while a secret is being typed.
 const fn keys_go_to_b(state: &CalleeState, secure: bool) -> bool {
     matches!(state, CalleeState::Joined(_)) && !secure
-}
-
-/// A level in the words of authentication.
-const fn vouched(level: Level) -> Attestation {
-    match level {
-        Level::A => Attestation::A,
-        Level::B => Attestation::B,
-        Level::C => Attestation::C,
-    }
 }
 
 /// What a check found, in the flow's words.

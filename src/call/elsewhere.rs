@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Call;
 use super::handoff::Party;
-use super::io::{Output, SipOrder};
-use super::leg::CalleeState;
 use super::record::CallEvent;
-use crate::sip::StatusCode;
-use crate::sip::locate::Hop;
+use crate::sip::locate::{Hop, is_servers_fault};
+use crate::sip::{Path, StatusCode};
 
 /// A next hop that has not said a word by then is left for another one: four transmissions of an INVITE over UDP.
 const HEARD: Duration = Duration::from_secs(4);
@@ -46,25 +44,19 @@ impl Call {
     /// Calls the next server, if this failure is the server's and there is one; whether it does.
     pub(super) fn try_elsewhere(&mut self, status: StatusCode) -> bool {
         let Some(callee) = &mut self.callee else { return false };
-        // RFC 3263 §4.3: 503, nothing at all, or no way there. All else is an answer.
-        let servers_fault = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT);
         callee.heard_until = None;
-        if callee.rings || !servers_fault {
+        if callee.rings || !is_servers_fault(status) {
             return false;
         }
-        let failed = callee.party.path;
-        let failed = Hop { transport: failed.transport, remote: failed.remote };
-        self.settings.locations.failed(failed);
+        if callee.party.located {
+            let Path { transport, remote, .. } = callee.party.path;
+            self.settings.locations.failed(Hop { transport, remote });
+        }
         let Some(next) = callee.party.others.pop_front() else { return false };
-        let Some(stream) = &callee.stream else { return false };
         callee.party.path = next;
-        callee.state = CalleeState::Placing;
-        callee.heard_until = callee.party.patience(self.now);
-        let (offer, who) = (stream.offer(), callee.party.name.clone());
+        let who = callee.party.name.clone();
         self.note(CallEvent::Elsewhere { who });
-        let Some(callee) = &self.callee else { return false };
-        let invite = self.invite(&callee.party, offer);
-        self.out.push_back(Output::Sip(SipOrder::Invite(Box::new(invite))));
+        self.send_invite();
         true
     }
 }

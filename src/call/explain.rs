@@ -100,6 +100,7 @@ fn told(event: &Value) -> Option<String> {
         "resumed" => "the caller is back from hold".to_owned(),
         "calling" => format!("the phone of {} is called", text("who")),
         "elsewhere" => format!("a server for {} does not answer, the next one is called", text("who")),
+        "transfer_refused" => format!("a phone may not put the caller through: {}", event["status"]),
         "not_reached" => format!("{} is not reached: {}", text("who"), text("why")),
         "joined" => format!("the caller and {} are joined", text("who")),
         "parted" => "the other side is gone, the caller is not".to_owned(),

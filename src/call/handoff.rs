@@ -40,6 +40,8 @@ pub(super) struct Party {
     pub(super) name: String,
     pub(super) uri: Uri,
     pub(super) path: Path,
+    /// Its name was looked up: the way is one of those that it leads to.
+    pub(super) located: bool,
     /// Where else it can be reached, the next one first.
     pub(super) others: VecDeque<Path>,
     /// The dialog that the call takes the place of (RFC 3891).
@@ -97,7 +99,8 @@ impl Party {
             None => paths_to(&uri, settings, caller, entropy),
         };
         let path = others.pop_front()?;
-        Some(Self { agent, name, uri, path, others, replaces: None, referred_by: None })
+        let located = contact.path.is_none() && Hop::literal(&uri).is_none();
+        Some(Self { agent, name, uri, path, located, others, replaces: None, referred_by: None })
     }
 }
 

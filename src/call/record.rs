@@ -12,7 +12,7 @@ use super::outgoing::Fate;
 use super::recording::RecordingReference;
 use crate::flow::run::{HangupCause, TraceEvent};
 use crate::media::MediaStats;
-use crate::sip::stir::{Level, Verdict};
+use crate::sip::stir::{Attestation, Verdict};
 use crate::units::{CallId, Epoch, UnixTime};
 
 /// One call, over. Times are milliseconds, calendar times since 1970.
@@ -296,7 +296,7 @@ pub enum CallEvent {
 
 impl CallEvent {
     pub(super) fn of_number(verdict: Verdict) -> Self {
-        let attestation = verdict.level().map(Level::name);
+        let attestation = verdict.level().map(Attestation::name);
         Self::Number { verstat: verdict.verstat(), attestation, why: verdict.reason() }
     }
 }

@@ -97,7 +97,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::sip::stir::{Attest, CertificateUrl, Level, NumberPlan, Signer};
+    use crate::sip::stir::{Attest, Attestation, CertificateUrl, NumberPlan, Signer};
     use crate::sip::{Path, Transport};
 
     struct Stamp;
@@ -111,7 +111,7 @@ mod tests {
         let number = |text| Number::canonical(text).expect("a number");
         Signing {
             certificate: CertificateUrl::parse("https://cert.bank.example/shaken.pem").expect("a URL"),
-            attest: Attest::new(vec![(number("441632960"), Level::A)], None),
+            attest: Attest::new(vec![(number("441632960"), Attestation::A)], None),
             forward: true,
             number: Some(number("441632960999")),
             plan: NumberPlan::of_country("44").expect("a country"),

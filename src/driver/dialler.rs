@@ -11,7 +11,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::edge::Edge;
-use super::names::Names;
 use super::os;
 use super::shard::{Mail, Mailbox};
 use crate::call::{CodeCall, News, Ticket};
@@ -52,7 +51,8 @@ struct State {
 struct Lines {
     edge: Edge,
     shards: Vec<Mailbox>,
-    names: Arc<Names>,
+    /// Where the senders' next hops are: they are those of the start.
+    locations: Arc<dyn Locations>,
 }
 
 /// Somebody who waits for what becomes of a call.
@@ -116,8 +116,8 @@ impl Dialler {
     }
 
     /// Calls go out by these shards from now on.
-    pub fn connect(&self, edge: Edge, shards: Vec<Mailbox>, names: Arc<Names>) {
-        self.shared.state().lines = Some(Lines { edge, shards, names });
+    pub fn connect(&self, edge: Edge, shards: Vec<Mailbox>, locations: Arc<dyn Locations>) {
+        self.shared.state().lines = Some(Lines { edge, shards, locations });
     }
 
     /// The name for an order.
@@ -140,16 +140,16 @@ impl Dialler {
         if let Some(hop) = Hop::literal(uri) {
             return Some(hop);
         }
-        let names = self.shared.state().lines.as_ref().map(|lines| Arc::clone(&lines.names))?;
+        let locations = self.shared.state().lines.as_ref().map(|lines| Arc::clone(&lines.locations))?;
         let mut entropy = os::entropy().ok()?;
         let mut draw = |below: u32| u32::try_from(entropy.below(below.into())).unwrap_or(0);
-        names.hops(uri, &mut draw).into_iter().next()
+        locations.hops(uri, &mut draw).into_iter().next()
     }
 
     /// A next hop did not answer: where its name leads elsewhere too, another one is tried first for a while.
     pub fn failed(&self, hop: Hop) {
         if let Some(lines) = self.shared.state().lines.as_ref() {
-            lines.names.failed(hop);
+            lines.locations.failed(hop);
         }
     }
 

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::sip::strangers::Patience;
 use crate::sip::{AccessList, Message, Method, Response, RouteKey, StatusCode, Transport, route_key};
 
 /// Where a message goes.
@@ -55,7 +54,6 @@ pub struct Gate {
     /// By trunk; those that are not here demand nothing.
     demands: HashMap<String, Demand>,
     phones_by_tls: bool,
-    patience: Patience,
     token: String,
     shards: usize,
 }
@@ -64,33 +62,13 @@ impl Gate {
     /// Lets in calls from `trunks` and registrations from `phones`. `token` marks our own calls of this run.
     #[must_use]
     pub fn new(trunks: AccessList, phones: AccessList, token: String, shards: usize) -> Self {
-        Self {
-            trunks,
-            phones,
-            demands: HashMap::new(),
-            phones_by_tls: false,
-            patience: Patience::default(),
-            token,
-            shards,
-        }
+        Self { trunks, phones, demands: HashMap::new(), phones_by_tls: false, token, shards }
     }
 
     /// Demands more of trunks than an address, and of phones TLS.
     #[must_use]
     pub fn demanding(self, demands: HashMap<String, Demand>, phones_by_tls: bool) -> Self {
         Self { demands, phones_by_tls, ..self }
-    }
-
-    /// Bears with those who are neither as long as this.
-    #[must_use]
-    pub fn patient(self, patience: Patience) -> Self {
-        Self { patience, ..self }
-    }
-
-    /// How patient it is with strangers.
-    #[must_use]
-    pub const fn patience(&self) -> Patience {
-        self.patience
     }
 
     /// What the Call-IDs of a shard's own calls end with.

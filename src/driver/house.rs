@@ -188,16 +188,10 @@ impl Running {
     fn desk(&mut self, now: Instant, shard: usize, request: DeskRequest) {
         let call = request.call();
         let over = matches!(request, DeskRequest::Leave { .. } | DeskRequest::Released { .. });
-        let input = match request {
-            DeskRequest::Enqueue { call, queue, priority, skill } => {
-                self.shard_of.insert(call, shard);
-                Input::Enqueue { call, queue, priority, skill }
-            }
-            DeskRequest::Leave { call } => Input::Leave(call),
-            DeskRequest::OfferResult { call, agent, result } => Input::OfferResult { call, agent, result },
-            DeskRequest::Released { call, agent } => Input::Released { agent, call },
-        };
-        self.house.switchboard.handle(now, input);
+        if matches!(request, DeskRequest::Enqueue { .. }) {
+            self.shard_of.insert(call, shard);
+        }
+        self.house.switchboard.handle(now, request.into());
         self.drain_switchboard();
         if over {
             self.shard_of.remove(&call);

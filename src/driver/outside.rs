@@ -38,6 +38,8 @@ pub struct ShardOutside {
     pub edge: Edge,
     /// Questions of authentication.
     pub pool: Arc<VaultPool>,
+    /// Those with sounds to measure.
+    pub voices: Arc<VaultPool>,
     /// Who counts calls.
     pub vault: Arc<Vault>,
     /// Records.
@@ -97,7 +99,8 @@ impl Outside for ShardOutside {
                 let refused = reply.clone();
                 let reply = Box::new(move |answer| reply(Answer::Auth(answer)));
                 let asker = Asker { policy: Some(Arc::clone(&version.application.policy)), source };
-                if self.pool.submit(question, asker, reply).is_err() {
+                let pool = if question.has_sounds() { &self.voices } else { &self.pool };
+                if pool.submit(question, asker, reply).is_err() {
                     // Law 4: a full queue answers, and lifts nobody.
                     refused(Answer::Auth(auth::Answer::Unavailable));
                 }

@@ -175,7 +175,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let servers: Vec<SocketAddr> = config.sip.dns.iter().map(|server| server.0).collect();
     let names =
         Names::start(&servers, config.sip.tls.is_some()).map_err(|source| system("threads", source))?;
-    let listeners = bind(settings, &config, &names)?;
+    let listeners = bind(settings, &config)?;
     let door = Door::bind(&settings.data, &config.web)?;
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
@@ -255,6 +255,10 @@ impl Parts<'_> {
         let pool = VaultPool::start(&self.vault, vault_pool::WORKERS, vault_pool::QUEUE, vault_pool::BEAT)
             .map_err(|source| system("threads", source))?;
         let pool = Arc::new(pool);
+        let voices =
+            VaultPool::start(&self.vault, vault_pool::VOICE_WORKERS, vault_pool::VOICES, vault_pool::BEAT)
+                .map_err(|source| system("threads", source))?;
+        let voices = Arc::new(voices);
         let spool = Spool::open(Arc::clone(&self.vault), Patience::default());
         let (source, real) = self.settings.services.source(&self.site.secrets, &spool);
         let services =
@@ -270,8 +274,17 @@ impl Parts<'_> {
         let (house_sender, house_mail) = house::mailbox();
         let (mailboxes, prepared) = parts::prepared(shards)?;
         let readers = Readers { shards: mailboxes.clone(), house: house_sender.clone() };
-        let edge = edge::start(listeners, gate, readers).map_err(|source| system("threads", source))?;
-        let lineup: Lineup = Arc::new(self.site.call_settings(&self.config, &self.loaded)).into();
+        let edge = edge::start(
+            listeners,
+            gate,
+            readers,
+            Arc::clone(&self.site.names),
+            self.config.sip.strangers.patience(),
+        )
+        .map_err(|source| system("threads", source))?;
+        let locations = self.site.locate(&self.config, &self.loaded.application);
+        let settings = self.site.call_settings(&self.config, &self.loaded, Arc::clone(&locations));
+        let lineup: Lineup = Arc::new(settings).into();
         let mut threads = Vec::new();
         for (number, (prepared, suffix)) in prepared.into_iter().zip(suffixes).enumerate() {
             let engine_config = self.engine_config(suffix, lineup.clone(), shards);
@@ -279,6 +292,7 @@ impl Parts<'_> {
                 shard: number,
                 edge: edge.clone(),
                 pool: Arc::clone(&pool),
+                voices: Arc::clone(&voices),
                 vault: Arc::clone(&self.vault),
                 records: records.clone(),
                 messages: messages.clone(),
@@ -296,7 +310,7 @@ impl Parts<'_> {
             let thread = shard::start(prepared, shard_settings, engine, Box::new(outside));
             threads.push(thread.map_err(|source| system("threads", source))?);
         }
-        self.dialler.connect(edge.clone(), mailboxes.clone(), Arc::clone(&self.site.names));
+        self.dialler.connect(edge.clone(), mailboxes.clone(), locations);
         let house = self.house(mailboxes.clone(), edge.clone(), entropy.fork());
         let house_thread = house::start(house, house_mail).map_err(|source| system("threads", source))?;
         self.announce_fixed_agents(&house_sender);

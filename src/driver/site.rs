@@ -18,6 +18,7 @@ use crate::call::{CallLimits, CallSettings, Room};
 use crate::flow::document::Application;
 use crate::media::MediaTerms;
 use crate::routing::{Agent, AgentName, Contact, QueueName, Roster, Skill};
+use crate::sip::locate::Locations;
 use crate::sip::stir::Signing;
 use crate::sip::{Listening, Uri};
 use crate::units::Epoch;
@@ -71,17 +72,20 @@ pub struct UnknownName {
 
 impl Site {
     /// What the calls of a version share.
-    pub(super) fn call_settings(&self, config: &Config, loaded: &Loaded) -> CallSettings {
+    pub(super) fn call_settings(
+        &self,
+        config: &Config,
+        loaded: &Loaded,
+        locations: Arc<dyn Locations>,
+    ) -> CallSettings {
         let limits = &config.limits;
         let targets = config.transfers.iter();
-        let (settings, application) = self.named(config, &loaded.application);
-        self.names.follow(settings, application, FIRST_LOOK);
         CallSettings {
             application: Arc::clone(&loaded.application),
             application_hash: Arc::clone(&loaded.hash),
             clips: Arc::clone(&loaded.clips) as _,
             targets: targets.map(|(name, uri)| (name.clone(), Contact::new(uri.clone(), None))).collect(),
-            locations: Arc::clone(&self.names) as _,
+            locations,
             phones_transfer_to: config.phones.transfer_to.iter().map(|name| name.as_str().into()).collect(),
             signer: self.signer.clone(),
             epoch: self.epoch,
@@ -104,15 +108,15 @@ impl Site {
         }
     }
 
-    /// Whatever is called, by the settings and by the application: it may have a name.
-    fn named(&self, config: &Config, application: &Application) -> (Vec<Uri>, Vec<Uri>) {
+    /// Has the names of whatever a version calls looked up; waits for the first look.
+    pub(super) fn locate(&self, config: &Config, application: &Application) -> Arc<dyn Locations> {
         let agents = self.fixed_agents(config).into_iter().map(|(_, uri)| uri);
         let calls = config.senders.iter().filter_map(|sender| sender.call.as_ref());
         let hops = calls.flat_map(|call| &call.routes).map(|route| route.by.clone());
         let uri = |text: String| Uri::parse(text.as_bytes());
-        let settings = config.transfers.values().cloned().chain(agents).chain(hops).filter_map(uri).collect();
         let own = application.transfer_targets().into_iter().map(|target| target.to_string());
-        (settings, own.filter_map(uri).collect())
+        let all = config.transfers.values().cloned().chain(agents).chain(hops).chain(own);
+        self.names.follow(all.filter_map(uri).collect(), FIRST_LOOK)
     }
 
     /// The queues, and who serves them.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::application::{self, ApplicationSource, Loaded};
-use super::config::Config;
+use super::config::{Config, PhonesConfig};
 use super::house;
 use super::os;
 use super::secrets::Secrets;
@@ -252,7 +252,8 @@ impl Versions {
             check_names(&self.site.data, &config, &other.loaded.application)?;
         }
         notes.extend(wait_for_restart(&config, &self.started));
-        let settings = Arc::new(self.site.call_settings(&config, &loaded));
+        let locations = self.site.locate(&config, &loaded.application);
+        let settings = Arc::new(self.site.call_settings(&config, &loaded, locations));
         Ok((InUse { loaded, settings, since: os::unix_now() }, config))
     }
 
@@ -448,7 +449,9 @@ fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = St
     let changed = [
         ("sip", config.sip != before.sip),
         ("trunks", config.trunks != before.trunks),
-        ("phones", config.phones != before.phones),
+        ("phones", waiting_phones(config) != waiting_phones(before)),
+        ("recognition", config.recognition != before.recognition),
+        ("stir", config.stir != before.stir),
         ("web", config.web != before.web),
         ("webhooks", config.webhooks != before.webhooks),
         ("senders", config.senders != before.senders),
@@ -458,6 +461,11 @@ fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = St
     ];
     let told = |(what, _): (&str, bool)| format!("`{what}` of {} changed: restart to apply it", Config::FILE);
     changed.into_iter().filter(|(_, changed)| *changed).map(told)
+}
+
+/// What of `phones` waits: whom they may put callers through to is applied by a reload.
+fn waiting_phones(config: &Config) -> PhonesConfig {
+    PhonesConfig { transfer_to: Vec::new(), ..config.phones.clone() }
 }
 
 /// Puts mail into a mailbox that may be full for a moment; whether it got in.

@@ -1,7 +1,7 @@
 //! What an INVITE says of the call it begins: the caller's number, what was dialled, how far the network
 //! vouches for the number.
 
-use crate::sip::stir::{Level, Reason, Verdict};
+use crate::sip::stir::{Attestation, Reason, Verdict};
 use crate::sip::{Incoming, Uri};
 
 /// The INFO package (RFC 6086) that tells a test caller what happens in its call.
@@ -51,14 +51,14 @@ pub(super) fn carriers_word(invite: &Incoming) -> Verdict {
     }
 }
 
-fn level(invite: &Incoming) -> Option<Level> {
+fn level(invite: &Incoming) -> Option<Attestation> {
     let mut all = ATTESTATION_HEADERS.into_iter().flat_map(|name| invite.headers.all(name));
     let said = all.next()?;
     // Two that differ were not both written by the carrier.
     if all.any(|other| other != said) {
         return None;
     }
-    Level::from_name(std::str::from_utf8(said).ok()?.trim())
+    Attestation::from_name(std::str::from_utf8(said).ok()?.trim())
 }
 
 /// The number that was dialled, as the record keeps it.
@@ -118,9 +118,9 @@ mod tests {
         let bare = "<sip:+441632960001@carrier.example>";
         let level = "Attestation-Info";
         for (identity, header, value, expected) in [
-            (passed, level, "A", Verdict::Valid(Some(Level::A))),
-            (passed, "P-Attestation-Indicator", "B", Verdict::Valid(Some(Level::B))),
-            (tel, level, "C", Verdict::Valid(Some(Level::C))),
+            (passed, level, "A", Verdict::Valid(Some(Attestation::A))),
+            (passed, "P-Attestation-Indicator", "B", Verdict::Valid(Some(Attestation::B))),
+            (tel, level, "C", Verdict::Valid(Some(Attestation::C))),
             (failed, level, "A", Verdict::Invalid(Reason::Carrier)),
             (bare, level, "A", Verdict::Absent),
             (passed, level, "AA", Verdict::Valid(None)),
@@ -161,14 +161,14 @@ mod tests {
         };
         assert_eq!(both("C", "P-Attestation-Indicator"), None);
         assert_eq!(both("B", "Attestation-Info"), None);
-        assert_eq!(both("A", "P-Attestation-Indicator"), Some(Level::A));
+        assert_eq!(both("A", "P-Attestation-Indicator"), Some(Attestation::A));
     }
 
     #[test]
     fn what_is_said_of_from_says_nothing_of_another_identity() {
         let verified = "sip:+441632960001;verstat=TN-Validation-Passed@carrier.example";
         let level = ("Attestation-Info", "A");
-        assert_eq!(carriers_word(&invite(verified, &[level])).level(), Some(Level::A));
+        assert_eq!(carriers_word(&invite(verified, &[level])).level(), Some(Attestation::A));
         let other = ("P-Asserted-Identity", "<sip:+441632960002@carrier.example>");
         assert_eq!(carriers_word(&invite(verified, &[level, other])).level(), None);
     }

@@ -1,7 +1,7 @@
 //! What a shard and the switchboard say to each other about one call.
 
 use super::agent::Contact;
-use super::io::OfferResult;
+use super::io::{Input, OfferResult};
 use super::name::{AgentName, QueueName, Skill};
 use crate::units::CallId;
 
@@ -40,6 +40,19 @@ pub enum DeskRequest {
         /// The agent.
         agent: AgentName,
     },
+}
+
+impl From<DeskRequest> for Input {
+    fn from(request: DeskRequest) -> Self {
+        match request {
+            DeskRequest::Enqueue { call, queue, priority, skill } => {
+                Self::Enqueue { call, queue, priority, skill }
+            }
+            DeskRequest::Leave { call } => Self::Leave(call),
+            DeskRequest::OfferResult { call, agent, result } => Self::OfferResult { call, agent, result },
+            DeskRequest::Released { call, agent } => Self::Released { agent, call },
+        }
+    }
 }
 
 impl DeskRequest {

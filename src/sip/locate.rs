@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Host, Transport, Uri};
+use super::{Host, StatusCode, Transport, Uri};
 
 /// Who asks the DNS.
 pub trait Dns {
@@ -103,6 +103,12 @@ impl Hop {
         let (ip, transport) = (sip.host.ip()?, Transport::of_uri(uri)?);
         Some(Self { transport, remote: SocketAddr::new(ip, sip.port.unwrap_or(transport.default_port())) })
     }
+}
+
+/// Whether a final response is no answer but the server's own failing (§4.3): 503, nothing at all, or no way there.
+#[must_use]
+pub const fn is_servers_fault(status: StatusCode) -> bool {
+    matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT)
 }
 
 /// Where names lead, as it is known now. Asking it never waits.
@@ -218,33 +224,49 @@ impl Search<'_> {
         }
         let fixed = uri.param("transport").is_some_and(|name| !name.is_empty());
         let services = if fixed { Vec::new() } else { self.services(&host, sip.secure, tls)? };
-        let named = !services.is_empty();
-        let services = if named {
-            services
-        } else {
+        let services = if services.is_empty() {
             let all = [Transport::Udp, Transport::Tcp, Transport::Tls];
             let wanted = |over: &Transport| {
                 if fixed || sip.secure { *over == written } else { tls || *over != Transport::Tls }
             };
             all.into_iter().filter(wanted).map(|over| (over, format!("{}.{host}", service(over)))).collect()
+        } else {
+            services
         };
+        // Records that lead nowhere have said that the host by itself is not meant.
+        let (mut named, mut unanswered) = (false, None);
         for (over, name) in services {
-            let records = self.kept(|dns| dns.srv(&name))?;
-            if records.is_empty() {
-                continue;
-            }
+            let mut records = self.kept(|dns| dns.srv(&name))?;
+            records.sort_by_key(|record| record.priority);
             let mut servers = Vec::new();
             for record in records.into_iter().take(MOST_SERVERS) {
+                named = true;
                 let target = record.target.trim_end_matches('.');
                 // §4.2 and RFC 2782: a sole `.` says that the service is decidedly not there.
                 if target.is_empty() || record.port == 0 {
                     continue;
                 }
-                let addresses = self.addresses(target, record.port)?;
-                let (priority, weight) = (record.priority, record.weight);
-                servers.push(Server { priority, weight, transport: over, addresses });
+                match self.addresses(target, record.port) {
+                    Ok(addresses) => {
+                        let (priority, weight) = (record.priority, record.weight);
+                        servers.push(Server { priority, weight, transport: over, addresses });
+                    }
+                    // The others do without it, and it is asked for again soon.
+                    Err(error) => {
+                        unanswered = Some(error);
+                        self.ttl = Duration::ZERO;
+                    }
+                }
             }
-            return Ok(servers);
+            if servers.iter().any(|server| !server.addresses.is_empty()) {
+                return Ok(servers);
+            }
+        }
+        if let Some(error) = unanswered {
+            return Err(error);
+        }
+        if named {
+            return Ok(Vec::new());
         }
         Ok(vec![Server::only(written, self.addresses(&host, written.default_port())?)])
     }

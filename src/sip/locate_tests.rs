@@ -10,6 +10,8 @@ struct Zone {
     hosts: BTreeMap<String, Vec<IpAddr>>,
     asked: Vec<String>,
     silent: bool,
+    /// Nobody answers for this host.
+    broken: Option<String>,
 }
 
 impl Zone {
@@ -20,7 +22,7 @@ impl Zone {
         all: Option<Vec<T>>,
     ) -> Result<Records<T>, Unanswered> {
         self.asked.push(format!("{what} {name}"));
-        if self.silent {
+        if self.silent || self.broken.as_deref() == Some(name) {
             return Err(Unanswered("no answer".to_owned()));
         }
         Ok(Records { ttl: Duration::from_secs(name.len() as u64), all: all.unwrap_or_default() })
@@ -161,6 +163,36 @@ fn a_service_that_is_decidedly_not_there_has_no_second_way() {
         .with_srv("_sip._udp.pbx.example", &[(0, 0, 0, ".")])
         .with_host("pbx.example", &["192.0.2.5"]);
     assert!(find("sip:pbx.example", false, &mut zone).is_empty());
+}
+
+#[test]
+fn a_server_that_is_not_known_hides_no_other_and_one_service_no_other() {
+    let mut zone = Zone::default()
+        .with_srv("_sip._udp.c.example", &[(20, 0, 5060, "b.example"), (10, 0, 5060, "broken.example")])
+        .with_host("b.example", &["192.0.2.2"])
+        .with_host("c.example", &["192.0.2.9"]);
+    zone.broken = Some("broken.example".to_owned());
+    assert_eq!(find("sip:c.example", false, &mut zone), ["UDP 192.0.2.2:5060"]);
+    let uri = Uri::parse(b"sip:c.example").expect("a URI");
+    assert_eq!(
+        Located::find(&uri, false, &mut zone).expect("answered").ttl,
+        Duration::ZERO,
+        "asked again soon"
+    );
+    zone.hosts.remove("b.example");
+    zone.srv.insert(
+        "_sip._udp.c.example".to_owned(),
+        vec![Srv { priority: 1, weight: 0, port: 5060, target: "broken.example".to_owned() }],
+    );
+    assert!(Located::find(&uri, false, &mut zone).is_err(), "nobody can tell");
+    // No UDP, but TCP; of many the first by priority are looked for.
+    let many: Vec<(u16, u16, u16, &str)> =
+        (1..40).rev().map(|n| (n, 0, 5060, if n == 1 { "b.example" } else { "none.example" })).collect();
+    let mut zone = Zone::default()
+        .with_srv("_sip._udp.c.example", &[(0, 0, 0, ".")])
+        .with_srv("_sip._tcp.c.example", &many)
+        .with_host("b.example", &["192.0.2.2"]);
+    assert_eq!(find("sip:c.example", false, &mut zone), ["TCP 192.0.2.2:5060"]);
 }
 
 #[test]

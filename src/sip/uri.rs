@@ -326,7 +326,7 @@ const fn is_header(byte: u8) -> bool {
 }
 
 /// Undoes `%xx`; bytes that are no UTF-8 become Latin-1 characters.
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut index = 0;

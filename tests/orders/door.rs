@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::sip::stir::{Level, Verdict};
+use countersign::sip::stir::{Attestation, Verdict};
 
 use super::assert_settled;
 use super::world::{self, World, apps};
@@ -41,7 +41,7 @@ fn a_caller_waits_at_the_door_until_their_number_was_looked_into() {
     let mut world = World::new(apps::desk(), 31);
     signed_caller(&mut world, "INVITE");
     assert_eq!((world.vouches.len(), world.engine.active().calls, world.open_ports()), (1, 1, 0));
-    let valid = Verdict::Valid(Some(Level::A));
+    let valid = Verdict::Valid(Some(Attestation::A));
     let call = world.vouches[0];
     world.tell_engine(countersign::engine::Input::Vouched(call, valid));
     assert_eq!(world.open_ports(), 1, "they are let in");
@@ -61,7 +61,7 @@ fn a_caller_whose_number_takes_too_long_is_let_in_as_not_verified() {
     world.run_for(Duration::from_millis(300));
     assert_eq!(world.open_ports(), 1, "they are let in");
     let call = world.vouches[0];
-    world.tell_engine(countersign::engine::Input::Vouched(call, Verdict::Valid(Some(Level::A))));
+    world.tell_engine(countersign::engine::Input::Vouched(call, Verdict::Valid(Some(Attestation::A))));
     assert_settled(&mut world);
     let check = check_of(&world);
     assert_eq!((&check["verstat"], &check["why"]), (&"none".into(), &"too_slow".into()));

@@ -402,7 +402,7 @@ impl World {
                 }
                 Output::Recording(call, recorded) => self.recorded.push((call, recorded)),
                 Output::Desk(request) => {
-                    self.desk.handle(self.now, seen::desk_input(request));
+                    self.desk.handle(self.now, request.into());
                     self.drain_desk();
                 }
                 Output::Record { record, caller } => {

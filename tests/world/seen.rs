@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign::audio::Clip;
 use countersign::engine::Vouching;
-use countersign::routing::{self, Agent, AgentName, Contact, DeskRequest, Queue, Switchboard};
+use countersign::routing::{self, Agent, AgentName, Contact, Queue, Switchboard};
 use countersign::sip::AccessList;
 use countersign::sip::stir::NumberPlan;
 use countersign::units::Entropy;
@@ -79,19 +79,5 @@ impl World {
             .map(|record| serde_json::to_string(record).expect("a record is JSON"))
             .collect::<Vec<_>>()
             .join("\n")
-    }
-}
-
-/// What a call asks the desk for.
-pub fn desk_input(request: DeskRequest) -> routing::Input {
-    match request {
-        DeskRequest::Enqueue { call, queue, priority, skill } => {
-            routing::Input::Enqueue { call, queue, priority, skill }
-        }
-        DeskRequest::Leave { call } => routing::Input::Leave(call),
-        DeskRequest::OfferResult { call, agent, result } => {
-            routing::Input::OfferResult { call, agent, result }
-        }
-        DeskRequest::Released { call, agent } => routing::Input::Released { agent, call },
     }
 }

@@ -23,7 +23,7 @@ use super::house::Registrations;
 use super::names::Names;
 use super::os;
 use super::shard::{Mail, Mailbox};
-use crate::sip::strangers::{Strangers, Treatment};
+use crate::sip::strangers::{Patience, Strangers, Treatment};
 use crate::sip::{Listening, Path, Transport, route_key};
 use streams::Streams;
 
@@ -68,8 +68,8 @@ struct Inner {
     counters: EdgeCounters,
     streams: Mutex<Streams>,
     strangers: Mutex<Strangers>,
-    /// Where names lead, where TLS is spoken.
-    located: Option<Arc<Names>>,
+    /// Where names lead.
+    names: Arc<Names>,
     dial: mpsc::Sender<(Path, Bytes)>,
     closing: Notify,
     over: AtomicBool,
@@ -92,9 +92,15 @@ const DIALS_WAITING: usize = 64;
 /// # Errors
 /// When the system gives no thread or no event loop.
 #[expect(clippy::disallowed_methods, reason = "the edge is a thread")]
-pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<Edge> {
+pub fn start(
+    listeners: Listeners,
+    gate: Gate,
+    readers: Readers,
+    names: Arc<Names>,
+    patience: Patience,
+) -> io::Result<Edge> {
     let (dial, dials) = mpsc::channel(DIALS_WAITING);
-    let strangers = Mutex::new(Strangers::new(os::now(), gate.patience()));
+    let strangers = Mutex::new(Strangers::new(os::now(), patience));
     let edge = Edge {
         inner: Arc::new(Inner {
             udp: listeners.udp.try_clone()?,
@@ -104,7 +110,7 @@ pub fn start(listeners: Listeners, gate: Gate, readers: Readers) -> io::Result<E
             counters: EdgeCounters::default(),
             streams: Mutex::default(),
             strangers,
-            located: listeners.tls.as_ref().map(|(_, secure)| secure.located()),
+            names,
             dial,
             over: AtomicBool::new(false),
             registrations: Registrations::default(),
@@ -203,8 +209,7 @@ impl Edge {
     }
 
     fn write_stream(&self, path: &Path, bytes: &Bytes) -> bool {
-        let names = self.names_to(path);
-        let writer = self.streams().writer(path, &names);
+        let writer = self.streams().writer(path, || self.names_to(path));
         match writer {
             Some(writer) => writer.try_send(bytes.clone()).is_ok(),
             None => self.inner.dial.try_send((*path, bytes.clone())).is_ok(),

@@ -18,7 +18,6 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use crate::driver::certificate::{Certificate, CertificateError};
 use crate::driver::config::SipTlsConfig;
-use crate::driver::names::Names;
 use crate::driver::tls;
 
 /// Why TLS can't be spoken with the files of the settings.
@@ -60,8 +59,6 @@ pub struct Secure {
     certificate: Arc<Certificate>,
     acceptor: TlsAcceptor,
     connector: TlsConnector,
-    /// Where the names lead that we connect to.
-    located: Arc<Names>,
     /// The names in certificates, and the trunks that they prove.
     names: Vec<(ServerName<'static>, Arc<str>)>,
     /// To whom the last connection failed.
@@ -88,7 +85,6 @@ impl Secure {
         data: &Path,
         config: &SipTlsConfig,
         names: impl IntoIterator<Item = (ServerName<'static>, Arc<str>)>,
-        located: &Arc<Names>,
     ) -> Result<Self, SecureError> {
         let unusable = |error: &dyn fmt::Display| SecureError::Unusable(error.to_string());
         let certificate = Certificate::read(data.join(&config.certificate), data.join(&config.key))?;
@@ -118,7 +114,6 @@ impl Secure {
             certificate,
             acceptor: TlsAcceptor::from(Arc::new(server)),
             connector: TlsConnector::from(Arc::new(client)),
-            located: Arc::clone(located),
             names: names.into_iter().collect(),
             failing: Mutex::default(),
         })
@@ -180,11 +175,6 @@ impl Secure {
         let of =
             self.names.iter().filter(|(name, _)| certificate.verify_is_valid_for_subject_name(name).is_ok());
         of.map(|(_, trunk)| Arc::clone(trunk)).collect()
-    }
-
-    /// Where the names lead that we connect to.
-    pub(super) fn located(&self) -> Arc<Names> {
-        Arc::clone(&self.located)
     }
 
     /// The certificate, which is to be looked at from time to time.

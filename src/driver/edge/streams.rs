@@ -62,17 +62,24 @@ impl Streams {
     /// connection only whose other end has proven that it has it.
     ///
     /// `names`: those that lead to the address by now. A connection that was not verified for one of them is not its (RFC 5922 §7).
-    pub(super) fn writer(&self, path: &Path, names: &[String]) -> Option<mpsc::Sender<Bytes>> {
+    pub(super) fn writer(
+        &self,
+        path: &Path,
+        names: impl FnOnce() -> Vec<String>,
+    ) -> Option<mpsc::Sender<Bytes>> {
+        let by_number = path.connection.and_then(|number| self.open.get(&number));
+        let by_number = by_number.filter(|stream| stream.transport == path.transport);
+        if let Some(stream) = by_number {
+            return Some(stream.writer.clone());
+        }
+        let names = names();
         let leads = |stream: &&OpenStream| {
             stream.transport == path.transport
                 && stream.remote == path.remote
                 && (stream.ours || path.transport != Transport::Tls)
                 && names.iter().all(|name| stream.names.contains(name))
         };
-        let by_number = path.connection.and_then(|number| self.open.get(&number));
-        let by_number = by_number.filter(|stream| stream.transport == path.transport);
-        let open = by_number.or_else(|| self.open.values().find(leads));
-        open.map(|stream| stream.writer.clone())
+        self.open.values().find(leads).map(|stream| stream.writer.clone())
     }
 
     fn enter(&mut self, stream: OpenStream) -> u64 {
@@ -135,7 +142,7 @@ impl Edge {
         while let Some((path, bytes)) = dials.recv().await {
             // Somebody may have asked for the same a moment ago: one connection is enough for both.
             let names = self.names_to(&path);
-            let known = self.streams().writer(&path, &names);
+            let known = self.streams().writer(&path, || names.clone());
             let writer = known.unwrap_or_else(|| {
                 let secure = secure.cloned();
                 let wanted = names.clone();
@@ -179,8 +186,7 @@ impl Edge {
 
     /// The names that lead to where a path does: its certificate must have them.
     pub(super) fn names_to(&self, path: &Path) -> Vec<String> {
-        let located = self.inner.located.as_ref().filter(|_| path.transport == Transport::Tls);
-        located.map(|located| located.of(path.remote)).unwrap_or_default()
+        if path.transport == Transport::Tls { self.inner.names.of(path.remote) } else { Vec::new() }
     }
 
     /// Serves a connection from now on; it takes its place while it is opened, too.

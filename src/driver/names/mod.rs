@@ -5,12 +5,12 @@
 
 mod resolver;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -24,9 +24,15 @@ use crate::sip::{Host, Transport, Uri};
 pub struct Names {
     shared: Arc<Shared>,
     orders: SyncSender<Order>,
-    /// What the last applications name.
-    applications: Mutex<VecDeque<Vec<Uri>>>,
+    /// Whose names are looked after.
+    holders: Mutex<Vec<Weak<Followed>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The names that a version calls: they are looked after while it is held.
+pub struct Followed {
+    names: Arc<Names>,
+    uris: Vec<Uri>,
 }
 
 #[derive(Default)]
@@ -47,7 +53,7 @@ enum Order {
 }
 
 /// A name that is looked up again and again.
-struct Followed {
+struct Sought {
     uri: Uri,
     due: Instant,
     looked: bool,
@@ -98,30 +104,28 @@ impl Names {
                 .run(&mail)
         };
         let thread = std::thread::Builder::new().name("names".to_owned()).spawn(work)?;
-        Ok(Arc::new(Self {
-            shared,
-            orders,
-            applications: Mutex::default(),
-            thread: Mutex::new(Some(thread)),
-        }))
+        Ok(Arc::new(Self { shared, orders, holders: Mutex::default(), thread: Mutex::new(Some(thread)) }))
     }
 
-    /// Looks after the names of these URIs from now on: those of the settings, and those that the last two applications name,
-    /// whose calls may run yet. What names an address is left out. Waits for the first look at each, at most for `patience`.
-    pub fn follow(&self, settings: Vec<Uri>, application: Vec<Uri>, patience: Duration) {
-        let mut applications = held(&self.applications);
-        applications.push_front(application);
-        applications.truncate(2);
-        let uris = settings.into_iter().chain(applications.iter().flatten().cloned());
-        let named: BTreeMap<String, Uri> = uris.filter_map(|uri| Some((key(&uri)?, uri))).collect();
-        drop(applications);
+    /// Looks after the names of these URIs for as long as somebody holds what is returned; what names an address is left out.
+    /// Waits for the first look at each, at most for `patience`.
+    #[must_use]
+    pub fn follow(self: &Arc<Self>, uris: Vec<Uri>, patience: Duration) -> Arc<Followed> {
+        let new = Arc::new(Followed { names: Arc::clone(self), uris });
+        let mut holders = held(&self.holders);
+        holders.retain(|holder| holder.strong_count() > 0);
+        holders.push(Arc::downgrade(&new));
+        let alive: Vec<Arc<Followed>> = holders.iter().filter_map(Weak::upgrade).collect();
+        drop(holders);
+        let uris = alive.iter().flat_map(|holder| &holder.uris);
+        let named: BTreeMap<String, Uri> = uris.filter_map(|uri| Some((key(uri)?, uri.clone()))).collect();
         *held(&self.shared.waiting) = named.len();
-        if self.orders.send(Order::Follow(named)).is_err() {
-            return;
+        if self.orders.send(Order::Follow(named)).is_ok() {
+            let waiting = held(&self.shared.waiting);
+            let wait = self.shared.looked.wait_timeout_while(waiting, patience, |left| *left > 0);
+            drop(wait.unwrap_or_else(PoisonError::into_inner));
         }
-        let waiting = held(&self.shared.waiting);
-        let wait = self.shared.looked.wait_timeout_while(waiting, patience, |left| *left > 0);
-        drop(wait.unwrap_or_else(PoisonError::into_inner));
+        new
     }
 
     /// The names that lead to this address over TLS: each must be in the certificate there.
@@ -137,7 +141,7 @@ impl Names {
     }
 }
 
-impl Locations for Names {
+impl Names {
     fn hops(&self, uri: &Uri, draw: &mut dyn FnMut(u32) -> u32) -> Vec<Hop> {
         let located = key(uri).and_then(|key| self.shared.found().get(&key).cloned());
         let Some(located) = located else { return Vec::new() };
@@ -157,6 +161,16 @@ impl Locations for Names {
         {
             failed.remove(&hop);
         }
+    }
+}
+
+impl Locations for Followed {
+    fn hops(&self, uri: &Uri, draw: &mut dyn FnMut(u32) -> u32) -> Vec<Hop> {
+        self.names.hops(uri, draw)
+    }
+
+    fn failed(&self, hop: Hop) {
+        self.names.failed(hop);
     }
 }
 
@@ -193,7 +207,7 @@ struct Lookups<D> {
     dns: D,
     tls: bool,
     pace: Pace,
-    followed: BTreeMap<String, Followed>,
+    followed: BTreeMap<String, Sought>,
     /// Who rests, until when.
     resting: Vec<(Instant, Hop)>,
 }
@@ -224,7 +238,7 @@ impl<D: Dns> Lookups<D> {
         self.followed.retain(|key, _| named.contains_key(key));
         self.shared.change(|found| found.retain(|key, _| named.contains_key(key)));
         for (key, uri) in named {
-            let new = || Followed { uri, due, looked: false, lost: false };
+            let new = || Sought { uri, due, looked: false, lost: false };
             if self.followed.entry(key).or_insert_with(new).looked {
                 self.shared.one_looked_up();
             }

@@ -82,7 +82,7 @@ fn names_are_known_when_the_first_look_is_over_and_others_lead_nowhere() {
     let names = Names::by(zone, true, Pace::default()).expect("a thread");
     let followed =
         ["sip:desk@PBX.example.", "sip:pbx.example;transport=tls", "sip:192.0.2.9", "sip:none.example"];
-    names.follow(followed.map(uri).to_vec(), Vec::new(), PATIENCE);
+    let _held = names.follow(followed.map(uri).to_vec(), PATIENCE);
     assert_eq!(hops(&names, "sip:somebody@pbx.example"), ["UDP 192.0.2.1:5060", "UDP 192.0.2.2:5060"]);
     assert_eq!(hops(&names, "sip:pbx.example;transport=tls")[0], "TLS 192.0.2.1:5061");
     for unknown in
@@ -100,7 +100,7 @@ fn what_did_not_answer_comes_last_for_a_while() {
     let zone = Zone::default();
     zone.set("pbx.example", &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     let names = Names::by(zone, false, QUICK).expect("a thread");
-    names.follow(vec![uri("sip:pbx.example")], Vec::new(), PATIENCE);
+    let _held = names.follow(vec![uri("sip:pbx.example")], PATIENCE);
     let failed = Hop { transport: Transport::Udp, remote: "192.0.2.1:5060".parse().expect("an address") };
     names.failed(failed);
     assert_eq!(
@@ -118,7 +118,7 @@ fn a_name_that_moves_is_followed_and_a_silent_dns_takes_nothing_away() {
     let zone = Zone::default();
     zone.set("pbx.example", &["192.0.2.1"]);
     let names = Names::by(zone.clone(), false, QUICK).expect("a thread");
-    names.follow(vec![uri("sip:pbx.example")], Vec::new(), PATIENCE);
+    let _held = names.follow(vec![uri("sip:pbx.example")], PATIENCE);
     assert_eq!(hops(&names, "sip:pbx.example"), ["UDP 192.0.2.1:5060"]);
     zone.set("pbx.example", &["192.0.2.7"]);
     until(|| hops(&names, "sip:pbx.example") == ["UDP 192.0.2.7:5060"]);
@@ -135,25 +135,35 @@ fn a_defect_in_one_answer_ends_nothing() {
     let zone = Zone::default();
     zone.set("pbx.example", &["192.0.2.1"]);
     let names = Names::by(zone, false, QUICK).expect("a thread");
-    names.follow(vec![uri("sip:panics.example"), uri("sip:pbx.example")], Vec::new(), PATIENCE);
+    let _held = names.follow(vec![uri("sip:panics.example"), uri("sip:pbx.example")], PATIENCE);
     assert_eq!(hops(&names, "sip:pbx.example"), ["UDP 192.0.2.1:5060"]);
 }
 
 #[test]
-fn a_name_of_the_settings_goes_with_them_and_one_of_an_application_with_the_second_after_it() {
+fn names_are_looked_after_for_as_long_as_a_version_that_calls_them_is_held() {
     let zone = Zone::default();
-    for host in ["old.example", "new.example", "app.example"] {
+    for host in ["old.example", "trial.example", "new.example"] {
         zone.set(host, &["192.0.2.1"]);
     }
     let names = Names::by(zone, true, QUICK).expect("a thread");
     let known = |name: &str| !hops(&names, &format!("sip:{name}")).is_empty();
-    names.follow(vec![uri("sip:old.example")], vec![uri("sip:app.example")], PATIENCE);
-    assert!(known("old.example") && known("app.example"));
-    names.follow(vec![uri("sip:new.example")], Vec::new(), PATIENCE);
-    assert!(!known("old.example") && known("new.example") && known("app.example"));
-    names.follow(vec![uri("sip:new.example")], Vec::new(), PATIENCE);
-    until(|| !known("app.example"));
-    assert!(known("new.example") && !known("app.example"));
+    let old = names.follow(vec![uri("sip:old.example")], PATIENCE);
+    // One trial after the other, while the first version is served.
+    for _ in 0..3 {
+        let _trial = names.follow(vec![uri("sip:trial.example")], PATIENCE);
+        assert!(known("old.example") && known("trial.example"));
+    }
+    let new = names.follow(vec![uri("sip:new.example")], PATIENCE);
+    until(|| !known("trial.example"));
+    assert!(known("old.example") && known("new.example") && !known("trial.example"));
+    drop(old);
+    let again = names.follow(vec![uri("sip:new.example")], PATIENCE);
+    until(|| !known("old.example"));
+    assert!(known("new.example") && !known("old.example"));
+    assert_eq!(
+        new.hops(&uri("sip:new.example"), &mut |_| 0),
+        again.hops(&uri("sip:new.example"), &mut |_| 0)
+    );
 }
 
 #[test]
@@ -162,7 +172,7 @@ fn a_dns_that_knows_hosts_only_is_enough_until_it_has_said_more() {
     zone.set("pbx.example", &["192.0.2.1"]);
     held(&zone.0).only_hosts = true;
     let names = Names::by(zone.clone(), false, QUICK).expect("a thread");
-    names.follow(vec![uri("sip:pbx.example")], Vec::new(), PATIENCE);
+    let _held = names.follow(vec![uri("sip:pbx.example")], PATIENCE);
     assert_eq!(hops(&names, "sip:pbx.example"), ["UDP 192.0.2.1:5060"]);
     zone.set("pbx.example", &["192.0.2.2"]);
     let asked = held(&zone.0).asked;
@@ -179,6 +189,6 @@ fn a_dns_that_says_nothing_holds_nobody_up_for_ever() {
     let zone = Zone::default();
     held(&zone.0).silent = true;
     let names = Names::by(zone, false, QUICK).expect("a thread");
-    names.follow(vec![uri("sip:pbx.example")], Vec::new(), PATIENCE);
+    let _held = names.follow(vec![uri("sip:pbx.example")], PATIENCE);
     assert!(hops(&names, "sip:pbx.example").is_empty());
 }

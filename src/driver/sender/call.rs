@@ -25,7 +25,7 @@ use crate::driver::os;
 use crate::driver::prompts::{AudioLibrary, AudioSources};
 use crate::flow::ClipKey;
 use crate::secret::Secret;
-use crate::sip::locate::Hop;
+use crate::sip::locate::{Hop, is_servers_fault};
 use crate::sip::{Credentials, Host, NameAddr, Path, StatusCode, Transport, Uri};
 
 /// `call:` of a sender.
@@ -314,10 +314,7 @@ impl Sender for Caller {
         })?;
         let patience = deadline.saturating_duration_since(os::now()) + MARGIN;
         let told = heard.recv_timeout(patience);
-        let silent = |status: &StatusCode| {
-            matches!(*status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT)
-        };
-        if matches!(&told, Ok(News::Over(Fate::NotPlaced(status))) if silent(status)) {
+        if matches!(told, Ok(News::Over(Fate::NotPlaced(status))) if is_servers_fault(status)) {
             self.tools.dialler.failed(hop);
         }
         match told {

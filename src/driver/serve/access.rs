@@ -1,23 +1,16 @@
 //! Where SIP is listened for, and to whom.
 
-use std::sync::Arc;
-
 use super::{ServeSettings, StartError};
 use crate::driver::config::{Config, TrunkConfig};
 use crate::driver::edge::{EdgeError, Listeners, Secure};
-use crate::driver::names::Names;
 use crate::sip::AccessList;
 
 /// The SIP addresses.
-pub(super) fn bind(
-    settings: &ServeSettings,
-    config: &Config,
-    located: &Arc<Names>,
-) -> Result<Listeners, StartError> {
+pub(super) fn bind(settings: &ServeSettings, config: &Config) -> Result<Listeners, StartError> {
     let listeners = Listeners::bind(settings.sip)?;
     let Some(tls) = &config.sip.tls else { return Ok(listeners) };
     let names = config.trunks.iter().flat_map(TrunkConfig::certificate_names);
-    let secure = Secure::read(&settings.data, tls, names, located).map_err(EdgeError::from)?;
+    let secure = Secure::read(&settings.data, tls, names).map_err(EdgeError::from)?;
     Ok(listeners.with_tls(tls.listen, secure)?)
 }
 

@@ -88,7 +88,6 @@ impl Parts<'_> {
         let demands = self.config.trunks.iter().map(|trunk| (trunk.name.clone(), trunk.demand()));
         Gate::new(trunks.clone(), phones.clone(), token.to_owned(), shards)
             .demanding(demands.collect(), self.config.phones.tls)
-            .patient(self.config.sip.strangers.patience())
     }
 
     fn registrar_config(&self) -> RegistrarConfig {

@@ -47,7 +47,7 @@ impl Fuse {
     }
 
     /// A call that was admitted was not made: if it was to try, another one may.
-    pub(super) fn not_asked(&self) {
+    pub(in crate::driver) fn not_asked(&self) {
         self.state().trial = None;
     }
 

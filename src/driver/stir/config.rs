@@ -18,7 +18,8 @@ use crate::driver::secrets::{SecretError, Secrets};
 use crate::driver::services::http::Failure;
 use crate::engine::Vouching;
 use crate::sip::stir::{
-    Attest, CertificateUrl, Chain, Level, Number, NumberPlan, Signer as _, Signing, UnreadableFingerprint,
+    Attest, Attestation, CertificateUrl, Chain, Number, NumberPlan, Signer as _, Signing,
+    UnreadableFingerprint,
 };
 use crate::units::Epoch;
 
@@ -247,7 +248,7 @@ struct Plan {
 impl SignConfig {
     fn plan(&self) -> Result<Plan, StirError> {
         let level = |key, name: &str| {
-            Level::from_name(name).ok_or_else(|| StirError::Value {
+            Attestation::from_name(name).ok_or_else(|| StirError::Value {
                 key,
                 what: format!("`{name}` is no level"),
                 help: "the levels are A (the number is ours or our customer's), B (the caller is known), C (neither)",

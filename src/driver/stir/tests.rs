@@ -11,7 +11,7 @@ use super::*;
 use crate::driver::os;
 use crate::engine::Vouch;
 use crate::sip::stir::authority::{Authority, Holder, Wanted};
-use crate::sip::stir::{CertificateUrl, Level, NumberPlan, Presented, Reason, Verdict, examine};
+use crate::sip::stir::{Attestation, CertificateUrl, NumberPlan, Presented, Reason, Verdict, examine};
 use crate::sip::{HeaderName, Headers, Uri};
 use crate::units::Epoch;
 
@@ -117,12 +117,12 @@ fn a_certificate_is_fetched_once_and_a_passport_counts_once() {
     let bench = Bench::new(LONG);
     let iat = bench.iat();
     let first = bench.shaken(X5U, iat);
-    assert_eq!(bench.verdict(&first, "call-1"), Verdict::Valid(Some(Level::A)));
-    assert_eq!(bench.verdict(&first, "call-1"), Verdict::Valid(Some(Level::A)), "the same call");
+    assert_eq!(bench.verdict(&first, "call-1"), Verdict::Valid(Some(Attestation::A)));
+    assert_eq!(bench.verdict(&first, "call-1"), Verdict::Valid(Some(Attestation::A)), "the same call");
     assert_eq!(bench.verdict(&first, "call-2"), Verdict::Invalid(Reason::Replayed));
     for number in 1..20 {
         let another = bench.shaken(X5U, iat - number);
-        assert_eq!(bench.verdict(&another, &format!("call-{number}")), Verdict::Valid(Some(Level::A)));
+        assert_eq!(bench.verdict(&another, &format!("call-{number}")), Verdict::Valid(Some(Attestation::A)));
     }
     assert_eq!(bench.shelf.asked.load(Ordering::SeqCst), 1);
 }
@@ -144,11 +144,11 @@ fn a_slow_host_holds_up_its_own_calls_only_and_is_asked_once_for_all_of_them() {
     let slow: Vec<_> = (0..50)
         .map(|number| bench.ask(&bench.shaken(SLOW, iat - number), &format!("slow-{number}")))
         .collect();
-    assert_eq!(bench.verdict(&bench.shaken(X5U, iat), "quick"), Verdict::Valid(Some(Level::A)));
+    assert_eq!(bench.verdict(&bench.shaken(X5U, iat), "quick"), Verdict::Valid(Some(Attestation::A)));
     assert!(slow.iter().all(|told| told.try_recv().is_err()), "they wait");
     bench.shelf.let_go();
     for told in slow {
-        assert_eq!(told.recv_timeout(LONG).expect("an answer"), Verdict::Valid(Some(Level::A)));
+        assert_eq!(told.recv_timeout(LONG).expect("an answer"), Verdict::Valid(Some(Attestation::A)));
     }
     assert_eq!(bench.shelf.asked.load(Ordering::SeqCst), 2);
 }

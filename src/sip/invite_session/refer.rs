@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::{ClientId, Context, InviteSession, Order, Phase, Purpose, Received};
 use crate::sip::endpoint::api::Event;
+use crate::sip::uri::unescape;
 use crate::sip::{Method, Name, NameAddr, Request, Response, StatusCode, Uri};
 
 /// Whom the peer wants called. The debug format shows nothing of it: it is somebody's number.
@@ -48,7 +49,7 @@ fn replaces(headers: &str) -> Result<Option<String>, StatusCode> {
         .filter_map(|header| header.split_once('='))
         .filter(|(name, _)| name.eq_ignore_ascii_case(Name::Replaces.as_str()));
     let Some((_, value)) = all.next() else { return Ok(None) };
-    let value = unescape(value).filter(|value| value.len() <= MAX_REPLACES && is_replaces(value));
+    let value = Some(unescape(value)).filter(|value| value.len() <= MAX_REPLACES && is_replaces(value));
     match (value, all.next()) {
         (Some(value), None) => Ok(Some(value)),
         _ => Err(StatusCode::BAD_REQUEST),
@@ -62,17 +63,6 @@ fn is_replaces(value: &str) -> bool {
         tag.filter(|(own, tag)| own.trim().eq_ignore_ascii_case(name) && !tag.is_empty()).count() == 1
     };
     value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',') && has("to-tag") && has("from-tag")
-}
-
-/// RFC 3261 §19.1.2: `%` and two hexadecimal digits.
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        out.push(if byte == b'%' { digit(bytes.next())? * 16 + digit(bytes.next())? } else { byte });
-    }
-    String::from_utf8(out).ok()
 }
 
 /// A REFER of the peer's, from its arrival to the last report.

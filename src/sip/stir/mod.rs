@@ -37,45 +37,13 @@ pub use tn_auth::TnAuthList;
 pub use verify::{Candidate, MAX_IDENTITIES, Presented, examine};
 pub use x5u::CertificateUrl;
 
-/// How far whoever signed vouches for the number (RFC 8588 §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Full: the customer is known and may use the number.
-    A,
-    /// Partial: the customer is known, the number is not checked.
-    B,
-    /// Gateway: only where the call entered is known.
-    C,
-}
-
-impl Level {
-    /// From its letter.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "A" => Some(Self::A),
-            "B" => Some(Self::B),
-            "C" => Some(Self::C),
-            _ => None,
-        }
-    }
-
-    /// Its letter.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::A => "A",
-            Self::B => "B",
-            Self::C => "C",
-        }
-    }
-}
+pub use crate::units::Attestation;
 
 /// What is known of a caller's number, once it was looked into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
     /// Signed by somebody who may, for this call; how far they vouch, when they say so.
-    Valid(Option<Level>),
+    Valid(Option<Attestation>),
     /// What the call presents does not hold.
     Invalid(Reason),
     /// It could not be told.
@@ -88,7 +56,7 @@ pub enum Verdict {
 impl Verdict {
     /// How far the number is vouched for: what was not verified is not.
     #[must_use]
-    pub const fn level(self) -> Option<Level> {
+    pub const fn level(self) -> Option<Attestation> {
         match self {
             Self::Valid(level) => level,
             Self::Invalid(_) | Self::Unverified(_) | Self::Absent => None,

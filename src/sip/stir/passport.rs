@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::identity::IdentityHeader;
 use super::number::Number;
 use super::x5u::CertificateUrl;
-use super::{Level, Reason};
+use super::{Attestation, Reason};
 use crate::units::UnixTime;
 
 /// What a PASSporT is for.
@@ -36,7 +36,7 @@ pub struct Passport {
     /// Who is called.
     pub dest: Vec<Number>,
     /// How far the signer vouches.
-    pub attest: Option<Level>,
+    pub attest: Option<Attestation>,
     /// The number from which the call was sent on.
     pub div: Option<Number>,
     /// What was signed.
@@ -189,7 +189,7 @@ impl Payload {
         let attest = match (ppt, self.attest.as_deref()) {
             // RFC 8588 §4, §5: both claims are mandatory.
             (Ppt::Shaken, Some(level)) if self.origid.is_some() => {
-                Some(Level::from_name(level).ok_or(Reason::Malformed)?)
+                Some(Attestation::from_name(level).ok_or(Reason::Malformed)?)
             }
             (Ppt::Shaken, _) => return Err(Reason::Malformed),
             // Elsewhere the claim means nothing.

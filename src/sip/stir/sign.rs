@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Level;
+use super::Attestation;
 use super::identity::IdentityHeader;
 use super::number::{Number, NumberPlan};
 use super::passport::{Claims, Ppt, Tn, Tns, signed_text};
@@ -21,21 +21,21 @@ pub trait Signer: Send + Sync {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attest {
     /// Beginnings of numbers, each with its level; the longest that fits counts.
-    rules: Vec<(Number, Level)>,
+    rules: Vec<(Number, Attestation)>,
     /// Of all others; `None`: calls from them are not signed.
-    others: Option<Level>,
+    others: Option<Attestation>,
 }
 
 impl Attest {
     /// By these rules.
     #[must_use]
-    pub const fn new(rules: Vec<(Number, Level)>, others: Option<Level>) -> Self {
+    pub const fn new(rules: Vec<(Number, Attestation)>, others: Option<Attestation>) -> Self {
         Self { rules, others }
     }
 
     /// The level for a number.
     #[must_use]
-    pub fn level(&self, number: &Number) -> Option<Level> {
+    pub fn level(&self, number: &Number) -> Option<Attestation> {
         let fits = self.rules.iter().filter(|(beginning, _)| number.as_str().starts_with(beginning.as_str()));
         fits.max_by_key(|(beginning, _)| beginning.as_str().len()).map(|(_, level)| *level).or(self.others)
     }

@@ -105,12 +105,12 @@ fn invalid(reason: Reason) -> Verdict {
 fn a_call_that_is_signed_for_here_is_valid_at_the_level_that_was_signed() {
     let mut bench = Bench::new();
     let holder = bench.issue(Wanted::default());
-    for (level, expected) in [("A", Level::A), ("B", Level::B), ("C", Level::C)] {
+    for (level, expected) in [("A", Attestation::A), ("B", Attestation::B), ("C", Attestation::C)] {
         let identity = holder.shaken(X5U, level, CALLER, BANK, IAT);
         assert_eq!(bench.verdict(&[identity]), Verdict::Valid(Some(expected)));
     }
     bench.caller = "tel:01632-960001";
-    assert_eq!(bench.verdict(&[shaken(&holder)]), Verdict::Valid(Some(Level::A)), "the same number");
+    assert_eq!(bench.verdict(&[shaken(&holder)]), Verdict::Valid(Some(Attestation::A)), "the same number");
     assert_eq!(bench.verdict(&[]), Verdict::Absent);
     assert_eq!(Verdict::Absent.level(), None);
 }
@@ -121,10 +121,10 @@ fn a_chain_over_an_authority_below_the_root_holds() {
     let below = bench.authority.below("Test STI-CA 2", None);
     let holder = below.issue(Wanted::default());
     bench.certificates.push((X5U, holder.pem.clone()));
-    assert_eq!(bench.verdict(&[shaken(&holder)]), Verdict::Valid(Some(Level::A)));
+    assert_eq!(bench.verdict(&[shaken(&holder)]), Verdict::Valid(Some(Attestation::A)));
     // Whoever delegates numbers delegates none that it has not.
     for (above, expected) in
-        [(CALLER, Verdict::Valid(Some(Level::A))), (ELSEWHERE, invalid(Reason::NotEntitled))]
+        [(CALLER, Verdict::Valid(Some(Attestation::A))), (ELSEWHERE, invalid(Reason::NotEntitled))]
     {
         let below = bench.authority.below("Delegating", Some(one_number(above)));
         let holder = below.issue(Wanted { entitles: Some(one_number(CALLER)), ..Wanted::default() });
@@ -139,7 +139,11 @@ fn what_does_not_hold_is_never_valid() {
     let mut bench = Bench::new();
     let holder = bench.issue(Wanted::default());
     let good = shaken(&holder);
-    assert_eq!(bench.verdict(std::slice::from_ref(&good)), Verdict::Valid(Some(Level::A)), "the control");
+    assert_eq!(
+        bench.verdict(std::slice::from_ref(&good)),
+        Verdict::Valid(Some(Attestation::A)),
+        "the control"
+    );
     let (token, rest) = good.split_once(';').expect("a token");
     let parts: Vec<&str> = token.split('.').collect();
     let with_header = |header: &str| {
@@ -278,7 +282,7 @@ fn a_certificate_that_nobody_vouches_for_or_that_says_nothing_makes_no_call_vali
     let good = bench.authority.issue(Wanted::default());
     bench.certificates = vec![(X5U, good.pem.clone())];
     assert_eq!(bench.verdict(&[shaken(&holder)]), invalid(Reason::Signature));
-    assert_eq!(bench.verdict(&[shaken(&good)]), Verdict::Valid(Some(Level::A)), "the control");
+    assert_eq!(bench.verdict(&[shaken(&good)]), Verdict::Valid(Some(Attestation::A)), "the control");
     bench.trust = trust(bench.authority.pem(), [Fingerprint::of(&good.der)]);
     assert_eq!(bench.verdict(&[shaken(&good)]), invalid(Reason::Revoked));
     // The authority itself signs no calls, and another curve none either.
@@ -307,7 +311,7 @@ fn a_call_that_was_sent_on_is_valid_when_every_diversion_is_signed() {
     bench.certificates.push((OTHER_X5U, forwarder.pem.clone()));
     let first = holder.shaken(X5U, "A", CALLER, ELSEWHERE, IAT - 20);
     let div = forwarder.div(OTHER_X5U, CALLER, ELSEWHERE, BANK, IAT);
-    let valid = Verdict::Valid(Some(Level::A));
+    let valid = Verdict::Valid(Some(Attestation::A));
     assert_eq!(bench.verdict(&[first.clone(), div.clone()]), valid);
     assert_eq!(bench.verdict(&[div.clone(), first.clone()]), valid, "in whatever order they stand");
     assert_eq!(bench.verdict(std::slice::from_ref(&first)), invalid(Reason::Called));
@@ -363,7 +367,11 @@ fn other_extensions_say_nothing_and_too_many_are_not_looked_at() {
     let rph = format!("{};info=<{X5U}>;ppt=rph", holder.token(&header, "{}"));
     assert_eq!(bench.verdict(std::slice::from_ref(&rph)), Verdict::Unverified(Reason::Unsupported));
     let mut many = vec![rph, "garbage;;".to_owned(), shaken(&holder)];
-    assert_eq!(bench.verdict(&many), Verdict::Valid(Some(Level::A)), "those that can't be read hide nothing");
+    assert_eq!(
+        bench.verdict(&many),
+        Verdict::Valid(Some(Attestation::A)),
+        "those that can't be read hide nothing"
+    );
     many.resize(MAX_IDENTITIES + 1, "garbage".to_owned());
     assert_eq!(bench.verdict(&many), invalid(Reason::Malformed));
 }
@@ -380,7 +388,7 @@ fn what_we_sign_is_what_we_would_believe() {
     let mut bench = Bench::new();
     let holder = bench.issue(Wanted::default());
     let number = |text| Number::canonical(text).expect("a number");
-    let rules = vec![(number("44163296"), Level::A), (number("441632960555"), Level::B)];
+    let rules = vec![(number("44163296"), Attestation::A), (number("441632960555"), Attestation::B)];
     let signing = Signing {
         certificate: CertificateUrl::parse(X5U).expect("a URL"),
         attest: Attest::new(rules, None),
@@ -392,14 +400,14 @@ fn what_we_sign_is_what_we_would_believe() {
     let mut entropy = crate::units::Entropy::from_seed([7; 32]);
     let (caller, bank, elsewhere) = (number(CALLER), number(BANK), number(ELSEWHERE));
     let identity = signing.shaken(&caller, &bank, NOW, &mut entropy).expect("signed");
-    assert_eq!(bench.verdict(&[identity]), Verdict::Valid(Some(Level::A)));
+    assert_eq!(bench.verdict(&[identity]), Verdict::Valid(Some(Attestation::A)));
     assert!(signing.shaken(&number("15551234567"), &bank, NOW, &mut entropy).is_none(), "nobody's number");
     let first = signing.shaken(&caller, &elsewhere, NOW, &mut entropy).expect("signed");
     let div = signing.div(&caller, &elsewhere, &bank, NOW).expect("signed");
-    assert_eq!(bench.verdict(&[first, div]), Verdict::Valid(Some(Level::A)));
+    assert_eq!(bench.verdict(&[first, div]), Verdict::Valid(Some(Attestation::A)));
     bench.caller = "sip:+441632960555@carrier.example";
     let identity = signing.shaken(&elsewhere, &bank, NOW, &mut entropy).expect("signed");
-    assert_eq!(bench.verdict(&[identity]), Verdict::Valid(Some(Level::B)), "the longest rule counts");
+    assert_eq!(bench.verdict(&[identity]), Verdict::Valid(Some(Attestation::B)), "the longest rule counts");
 }
 
 #[test]

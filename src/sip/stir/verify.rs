@@ -9,7 +9,7 @@ use super::identity::IdentityHeader;
 use super::number::{Number, NumberPlan};
 use super::passport::{Passport, Ppt, Said};
 use super::x5u::CertificateUrl;
-use super::{Level, Reason};
+use super::{Attestation, Reason};
 use crate::sip::{HeaderName, Headers, Name, Uri};
 use crate::units::UnixTime;
 
@@ -200,7 +200,7 @@ impl Candidate {
         chains: &HashMap<CertificateUrl, Result<C, Reason>>,
         trust: &Trust,
         now: UnixTime,
-    ) -> Result<Option<Level>, Reason> {
+    ) -> Result<Option<Attestation>, Reason> {
         for passport in &self.passports {
             let chain = match chains.get(&passport.certificate) {
                 Some(Ok(chain)) => chain.as_ref(),
