@@ -183,10 +183,7 @@ impl Call {
 
     fn callee_answered(&mut self, session: SessionId, sdp: Option<Bytes>) {
         let now = self.now;
-        let connected = match (sdp, self.stream(LegSide::B)) {
-            (Some(sdp), Some(stream)) => stream.answered(now, &sdp).is_ok(),
-            _ => false,
-        };
+        let connected = self.stream(LegSide::B).is_some_and(|stream| stream.picked_up(now, sdp.as_deref()));
         if !connected {
             self.give_up_session(session, true);
             self.not_reached(NotReached::Failed);

@@ -192,7 +192,7 @@ pub enum SessionEvent {
     Progress,
     /// The other phone was answered.
     Answered {
-        /// The answer to our offer.
+        /// The answer to our offer; `None` also when an offer of its own has changed the media since.
         sdp: Option<Bytes>,
     },
     /// The other phone said no.

@@ -72,6 +72,15 @@ impl Stream {
         Ok(negotiated)
     }
 
+    /// The peer picked up, with its answer to our first offer unless another description has taken the place of that;
+    /// whether media flows from here on.
+    pub(super) fn picked_up(&mut self, now: Instant, answer: Option<&[u8]>) -> bool {
+        match answer {
+            Some(answer) => self.answered(now, answer).is_ok(),
+            None => self.layout.is_some(),
+        }
+    }
+
     /// Takes the peer's answer to our offer: media flows from here on.
     pub(super) fn answered(&mut self, now: Instant, answer: &[u8]) -> Result<(), SdpError> {
         let negotiated = sdp::accept_answer(answer, &self.local)?;

@@ -277,10 +277,7 @@ impl OutgoingCall {
         };
         self.rings();
         let now = self.now;
-        let agreed = match (sdp, &mut self.stream) {
-            (Some(sdp), Some(stream)) => stream.answered(now, &sdp).is_ok(),
-            _ => false,
-        };
+        let agreed = self.stream.as_mut().is_some_and(|stream| stream.picked_up(now, sdp.as_deref()));
         if let Some(draft) = &mut self.draft {
             draft.answered(now);
         }

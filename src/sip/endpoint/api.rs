@@ -158,7 +158,8 @@ pub enum Event {
     Answered {
         /// The session.
         session: SessionId,
-        /// The answer: of the 200, or of the last provisional response of the same callee.
+        /// The answer: of the 200, or of the last provisional response of the same callee. `None` when it has
+        /// changed its media since, by an offer that was answered; or when there is none.
         sdp: Option<Bytes>,
         /// All headers of the 200.
         headers: Headers,

@@ -44,6 +44,8 @@ pub(super) struct Early {
     pub(super) dialog: Option<Dialog>,
     /// Its description is the answer to our offer.
     pub(super) agreed: bool,
+    /// What we answered to an offer of its own since: that is in force, and no earlier answer is.
+    pub(super) moved: Option<Described>,
 }
 
 impl OutgoingCall {
@@ -69,7 +71,7 @@ impl OutgoingCall {
         let known = self.early.iter().position(|early| early.tag == tag);
         if known.is_none() && self.early.len() < MAX_FORKS {
             let tag = tag.to_owned();
-            self.early.push(Early { tag, sdp: None, rseq: None, dialog: None, agreed: false });
+            self.early.push(Early { tag, sdp: None, rseq: None, dialog: None, agreed: false, moved: None });
         }
         let last = self.early.len().saturating_sub(1);
         let early = self.early.get_mut(known.unwrap_or(last));
@@ -203,7 +205,11 @@ impl InviteSession {
         let cseq = of.request.headers.cseq().map_or(1, |cseq| cseq.number);
         let (ack, path) = dialog.ack(cseq, &cx.branch());
         self.orders.push_back(Order::Ack { of: of.id, request: Box::new(ack), path });
-        let sdp = if response.body.is_empty() {
+        let moved = call.early_mut(dialog.remote_tag()).and_then(|early| early.moved.take());
+        let sdp = if moved.is_some() {
+            // RFC 6337 §2.2: a 200 that repeats the first answer changes nothing.
+            None
+        } else if response.body.is_empty() {
             call.early_sdp(dialog.remote_tag())
         } else {
             Some(body::answer(&response.headers, &response.body))
@@ -213,7 +219,7 @@ impl InviteSession {
         let refresh = Refresh::start(cx.now, agreed, true, takes_update(&response.headers));
         let mut established = Established::new(dialog, true, None);
         established.remote = remote;
-        established.described = Some(call.sdp);
+        established.described = Some(moved.unwrap_or(call.sdp));
         established.refresh = Some(refresh);
         self.phase = Phase::Established(Box::new(established));
         if let Some(offer) = others {

@@ -115,8 +115,10 @@ impl InviteSession {
             Ok(sdp) => {
                 let mut response = self.reply(cx, &received, StatusCode::OK).with_body(SDP, sdp.clone());
                 self.settle_refresh(cx, &received, &mut response);
-                if let Phase::Established(established) = &mut self.phase {
-                    established.described = Some(Described(sdp));
+                match &mut self.phase {
+                    Phase::Established(established) => established.described = Some(Described(sdp)),
+                    Phase::Calling(call) => call.moved(&received, sdp),
+                    _ => {}
                 }
                 if received.request.method == Method::Invite {
                     let offered = received.sdp().is_none();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::caller::OutgoingCall;
-use super::offer::RemoteOffer;
+use super::offer::{Described, RemoteOffer};
 use super::{Context, InviteSession, Order, Phase, Purpose, Received, Sent};
 use crate::sip::dialog::Dialog;
 use crate::sip::endpoint::api::{EndCause, Event};
@@ -191,6 +191,14 @@ impl InviteSession {
 }
 
 impl OutgoingCall {
+    /// We have answered a callee's offer.
+    pub(super) fn moved(&mut self, offer: &Received, ours: Bytes) {
+        let from = offer.request.headers.from().ok();
+        if let Some(early) = self.early_mut(from.as_ref().and_then(crate::sip::NameAddr::tag)) {
+            early.moved = Some(Described(ours));
+        }
+    }
+
     /// The offer of the callee that has picked up, to be answered in the session; others' are over.
     pub(super) fn offer_of(&mut self, tag: Option<&str>) -> (Option<RemoteOffer>, Option<RemoteOffer>) {
         let Some(offer) = self.remote.take() else { return (None, None) };

@@ -195,6 +195,14 @@ fn a_longer_interval_is_granted_to_who_asks_for_it() {
     assert!(matches!(peer.events.first(), Some(Event::Failed { .. })));
 }
 
+/// An offer of a callee that has not picked up.
+fn update_of(invite: &Request, cseq: u32, tag: &str) -> String {
+    let ours = invite.headers.from().expect("From").tag().expect("a tag").to_owned();
+    let call_id = invite.headers.call_id().expect("Call-ID").to_owned();
+    let text = request("UPDATE", cseq, &format!("u{cseq}{tag}"), &ours, "v=0 moved");
+    text.replace("c1@198.51.100.9", &call_id).replace("tag=theirs", &format!("tag={tag}"))
+}
+
 #[test]
 fn a_provisional_response_that_is_to_be_is_acknowledged_once() {
     let mut peer = Peer::new();
@@ -213,12 +221,7 @@ fn a_provisional_response_that_is_to_be_is_acknowledged_once() {
     assert!(peer.requests().is_empty());
     peer.says(&response(&prack, 200, "one", "", ""));
     // The callee changes its media before anybody picks up.
-    let update = |cseq: u32, tag: &str| {
-        let ours = invite.headers.from().expect("From").tag().expect("a tag").to_owned();
-        let call_id = invite.headers.call_id().expect("Call-ID").to_owned();
-        let text = request("UPDATE", cseq, &format!("u{cseq}{tag}"), &ours, "v=0 moved");
-        text.replace("c1@198.51.100.9", &call_id).replace("tag=theirs", &format!("tag={tag}"))
-    };
+    let update = |cseq: u32, tag: &str| update_of(&invite, cseq, tag);
     peer.says(&update(1, "one"));
     assert!(matches!(peer.events.last(), Some(Event::Offered { sdp: Some(_), .. })));
     peer.says(&update(2, "one"));
@@ -237,13 +240,35 @@ fn a_provisional_response_that_is_to_be_is_acknowledged_once() {
     peer.says(&update(4, "one"));
     assert_eq!(peer.statuses(), [] as [u16; 0]);
     peer.says(&response(&invite, 200, "one", "", ""));
-    let Some(Event::Answered { sdp: Some(sdp), .. }) = peer.events.last() else { panic!("answered") };
-    assert_eq!(sdp.as_ref(), b"v=0 early");
+    assert!(matches!(peer.events.last(), Some(Event::Answered { sdp: None, .. })), "nothing goes back");
     peer.sent.clear();
     peer.act(|endpoint, now| endpoint.answer_offer(now, session, Ok("v=0 agreed".into())));
     assert_eq!(peer.statuses(), [200]);
     peer.act(|endpoint, now| endpoint.bye(now, session, None));
     assert_eq!(peer.last_request().headers.cseq().expect("CSeq").number, 3, "after INVITE and PRACK");
+}
+
+#[test]
+fn a_200_that_repeats_the_first_answer_does_not_undo_an_update() {
+    for (status, body) in [(200, "v=0 early"), (488, "v=0 early"), (200, "")] {
+        let mut peer = Peer::new();
+        let (session, invite) = peer.outgoing(None);
+        peer.says(&response(&invite, 183, "one", "Require: 100rel\r\nRSeq: 7\r\n", "v=0 early"));
+        peer.says(&response(&peer.last_request(), 200, "one", "", ""));
+        peer.says(&update_of(&invite, 1, "one"));
+        let answer = StatusCode::new(status).filter(|status| !status.is_success());
+        let answer = answer.map_or(Ok("v=0 agreed".into()), Err);
+        let in_force = if answer.is_ok() { "v=0 agreed" } else { "v=0 ours" };
+        peer.act(|endpoint, now| endpoint.answer_offer(now, session, answer));
+        peer.says(&response(&invite, 200, "one", "Session-Expires: 600;refresher=uac\r\n", body));
+        let Some(Event::Answered { sdp, .. }) = peer.events.last() else { panic!("answered") };
+        assert_eq!(sdp.as_deref(), (status == 488).then_some(&b"v=0 early"[..]), "{status} {body}");
+        // A sign of life repeats what is in force.
+        peer.sent.clear();
+        peer.wait(seconds(301));
+        let refresh = peer.last_request();
+        assert_eq!((refresh.method.clone(), refresh.body.as_ref()), (Method::Invite, in_force.as_bytes()));
+    }
 }
 
 #[test]
