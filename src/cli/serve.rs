@@ -24,6 +24,7 @@ use countersign::driver::recognition::EarsFrom;
 use countersign::driver::serve::{self, Deployment, ServeSettings};
 use countersign::driver::services::ServicesFrom;
 use countersign::driver::signals::{self, Signal, Signals};
+use countersign::driver::supervisor::{PassedSockets, Supervisor};
 use countersign::driver::versions::Change;
 use countersign::driver::{demo, embedded, os};
 use countersign::flow::ClipKey;
@@ -102,6 +103,7 @@ fn serve(arguments: Arguments) -> Result<ExitCode, String> {
     };
     let agent_phone = arguments.demo_agent.map(demo_agent_phone).transpose()?;
     let agent_address = agent_phone.as_ref().map(|phone| phone.address);
+    let supervisor = Supervisor::of_environment();
     let settings = ServeSettings {
         application,
         sip: arguments.sip,
@@ -115,6 +117,7 @@ fn serve(arguments: Arguments) -> Result<ExitCode, String> {
         sip_timers: TimerConfig::default(),
         services: ServicesFrom::default(),
         ears: EarsFrom::default(),
+        passed: Arc::new(PassedSockets::of_environment().map_err(super::text)?),
     };
     let interrupted = signals::watch().map_err(|error| format!("signals can't be watched: {error}"))?;
     let deployment = serve::start(&settings).map_err(|error| error.to_string())?;
@@ -130,10 +133,12 @@ fn serve(arguments: Arguments) -> Result<ExitCode, String> {
         make_customers(&settings.data, &deployment)?;
     }
     greet(&settings, &deployment, agent_address);
-    let end = watch(&deployment, &interrupted);
+    let watched = supervisor.watch(deployment.hearts()).map_err(|error| format!("no watchdog: {error}"))?;
+    supervisor.ready(&taking_calls(&deployment));
+    let end = watch(&deployment, &interrupted, &supervisor);
     let broken = matches!(end, End::Broken(_));
     match end {
-        End::Asked { within } => wind_down(deployment, &interrupted, within),
+        End::Asked { within } => wind_down(deployment, &interrupted, within, &supervisor),
         End::Broken(part) => {
             eprintln!(
                 "error: {part} ended by a defect; this process stops, for its supervisor to start it again"
@@ -141,6 +146,7 @@ fn serve(arguments: Arguments) -> Result<ExitCode, String> {
             deployment.stop();
         }
     }
+    drop(watched);
     if let Some(agent) = agent {
         agent.stop();
     }
@@ -156,15 +162,19 @@ enum End {
 }
 
 /// Serves until somebody or something ends it; a SIGHUP loads the application again.
-fn watch(deployment: &Deployment, signals: &Signals) -> End {
+fn watch(deployment: &Deployment, signals: &Signals, supervisor: &Supervisor) -> End {
     loop {
         match signals.wait_for(Duration::from_secs(1)) {
-            Some(Signal::Stop) => return End::Asked { within: FAREWELL },
-            Some(Signal::Reload) => super::reload::by_signal(deployment),
+            Some(Signal::Stop) => return End::Asked { within: deployment.versions.farewell() },
+            Some(Signal::Reload) => {
+                supervisor.reloading();
+                super::reload::by_signal(deployment);
+                supervisor.ready(&taking_calls(deployment));
+            }
             None => {}
         }
         if let Some(drain) = deployment.versions.draining() {
-            return End::Asked { within: drain.within.unwrap_or(FAREWELL) };
+            return End::Asked { within: drain.within };
         }
         if let Some(part) = deployment.broken() {
             return End::Broken(part);
@@ -172,8 +182,10 @@ fn watch(deployment: &Deployment, signals: &Signals) -> End {
     }
 }
 
-/// Calls that run may go on for so long unless somebody said otherwise.
-const FAREWELL: Duration = Duration::from_secs(30);
+fn taking_calls(deployment: &Deployment) -> String {
+    let application = deployment.application();
+    format!("`{}` (version {}) on sip:{}", application.application.title, application.hash, deployment.sip)
+}
 
 /// Begins with a version on trial, or not at all.
 fn try_out(deployment: &Deployment, folder: &std::path::Path, percent: u8) -> Result<(), String> {
@@ -190,9 +202,10 @@ fn cores() -> usize {
 }
 
 /// Running calls may end by themselves for a while; a second signal ends them at once.
-fn wind_down(deployment: Deployment, signals: &Signals, within: Duration) {
-    deployment.versions.drain(Some(within));
+fn wind_down(deployment: Deployment, signals: &Signals, within: Duration, supervisor: &Supervisor) {
+    deployment.versions.drain(within);
     let calls = deployment.calls();
+    supervisor.stopping(within, calls);
     if calls > 0 {
         let within = within.as_secs();
         // A server ends in order when nobody reads what it prints.

@@ -167,11 +167,13 @@ pub struct LimitsConfig {
     pub call_minutes: u64,
     /// Seconds without a media packet from the caller after which the call is ended.
     pub silence_seconds: u64,
+    /// Seconds that running calls may go on when the engine is to end.
+    pub drain_seconds: u64,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { calls: 2000, ring_seconds: 20, call_minutes: 120, silence_seconds: 60 }
+        Self { calls: 2000, ring_seconds: 20, call_minutes: 120, silence_seconds: 60, drain_seconds: 30 }
     }
 }
 
@@ -376,6 +378,7 @@ limits:
   ring_seconds: 20      # how long an agent's phone rings
   call_minutes: 120     # the longest call
   silence_seconds: 60   # a caller whose media stopped this long is gone
+  drain_seconds: 30     # when the engine is to end, calls that run may go on for so long
 
 # How long what is kept; `countersign retention show` tells what there is. These hold when they are left out.
 # retention: {call_records: 400d, caller_numbers: 180d, messages: 90d, recordings: 90d, remembered: 400d, requests: 1d, audit: 800d, speech: 90d}

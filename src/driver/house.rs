@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::edge::Edge;
 use super::os;
+use super::pulse::Pulse;
 use super::shard::{self, Mailbox};
 use super::vault::Vault;
 use crate::routing::{
@@ -51,6 +52,8 @@ pub enum Mail {
     Roster(Roster),
     /// Tell of queues and agents.
     Report(SyncSender<Report>),
+    /// Answer, to show that the house turns.
+    Pulse(Pulse),
     /// Close.
     Stop,
 }
@@ -168,6 +171,7 @@ impl Running {
                     // Whoever asked and did not wait does not want it any more.
                     let _ = to.try_send(report);
                 }
+                Ok(Mail::Pulse(pulse)) => pulse.beat(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.due(now);

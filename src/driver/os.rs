@@ -14,6 +14,13 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// What the system's monotonic clock shows: for whoever compares it with a time of their own.
+#[must_use]
+pub fn monotonic() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// Calendar time.
 #[must_use]
 pub fn unix_now() -> UnixTime {

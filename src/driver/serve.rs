@@ -4,6 +4,7 @@
 //! threads start, each with what it owns.
 
 mod access;
+mod hearts;
 mod parts;
 mod settings;
 
@@ -41,6 +42,7 @@ use super::shard::{self, Mail, Mailbox};
 use super::site::{Site, UnknownName, check_names};
 use super::speech::Speech;
 use super::stir::{self, StirError, Verifier};
+use super::supervisor::PassedError;
 use super::vault::{Vault, VaultError};
 use super::vault_pool::{self, VaultPool};
 use super::versions::{Applied, Change, Links, ReloadError, Versions};
@@ -101,6 +103,9 @@ pub enum StartError {
     /// The application hands callers to something that the settings do not have.
     #[error(transparent)]
     Unknown(#[from] UnknownName),
+    /// Sockets that were handed over.
+    #[error(transparent)]
+    Passed(#[from] PassedError),
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -176,7 +181,8 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let names =
         Names::start(&servers, config.sip.tls.is_some()).map_err(|source| system("threads", source))?;
     let listeners = bind(settings, &config)?;
-    let door = Door::bind(&settings.data, &config.web)?;
+    let door = Door::bind_with(&settings.data, &config.web, &settings.passed)?;
+    settings.passed.all_taken()?;
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
     let listening = door
@@ -434,7 +440,7 @@ impl Deployment {
 
     /// Takes no new calls from now on; those that run go on.
     pub fn drain(&self) {
-        self.versions.drain(None);
+        self.versions.drain(self.versions.farewell());
     }
 
     /// Ends every call and every thread.

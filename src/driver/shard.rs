@@ -24,6 +24,7 @@ pub use self::counters::{Held, ShardCounters};
 use super::datagrams::Inbox;
 use super::os;
 use super::ports::{Channel, MAILBOX, Ports};
+use super::pulse::Pulse;
 use super::rounds::Rounds;
 use crate::auth::Source;
 use crate::call::{CallRecord, CallSettings, CodeCall, News, Recorded, RecordingName, Ticket};
@@ -82,8 +83,10 @@ pub enum Mail {
     Place(Box<CodeCall>),
     /// Tell what is served.
     Report(SyncSender<Served>),
-    /// Take no new calls.
-    Drain,
+    /// Answer, to show that the shard turns.
+    Pulse(Pulse),
+    /// Take no new calls; told once that is so and all that came before is counted.
+    Drain(SyncSender<()>),
     /// End every call and stop.
     Stop,
 }
@@ -328,7 +331,7 @@ impl Loop {
                 return;
             };
             let now = os::now();
-            let mut tell = None;
+            let (mut tell, mut drained) = (None, None);
             let input = match mail {
                 Mail::Report(to) => {
                     // Whoever asked and did not wait does not want it any more.
@@ -347,7 +350,14 @@ impl Loop {
                 Mail::RecordingFailed(call, recording) => Input::RecordingFailed(call, recording),
                 Mail::Desk(call, event) => Input::Desk(call, event),
                 Mail::Place(order) => Input::Place(order),
-                Mail::Drain => Input::Drain,
+                Mail::Pulse(pulse) => {
+                    pulse.beat();
+                    continue;
+                }
+                Mail::Drain(done) => {
+                    drained = Some(done);
+                    Input::Drain
+                }
                 Mail::Stop => {
                     self.stopping = Some(now + FAREWELL);
                     Input::Stop
@@ -357,6 +367,10 @@ impl Loop {
             self.drain(now);
             if let Some(tell) = tell {
                 let _ = tell.try_send(self.engine.served());
+            }
+            if let Some(drained) = drained {
+                self.publish();
+                let _ = drained.try_send(());
             }
             self.tick(now);
         }

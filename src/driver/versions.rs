@@ -77,11 +77,11 @@ pub struct RefusedReload {
     pub why: String,
 }
 
-/// No new calls are taken; for how long those that run may go on, when somebody said so.
+/// No new calls are taken, and those that run may go on for so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
     /// How long.
-    pub within: Option<Duration>,
+    pub within: Duration,
 }
 
 /// A change of what is served.
@@ -316,11 +316,29 @@ impl Versions {
     }
 
     /// Takes no new calls from now on; those that run go on.
-    pub fn drain(&self, within: Option<Duration>) {
+    pub fn drain(&self, within: Duration) {
         self.state().drain = Some(Drain { within });
-        for mailbox in &self.links.mailboxes {
-            deliver(mailbox, Mail::Drain, os::now() + PATIENCE);
+        let deadline = os::now() + PATIENCE;
+        let asked: Vec<_> = self
+            .links
+            .mailboxes
+            .iter()
+            .map(|mailbox| {
+                let (done, told) = sync_channel(1);
+                deliver(mailbox, Mail::Drain(done), deadline);
+                told
+            })
+            .collect();
+        // From then on `calls` tells of every call that was let in.
+        for told in asked {
+            let _ = told.recv_timeout(deadline.saturating_duration_since(os::now()));
         }
+    }
+
+    /// How long calls that run may go on, where nobody says it otherwise.
+    #[must_use]
+    pub fn farewell(&self) -> Duration {
+        Duration::from_secs(self.state().config.limits.drain_seconds)
     }
 
     /// Whether new calls are taken no more.

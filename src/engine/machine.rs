@@ -165,7 +165,10 @@ impl Engine {
                 self.begun = [0; 2];
             }
             Input::Place(order) => self.place(now, *order),
-            Input::Drain => self.draining = true,
+            Input::Drain => {
+                self.draining = true;
+                self.endpoint.closing();
+            }
             Input::Stop => self.stop(now),
             Input::MediaOpened { .. } => {}
             Input::Timeout => self.on_timeout(now),
@@ -257,6 +260,7 @@ impl Engine {
 
     fn stop(&mut self, now: Instant) {
         (self.draining, self.stopping) = (true, true);
+        self.endpoint.closing();
         for (id, waiting) in self.door.empty() {
             self.timers.set(id, None);
             self.sessions.remove(&waiting.session);

@@ -84,6 +84,8 @@ pub enum Reply {
     Draining {
         /// Calls that run.
         calls: u64,
+        /// Seconds that they may go on.
+        within_s: u64,
     },
     /// There is a new key.
     Rotated {

@@ -153,8 +153,9 @@ fn answer(versions: &Versions, request: Request) -> Reply {
             };
         }
         Request::Drain { within_s } => {
-            versions.drain(within_s.map(Duration::from_secs));
-            return Reply::Draining { calls: versions.calls() };
+            let within = within_s.map_or_else(|| versions.farewell(), Duration::from_secs);
+            versions.drain(within);
+            return Reply::Draining { calls: versions.calls(), within_s: within.as_secs() };
         }
         Request::Reload { folder, percent } => {
             let from = folder.map(ApplicationSource::Folder);

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use thiserror::Error;
 
 use super::secure::{Secure, SecureError};
+use crate::driver::supervisor::PassedSockets;
 use crate::sip::{Listening, Transport};
 
 /// Why the edge can't listen.
@@ -61,19 +62,20 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds UDP and TCP at `address`.
+    /// Binds UDP and TCP at `address`, unless they are among those that were bound already.
     ///
     /// # Errors
     /// [`EdgeError::Bind`] says which and what to do.
-    pub fn bind(address: SocketAddr) -> Result<Self, EdgeError> {
+    pub fn bind(address: SocketAddr, passed: &PassedSockets) -> Result<Self, EdgeError> {
         let refused = |transport| move |source| EdgeError::bind(transport, address, source);
         // A port that the system chose for UDP may be in use for TCP: then it chooses again.
         let mut choices = if address.port() == 0 { CHOICES_OF_PORT } else { 1 };
         let (udp, local, tcp) = loop {
             choices -= 1;
-            let udp = UdpSocket::bind(address).map_err(refused(Transport::Udp))?;
+            let udp = passed.datagrams(address).map_or_else(|| UdpSocket::bind(address), Ok);
+            let udp = udp.map_err(refused(Transport::Udp))?;
             let local = udp.local_addr().map_err(refused(Transport::Udp))?;
-            match TcpListener::bind(local) {
+            match passed.stream(local).map_or_else(|| TcpListener::bind(local), Ok) {
                 Ok(tcp) => break (udp, local, tcp),
                 Err(_) if choices > 0 => {}
                 Err(error) => return Err(refused(Transport::Tcp)(error)),
@@ -90,8 +92,14 @@ impl Listeners {
     ///
     /// # Errors
     /// [`EdgeError::Bind`].
-    pub fn with_tls(mut self, address: SocketAddr, secure: Secure) -> Result<Self, EdgeError> {
-        let bound = TcpListener::bind(address).and_then(|listener| {
+    pub fn with_tls(
+        mut self,
+        address: SocketAddr,
+        secure: Secure,
+        passed: &PassedSockets,
+    ) -> Result<Self, EdgeError> {
+        let bound = passed.stream(address).map_or_else(|| TcpListener::bind(address), Ok);
+        let bound = bound.and_then(|listener| {
             listener.set_nonblocking(true)?;
             Ok((listener.local_addr()?, listener))
         });

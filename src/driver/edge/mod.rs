@@ -22,6 +22,7 @@ use super::gate::{self, Gate, Source, Way};
 use super::house::Registrations;
 use super::names::Names;
 use super::os;
+use super::pulse::Pulse;
 use super::shard::{Mail, Mailbox};
 use crate::sip::strangers::{Patience, Strangers, Treatment};
 use crate::sip::{Listening, Path, Transport, route_key};
@@ -71,6 +72,7 @@ struct Inner {
     /// Where names lead.
     names: Arc<Names>,
     dial: mpsc::Sender<(Path, Bytes)>,
+    pulse: mpsc::Sender<Pulse>,
     closing: Notify,
     over: AtomicBool,
     registrations: Registrations,
@@ -100,6 +102,7 @@ pub fn start(
     patience: Patience,
 ) -> io::Result<Edge> {
     let (dial, dials) = mpsc::channel(DIALS_WAITING);
+    let (pulse, pulses) = mpsc::channel(1);
     let strangers = Mutex::new(Strangers::new(os::now(), patience));
     let edge = Edge {
         inner: Arc::new(Inner {
@@ -112,6 +115,7 @@ pub fn start(
             strangers,
             names,
             dial,
+            pulse,
             over: AtomicBool::new(false),
             registrations: Registrations::default(),
             closing: Notify::new(),
@@ -140,7 +144,8 @@ pub fn start(
                     running.accept_streams(tcp, None),
                     accept_secure,
                     running.look_at_certificate(secure),
-                    running.dial_streams(dials, secure)
+                    running.dial_streams(dials, secure),
+                    answer_pulses(pulses)
                 )
             };
             tokio::select! {
@@ -161,7 +166,20 @@ fn into_tokio(
     Ok((tokio::net::UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?, tls))
 }
 
+/// Shows that the thread turns.
+async fn answer_pulses(mut pulses: mpsc::Receiver<Pulse>) {
+    while let Some(pulse) = pulses.recv().await {
+        pulse.beat();
+    }
+}
+
 impl Edge {
+    /// Has the thread answer, to show that it turns; `false`: another waits for that.
+    #[must_use]
+    pub fn feel(&self, pulse: Pulse) -> bool {
+        self.inner.pulse.try_send(pulse).is_ok()
+    }
+
     /// Our address as `remote` sees it: the bound one, or, when every address was bound, the one that the
     /// system would send from.
     #[must_use]

@@ -7,11 +7,11 @@ use crate::sip::AccessList;
 
 /// The SIP addresses.
 pub(super) fn bind(settings: &ServeSettings, config: &Config) -> Result<Listeners, StartError> {
-    let listeners = Listeners::bind(settings.sip)?;
+    let listeners = Listeners::bind(settings.sip, &settings.passed)?;
     let Some(tls) = &config.sip.tls else { return Ok(listeners) };
     let names = config.trunks.iter().flat_map(TrunkConfig::certificate_names);
     let secure = Secure::read(&settings.data, tls, names).map_err(EdgeError::from)?;
-    Ok(listeners.with_tls(tls.listen, secure)?)
+    Ok(listeners.with_tls(tls.listen, secure, &settings.passed)?)
 }
 
 /// Who may send what, as the settings say it.

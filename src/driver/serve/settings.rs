@@ -3,10 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::driver::application::ApplicationSource;
 use crate::driver::recognition::EarsFrom;
 use crate::driver::services::ServicesFrom;
+use crate::driver::supervisor::PassedSockets;
 use crate::sip::timers::TimerConfig;
 
 /// What to serve and where.
@@ -30,6 +32,8 @@ pub struct ServeSettings {
     pub services: ServicesFrom,
     /// Who understands what callers say.
     pub ears: EarsFrom,
+    /// Sockets that are bound already.
+    pub passed: Arc<PassedSockets>,
 }
 
 impl ServeSettings {
@@ -50,6 +54,7 @@ impl ServeSettings {
             sip_timers: TimerConfig::default(),
             services: ServicesFrom::default(),
             ears: EarsFrom::default(),
+            passed: Arc::default(),
         }
     }
 }

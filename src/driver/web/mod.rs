@@ -34,6 +34,7 @@ use crate::driver::vault::Vault;
 use crate::driver::versions::Versions;
 
 use crate::driver::certificate::{Certificate, CertificateError};
+use crate::driver::supervisor::PassedSockets;
 use crate::driver::tls;
 use health::Health;
 use listener::Serving;
@@ -152,13 +153,26 @@ impl Door {
     /// # Errors
     /// [`WebError`]: what, where, and what to do.
     pub fn bind(data: &Path, config: &WebConfig) -> Result<Option<Self>, WebError> {
+        Self::bind_with(data, config, &PassedSockets::default())
+    }
+
+    /// As [`Door::bind`]; a socket for the address that was bound already is taken.
+    ///
+    /// # Errors
+    /// As [`Door::bind`].
+    pub fn bind_with(
+        data: &Path,
+        config: &WebConfig,
+        passed: &PassedSockets,
+    ) -> Result<Option<Self>, WebError> {
         let Some(address) = config.listen else { return Ok(None) };
         let read = |(certificate, key)| Certificate::read(data.join(certificate), data.join(key));
         let certificate = config.tls().map(read).transpose()?;
-        let bound = TcpListener::bind(address).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok((listener.local_addr()?, listener))
-        });
+        let bound =
+            passed.stream(address).map_or_else(|| TcpListener::bind(address), Ok).and_then(|listener| {
+                listener.set_nonblocking(true)?;
+                Ok((listener.local_addr()?, listener))
+            });
         let (address, listener) = bound.map_err(|source| WebError::Bind { address, source })?;
         // The settings were checked; a list that can't be read trusts nobody.
         let proxies = Proxies::of(&config.trusted_proxies).unwrap_or_default();

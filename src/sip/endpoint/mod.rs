@@ -49,6 +49,8 @@ pub struct Endpoint {
     deadlines: Deadlines<Waiter>,
     /// Of requests outside of sessions: one Call-ID, rising sequence numbers (RFC 3261 §10.2).
     outside: (String, u32),
+    /// New calls are taken no more.
+    closing: bool,
     counters: Counters,
 }
 
@@ -86,6 +88,7 @@ impl Endpoint {
             client_keys: HashMap::new(),
             deadlines: Deadlines::default(),
             outside,
+            closing: false,
             counters: Counters::default(),
         }
     }
@@ -103,6 +106,12 @@ impl Endpoint {
     /// The next order.
     pub fn poll(&mut self) -> Output {
         self.outputs.pop_front().unwrap_or_else(|| Output::Timeout(self.deadlines.next()))
+    }
+
+    /// Tells those who ask by OPTIONS whether calls are taken here that they are not, from now on (RFC 3261 §11.2: the answer
+    /// is that of an INVITE), so that they ask elsewhere before a caller of theirs is refused.
+    pub const fn closing(&mut self) {
+        self.closing = true;
     }
 
     /// Sends 180, or 183 with a session description.

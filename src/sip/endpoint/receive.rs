@@ -117,6 +117,11 @@ impl Endpoint {
         }
         match arrival.request.method {
             Method::Invite => self.receive_invite(now, arrival),
+            Method::Options if self.closing => {
+                let response = Response::stateless(&arrival.request, StatusCode::SERVICE_UNAVAILABLE);
+                let retry_after = RETRY_AFTER.as_secs().to_string();
+                self.answer(&arrival, response.with(Name::RetryAfter, retry_after));
+            }
             Method::Options => {
                 let mut response = Response::stateless(&arrival.request, StatusCode::OK);
                 capabilities(&mut response, &self.config);
