@@ -13,23 +13,21 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock, waits and starts threads")]
 
 mod bare;
+mod served;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use bare::{Bare, Sockets};
 use countersign::audio::Codec;
 use countersign::load::{self, Plan, Report};
 use countersign::units::Digit;
+use served::{OWN_CORE, SERVER_CORE, Server, pin};
 
 const CROWDS: [usize; 5] = [100, 500, 1000, 2000, 3000];
 const FLOWS: [usize; 3] = [3000, 6000, 7000];
 const HOLD: Duration = Duration::from_secs(10);
-const SERVER_CORE: usize = 0;
-const OWN_CORE: usize = 1;
 
 fn main() {
     pin(OWN_CORE);
@@ -110,7 +108,8 @@ fn loops(sockets: Sockets) -> (usize, f64) {
 }
 
 fn crowd(kind: Kind, calls: usize) -> Report {
-    let server = Server::start(kind);
+    let recorded = (kind == Kind::Recorded).then_some(recording_flow as fn(&Path));
+    let server = Server::start("calls", &kind.settings(), recorded);
     let usual = Plan::new(&format!("sip:bench@{}", server.address), calls);
     let plan = Plan {
         codecs: if kind == Kind::Opus { vec![Codec::Opus] } else { usual.codecs.clone() },
@@ -172,57 +171,6 @@ fn recording_flow(folder: &Path) {
     fs::create_dir_all(folder.join("prompts")).expect("a folder");
     fs::write(folder.join("bench.flow.yaml"), flow).expect("written");
     fs::write(folder.join("prompts/en-GB.yaml"), prompts).expect("written");
-}
-
-/// `countersign serve --bench` with one shard, on its core.
-struct Server {
-    child: Child,
-    address: String,
-    data: PathBuf,
-}
-
-impl Server {
-    fn start(kind: Kind) -> Self {
-        let data = std::env::temp_dir().join(format!("countersign-calls-{}", std::process::id()));
-        fs::create_dir_all(&data).expect("a folder");
-        fs::write(data.join("countersign.yaml"), kind.settings()).expect("written");
-        let core = SERVER_CORE.to_string();
-        let mut command = Command::new("taskset");
-        command.args(["-c", &core, env!("CARGO_BIN_EXE_countersign"), "serve", "--shards", "1"]);
-        command.args(["--sip", "127.0.0.1:0", "--data"]).arg(&data).stdout(Stdio::piped());
-        if kind == Kind::Recorded {
-            let flow = data.join("flow");
-            recording_flow(&flow);
-            command.arg(flow);
-        } else {
-            command.arg("--bench");
-        }
-        let mut child = command.spawn().expect("taskset, of util-linux");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let address = lines
-            .by_ref()
-            .find_map(|line| Some(line.split_once("answers on sip:")?.1.split(' ').next()?.to_owned()))
-            .expect("it tells its address");
-        lines.find(|line| line.starts_with("ready")).or_else(|| Some(String::new()));
-        Self { child, address, data }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.data);
-    }
-}
-
-/// Binds the calling thread to a core.
-fn pin(core: usize) {
-    let thread = std::fs::read_link("/proc/thread-self").expect("Linux");
-    let thread = thread.file_name().expect("a number").to_string_lossy().into_owned();
-    let done =
-        Command::new("taskset").args(["-p", "-c", &core.to_string(), &thread]).stdout(Stdio::null()).status();
-    assert!(done.expect("taskset, of util-linux").success());
 }
 
 /// Processor time of the calling thread.

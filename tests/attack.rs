@@ -322,6 +322,60 @@ fn a_flood_of_registrations_and_guesses_leaves_callers_alone() {
 }
 
 #[test]
+fn more_callers_than_there_is_time_for_are_refused_while_a_call_goes_on() {
+    let target = Target::start("flood", 52_400);
+    let running = Canary::dials(&target, "running");
+    running.hears(5);
+    let trunk = target.socket(TRUNK);
+    let from = trunk.local_addr().expect("an address");
+    let body = offer(SocketAddr::from((TRUNK, 9)));
+    let send = |text: String| drop(trunk.send(text.as_bytes()));
+    trunk.set_nonblocking(true).expect("nonblocking");
+    let (mut taken, mut refused) = (0, 0);
+    let mut read = || {
+        while let Some(answer) = receive(&trunk) {
+            let id = after(&answer, "Call-ID: ").and_then(|rest| rest.split('\r').next()).unwrap_or_default();
+            let tag = after(&answer, "\r\nTo: ").and_then(|to| after(to, ";tag=")).unwrap_or_default();
+            let tag = format!(";tag={}", tag.split(['\r', ';']).next().unwrap_or_default());
+            if !answer.contains("CSeq: 1 INVITE") || answer.starts_with("SIP/2.0 1") {
+                continue;
+            }
+            send(request("ACK", id, from, &tag, "", ""));
+            if answer.starts_with("SIP/2.0 200") {
+                taken += 1;
+                send(request("BYE", id, from, &tag, "", ""));
+            } else {
+                assert!(answer.starts_with("SIP/2.0 503") && answer.contains("Retry-After: "), "{answer}");
+                refused += 1;
+            }
+        }
+    };
+    let until = now() + Duration::from_secs(3);
+    for turn in 0_u32.. {
+        send(request("INVITE", &format!("f{turn}"), from, "", "", &body));
+        if turn % 16 == 0 {
+            read();
+            if now() > until {
+                break;
+            }
+        }
+    }
+    // In the middle of what is left of it.
+    running.hears(50);
+    running.hangs_up();
+    let until = now() + Duration::from_secs(1);
+    while now() < until {
+        read();
+        pause(Duration::from_millis(5));
+    }
+    assert!(taken > 20 && refused > 20, "{taken} were taken, {refused} refused");
+    let canary = Canary::dials(&target, "canary-6");
+    canary.hears(5);
+    canary.hangs_up();
+    target.settles();
+}
+
+#[test]
 fn callers_who_leave_at_any_moment_leave_nothing() {
     let target = Target::start("leavers", 59_800);
     let sip = target.socket(TRUNK);

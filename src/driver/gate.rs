@@ -5,19 +5,23 @@
 //! neither a trunk nor, for registrations, in the phones' networks get one and the same refusal.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::sip::{AccessList, Message, Method, Response, RouteKey, StatusCode, Transport, route_key};
+use crate::sip::{AccessList, Message, Method, Name, Response, RouteKey, StatusCode, Transport, route_key};
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// To this shard.
     Shard(usize),
+    /// To this shard, if it has time: it begins something.
+    Beginning(usize),
+    /// Nowhere: it ends what was refused here.
+    Settled,
     /// To the registrar.
     Registrar,
     /// Refused, the same for everything and everyone.
@@ -55,6 +59,8 @@ pub struct Gate {
     demands: HashMap<String, Demand>,
     phones_by_tls: bool,
     token: String,
+    /// The To tag of what is refused here for want of time, in this run and no other.
+    refusal_tag: String,
     shards: usize,
 }
 
@@ -62,7 +68,15 @@ impl Gate {
     /// Lets in calls from `trunks` and registrations from `phones`. `token` marks our own calls of this run.
     #[must_use]
     pub fn new(trunks: AccessList, phones: AccessList, token: String, shards: usize) -> Self {
-        Self { trunks, phones, demands: HashMap::new(), phones_by_tls: false, token, shards }
+        Self {
+            trunks,
+            phones,
+            demands: HashMap::new(),
+            phones_by_tls: false,
+            refusal_tag: format!("{:016x}", RandomState::new().hash_one(&token)),
+            token,
+            shards,
+        }
     }
 
     /// Demands more of trunks than an address, and of phones TLS.
@@ -105,7 +119,18 @@ impl Gate {
         if !self.is_trunk(source) {
             return if key.is_response { Way::Dropped } else { Way::Refused };
         }
-        Way::Shard(self.spread(&key))
+        if key.is_ack && key.to_tag == Some(self.refusal_tag.as_str()) {
+            return Way::Settled;
+        }
+        let shard = self.spread(&key);
+        if key.begins() { Way::Beginning(shard) } else { Way::Shard(shard) }
+    }
+
+    /// The answer to what begins something when its shard has no time for it. Nothing is kept of it (RFC 3261 §8.2.7).
+    #[must_use]
+    pub fn overloaded(&self, message: &Bytes) -> Option<Bytes> {
+        let response = answer(message, StatusCode::SERVICE_UNAVAILABLE)?;
+        Some(response.with_to_tag(&self.refusal_tag).with(Name::RetryAfter, RETRY_AFTER).write())
     }
 
     /// The shard that has, or would have, the call of a message.
@@ -143,17 +168,13 @@ impl Gate {
     }
 }
 
+/// Seconds until whoever was refused for want of time asks again (RFC 3261 §20.33): a burst is over by then.
+const RETRY_AFTER: &str = "5";
+
 /// The answer to a source that we do not know: nothing of it depends on what was asked for.
 #[must_use]
 pub fn refusal(message: &Bytes) -> Option<Bytes> {
     answer(message, StatusCode::FORBIDDEN).map(|response| response.write())
-}
-
-/// The answer to a call when its shard has no room for one more message.
-#[must_use]
-pub fn overloaded(message: &Bytes) -> Option<Bytes> {
-    let response = answer(message, StatusCode::SERVICE_UNAVAILABLE)?;
-    Some(response.with(crate::sip::Name::RetryAfter, "5").write())
 }
 
 fn answer(message: &Bytes, status: StatusCode) -> Option<Response> {
@@ -186,6 +207,15 @@ mod tests {
         ))
     }
 
+    /// One within a dialog.
+    fn tagged(method: &str, call_id: &str, tag: &str) -> Bytes {
+        let text = String::from_utf8_lossy(&request(method, "bank", call_id)).into_owned();
+        Bytes::from(text.replace(
+            "<sip:bank@198.51.100.1>\r\nCall",
+            &format!("<sip:bank@198.51.100.1>;tag={tag}\r\nCall"),
+        ))
+    }
+
     fn way(source: &str, message: &[u8]) -> Way {
         gate().way(&from(source, Transport::Udp, &[]), message)
     }
@@ -206,26 +236,44 @@ mod tests {
             assert_eq!(by_tls.way(&from(TRUNK, plain, &own), b"no message"), Way::Dropped);
             assert_eq!(by_tls.way(&from(PHONE, plain, &[]), &request("REGISTER", "ana", "r")), Way::Refused);
         }
-        assert!(matches!(by_tls.way(&from(TRUNK, Transport::Tls, &[]), &invite), Way::Shard(_)));
+        assert!(matches!(by_tls.way(&from(TRUNK, Transport::Tls, &[]), &invite), Way::Beginning(_)));
         let register = request("REGISTER", "ana", "r");
         assert_eq!(by_tls.way(&from(PHONE, Transport::Tls, &[]), &register), Way::Registrar);
         assert_eq!(by_tls.way(&from(STRANGER, Transport::Tls, &own), &invite), Way::Refused);
         let by_name = gate().demanding(demand(true, true), false);
         assert_eq!(by_name.way(&from(TRUNK, Transport::Tls, &[]), &invite), Way::Refused);
         assert_eq!(by_name.way(&from(TRUNK, Transport::Tls, &other), &invite), Way::Refused);
-        assert!(matches!(by_name.way(&from(TRUNK, Transport::Tls, &own), &invite), Way::Shard(_)));
+        assert!(matches!(by_name.way(&from(TRUNK, Transport::Tls, &own), &invite), Way::Beginning(_)));
         let own_call = request("BYE", "x", &format!("9f3c{}", by_name.call_id_suffix(3)));
         assert_eq!(by_name.way(&from(TRUNK, Transport::Udp, &[]), &own_call), Way::Shard(3));
     }
 
     #[test]
     fn a_call_goes_to_one_shard_whichever_message_of_it_comes() {
-        let Way::Shard(shard) = way(TRUNK, &request("INVITE", "bank", "abc")) else { panic!("not let in") };
-        assert_eq!(way(TRUNK, &request("BYE", "bank", "abc")), Way::Shard(shard));
+        let Way::Beginning(shard) = way(TRUNK, &request("INVITE", "bank", "abc")) else {
+            panic!("not let in")
+        };
+        assert_eq!(way(TRUNK, &tagged("BYE", "abc", "1")), Way::Shard(shard));
+        assert_eq!(way(TRUNK, &request("CANCEL", "bank", "abc")), Way::Shard(shard));
         let spread: std::collections::HashSet<_> = (0..64)
             .map(|n| format!("{:?}", way(TRUNK, &request("INVITE", "bank", &n.to_string()))))
             .collect();
         assert_eq!(spread.len(), 4);
+    }
+
+    #[test]
+    fn what_is_refused_for_want_of_time_ends_at_the_gate() {
+        let gate = gate();
+        let trunk = from(TRUNK, Transport::Udp, &[]);
+        let refused = gate.overloaded(&request("INVITE", "bank", "abc")).expect("an answer");
+        let text = String::from_utf8_lossy(&refused).into_owned();
+        assert!(text.starts_with("SIP/2.0 503 ") && text.contains("Retry-After: 5\r\n"), "{text}");
+        let (_, tag) = text.split_once("198.51.100.1>;tag=").expect("a tag");
+        let (tag, _) = tag.split_once('\r').expect("a line");
+        assert_eq!(gate.way(&trunk, &tagged("ACK", "abc", tag)), Way::Settled);
+        assert!(matches!(gate.way(&trunk, &tagged("ACK", "abc", "another")), Way::Shard(_)));
+        assert!(matches!(gate.way(&trunk, &tagged("INVITE", "abc", tag)), Way::Shard(_)));
+        assert_eq!(gate.overloaded(&request("ACK", "bank", "abc")), None);
     }
 
     #[test]

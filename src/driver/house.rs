@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -14,6 +13,7 @@ use bytes::Bytes;
 
 use super::edge::Edge;
 use super::os;
+use super::places::{Place, Places};
 use super::pulse::Pulse;
 use super::shard::{self, Mailbox};
 use super::vault::Vault;
@@ -71,28 +71,10 @@ const MAILBOX_PLACES: usize = 8192;
 /// whose `Released` is lost would count as talking for ever.
 const REGISTRATIONS_WAITING: usize = 1024;
 
-/// How many registrations wait in the mailbox.
-#[derive(Clone, Debug, Default)]
-pub struct Registrations(Arc<AtomicUsize>);
-
-/// The place of one registration; given back when it is read or dropped.
-#[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
-
-impl Registrations {
-    /// A place for one more, if there is one.
-    #[must_use]
-    pub fn place(&self) -> Option<Place> {
-        let place = Place(Arc::clone(&self.0));
-        // Taken first, so that two senders never share the last place; dropping `place` gives it back.
-        (self.0.fetch_add(1, Ordering::Relaxed) < REGISTRATIONS_WAITING).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+/// Room for the registrations that may wait.
+#[must_use]
+pub fn registrations() -> Places {
+    Places::new(REGISTRATIONS_WAITING)
 }
 
 /// The mailbox, made before the thread runs so that others can be given it first.
@@ -251,21 +233,5 @@ impl Running {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn registrations_have_a_bounded_share_of_the_mailbox_and_give_it_back() {
-        let registrations = Registrations::default();
-        let mut held: Vec<Place> =
-            std::iter::from_fn(|| registrations.place()).take(MAILBOX_PLACES).collect();
-        assert_eq!(held.len(), REGISTRATIONS_WAITING);
-        assert!(registrations.place().is_none());
-        held.pop();
-        assert!(registrations.place().is_some());
     }
 }

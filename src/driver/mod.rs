@@ -28,6 +28,7 @@ pub mod notices;
 pub mod os;
 pub mod outside;
 pub mod page_address;
+mod places;
 pub mod ports;
 pub mod prompts;
 pub mod pulse;

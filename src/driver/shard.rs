@@ -6,6 +6,8 @@
 //! counts it.
 
 mod counters;
+#[cfg(test)]
+mod door_tests;
 mod media;
 
 use std::io;
@@ -23,6 +25,7 @@ use mio::{Events, Poll, Waker};
 pub use self::counters::{Held, ShardCounters};
 use super::datagrams::Inbox;
 use super::os;
+use super::places::{Place, Places};
 use super::ports::{Channel, MAILBOX, Ports};
 use super::pulse::Pulse;
 use super::rounds::Rounds;
@@ -45,6 +48,8 @@ pub enum Mail {
         path: Path,
         /// The message.
         bytes: Bytes,
+        /// Its place among those that begin something; `None` when it belongs to what was begun.
+        place: Option<Place>,
     },
     /// A stream broke.
     TransportFailed(Path),
@@ -97,9 +102,16 @@ pub struct Mailbox {
     sender: SyncSender<Mail>,
     waker: Arc<Waker>,
     counters: Arc<ShardCounters>,
+    beginnings: Places,
 }
 
 impl Mailbox {
+    /// A place for one more message that begins something; `None`: as many wait as may.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.beginnings.take()
+    }
+
     /// Puts mail in; gives it back when the mailbox is full or the shard is gone.
     ///
     /// # Errors
@@ -178,6 +190,9 @@ pub struct Shard {
 const EVENTS_PER_TURN: usize = 1024;
 const MAILBOX_PLACES: usize = 8192;
 const MAIL_PER_TURN: usize = 512;
+/// Messages that may wait which begin something: as many as take about a tenth of a second (`benches/setups.rs`). Who
+/// would wait longer has sent the next copy before the first is read; what belongs to calls waits no longer than this.
+const BEGINNINGS_WAITING: usize = 256;
 /// After `Stop`, farewells (BYE and its answer) get this long.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -190,7 +205,12 @@ pub fn prepare() -> io::Result<(Mailbox, Prepared)> {
     let waker = Arc::new(Waker::new(poll.registry(), MAILBOX)?);
     let (sender, receiver) = sync_channel(MAILBOX_PLACES);
     let counters = Arc::new(ShardCounters::default());
-    let mailbox = Mailbox { sender, waker, counters: Arc::clone(&counters) };
+    let mailbox = Mailbox {
+        sender,
+        waker,
+        counters: Arc::clone(&counters),
+        beginnings: Places::new(BEGINNINGS_WAITING),
+    };
     Ok((mailbox, Prepared { poll, receiver, counters }))
 }
 
@@ -342,7 +362,10 @@ impl Loop {
                     tell = Some(done);
                     Input::Reload(lineup)
                 }
-                Mail::Sip { path, bytes } => Input::Sip { path, bytes },
+                Mail::Sip { path, bytes, place } => {
+                    drop(place);
+                    Input::Sip { path, bytes }
+                }
                 Mail::TransportFailed(path) => Input::TransportFailed(path),
                 Mail::Answer { call, ask, answer } => Input::Answer { call, ask, answer },
                 Mail::Heard { call, id, answer } => Input::Heard { call, id, answer },

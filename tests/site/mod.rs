@@ -3,7 +3,7 @@
 //!
 //! Nothing here sleeps: a test waits for what a telephone is told, for at most a stated time.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
 mod served;
 

@@ -19,13 +19,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
 use super::gate::{self, Gate, Source, Way};
-use super::house::Registrations;
 use super::names::Names;
 use super::os;
+use super::places::Places;
 use super::pulse::Pulse;
 use super::shard::{Mail, Mailbox};
 use crate::sip::strangers::{Patience, Strangers, Treatment};
-use crate::sip::{Listening, Path, Transport, route_key};
+use crate::sip::{Listening, Path, Transport};
 use streams::Streams;
 
 pub use listeners::{EdgeError, Listeners};
@@ -40,6 +40,8 @@ pub struct EdgeCounters {
     pub unanswered: AtomicU64,
     /// How often a source was banned for a while.
     pub bans: AtomicU64,
+    /// Requests that would have begun something while as many as may waited: answered 503.
+    pub overloaded: AtomicU64,
     /// Messages not worth an answer, or that could not be sent.
     pub dropped: AtomicU64,
     /// Connections turned away for want of room.
@@ -75,7 +77,7 @@ struct Inner {
     pulse: mpsc::Sender<Pulse>,
     closing: Notify,
     over: AtomicBool,
-    registrations: Registrations,
+    registrations: Places,
 }
 
 /// Says that the thread is over, however it ended.
@@ -117,7 +119,7 @@ pub fn start(
             dial,
             pulse,
             over: AtomicBool::new(false),
-            registrations: Registrations::default(),
+            registrations: super::house::registrations(),
             closing: Notify::new(),
         }),
     };
@@ -246,17 +248,30 @@ impl Edge {
     fn deliver(&self, way: Way, path: Path, bytes: Bytes) {
         match way {
             Way::Shard(shard) => {
-                let Some(mailbox) = self.inner.readers.shards.get(shard) else { return };
-                if let Err(mail) = mailbox.send(Mail::Sip { path, bytes })
-                    && let Mail::Sip { path, bytes } = *mail
-                    && route_key(&bytes).is_some_and(|key| key.method_is_invite && !key.is_response)
-                    && let Some(answer) = gate::overloaded(&bytes)
-                {
-                    self.send(&path, &answer);
+                if let Some(mailbox) = self.inner.readers.shards.get(shard) {
+                    // A full mailbox counts it; whoever sent it sends it again.
+                    let _ = mailbox.send(Mail::Sip { path, bytes, place: None });
                 }
             }
+            Way::Beginning(shard) => {
+                let Some(mailbox) = self.inner.readers.shards.get(shard) else { return };
+                let refused = match mailbox.place() {
+                    None => Some((path, bytes)),
+                    place => match mailbox.send(Mail::Sip { path, bytes, place }).map_err(|mail| *mail) {
+                        Err(Mail::Sip { path, bytes, .. }) => Some((path, bytes)),
+                        _ => None,
+                    },
+                };
+                if let Some((path, bytes)) = refused {
+                    self.inner.counters.overloaded.fetch_add(1, Ordering::Relaxed);
+                    if let Some(answer) = self.inner.gate.overloaded(&bytes) {
+                        self.send(&path, &answer);
+                    }
+                }
+            }
+            Way::Settled => {}
             Way::Registrar => {
-                let place = self.inner.registrations.place();
+                let place = self.inner.registrations.take();
                 let mail = place.map(|place| super::house::Mail::Sip { path, bytes, place });
                 if mail.is_none_or(|mail| self.inner.readers.house.try_send(mail).is_err()) {
                     self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
@@ -318,8 +333,8 @@ impl Edge {
             let way = self.inner.gate.way(&source, datagram);
             // To find our own address can take system calls: strangers are not worth them.
             let local = match way {
-                Way::Shard(_) | Way::Registrar => self.local_for(remote, Transport::Udp),
-                Way::Refused | Way::Dropped => self.inner.local.plain,
+                Way::Shard(_) | Way::Beginning(_) | Way::Registrar => self.local_for(remote, Transport::Udp),
+                Way::Settled | Way::Refused | Way::Dropped => self.inner.local.plain,
             };
             let path = Path { transport: Transport::Udp, local, remote, connection: None };
             self.deliver(way, path, Bytes::copy_from_slice(datagram));

@@ -212,7 +212,10 @@ impl Edge {
                 let source = Source { ip: remote.ip(), over, proven: &proven };
                 let deliver = |bytes: Bytes| {
                     let way = edge.inner.gate.way(&source, &bytes);
-                    known.fetch_or(matches!(way, Way::Shard(_) | Way::Registrar), Ordering::Relaxed);
+                    known.fetch_or(
+                        matches!(way, Way::Shard(_) | Way::Beginning(_) | Way::Registrar),
+                        Ordering::Relaxed,
+                    );
                     edge.deliver(way, path, bytes);
                 };
                 let idle = if strange { stream::IDLE } else { stream::IDLE_OF_KNOWN };
