@@ -6,15 +6,19 @@ mod vault_world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::auth::factor::voiceprint::Mode;
+use countersign::audio::Clip;
+use countersign::auth::factor::voiceprint::{Joined, JoinedWords, Mode};
 use countersign::auth::{
     Answer, Enrolment, FactorId, Poor, Question, Refused, Response, Said, Spoken, SubjectRef, Verdict, Words,
 };
 use countersign::driver::vault::{Consent, Fraudster, Known, Vault};
+use countersign::secret::Secret;
 use countersign::units::CallId;
+use countersign::voice::liveness::SpoofModel;
 use countersign::voice::print::calibration::Likeness;
 use countersign::voice::print::compare::Heard;
 use countersign::voice::print::fingerprint::Fingerprint;
+use countersign::voice::{Ended, Utterance};
 use spoken_world::{MODEL, calibration, policy, said, samples, utterance, voice, voices};
 use vault_world::{ACCOUNT, Folder, NOON, PIN, add_customer, grant, later, secret, subject};
 
@@ -49,7 +53,8 @@ fn judged(vault: &Vault, subject: &SubjectRef, said: Vec<Said>) -> (Verdict, boo
     let factor = FactorId::Voiceprint;
     match vault.answer(NOON, Question::Verify { subject: subject.clone(), factor, response, call: CallId(7) })
     {
-        Answer::Verdict { verdict, locked, expired: false, left: None } => (verdict, locked),
+        Answer::Verdict { verdict, locked, expired: false, left: None }
+        | Answer::Voice { verdict, locked, .. } => (verdict, locked),
         other => panic!("{other:?}"),
     }
 }
@@ -143,6 +148,88 @@ fn what_was_heard_before_is_refused_whatever_the_voice() {
     assert_eq!(judged(&vault, &ana, vec![said(ANA, 4, 0)]), ACCEPTED, "the control: said anew again");
     // The same twice in one call is a copy of itself.
     assert_eq!(judged(&vault, &ana, vec![said(ANA, 5, 0), said(ANA, 5, 0)]), REJECTED);
+}
+
+/// Tells joins by what the recording says of itself: its fourth sample.
+struct Splices;
+
+const SPLICED: i16 = 77;
+
+impl SpoofModel for Splices {
+    fn identity(&self) -> &str {
+        "splices 1"
+    }
+
+    fn score(&self, samples: &[i16]) -> Option<u8> {
+        Some(if samples.get(3) == Some(&SPLICED) { 61 } else { 60 })
+    }
+}
+
+fn spliced(take: u16) -> Said {
+    let mut samples = samples(ANA, take, 0);
+    samples[3] = SPLICED;
+    Said { utterance: utterance(samples, Some(Duration::from_secs(1))), words: Words::Right }
+}
+
+#[test]
+fn words_put_together_are_told_and_refused_where_the_policy_says_so() {
+    let folder = Folder::new();
+    let vault = vault(&folder, Mode::RandomDigits);
+    vault.set_voices(Some(voices(MODEL).joined_by(Arc::new(Splices))));
+    let (ana, nobody) = (subject(&vault, ACCOUNT), subject(&vault, UNKNOWN));
+    let answered = |subject: &SubjectRef, said: Said| {
+        let response = Response::Spoken(Spoken { said: vec![said], consent: String::new() });
+        let (subject, factor) = (subject.clone(), FactorId::Voiceprint);
+        match vault.answer(NOON, Question::Verify { subject, factor, response, call: CallId(7) }) {
+            Answer::Voice { verdict, joined, .. } => (verdict, joined),
+            Answer::Verdict { verdict, .. } => (verdict, Joined::NotAsked),
+            other => panic!("{other:?}"),
+        }
+    };
+    let with = |joined| {
+        let mut policy = policy(Mode::RandomDigits);
+        policy.factors.iter_mut().for_each(|used| used.voice.joined = joined);
+        vault.set_policy(Arc::new(policy));
+    };
+    // Unless a policy says otherwise it is told, and the verdict is that of the voice.
+    assert_eq!(answered(&ana, said(ANA, 1, 0)), (Verdict::Accept, Joined::Unlikely));
+    assert_eq!(answered(&ana, spliced(2)), (Verdict::Accept, Joined::Likely));
+    assert_eq!(answered(&nobody, spliced(3)), (Verdict::Reject, Joined::Likely), "of whomever");
+    with(JoinedWords::Refuse);
+    assert_eq!(answered(&ana, spliced(4)), (Verdict::Reject, Joined::Likely));
+    assert_eq!(answered(&ana, said(ANA, 5, 0)), (Verdict::Accept, Joined::Unlikely), "the control");
+    with(JoinedWords::Off);
+    assert_eq!(answered(&ana, spliced(6)), (Verdict::Accept, Joined::NotAsked));
+    let log = told(&folder);
+    let count = |part: &str| log.matches(part).count();
+    assert_eq!((count("\"joined\":\"likely\""), count("\"finding\":\"joined\"")), (3, 1), "{log}");
+    assert_eq!((count("\"joined\":\"not_asked\""), count("splices 1")), (1, 5));
+}
+
+#[test]
+fn a_prompt_that_is_played_back_is_nobody() {
+    let folder = Folder::new();
+    let vault = vault(&folder, Mode::RandomDigits);
+    let ana = subject(&vault, ACCOUNT);
+    let clip = |take| Arc::new(Clip::from_pcm(&samples(ANA, take, 0)));
+    let after = |prompt: Vec<Arc<Clip>>, begins: Option<Duration>, take: u16| {
+        let speech = Duration::from_millis(2_400);
+        let sound = Utterance::new(Secret::new(samples(ANA, take, 0)), begins, speech, Ended::Silence);
+        Said { utterance: Arc::new(sound.after_prompt(prompt)), words: Words::Right }
+    };
+    let soon = Some(Duration::from_millis(700));
+    let played = || vec![clip(70), clip(71)];
+    assert_eq!(judged(&vault, &ana, vec![after(played(), soon, 72)]), ACCEPTED, "the control: said anew");
+    assert_eq!(judged(&vault, &ana, vec![after(played(), soon, 71)]), REJECTED);
+    assert_eq!(told(&folder).matches("\"prompt\"").count(), 1);
+    // Whoever hears themselves through a loud speaker is no recording; they are asked again.
+    assert_eq!(judged(&vault, &ana, vec![after(played(), None, 71)]), IN_DOUBT);
+    // Nor is anybody known by it from then on.
+    let proof = Arc::new(grant(&vault, vault.policy(), PIN).expect("proved"));
+    let said = (1..4).map(|take| said(ANA, take + 80, 0)).chain([after(played(), soon, 71)]).collect();
+    let secret = Response::Spoken(Spoken { said, consent: NOTICE.to_owned() });
+    let enrol = Question::Enrol { grant: proof, factor: FactorId::Voiceprint, secret, replace: true };
+    assert_eq!(vault.answer(NOON, enrol), Answer::Enrolment(Enrolment::Poor(Poor::Copy)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::factor::voiceprint::Joined;
 use super::velocity::Seen;
 use super::{AuditEvent, Claim, FactorId, Grant, Response, Said, SubjectKey, SubjectRef, Verdict};
 use crate::secret::Secret;
@@ -198,6 +199,16 @@ pub enum Answer {
         /// A recovery code was right: so many are left.
         left: Option<u8>,
     },
+    /// To [`Question::Verify`] by a voice, where it was asked whether its words were put together. What the session may
+    /// know of it says [`Answer::known`].
+    Voice {
+        /// The verdict.
+        verdict: Verdict,
+        /// The subject is locked now.
+        locked: bool,
+        /// Whether they were.
+        joined: Joined,
+    },
     /// To [`Question::Enrol`] and [`Question::Amend`].
     Enrolment(Enrolment),
     /// To [`Question::Remember`]: it is kept.
@@ -218,12 +229,15 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// What the session may know: a proof under duress is a proof.
+    /// What the session may know: a proof under duress is a proof, and of a voice the verdict counts.
     #[must_use]
     pub fn known(self) -> Self {
         match self {
             Self::Forced => {
                 Self::Verdict { verdict: Verdict::Accept, locked: false, expired: false, left: None }
+            }
+            Self::Voice { verdict, locked, .. } => {
+                Self::Verdict { verdict, locked, expired: false, left: None }
             }
             other => other,
         }

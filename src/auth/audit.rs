@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::factor::voiceprint::Finding;
+use super::factor::voiceprint::{Finding, Joined};
 use super::{FactorId, SubjectKey, Verdict};
 use crate::units::CallId;
 
@@ -40,6 +40,12 @@ pub enum AuditKind {
         utterances: u8,
         /// What was found.
         finding: Finding,
+        /// Whether the words sounded as if they were put together from recordings.
+        #[serde(default)]
+        joined: Joined,
+        /// Who says so, where somebody was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        joins: Option<String>,
     },
     /// The caller sounds like somebody who has deceived before.
     FraudsterHeard {

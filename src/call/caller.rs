@@ -177,7 +177,7 @@ impl Call {
             media::Event::Voice => self.tell_flow(run::Input::Voice),
             media::Event::Speaking(on) => self.caller_speaks(on),
             media::Event::PlayFinished(id) => {
-                self.listening.plays(self.now, false);
+                self.listening.falls_silent(self.now);
                 self.tell_flow(run::Input::PlayFinished(id));
             }
             media::Event::Silent => self.caller_silent(),

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::conductor::Call;
 use super::io::Output;
+use crate::audio::Clip;
 use crate::flow::run::{self, Spoken};
 use crate::media::{self, Endpoint};
 use crate::units::{HearingId, LegSide};
@@ -29,6 +30,8 @@ pub(super) struct Listening {
     pending: Option<Pending>,
     /// Since when nothing is played to the caller.
     quiet: Option<Instant>,
+    /// What they heard last, or hear.
+    prompt: Vec<Arc<Clip>>,
 }
 
 /// A sound that a worker has.
@@ -41,9 +44,15 @@ struct Pending {
 }
 
 impl Listening {
-    /// The caller hears something, or nothing, from now on.
-    pub(super) const fn plays(&mut self, now: Instant, on: bool) {
-        self.quiet = if on { None } else { Some(now) };
+    /// The caller hears this from now on.
+    pub(super) fn plays(&mut self, prompt: Vec<Arc<Clip>>) {
+        self.quiet = None;
+        self.prompt = prompt;
+    }
+
+    /// The caller hears nothing from now on.
+    pub(super) const fn falls_silent(&mut self, now: Instant) {
+        self.quiet = Some(now);
     }
 
     fn number(&mut self) -> HearingId {
@@ -55,7 +64,7 @@ impl Listening {
     fn utterance(&mut self, said: media::Said) -> Utterance {
         let after = self.quiet.and_then(|quiet| said.began.checked_duration_since(quiet));
         let ended = if said.is_cut { Ended::Longest } else { Ended::Silence };
-        let sound = Utterance::new(said.samples, after, said.speech, ended);
+        let sound = Utterance::new(said.samples, after, said.speech, ended).after_prompt(self.prompt.clone());
         match self.pending.take() {
             Some(before) if before.sound.length() + sound.length() <= MOST => {
                 before.sound.followed_by(&sound)

@@ -53,8 +53,8 @@ impl Call {
         let talking = matches!(self.caller.state, CallerState::Talking);
         match self.stream(LegSide::A) {
             Some(stream) if talking && !clips.is_empty() => {
-                stream.session.play(now, id, clips, repeat);
-                self.listening.plays(now, true);
+                stream.session.play(now, id, clips.clone(), repeat);
+                self.listening.plays(clips);
             }
             // Nothing that could be played counts as played: a flow must not wait for it for ever.
             _ => self.tell_flow(run::Input::PlayFinished(id)),
@@ -76,7 +76,7 @@ impl Call {
             self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Whispering(_)));
         if !whispering && let Some(stream) = self.stream(LegSide::A) {
             stream.session.stop();
-            self.listening.plays(self.now, false);
+            self.listening.falls_silent(self.now);
         }
     }
 

@@ -249,6 +249,10 @@ pub enum Voice {
     Unsure,
     /// A recording of what was said before.
     Replay,
+    /// A recording of the prompt that asks for it.
+    Prompt,
+    /// Their own, put together from recordings of single words.
+    Joined,
     /// Too short, too soft or too noisy to tell anything by.
     Badly,
     /// That of somebody who has deceived before.

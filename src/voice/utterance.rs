@@ -1,7 +1,9 @@
 //! What a caller said in one go: from just before the first sound to the silence after the last.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audio::Clip;
 use crate::secret::Secret;
 
 /// Something that was said. Personal, and as a voice biometric: no `Debug`, wiped when dropped.
@@ -10,6 +12,7 @@ pub struct Utterance {
     after: Option<Duration>,
     speech: Duration,
     ended: Ended,
+    prompt: Vec<Arc<Clip>>,
 }
 
 /// What ended it.
@@ -31,7 +34,19 @@ impl Utterance {
         speech: Duration,
         ended: Ended,
     ) -> Self {
-        Self { samples, after, speech, ended }
+        Self { samples, after, speech, ended, prompt: Vec::new() }
+    }
+
+    /// Said after the caller had heard these recordings.
+    #[must_use]
+    pub fn after_prompt(self, prompt: Vec<Arc<Clip>>) -> Self {
+        Self { prompt, ..self }
+    }
+
+    /// What the caller had heard just before, recording by recording.
+    #[must_use]
+    pub fn prompt(&self) -> &[Arc<Clip>] {
+        &self.prompt
     }
 
     /// The samples, at 8,000 Hz.
@@ -72,7 +87,13 @@ impl Utterance {
         let mut samples = Secret::new(Vec::with_capacity(first.len() + second.len()));
         samples.expose_mut().extend_from_slice(first);
         samples.expose_mut().extend_from_slice(second);
-        Self { samples, after: self.after, speech: self.speech + other.speech, ended: other.ended }
+        Self {
+            samples,
+            after: self.after,
+            speech: self.speech + other.speech,
+            ended: other.ended,
+            prompt: self.prompt.clone(),
+        }
     }
 }
 

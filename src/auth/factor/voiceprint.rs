@@ -38,6 +38,8 @@ pub struct VoicePolicy {
     pub within: Duration,
     /// Why it counts without a factor that the caller has; it does not when `None`.
     pub alone_because: Option<String>,
+    /// What follows when the words sound as if they were put together from recordings.
+    pub joined: JoinedWords,
     /// The purpose that callers are asked their consent for.
     pub consent: String,
 }
@@ -51,6 +53,7 @@ impl Default for VoicePolicy {
             accept: FalseAccepts::ONE_PERCENT,
             within: Duration::from_secs(5),
             alone_because: None,
+            joined: JoinedWords::Flag,
             consent: String::new(),
         }
     }
@@ -68,10 +71,32 @@ impl VoicePolicy {
         each.fold(Words::Any, Words::and)
     }
 
-    /// Whether an answer took longer than a person takes. Whoever speaks of their own affairs was not asked for anything.
+    /// Whether an answer did not come when a person's does: it took longer, or it began before all digits could have been
+    /// heard. Whoever speaks of their own affairs was not asked for anything, and a phrase is known before it is asked for.
     #[must_use]
     pub fn is_late(&self, said: &Said) -> bool {
-        self.mode != Mode::Passive && said.utterance.after().is_some_and(|after| after > self.within)
+        match (self.mode, said.utterance.after()) {
+            (Mode::Passive, _) | (Mode::Phrase, None) => false,
+            (Mode::RandomDigits, None) => true,
+            (_, Some(after)) => after > self.within,
+        }
+    }
+
+    /// Whether anybody asks if the words were put together: only where they are digits that nobody could know before.
+    #[must_use]
+    pub fn asks_joins(&self) -> bool {
+        self.mode == Mode::RandomDigits && self.joined != JoinedWords::Off
+    }
+
+    /// What a sound is taken for that was heard before, is what the caller was just told, or sounds put together.
+    #[must_use]
+    pub const fn origin(&self, copy: bool, prompt: bool, joined: Joined) -> Origin {
+        match (copy, prompt, self.joined, joined) {
+            (true, ..) => Origin::Copy,
+            (_, true, ..) => Origin::Prompt,
+            (_, _, JoinedWords::Refuse, Joined::Likely) => Origin::Joined,
+            _ => Origin::Speaker,
+        }
     }
 
     /// What is judged: what was said last, with what was said in time before. An answer that was late once is asked for
@@ -96,6 +121,56 @@ pub enum Mode {
     Phrase,
     /// Digits that nobody could know before: a recording of them does not exist.
     RandomDigits,
+}
+
+/// What follows when random digits sound as if they were put together from recordings. That is found of two in three, and of
+/// one natural answer in twelve (`docs/voice.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinedWords {
+    /// Nobody asks.
+    Off,
+    /// It is a signal of risk, and in the audit log.
+    Flag,
+    /// The answer is wrong.
+    Refuse,
+}
+
+/// Whether words sound as if they were put together from recordings. A word, never a score: for the audit log and for flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Joined {
+    /// Nobody asked.
+    #[default]
+    NotAsked,
+    /// They do not, or there was too little to tell by.
+    Unlikely,
+    /// They do.
+    Likely,
+}
+
+impl Joined {
+    /// As a flow knows it; `None` when nobody asked.
+    #[must_use]
+    pub const fn known(self) -> Option<bool> {
+        match self {
+            Self::NotAsked => None,
+            Self::Unlikely => Some(false),
+            Self::Likely => Some(true),
+        }
+    }
+}
+
+/// Where a sound comes from, as far as anybody can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody speaks.
+    Speaker,
+    /// It was heard before.
+    Copy,
+    /// It is what the caller was told, played back.
+    Prompt,
+    /// It was put together, and the policy refuses that.
+    Joined,
 }
 
 /// A share of wrong speakers that are accepted, in millionths.
@@ -162,11 +237,15 @@ pub enum Finding {
     Different,
     /// A copy of an utterance that was heard before.
     Replay,
+    /// What the caller was just told, played back.
+    Prompt,
+    /// Words put together from recordings, where the policy refuses them.
+    Joined,
     /// Other words than those that were asked for.
     OtherWords,
     /// Perhaps other words.
     UnsureWords,
-    /// The answer came later than a person's would.
+    /// The answer came later than a person's would, or before the question was over.
     Late,
     /// Too little speech, or too bad a recording to tell anything by.
     Unusable,
@@ -177,11 +256,11 @@ pub enum Finding {
 pub struct Evidence {
     /// What the voice is like: [`Finding::Same`], [`Finding::Unsure`] or [`Finding::Different`].
     pub voice: Finding,
-    /// Something was heard before.
-    pub replay: bool,
+    /// Where the sounds come from.
+    pub origin: Origin,
     /// What is worst about the words.
     pub words: Words,
-    /// Some answer was late.
+    /// The last answer did not come when a person's does.
     pub late: bool,
 }
 
@@ -189,8 +268,10 @@ impl Evidence {
     /// All of it together: what speaks against the caller comes first, then what is in doubt.
     #[must_use]
     pub const fn finding(self) -> Finding {
-        match (self.replay, self.words, self.voice) {
-            (true, _, _) => Finding::Replay,
+        match (self.origin, self.words, self.voice) {
+            (Origin::Copy, ..) => Finding::Replay,
+            (Origin::Prompt, ..) => Finding::Prompt,
+            (Origin::Joined, ..) => Finding::Joined,
             (_, Words::Other, _) => Finding::OtherWords,
             (_, _, Finding::Same | Finding::Unsure) if self.late => Finding::Late,
             (_, Words::Unsure, Finding::Same | Finding::Unsure) => Finding::UnsureWords,
@@ -223,7 +304,11 @@ pub const fn judge(_judging: &Judging<'_>) -> Result<Judged, JudgeError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::secret::Secret;
+    use crate::voice::{Ended, Utterance};
 
     #[test]
     fn a_rate_is_written_in_percent() {
@@ -240,12 +325,56 @@ mod tests {
     }
 
     #[test]
+    fn joined_words_are_told_unless_the_policy_refuses_them_or_asks_for_none() {
+        let policy = |joined, mode| VoicePolicy { joined, mode, ..VoicePolicy::default() };
+        let digits = |joined| policy(joined, Mode::RandomDigits);
+        assert!(VoicePolicy::default().asks_joins(), "unless a policy says otherwise");
+        for (policy, asks, origin) in [
+            (digits(JoinedWords::Off), false, Origin::Speaker),
+            (digits(JoinedWords::Flag), true, Origin::Speaker),
+            (digits(JoinedWords::Refuse), true, Origin::Joined),
+            (policy(JoinedWords::Refuse, Mode::Phrase), false, Origin::Joined),
+        ] {
+            assert_eq!((policy.asks_joins(), policy.origin(false, false, Joined::Likely)), (asks, origin));
+            assert_eq!(policy.origin(false, false, Joined::Unlikely), Origin::Speaker);
+            assert_eq!(policy.origin(true, true, Joined::Likely), Origin::Copy);
+            assert_eq!(policy.origin(false, true, Joined::Likely), Origin::Prompt);
+        }
+    }
+
+    #[test]
+    fn digits_are_said_after_they_were_heard() {
+        let said = |after: Option<u64>| {
+            let after = after.map(Duration::from_secs);
+            let sound = Utterance::new(Secret::new(vec![1; 8]), after, Duration::ZERO, Ended::Silence);
+            Said { utterance: Arc::new(sound), words: Words::Right }
+        };
+        for (mode, late) in [
+            (Mode::RandomDigits, [true, false, true]),
+            (Mode::Phrase, [false, false, true]),
+            (Mode::Passive, [false, false, false]),
+        ] {
+            let policy = VoicePolicy { mode, ..VoicePolicy::default() };
+            let found = [None, Some(4), Some(6)].map(|after| policy.is_late(&said(after)));
+            assert_eq!(found, late, "{mode:?}: into the question, after it, much later");
+        }
+    }
+
+    #[test]
     fn what_speaks_against_a_caller_outweighs_their_voice() {
-        let good = Evidence { voice: Finding::Same, replay: false, words: Words::Right, late: false };
+        let good =
+            Evidence { voice: Finding::Same, origin: Origin::Speaker, words: Words::Right, late: false };
         let found = |evidence: Evidence| evidence.finding();
         assert_eq!(found(good), Finding::Same);
         assert_eq!(found(Evidence { words: Words::Any, ..good }), Finding::Same);
-        assert_eq!(found(Evidence { replay: true, late: true, ..good }), Finding::Replay);
+        for (origin, finding) in [
+            (Origin::Copy, Finding::Replay),
+            (Origin::Prompt, Finding::Prompt),
+            (Origin::Joined, Finding::Joined),
+        ] {
+            assert_eq!(found(Evidence { origin, late: true, words: Words::Unsure, ..good }), finding);
+            assert!(!finding.in_doubt());
+        }
         assert_eq!(found(Evidence { words: Words::Other, late: true, ..good }), Finding::OtherWords);
         assert_eq!(found(Evidence { late: true, ..good }), Finding::Late);
         assert_eq!(found(Evidence { words: Words::Unsure, ..good }), Finding::UnsureWords);
@@ -254,10 +383,12 @@ mod tests {
         assert_eq!(found(Evidence { late: true, words: Words::Unsure, ..other }), Finding::Different);
         let every = [Finding::Same, Finding::Unsure, Finding::Different];
         let words = [Words::Any, Words::Right, Words::Unsure, Words::Other];
+        let origins = [Origin::Speaker, Origin::Copy, Origin::Prompt, Origin::Joined];
         for voice in every {
             for words in words {
-                for (replay, late) in [(false, false), (true, false), (false, true), (true, true)] {
-                    let evidence = Evidence { voice, replay, words, late };
+                for (origin, late) in origins.into_iter().flat_map(|origin| [(origin, false), (origin, true)])
+                {
+                    let evidence = Evidence { voice, origin, words, late };
                     let clean =
                         evidence == Evidence { words, ..good } && matches!(words, Words::Any | Words::Right);
                     assert_eq!(evidence.finding() == Finding::Same, clean, "{evidence:?}");

@@ -9,12 +9,15 @@ use super::limits::Counting;
 use super::verifying::{Asked, Settled};
 use super::voices::Kept;
 use super::{Vault, VaultError, logged};
-use crate::auth::factor::voiceprint::{Evidence, FalseAccepts, Finding, MOST_UTTERANCES, VoicePolicy};
+use crate::auth::factor::voiceprint::{
+    Evidence, FalseAccepts, Finding, Joined, MOST_UTTERANCES, VoicePolicy,
+};
 use crate::auth::{AuditEvent, AuditKind, FactorId, Policy, Said, Spoken, SubjectKey, Verdict};
 use crate::driver::store::Change;
 use crate::driver::voices::Voices;
 use crate::secret::Secret;
 use crate::units::{CallId, UnixTime};
+use crate::voice::print::LONGEST;
 use crate::voice::print::calibration::Likeness;
 use crate::voice::print::compare::Heard;
 use crate::voice::print::enrolment::Utterance;
@@ -66,11 +69,12 @@ impl Vault {
         let used = policy.factor(asked.factor).ok_or(VaultError::NoFactor(asked.factor))?;
         let (Some(voices), true) = (self.voices(), self.hears(policy)) else { return Ok(unavailable) };
         let said = used.voice.in_time(&spoken.said);
+        let joined = joined(&voices, &used.voice, &said);
+        let told = |finding| compared(&voices, used.voice.accept, said.len(), finding, joined);
         let Some(heard) = measured(&voices, &used.voice, &said) else {
             // Nothing was judged, of whomever: nothing is counted.
-            let doubt = Settled { verdict: Verdict::Inconclusive, ..Settled::rejected(false, false) };
-            let mut events = vec![Self::verified(asked.factor, doubt)];
-            events.push(compared(&voices, used.voice.accept, said.len(), Finding::Unusable));
+            let doubt = Settled { verdict: Verdict::Inconclusive, joined, ..Settled::rejected(false, false) };
+            let events = vec![Self::verified(asked.factor, doubt), told(Finding::Unusable)];
             self.note_about(now, asked, events)?;
             return Ok(doubt);
         };
@@ -79,7 +83,7 @@ impl Vault {
             return Ok(unavailable);
         }
         let counting = self.reserve(now, policy, asked)?;
-        let evidence = weigh(&voices, &used.voice, &kept, &heard, &said)?;
+        let evidence = weigh(&voices, &used.voice, &kept, (&heard, &said), joined)?;
         let finding = evidence.finding();
         let accepted = finding == Finding::Same && real && counting.may;
         let renewed = accepted.then(|| self.with_accepted(asked.subject, &kept, &heard)).transpose()?;
@@ -96,9 +100,10 @@ impl Vault {
             None => Change::Nothing,
         };
         // What a neighbour's voice is like is nobody's business.
-        let told = if real || finding != Finding::Same { finding } else { Finding::Different };
-        let more = vec![compared(&voices, used.voice.accept, said.len(), told)];
-        self.settle_voice(now, asked, &counting, change, (accepted, told.in_doubt()), more)
+        let finding = if real || finding != Finding::Same { finding } else { Finding::Different };
+        let outcome = (accepted, finding.in_doubt());
+        let settled = self.settle_voice(now, asked, &counting, change, outcome, told(finding))?;
+        Ok(Settled { joined, ..settled })
     }
 
     fn settle_voice(
@@ -108,7 +113,7 @@ impl Vault {
         counting: &Counting,
         change: Change<'_>,
         (accepted, in_doubt): (bool, bool),
-        more: Vec<AuditKind>,
+        told: AuditKind,
     ) -> Result<Settled, VaultError> {
         let rejected = Settled::rejected(counting.locked, false);
         let doubt = Settled { verdict: Verdict::Inconclusive, ..rejected };
@@ -117,8 +122,7 @@ impl Vault {
         self.store.audited(change, &mut |head, effect| {
             settled = if accepted && effect { Settled::accepted(false) } else { otherwise };
             let mut events = self.events(asked, counting, settled);
-            let about = |kind: &AuditKind| self.about(asked, kind.clone());
-            events.extend(more.iter().map(about));
+            events.push(self.about(asked, told.clone()));
             self.audit.append(head, now, &events)
         })?;
         Ok(settled)
@@ -210,9 +214,30 @@ impl Vault {
 /// Nobody is suspected unless so few others would be.
 const SUSPECTED: FalseAccepts = FalseAccepts::ONE_IN_A_THOUSAND;
 
+/// Whether any of it sounds as if it were put together.
+fn joined(voices: &Voices, policy: &VoicePolicy, said: &[Said]) -> Joined {
+    if !policy.asks_joins() {
+        return Joined::NotAsked;
+    }
+    let score = |said: &Said| voices.joins().score(said.utterance.samples().expose());
+    let likely = said.iter().fold(false, |likely, said| likely | score(said).is_some_and(|of| of > LIKELY));
+    if likely { Joined::Likely } else { Joined::Unlikely }
+}
+
+/// In percent. Above it: 66 % of joined strings, and 8 % of natural ones (`tests/liveness`).
+const LIKELY: u8 = 60;
+
 /// What the audit log is told of a comparison: never a score.
-fn compared(voices: &Voices, accept: FalseAccepts, utterances: usize, finding: Finding) -> AuditKind {
+fn compared(
+    voices: &Voices,
+    accept: FalseAccepts,
+    utterances: usize,
+    finding: Finding,
+    joined: Joined,
+) -> AuditKind {
     AuditKind::VoiceCompared {
+        joined,
+        joins: (joined != Joined::NotAsked).then(|| voices.joins().identity().to_owned()),
         model: voices.model().to_owned(),
         accept: accept.to_string(),
         utterances: u8::try_from(utterances).unwrap_or(u8::MAX),
@@ -240,8 +265,8 @@ fn weigh(
     voices: &Voices,
     policy: &VoicePolicy,
     kept: &Kept,
-    heard: &[Utterance],
-    said: &[Said],
+    (heard, said): (&[Utterance], &[Said]),
+    joined: Joined,
 ) -> Result<Evidence, VaultError> {
     let together = Heard::together(heard.iter().map(|one| &one.heard));
     let calibration = voices.calibration();
@@ -262,7 +287,19 @@ fn weigh(
         replay | copied(&one.fingerprint, known)
     });
     let late = said.last().is_some_and(|said| policy.is_late(said));
-    Ok(Evidence { voice, replay, words: policy.words(said), late })
+    let prompt = said.iter().fold(false, |prompt, said| prompt | is_prompt(said));
+    Ok(Evidence { voice, origin: policy.origin(replay, prompt, joined), words: policy.words(said), late })
+}
+
+/// Whether the caller played back what they had heard. A telephone on a loud speaker lets them hear themselves: what was said
+/// into the prompt may have some of it.
+pub(super) fn is_prompt(said: &Said) -> bool {
+    let clips = said.utterance.prompt();
+    let mut samples: Vec<i16> = clips.iter().flat_map(|clip| clip.pcm()).collect();
+    // Its end is what was asked for.
+    samples.drain(..samples.len().saturating_sub(LONGEST));
+    let copy = Fingerprint::of(&samples).is_copy(&Fingerprint::of(said.utterance.samples().expose()));
+    copy && said.utterance.after().is_some()
 }
 
 pub(super) fn copied<'a>(one: &Fingerprint, known: impl Iterator<Item = &'a Fingerprint>) -> bool {

@@ -1,6 +1,7 @@
 //! Is this response right? Counted before it is judged, settled after.
 
 use super::{Vault, VaultError, limits::Counting, logged};
+use crate::auth::factor::voiceprint::Joined;
 use crate::auth::factor::{Meeting, Peppering};
 use crate::auth::{Answer, AuditKind, FactorId, Policy, Response, Source, SubjectKey, Verdict};
 use crate::driver::store::Change;
@@ -25,17 +26,19 @@ pub(super) struct Settled {
     pub(super) expired: bool,
     /// It was accepted and says that the caller is not free.
     pub(super) forced: bool,
+    /// Whether the words of a voice sounded put together.
+    pub(super) joined: Joined,
 }
 
 impl Settled {
     /// Wrong.
     pub(super) const fn rejected(locked: bool, expired: bool) -> Self {
-        Self { verdict: Verdict::Reject, locked, expired, forced: false }
+        Self { verdict: Verdict::Reject, locked, expired, forced: false, joined: Joined::NotAsked }
     }
 
     /// Right.
     pub(super) const fn accepted(forced: bool) -> Self {
-        Self { verdict: Verdict::Accept, locked: false, expired: false, forced }
+        Self { verdict: Verdict::Accept, locked: false, expired: false, forced, joined: Joined::NotAsked }
     }
 }
 
@@ -57,9 +60,13 @@ impl Vault {
             (Meeting::Silent, Response::Keyed(keyed)) => self.judged_number(now, policy, asked, keyed),
             (_, Response::Keyed(keyed)) => self.counted(now, policy, asked, keyed),
         };
-        let Settled { verdict, locked, expired, forced } = logged("verify", judged).unwrap_or(unavailable);
+        let Settled { verdict, locked, expired, forced, joined } =
+            logged("verify", judged).unwrap_or(unavailable);
         if forced {
             return Answer::Forced;
+        }
+        if joined != Joined::NotAsked {
+            return Answer::Voice { verdict, locked, joined };
         }
         let used = asked.factor == FactorId::Recovery && verdict == Verdict::Accept;
         let left = used.then(|| logged("verify", self.recovery_left(asked.subject)).ok().flatten()).flatten();

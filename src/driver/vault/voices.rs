@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::hearing::{MOST_ACCEPTED, copied};
+use super::hearing::{MOST_ACCEPTED, copied, is_prompt};
 use super::{Vault, VaultError, enrolment_label, logged};
 use crate::auth::{AuditEvent, AuditKind, Enrolment, FactorId, Grant, Poor, Spoken};
 use crate::driver::seal;
@@ -154,7 +154,8 @@ impl Vault {
         let before = self.store.enrolment(key, FactorId::Voiceprint)?;
         let before = before.and_then(|old| logged("voice", self.open_voice(&row, &old)).ok());
         let before: Vec<Fingerprint> = before.iter().flat_map(Kept::all).cloned().collect();
-        let copies = heard.iter().any(|one| copied(&one.fingerprint, before.iter()));
+        let copies = heard.iter().any(|one| copied(&one.fingerprint, before.iter()))
+            || spoken.said.iter().any(is_prompt);
         let judged = if copies {
             Err(Poor::Copy)
         } else if heard.len() == spoken.said.len() {

@@ -7,6 +7,7 @@ use super::VoiceError;
 use crate::auth::Poor;
 use crate::auth::factor::voiceprint::{FalseAccepts, MOST_UTTERANCES};
 use crate::voice::Utterance;
+use crate::voice::liveness::{Joins, SpoofModel};
 use crate::voice::print::calibration::{Calibration, RateError};
 use crate::voice::print::compare::Heard;
 use crate::voice::print::enrolment::{self, Refusal};
@@ -38,6 +39,7 @@ impl Listener for Model {
 pub struct Voices {
     listener: Arc<dyn Listener>,
     calibration: Arc<Calibration>,
+    joins: Arc<dyn SpoofModel>,
 }
 
 /// Where a data folder keeps the report of its calibration.
@@ -48,7 +50,7 @@ impl Voices {
     #[must_use]
     pub fn new(listener: Arc<dyn Listener>, calibration: Calibration) -> Option<Self> {
         let fits = calibration.is_whole() && calibration.model == listener.identity();
-        fits.then(|| Self { listener, calibration: Arc::new(calibration) })
+        fits.then(|| Self::with(listener, calibration))
     }
 
     /// The model and the report of a data folder.
@@ -58,7 +60,23 @@ impl Voices {
     pub fn of(data: &Path) -> Result<Self, VoiceError> {
         let model = super::installed(data)?;
         let calibration = super::report(&data.join(REPORT), &model)?;
-        Ok(Self { listener: Arc::new(model), calibration: Arc::new(calibration) })
+        Ok(Self::with(Arc::new(model), calibration))
+    }
+
+    fn with(listener: Arc<dyn Listener>, calibration: Calibration) -> Self {
+        Self { listener, calibration: Arc::new(calibration), joins: Arc::new(Joins::default()) }
+    }
+
+    /// With somebody else who tells words that were put together.
+    #[must_use]
+    pub fn joined_by(self, joins: Arc<dyn SpoofModel>) -> Self {
+        Self { joins, ..self }
+    }
+
+    /// Who tells words that were put together.
+    #[must_use]
+    pub fn joins(&self) -> &dyn SpoofModel {
+        &*self.joins
     }
 
     /// Which model it is.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fields::{self, Fields};
 use super::findings::Findings;
 use super::yaml::Node;
-use crate::auth::factor::voiceprint::{FalseAccepts, Mode, VoicePolicy};
+use crate::auth::factor::voiceprint::{FalseAccepts, JoinedWords, Mode, VoicePolicy};
 use crate::diagnostic::Diagnostic;
 
 /// The fields of a voiceprint.
@@ -99,7 +99,7 @@ fn alone(node: &Node, voice: &mut VoicePolicy, findings: &mut Findings) {
 
 fn liveness(node: &Node, voice: &mut VoicePolicy, findings: &mut Findings) {
     let Some(liveness) = Fields::of(node, "`liveness`", findings) else { return };
-    liveness.only(&["replay", "synthetic", "within"], "`liveness`", findings);
+    liveness.only(&["replay", "synthetic", "joined", "within"], "`liveness`", findings);
     if let Some(node) = liveness.get("replay") {
         // What was heard before is never accepted.
         fields::choice(node, "replay", &[("required", ())], findings);
@@ -111,6 +111,10 @@ fn liveness(node: &Node, voice: &mut VoicePolicy, findings: &mut Findings) {
         } else {
             fields::choice(node, "synthetic", &[("advisory", ())], findings);
         }
+    }
+    if let Some(node) = liveness.get("joined") {
+        let words = [("off", JoinedWords::Off), ("flag", JoinedWords::Flag), ("refuse", JoinedWords::Refuse)];
+        voice.joined = fields::choice(node, "joined", &words, findings).unwrap_or(voice.joined);
     }
     if let Some(node) = liveness.get("within") {
         voice.within = within(node, "within", &WITHIN, findings).unwrap_or(voice.within);

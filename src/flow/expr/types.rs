@@ -154,6 +154,9 @@ fields! {
     /// Whether the voice is that of somebody on the list of those who have deceived before; unset when nobody has
     /// listened, or the caller has not agreed to it.
     VoiceFraudster = "voice.fraudster", Public, Flag;
+    /// Whether random digits that the caller said in this call sounded, once at least, as if they were put together from recordings;
+    /// unset when nobody asked.
+    VoiceJoined = "voice.joined", Public, Flag;
     /// The subject's own name in the store, for services.
     CustomerId = "customer.id", Personal, Text;
     /// In the prompts of an authentication: failures left.

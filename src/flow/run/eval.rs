@@ -127,6 +127,7 @@ impl Scope<'_> {
             Field::AccountsPerCaller => number(self.facts.signals.accounts_per_caller_1h),
             Field::CallsPerCaller => number(self.facts.signals.calls_per_caller_1h),
             Field::VoiceFraudster => self.facts.signals.known_fraudster.map_or(Value::Nothing, Value::Truth),
+            Field::VoiceJoined => self.facts.signals.joined_voice.map_or(Value::Nothing, Value::Truth),
             Field::VoiceSynthetic => number(self.facts.signals.synthetic_voice.map(u32::from)),
         }
     }

@@ -78,6 +78,8 @@ pub struct Signals {
     pub calls_per_caller_1h: Option<u32>,
     /// How likely the voice is made by a machine, in percent.
     pub synthetic_voice: Option<u8>,
+    /// Whether what was said to be known by the voice sounded, once at least, as if it were put together from recordings.
+    pub joined_voice: Option<bool>,
     /// Whether the voice is on the list of those who have deceived before.
     pub known_fraudster: Option<bool>,
 }

@@ -223,6 +223,10 @@ impl FlowRun {
         let Some(at) = self.auth_asks.iter().position(|(asked, _)| *asked == ask) else { return };
         self.auth_asks.swap_remove(at);
         self.duress |= answer == auth::Answer::Forced;
+        if let auth::Answer::Voice { joined, .. } = answer {
+            let known = &mut self.facts.signals.joined_voice;
+            *known = joined.known().map(|joined| joined || *known == Some(true)).or(*known);
+        }
         let answer = answer.known();
         self.auth.handle(now, auth::Input::Answer(ask, answer));
         self.follow_auth(now);

@@ -202,6 +202,11 @@ const FACTOR: Shape = Shape::Object(&[
         Shape::Object(&[
             may("replay", Shape::Choice(&["required"]), "what was heard before is refused; always so"),
             may("synthetic", Shape::Choice(&["advisory"]), "a machine's voice is a signal of risk at most"),
+            may(
+                "joined",
+                Shape::Choice(&["off", "flag", "refuse"]),
+                "what follows when random digits sound put together from recordings; `flag` when left out",
+            ),
             may("within", Shape::Duration, "how soon a person begins to say what was asked for"),
         ]),
         "of a voiceprint: what else has to hold",

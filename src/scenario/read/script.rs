@@ -151,6 +151,8 @@ impl Reader<'_> {
             ("other", (Voice::Other, true)),
             ("unsure", (Voice::Unsure, true)),
             ("replay", (Voice::Replay, true)),
+            ("prompt", (Voice::Prompt, true)),
+            ("joined", (Voice::Joined, true)),
             ("wrong_words", (Voice::Genuine, false)),
             ("badly", (Voice::Badly, true)),
             ("fraudster", (Voice::Fraudster, true)),

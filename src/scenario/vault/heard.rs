@@ -1,6 +1,6 @@
 //! Voices in flow tests: whose it is stands in the script; what comes of it is judged in the order of the real vault.
 
-use crate::auth::factor::voiceprint::{Evidence, Finding};
+use crate::auth::factor::voiceprint::{Evidence, Finding, Joined};
 use crate::auth::throttle::Attempt;
 use crate::auth::{Answer, AuditKind, Enrolment, FactorId, Poor, Spoken, SubjectKey, Verdict};
 use crate::secret::Secret;
@@ -27,8 +27,13 @@ impl Vault {
             return Answer::Unavailable;
         };
         let said = used.in_time(&spoken.said);
+        let joined = match self.voice {
+            _ if !used.asks_joins() => Joined::NotAsked,
+            Voice::Joined => Joined::Likely,
+            _ => Joined::Unlikely,
+        };
         if self.voice == Voice::Badly || said.is_empty() {
-            return self.heard(Verdict::Inconclusive, false, (said.len(), Finding::Unusable));
+            return self.heard(Verdict::Inconclusive, false, (said.len(), Finding::Unusable, joined));
         }
         let limits = self.policy.lockout;
         let before = self.throttles.get(&subject).cloned().unwrap_or_default();
@@ -42,7 +47,7 @@ impl Vault {
                 Voice::Other => Finding::Different,
                 _ => Finding::Same,
             },
-            replay: self.voice == Voice::Replay,
+            origin: used.origin(self.voice == Voice::Replay, self.voice == Voice::Prompt, joined),
             words: used.words(&said),
             late: said.last().is_some_and(|said| used.is_late(said)),
         };
@@ -58,16 +63,26 @@ impl Vault {
             (Verdict::Reject, counted.locked || !may)
         };
         self.throttles.insert(subject, throttle);
-        self.heard(verdict, locked, (said.len(), finding))
+        self.heard(verdict, locked, (said.len(), finding, joined))
     }
 
-    fn heard(&mut self, verdict: Verdict, locked: bool, (utterances, finding): (usize, Finding)) -> Answer {
+    fn heard(
+        &mut self,
+        verdict: Verdict,
+        locked: bool,
+        (utterances, finding, joined): (usize, Finding, Joined),
+    ) -> Answer {
         let factor = FactorId::Voiceprint;
         let accept = self.policy.factor(factor).map(|used| used.voice.accept.to_string()).unwrap_or_default();
         let utterances = u8::try_from(utterances).unwrap_or(u8::MAX);
         self.audited.push(AuditKind::Verified { factor, verdict, locked });
-        self.audited.push(AuditKind::VoiceCompared { model: MODEL.to_owned(), accept, utterances, finding });
-        Answer::Verdict { verdict, locked, expired: false, left: None }
+        let joins = (joined != Joined::NotAsked).then(|| MODEL.to_owned());
+        let model = MODEL.to_owned();
+        self.audited.push(AuditKind::VoiceCompared { model, accept, utterances, finding, joined, joins });
+        match joined {
+            Joined::NotAsked => Answer::Verdict { verdict, locked, expired: false, left: None },
+            _ => Answer::Voice { verdict, locked, joined },
+        }
     }
 
     /// Knows somebody by their voice from now on.
@@ -88,7 +103,7 @@ impl Vault {
             return Some(Enrolment::Exists);
         }
         let poor = match self.voice {
-            Voice::Replay => Some(Poor::Copy),
+            Voice::Replay | Voice::Prompt => Some(Poor::Copy),
             Voice::Other | Voice::Unsure => Some(Poor::Others),
             _ if spoken.said.len() < FEWEST => Some(Poor::Short),
             _ => None,
