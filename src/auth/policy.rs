@@ -63,6 +63,8 @@ pub struct FactorPolicy {
     pub resync: u16,
     /// Which questions there are, and how many are asked.
     pub questions: Questions,
+    /// Its digits may be said in place of typing them.
+    pub spoken: bool,
     /// How voices are used.
     pub voice: VoicePolicy,
 }
@@ -273,6 +275,7 @@ impl FactorPolicy {
             look_ahead: 2,
             resync: 100,
             questions: Questions::default(),
+            spoken: false,
             voice: VoicePolicy::default(),
         }
     }

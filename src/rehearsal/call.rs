@@ -323,6 +323,10 @@ impl Stage for LiveCall<'_> {
         Err("nobody speaks in a rehearsal".to_owned())
     }
 
+    fn say_secret(&mut self, _digits: &Secret<String>) -> Result<(), String> {
+        Err("nobody speaks in a rehearsal".to_owned())
+    }
+
     fn hang_up(&mut self) {
         if self.ended {
             return;

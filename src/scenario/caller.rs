@@ -89,6 +89,20 @@ impl Stage for World<'_> {
         Ok(())
     }
 
+    fn say_secret(&mut self, digits: &Secret<String>) -> Result<(), String> {
+        if !self.hearing.as_ref().is_some_and(|hearing| hearing.secret && hearing.counts) {
+            return Err("nobody listens for a secret".to_owned());
+        }
+        self.until(self.now + REACTION);
+        self.tell("says ••••");
+        self.feed(Input::Speaking(true));
+        self.until(self.now + UTTERANCE);
+        let understood = Understood { words: digits.clone(), choice: None, confidence: 95 };
+        let sound = sound(Voice::Genuine);
+        self.feed(Input::Spoken(Spoken::understood(sound, vec![understood], Duration::ZERO)));
+        Ok(())
+    }
+
     fn hang_up(&mut self) {
         self.tell("hangs up");
         self.feed(Input::HungUp);

@@ -286,6 +286,11 @@ pub enum Verb {
         /// How sure.
         confidence: u8,
     },
+    /// The right response to a factor, said digit by digit.
+    SaysRight {
+        /// Which.
+        factor: FactorId,
+    },
     /// What is asked for, to be known by the voice.
     Speaks {
         /// Whose voice it is.

@@ -29,7 +29,7 @@ impl Failure {
 }
 
 /// What an act came to; what is not as written, what is, and what to do.
-pub(super) type Played = Result<(), (String, String, String)>;
+pub(super) type Played<T = ()> = Result<T, (String, String, String)>;
 
 impl<S: Stage> Performer<'_, S> {
     /// What the call does in place of what a script expects.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::auth::FactorId;
+use crate::secret::Secret;
 
 use super::document::{Act, Expect, Keys, Verb, Voice};
 use super::failure::{Failure, Played};
@@ -102,6 +103,7 @@ impl<'s, S: Stage> Performer<'s, S> {
                 (0..*times).try_for_each(|_| self.responds(*factor, true))
             }
             Verb::Enters { factor } => self.responds(*factor, false),
+            Verb::SaysRight { factor } => self.says_right(*factor),
             Verb::Says { words, confidence } => self.says(words, *confidence),
             Verb::Speaks { voice, right } => self.speaks(*voice, *right),
             Verb::Silent(time) => {
@@ -317,6 +319,26 @@ impl<'s, S: Stage> Performer<'s, S> {
 
     /// Presses what a factor wants, right or wrong; chooses the factor first where there is a choice.
     fn responds(&mut self, factor: FactorId, wrong: bool) -> Played {
+        let response = self.response(factor, wrong)?;
+        let keys = keys_of(&format!("{}#", response.expose()));
+        self.press(&Keys { keys, at_once: false, gap: KEY_TIME })
+    }
+
+    /// Hears the question out, and says what a factor wants.
+    fn says_right(&mut self, factor: FactorId) -> Played {
+        let response = self.response(factor, false)?;
+        self.until_said();
+        self.turn_over();
+        let said = self.stage.say_secret(&response);
+        self.listen();
+        said.map_err(|why| {
+            let help = "let the policy say `spoken: true` of the factor, or press keys instead";
+            (why, self.instead(), help.to_owned())
+        })
+    }
+
+    /// What a factor wants, right or wrong.
+    fn response(&mut self, factor: FactorId, wrong: bool) -> Played<Secret<String>> {
         self.until_asked()?;
         let offered = |turn: &Turn| {
             turn.asked.factor.is_none() && turn.asked.choices.iter().any(|(_, name)| name == factor.name())
@@ -334,15 +356,13 @@ impl<'s, S: Stage> Performer<'s, S> {
             ));
         }
         let question = self.turn.as_ref().and_then(|turn| turn.asked.question.clone());
-        let Some(response) = self.stage.response(factor, question.as_deref(), wrong) else {
-            return Err((
+        self.stage.response(factor, question.as_deref(), wrong).ok_or_else(|| {
+            (
                 format!("this caller has no {factor}"),
                 "nobody with this claim is enrolled".to_owned(),
                 format!("add `{factor}: …` to them below `enrolled:` of the fixture"),
-            ));
-        };
-        let keys = keys_of(&format!("{}#", response.expose()));
-        self.press(&Keys { keys, at_once: false, gap: KEY_TIME })
+            )
+        })
     }
 
     fn chooses(&mut self, name: &str) -> Played {

@@ -29,6 +29,11 @@ pub trait Stage {
     /// # Errors
     /// When nobody would hear it.
     fn speak(&mut self, voice: Voice, right: bool) -> Result<(), String>;
+    /// Says a secret, digit by digit.
+    ///
+    /// # Errors
+    /// When nobody would hear it.
+    fn say_secret(&mut self, digits: &Secret<String>) -> Result<(), String>;
     /// Hangs up, and lets everything end that comes after it.
     fn hang_up(&mut self);
     /// What an agent does.

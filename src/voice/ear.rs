@@ -18,6 +18,8 @@ pub struct Hearing {
     pub language: Arc<str>,
     /// What the caller was told to say, where that is known: how much of it there is says how long an answer is.
     pub expected: Option<Secret<String>>,
+    /// What is said is a secret: nobody outside of this engine hears it.
+    pub secret: bool,
     /// The silence that ends it.
     pub silence: Duration,
     /// The longest.
@@ -29,7 +31,7 @@ pub struct Hearing {
 
 impl PartialEq for Hearing {
     fn eq(&self, other: &Self) -> bool {
-        let Self { grammar, language, expected, silence, longest, counts } = self;
+        let Self { grammar, language, expected, secret, silence, longest, counts } = self;
         let expects = match (expected, &other.expected) {
             (Some(one), Some(other)) => one.matches(other.expose().as_bytes()),
             (None, None) => true,
@@ -37,7 +39,8 @@ impl PartialEq for Hearing {
         };
         expects
             && (grammar, language) == (&other.grammar, &other.language)
-            && (silence, longest, counts) == (&other.silence, &other.longest, &other.counts)
+            && (secret, silence, longest, counts)
+                == (&other.secret, &other.silence, &other.longest, &other.counts)
     }
 }
 
@@ -56,6 +59,11 @@ pub trait Ear: Send + Sync {
 
     /// Whether it knows the language of a tag such as `en-GB`.
     fn hears(&self, language: &str) -> bool;
+
+    /// Whether the sound leaves this engine to be understood.
+    fn is_outside(&self) -> bool {
+        false
+    }
 
     /// What may have been said, the surest first; empty when nothing that was listened for is in it.
     ///
@@ -104,6 +112,7 @@ mod tests {
             grammar: Some(SpokenGrammar::Digits { min: digits, max: digits }),
             language: Arc::from("en-GB"),
             expected: expected.map(|text| Secret::new(text.to_owned())),
+            secret: false,
             silence: Duration::from_secs(1),
             longest: Duration::from_secs(20),
             counts,

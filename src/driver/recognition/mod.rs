@@ -144,7 +144,8 @@ fn understand(
     hearing: &Hearing,
 ) -> Result<Vec<Understood>, EarError> {
     let mut answer = Err(EarError::Language);
-    for ear in ears.iter().filter(|ear| ear.hears(&hearing.language)) {
+    let may = |ear: &Arc<dyn Ear>| !(hearing.secret && ear.is_outside()) && ear.hears(&hearing.language);
+    for ear in ears.iter().filter(|ear| may(ear)) {
         answer = ear.hear(sound, hearing);
         match answer {
             Ok(_) => return answer,

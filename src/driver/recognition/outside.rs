@@ -9,6 +9,10 @@ impl Ear for Outside {
         self.title()
     }
 
+    fn is_outside(&self) -> bool {
+        true
+    }
+
     fn hears(&self, language: &str) -> bool {
         self.knows(language)
     }

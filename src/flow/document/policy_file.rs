@@ -185,16 +185,18 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
     let mut policy = id.defaults();
     let Some(factor) = Fields::of(node, "a factor", findings) else { return policy };
     let known: &[&str] = match id {
-        FactorId::Pin => &["kind", "digits", "short_because", "weak", "store", "refuse"],
+        FactorId::Pin => &["kind", "digits", "short_because", "weak", "store", "refuse", "spoken"],
         FactorId::Password => &["kind", "digits", "weak", "store"],
         FactorId::Questions => &["kind", "ask", "spare", "list", "told", "weak", "store"],
-        FactorId::Totp => &["kind", "digits", "step", "drift", "weak", "algorithm", "single_use"],
+        FactorId::Totp => &["kind", "digits", "step", "drift", "weak", "algorithm", "single_use", "spoken"],
         FactorId::OtpSms | FactorId::OtpEmail | FactorId::OtpCall => &sent::CODE,
         FactorId::Push => &sent::PUSH,
         FactorId::Number => &sent::NUMBER,
         FactorId::Voiceprint => &voice::FIELDS,
-        FactorId::Hotp => &["kind", "digits", "look_ahead", "resync", "weak", "algorithm", "single_use"],
-        FactorId::Recovery => &["kind", "digits", "weak", "store", "single_use"],
+        FactorId::Hotp => {
+            &["kind", "digits", "look_ahead", "resync", "weak", "algorithm", "single_use", "spoken"]
+        }
+        FactorId::Recovery => &["kind", "digits", "weak", "store", "single_use", "spoken"],
     };
     factor.only(known, &format!("the factor `{id}`"), findings);
     if let Some(node) = factor.get("kind") {
@@ -213,6 +215,9 @@ fn factor(id: FactorId, node: &Node, findings: &mut Findings) -> FactorPolicy {
     }
     if let Some(node) = factor.get("weak") {
         policy.weak = fields::flag(node, "weak", findings).unwrap_or(policy.weak);
+    }
+    if let Some(node) = factor.get("spoken") {
+        policy.spoken = fields::flag(node, "spoken", findings).unwrap_or(policy.spoken);
     }
     if let Some(node) = factor.get("step") {
         policy.step = fields::duration(node, "step", findings).unwrap_or(policy.step);

@@ -8,8 +8,8 @@ use crate::auth::{FactorId, FactorPolicy};
 use crate::diagnostic::Diagnostic;
 
 /// The fields of a code that is sent.
-pub(super) const CODE: [&str; 9] =
-    ["kind", "send", "digits", "life", "resend", "to", "text", "weak", "single_use"];
+pub(super) const CODE: [&str; 10] =
+    ["kind", "send", "digits", "life", "resend", "to", "text", "weak", "single_use", "spoken"];
 /// The fields of an approval.
 pub(super) const PUSH: [&str; 8] = ["kind", "send", "life", "resend", "to", "text", "weak", "number_match"];
 /// The fields of the calling number.

@@ -33,6 +33,8 @@ pub(super) struct Asking {
     pub(super) interrupt: Interrupt,
     always: bool,
     pub(super) secret: bool,
+    /// A secret that may be said.
+    aloud: bool,
     end: Option<Digit>,
     between: Duration,
     yes_no: Rules,
@@ -66,6 +68,7 @@ impl Asking {
             interrupt: input.interrupt,
             always: input.always,
             secret,
+            aloud: false,
             end,
             between: input.between,
             yes_no,
@@ -76,6 +79,17 @@ impl Asking {
     pub(super) fn waiting(mut self, first: Duration) -> Self {
         self.collect.wait(first);
         self
+    }
+
+    /// With an answer that may be said, though it is secret.
+    pub(super) fn aloud(mut self, aloud: bool) -> Self {
+        self.aloud = aloud;
+        self
+    }
+
+    /// Whether the answer is a secret that may be said.
+    pub(super) const fn is_aloud(&self) -> bool {
+        self.secret && self.aloud
     }
 
     /// What a key means that is no response: only before one is begun.
@@ -98,7 +112,7 @@ impl Asking {
 
     /// Whether words are, or will be when the prompt is over.
     pub(super) fn may_hear_words(&self) -> bool {
-        !self.typing() && !self.secret
+        !self.typing() && (!self.secret || self.aloud)
     }
 
     /// Whether part of an answer is typed.
@@ -329,6 +343,9 @@ impl FlowRun {
 
     /// Something was typed, or said as it would have been typed.
     pub(super) fn answered_by(&mut self, now: Instant, typed: Secret<String>) {
+        if matches!(&self.state, State::Asking(asking) if asking.is_aloud()) {
+            return self.respond(now, typed);
+        }
         let app = Arc::clone(&self.app);
         let Some(StepKind::Ask(step)) = self.current(&app) else { return };
         let Some(answer) = self.accepted(now, step, typed) else { return self.miss(now, Miss::NoMatch) };

@@ -92,9 +92,10 @@ impl FlowRun {
         ];
         let wishes = wishes.into_iter().filter_map(|(key, wish)| Some((key?, wish))).collect();
         let first = if challenge.sent { step.input.first.max(step.ways.wait) } else { step.input.first };
+        let aloud = self.app.policy.factor(challenge.factor).is_some_and(|used| used.spoken);
         let remark = self.remark.take();
         let what = What::Factor { challenge, remark, wishes, voice: None };
-        let asking = Asking::new(what, expect, step.input, true).waiting(first);
+        let asking = Asking::new(what, expect, step.input, true).waiting(first).aloud(aloud);
         self.start_asking(now, asking);
     }
 

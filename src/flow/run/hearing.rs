@@ -101,6 +101,16 @@ impl FlowRun {
         }
     }
 
+    /// Whether what is said is anybody's: while keys are secret only where the secret itself may be said.
+    pub(super) fn may_speak(&self) -> bool {
+        !self.secure || matches!(&self.state, State::Asking(asking) if asking.is_aloud())
+    }
+
+    /// What was ordered is no longer listened for: a secret begins.
+    pub(super) fn stops_listening(&mut self) {
+        self.floor.ordered = None;
+    }
+
     /// Whether somebody knows the words of the language that the call is in.
     pub(super) fn heard_here(&self) -> bool {
         let hears = self.facts.hears.as_ref();
@@ -108,7 +118,7 @@ impl FlowRun {
     }
 
     fn hearing(&self) -> Option<Hearing> {
-        if self.secure || !self.abilities().speech {
+        if !self.may_speak() || !self.abilities().speech {
             return None;
         }
         match &self.state {
@@ -125,7 +135,7 @@ impl FlowRun {
                 let counts = asking.hears_words() || self.floor.into_prompt;
                 let (between, total) = asking.bounds();
                 let ends = (pause(&grammar).min(between), total.min(LONGEST));
-                Some(self.listening_for(Some(grammar), ends, counts))
+                Some(Hearing { secret: asking.secret, ..self.listening_for(Some(grammar), ends, counts) })
             }
             _ => None,
         }
@@ -138,7 +148,7 @@ impl FlowRun {
         counts: bool,
     ) -> Hearing {
         let language = Arc::from(self.language());
-        Hearing { grammar, language, expected: None, silence, longest, counts }
+        Hearing { grammar, language, expected: None, secret: false, silence, longest, counts }
     }
 
     /// What may be said to the question under way; `None` when it can't be answered by words.
@@ -152,6 +162,10 @@ impl FlowRun {
             (StepKind::Confirm(step), _) => Some(self.either(&step.answers)),
             (StepKind::Consent(step), _) => Some(self.either(&step.answers)),
             (StepKind::ChooseLanguage(step), _) => languages(step),
+            (_, What::Factor { challenge, .. }) if asking.is_aloud() => {
+                let (min, max) = challenge.digits.clone().into_inner();
+                Some(SpokenGrammar::Digits { min: min.into(), max: max.into() })
+            }
             _ => None,
         }
     }

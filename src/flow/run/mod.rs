@@ -461,6 +461,7 @@ impl FlowRun {
             self.secure = secure;
             self.emit(Output::Secure(secure));
             if secure {
+                self.stops_listening();
                 self.recorder_minds();
             }
         }

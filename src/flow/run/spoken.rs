@@ -29,7 +29,7 @@ impl FlowRun {
     pub(crate) fn spoken(&mut self, now: Instant, spoken: Spoken) {
         let into_prompt = self.floor.into_prompt;
         self.floor.give_back();
-        if self.secure {
+        if !self.may_speak() {
             return; // what is said while keys are secret is nobody's
         }
         if self.asks_for_voice() {
@@ -119,6 +119,11 @@ impl FlowRun {
                 self.yes_or_no(tag, answers, text)
             }
             (StepKind::ChooseLanguage(step), _) => language(step, text),
+            (_, What::Factor { challenge, .. }) if asking.is_aloud() => {
+                let digits = hear::digits(tag, text)?;
+                let count = u8::try_from(digits.expose().len()).ok()?;
+                challenge.digits.contains(&count).then_some(Meaning::Typed(digits))
+            }
             _ => None,
         }
     }

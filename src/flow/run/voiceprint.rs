@@ -177,6 +177,7 @@ impl FlowRun {
             grammar: count.map(|count| SpokenGrammar::Digits { min: count, max: count }),
             language: Arc::from(self.language()),
             expected: digits,
+            secret: false,
             silence: PAUSE.min(between),
             longest: LONGEST.min(total),
             counts: asking.hears_words(),

@@ -1,12 +1,13 @@
 //! The fields of every file around the steps: what each is called, what can be written there, what it is for.
 
+use super::risk::RISK;
 use crate::flow::step::{FieldSpec, Shape};
 
-const fn must(name: &'static str, shape: Shape, doc: &'static str) -> FieldSpec {
+pub(super) const fn must(name: &'static str, shape: Shape, doc: &'static str) -> FieldSpec {
     FieldSpec::required(name, shape, doc)
 }
 
-const fn may(name: &'static str, shape: Shape, doc: &'static str) -> FieldSpec {
+pub(super) const fn may(name: &'static str, shape: Shape, doc: &'static str) -> FieldSpec {
     FieldSpec::optional(name, shape, doc)
 }
 
@@ -169,6 +170,7 @@ const FACTOR: Shape = Shape::Object(&[
     ),
     may("short_because", Shape::Text, "why a PIN has fewer than 8 digits"),
     may("weak", Shape::Flag, "counts at the lowest level only"),
+    may("spoken", Shape::Flag, "its digits may be said in place of typing them"),
     may("store", Shape::Choice(&["argon2id"]), "how it is kept; always so"),
     may("refuse", TEXTS, "what is refused as a PIN; always so"),
     may("step", Shape::Duration, "how long a one-time code holds"),
@@ -271,46 +273,6 @@ const MINING: Shape = Shape::Object(&[
     may("accounts_per_caller", Shape::Count { min: 1, max: 64 }, "accounts that one number asks for"),
     may("unknown_per_trunk", Shape::Count { min: 1, max: 1024 }, "accounts that nobody has, from one trunk"),
     WITHIN,
-]);
-
-const SIGNAL: Shape = Shape::Object(&[
-    must("when", Shape::Expression, "when it is there"),
-    may("add", Shape::Count { min: 0, max: 1000 }, "how many points it adds"),
-    may("blocks", Shape::Factors, "factors that are not offered then"),
-]);
-const POINTS: Shape = Shape::Count { min: 0, max: 1000 };
-const BAND: Shape = Shape::OneOf(&[
-    POINTS,
-    Shape::Object(&[
-        must("from", POINTS, "how many points it begins at"),
-        may(
-            "needs",
-            Shape::Map("a level", &Shape::Level),
-            "levels, each with the higher one that is needed then",
-        ),
-        may("blocks", Shape::Factors, "factors that are not offered then"),
-        may("goto", Shape::Block, "a block of the main flow that `risk: assess` leads to then"),
-    ]),
-]);
-const RISK: Shape = Shape::Object(&[
-    must("signals", Shape::Map("a signal", &SIGNAL), "what adds points"),
-    may("bands", Shape::Map("a band", &BAND), "what points add up to, and what follows; lowest first"),
-    may(
-        "service",
-        Shape::Object(&[
-            must("call", Shape::Text, "a call of services.yaml that replies with points"),
-            may("give", Shape::Values, "its arguments"),
-            may("field", Shape::Text, "the field of its reply that has the points; `score` when left out"),
-            may("timeout", Shape::Duration, "how long it may take; 2s when left out, 5s at most"),
-            must("default", POINTS, "the points when it does not answer"),
-        ]),
-        "somebody else who is asked for points",
-    ),
-    may(
-        "mode",
-        Shape::Choice(&["enforce", "observe"]),
-        "`observe`: only told in the record, nothing is done",
-    ),
 ]);
 
 /// The fields of a policy.

@@ -6,6 +6,7 @@
 //! types, levels and paths to `countersign check`.
 
 pub mod files;
+mod risk;
 mod shape;
 
 use serde_json::{Map, Value, json};

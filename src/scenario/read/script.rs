@@ -13,7 +13,7 @@ use super::Reader;
 use super::fixture::hundredths;
 
 /// Every verb of a script.
-pub(crate) const VERBS: [&str; 20] = [
+pub(crate) const VERBS: [&str; 21] = [
     "hears",
     "not_hears",
     "presses",
@@ -26,6 +26,7 @@ pub(crate) const VERBS: [&str; 20] = [
     "chooses",
     "reads_code",
     "tries",
+    "speaks",
     "answers",
     "slow",
     "agent",
@@ -114,6 +115,7 @@ impl Reader<'_> {
                 Verb::PressesWrong { factor: self.factor(value)?, times: times.unwrap_or(1) }
             }
             "reads_code" | "tries" => Verb::Enters { factor: self.factor(value)? },
+            "speaks" => Verb::SaysRight { factor: self.factor(value)? },
             "says" => {
                 let words = fields::text(value, "what is said", self.findings)?;
                 let confidence = fields.get("confidence").and_then(|node| {
