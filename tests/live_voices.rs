@@ -11,6 +11,7 @@ use countersign::auth::factor::voiceprint::{Joined, JoinedWords, Mode};
 use countersign::auth::{
     Answer, Enrolment, FactorId, Poor, Question, Refused, Response, Said, Spoken, SubjectRef, Verdict, Words,
 };
+use countersign::driver::retention::Class;
 use countersign::driver::vault::{Consent, Fraudster, Known, Vault};
 use countersign::secret::Secret;
 use countersign::units::CallId;
@@ -399,6 +400,17 @@ fn a_voice_on_the_list_of_fraudsters_is_a_signal_and_ends_by_itself() {
         Answer::Suspected(false),
         "it has ended"
     );
+    // What has ended is forgotten, and what has not is not.
+    let short = Fraudster {
+        name: "case-9".to_owned(),
+        until: later(Duration::from_secs(24 * 3600)).0,
+        ..listed.clone()
+    };
+    vault.list_fraudster(NOON, &short).expect("listed");
+    let two_days = later(Duration::from_secs(2 * 24 * 3600));
+    vault.sweep(two_days, Class::Remembered, NOON).expect("swept");
+    let kept = vault.fraudsters_at(NOON).expect("a list");
+    assert_eq!(kept.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["case-12"]);
     // Whoever was not asked for their consent is compared with the customer alone; who is on the list can't enrol.
     let ana = subject(&vault, ACCOUNT);
     assert_eq!(judged(&vault, &ana, vec![said(BEN, 5, 0)]), REJECTED);

@@ -45,10 +45,10 @@ struct Entry {
 
 /// The most entries: each of them is compared with every caller who speaks.
 const MOST: usize = 200;
-/// Longer than any entry lasts.
-const KEPT: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// The longest that an entry lasts.
 pub(crate) const LONGEST: Duration = Duration::from_secs(3 * 366 * 24 * 3600);
+/// Longer than any entry lasts, and than what is remembered of callers: entries that have ended go by themselves.
+const KEPT: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 const NAME: &str = "voices of fraudsters";
 
 impl Vault {
@@ -115,6 +115,18 @@ impl Vault {
     }
 
     fn keep_fraudsters(&self, now: UnixTime, all: &[Fraudster], kind: AuditKind) -> Result<(), VaultError> {
+        // Told before it is done: nobody is listed, or taken off, without a record.
+        self.audited(now, Change::Nothing, &[AuditEvent { call: None, subject: None, kind }])?;
+        self.put_fraudsters(now, all)
+    }
+
+    /// Forgets the voices whose entries have ended.
+    pub(super) fn forget_ended_fraudsters(&self, now: UnixTime) -> Result<(), VaultError> {
+        let (all, left) = (self.fraudsters_at(UnixTime(i64::MIN))?, self.fraudsters_at(now)?);
+        if left.len() < all.len() { self.put_fraudsters(now, &left) } else { Ok(()) }
+    }
+
+    fn put_fraudsters(&self, now: UnixTime, all: &[Fraudster]) -> Result<(), VaultError> {
         let entry = |one: &Fraudster| Entry {
             name: one.name.clone(),
             reason: one.reason.clone(),
@@ -125,9 +137,8 @@ impl Vault {
         };
         let entries: Vec<Entry> = all.iter().map(entry).collect();
         let json = Secret::new(serde_json::to_vec(&entries).map_err(|_| StoreError::Row)?);
-        // Told before it is done: nobody is listed, or taken off, without a record.
-        self.audited(now, Change::Nothing, &[AuditEvent { call: None, subject: None, kind }])?;
-        self.put(now, (&self.fraudsters_owner(), NAME), &json, now.plus(KEPT))
+        let until = if all.is_empty() { now } else { now.plus(KEPT) };
+        self.put(now, (&self.fraudsters_owner(), NAME), &json, until)
     }
 
     fn fraudsters_owner(&self) -> [u8; 32] {

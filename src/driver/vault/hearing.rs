@@ -55,7 +55,9 @@ impl Vault {
         let Some(voices) = self.voices() else { return Ok(false) };
         let found = self.store.subject(subject)?.zip(self.store.enrolment(subject, FactorId::Voiceprint)?);
         let Some((row, enrolment)) = found else { return Ok(false) };
-        Ok(self.open_voice(&row, &enrolment)?.model == voices.model())
+        // A row that does not open takes the voice from the customer, and nothing else.
+        let kept = logged("voice", self.open_voice(&row, &enrolment));
+        Ok(kept.is_ok_and(|kept| kept.model == voices.model()))
     }
 
     pub(super) fn counted_voice(

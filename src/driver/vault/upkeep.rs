@@ -37,6 +37,9 @@ impl Vault {
         if class == Class::Audit {
             return self.prune(now, before);
         }
+        if class == Class::Remembered {
+            self.forget_ended_fraudsters(now)?;
+        }
         let Some(old) = old(class, before) else { return Ok(0) };
         let mut removed = 0;
         loop {

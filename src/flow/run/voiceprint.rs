@@ -13,7 +13,7 @@ use crate::flow::document::{Interrupt, StepKind};
 use crate::flow::prompt::hear;
 use crate::flow::step::Proving;
 use crate::secret::Secret;
-use crate::units::Digit;
+use crate::units::{CallId, Digit};
 use crate::voice::{Hearing, SpokenGrammar};
 
 use super::asking::{Asking, What};
@@ -31,6 +31,8 @@ pub(super) struct Overheard {
     said: Vec<Said>,
     /// To be known by it.
     judged: Vec<Said>,
+    /// What they agreed to last: its purpose, version and language.
+    agreed: String,
 }
 
 fn keep(kept: &mut Vec<Said>, said: Said) {
@@ -83,6 +85,19 @@ impl FlowRun {
     /// Whether the caller has agreed that their voice is used.
     pub(crate) fn agreed_to_voices(&self) -> bool {
         self.said_of_voices(CONSENT_GRANTED) && self.may_hear_voices()
+    }
+
+    /// The caller has agreed to this, in these words.
+    pub(crate) fn agreed_by(&mut self, purpose: &str, version: &str) {
+        if purpose == self.purpose_of_voices() {
+            let version = if version.is_empty() { String::new() } else { format!(", version {version}") };
+            self.overheard.agreed = format!("{purpose}{version}, {}", self.language());
+        }
+    }
+
+    /// What is kept with a voice: what was agreed to, and where.
+    pub(crate) fn agreement(&self, call: CallId) -> String {
+        format!("{}, agreed to in call {call}", self.overheard.agreed)
     }
 
     /// The purpose that callers are asked for.

@@ -130,6 +130,9 @@ impl FlowRun {
         let (purpose, version, language) =
             (Name::from(purpose), Name::from(version), Name::from(self.language()));
         self.trace(TraceEvent::Consent { purpose, answer, version, language });
+        if answer == CONSENT_GRANTED {
+            self.agreed_by(&step.purpose, step.version.as_deref().unwrap_or_default());
+        }
         self.next_step();
         self.record_after(step.into, answer == CONSENT_GRANTED);
     }
@@ -145,6 +148,9 @@ impl FlowRun {
         self.store(step.into, Value::text(answer));
         let version = step.version.as_deref().unwrap_or_default();
         let language = self.language().to_owned();
+        if answer == CONSENT_GRANTED {
+            self.agreed_by(&step.purpose, version);
+        }
         let facts = [
             ("purpose", step.purpose.as_str()),
             ("answer", answer),

@@ -54,7 +54,7 @@ impl Enrol {
         let Some(grant) = run.granted(now, &self.after).filter(|_| agreed) else {
             return run.take(now, Exit::Outcome("unavailable"));
         };
-        let consent = format!("{}, agreed to in call {}", run.purpose_of_voices(), grant.call());
+        let consent = run.agreement(grant.call());
         let secret = Response::Spoken(Spoken { said, consent });
         let (grant, factor, replace) = (Arc::new(grant), self.factor, self.replace);
         let ask = run.ask(Question::Auth(auth::Question::Enrol { grant, factor, secret, replace }));
