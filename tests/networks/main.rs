@@ -24,8 +24,9 @@ fn asked_for() -> bool {
 }
 
 fn install(models: &Models, pins: &[&Pin]) {
-    let client = From::Client(&Client::new("python3"));
-    pins.iter().for_each(|pin| drop(models.install(pin, &client, |_| {}).expect("brought")));
+    let client = Client::new("python3");
+    let from = From::Client(&client);
+    pins.iter().for_each(|pin| models.install(pin, &from, |_| {}).expect("brought"));
 }
 
 fn recording(path: &Path) -> Vec<i16> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use countersign::call::ClipSource;
 use countersign::driver::application::{ApplicationSource, load_with};
 use countersign::driver::models::{Models, WHISPER};
 use countersign::driver::speech::Speech;
