@@ -178,3 +178,54 @@ fn network(models: &Models) -> Option<Arc<dyn Ear>> {
 
 /// What waited longer for a worker is not worth understanding any more.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+    use crate::voice::{Ended, SpokenGrammar};
+
+    /// Hears the same in everything.
+    struct Near(bool);
+
+    impl Ear for Near {
+        fn name(&self) -> &str {
+            if self.0 { "outside" } else { "inside" }
+        }
+
+        fn hears(&self, _: &str) -> bool {
+            true
+        }
+
+        fn is_outside(&self) -> bool {
+            self.0
+        }
+
+        fn hear(&self, _: &Utterance, _: &Hearing) -> Result<Vec<Understood>, EarError> {
+            let words = Secret::new(self.name().to_owned());
+            Ok(vec![Understood { words, choice: None, confidence: 90 }])
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_said_leaves_the_engine_to_nobody() {
+        let sound = Utterance::new(Secret::new(vec![1; 800]), None, Duration::ZERO, Ended::Silence);
+        let hearing = |secret| Hearing {
+            grammar: Some(SpokenGrammar::Digits { min: 8, max: 8 }),
+            language: Arc::from("en-GB"),
+            expected: None,
+            secret,
+            silence: Duration::from_secs(1),
+            longest: Duration::from_secs(20),
+            counts: true,
+        };
+        let heard = |ears: &[Arc<dyn Ear>], secret| {
+            let heard = understand(ears, &sound, &hearing(secret));
+            heard.map(|heard| heard[0].words.expose().clone())
+        };
+        let both: [Arc<dyn Ear>; 2] = [Arc::new(Near(true)), Arc::new(Near(false))];
+        assert_eq!(heard(&both, false), Ok("outside".to_owned()), "the first of those who are named");
+        assert_eq!(heard(&both, true), Ok("inside".to_owned()));
+        assert_eq!(heard(&both[..1], true), Err(EarError::Language), "nobody: the caller uses keys");
+    }
+}
