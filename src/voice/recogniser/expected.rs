@@ -3,23 +3,8 @@
 //! What is heard does not depend on what is expected, and the shares of all that may have been said sum to one. So however many
 //! strings somebody hopes for, one utterance can be taken for few of them: see [`strings_within`].
 
-use super::{Grammar, Heard, MISSED, Recogniser};
+use super::{Heard, MISSED};
 use crate::voice::nn::exp;
-
-impl Recogniser {
-    /// By how much these samples are likelier to be what was expected than all else together that fits the grammar, in
-    /// natural logarithms, for each that is expected; above zero it is the likeliest of all, and no other
-    /// is. `None` when it does not fit the grammar.
-    #[must_use]
-    pub fn margins(&self, samples: &[i16], grammar: &Grammar, expected: &[Vec<u16>]) -> Vec<Option<f32>> {
-        let heard = self.hear(samples, grammar);
-        let margin = |expected: &Vec<u16>| {
-            let heard = heard.iter().find(|heard| heard.meaning == *expected).map(Heard::margin);
-            heard.or_else(|| grammar.fits(expected).then_some(MISSED))
-        };
-        expected.iter().map(margin).collect()
-    }
-}
 
 impl Heard {
     /// By how much it is likelier than all else together that fits the grammar, in natural logarithms: between −25 and 25.

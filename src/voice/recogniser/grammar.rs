@@ -1,7 +1,5 @@
 //! What may be said, as the ways to write it down token by token.
 
-use std::collections::BTreeSet;
-
 use super::tokens::Tokens;
 use crate::voice::model::ModelError;
 use crate::voice::words::capitalised;
@@ -94,29 +92,6 @@ impl Grammar {
             });
             at = to;
         }
-    }
-
-    /// Whether something whole means this.
-    pub(super) fn fits(&self, meaning: &[u16]) -> bool {
-        let mut places = vec![(0, meaning)];
-        let mut seen = BTreeSet::new();
-        while let Some((at, rest)) = places.pop() {
-            let state = &self.states[at];
-            if state.end && rest.is_empty() {
-                return true;
-            }
-            for step in &state.steps {
-                let after = match step.means {
-                    None => rest,
-                    Some(means) if rest.first() == Some(&means) => &rest[1..],
-                    Some(_) => continue,
-                };
-                if seen.insert((step.to, after.len())) {
-                    places.push((step.to, after));
-                }
-            }
-        }
-        false
     }
 
     /// From `min` to `max` letters, by their names or as pilots spell them.
