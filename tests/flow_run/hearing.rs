@@ -217,3 +217,47 @@ fn nobody_listens_to_who_is_gone() {
     scene.settle();
     assert_eq!(scene.prompts(), ["account_number"], "{}", scene.script());
 }
+
+/// A caller who has to prove it by a PIN that the policy lets them say, or not.
+fn proving(spoken: bool) -> Scene {
+    let mut app = app(vec![claim(), StepKind::Authenticate(authenticate("basic"))]);
+    let mut policy = (*app.policy).clone();
+    policy.factors.iter_mut().for_each(|used| used.spoken = spoken);
+    app.policy = Arc::new(policy);
+    let abilities = Abilities { speech: true, ..Abilities::default() };
+    let mut scene = Scene::able(Arc::new(app), World::default(), abilities);
+    scene.until("pin").wait(1_500);
+    scene
+}
+
+#[test]
+fn a_secret_is_listened_for_only_where_the_policy_lets_it_be_said_and_as_a_secret() {
+    let mut typed = proving(false);
+    assert!(typed.secure && typed.hearing.is_none(), "{}", typed.script());
+    typed.feed(heard(&[("eight zero four two one five three seven", 95)]));
+    assert!(!typed.script().contains("Verify"), "{}", typed.script());
+
+    let mut scene = proving(true);
+    let hearing = scene.hearing.clone().expect("somebody listens");
+    assert!(scene.secure && hearing.secret && hearing.counts);
+    assert_eq!(hearing.grammar, Some(SpokenGrammar::Digits { min: 8, max: 8 }));
+    // Too few, and not sure enough: asked again, and nobody judges it.
+    scene.feed(heard(&[("eight zero four", 95)]));
+    scene.wait(1_500).feed(heard(&[("eight zero four two one five three seven", 40)]));
+    assert!(!scene.script().contains("Verify"), "{}", scene.script());
+    scene.wait(1_500).feed(heard(&[("eight zero four two one five three seven", 95)]));
+    assert!(scene.script().contains("Verify"), "{}", scene.script());
+    scene.settle();
+    assert!(!scene.secure, "{}", scene.script());
+    assert!(!format!("{:?}", scene.traces).contains("80421537"), "what was said is in no trace");
+}
+
+#[test]
+fn who_begins_to_type_a_secret_is_not_listened_to() {
+    let mut scene = proving(true);
+    scene.press("8");
+    assert!(scene.hearing.is_none());
+    scene.press("0421537#").settle();
+    assert_eq!(scene.prompts().first().map(String::as_str), Some("pin"));
+    assert!(scene.script().contains("Verify"), "{}", scene.script());
+}
