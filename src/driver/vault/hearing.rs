@@ -297,11 +297,13 @@ fn weigh(
 /// into the prompt may have some of it.
 pub(super) fn is_prompt(said: &Said) -> bool {
     let clips = said.utterance.prompt();
+    if clips.is_empty() || said.utterance.after().is_none() {
+        return false;
+    }
     let mut samples: Vec<i16> = clips.iter().flat_map(|clip| clip.pcm()).collect();
     // Its end is what was asked for.
     samples.drain(..samples.len().saturating_sub(LONGEST));
-    let copy = Fingerprint::of(&samples).is_copy(&Fingerprint::of(said.utterance.samples().expose()));
-    copy && said.utterance.after().is_some()
+    Fingerprint::of(&samples).is_copy(&Fingerprint::of(said.utterance.samples().expose()))
 }
 
 pub(super) fn copied<'a>(one: &Fingerprint, known: impl Iterator<Item = &'a Fingerprint>) -> bool {
