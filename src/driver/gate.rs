@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::sip::{AccessList, Message, Method, Name, Response, RouteKey, StatusCode, Transport, route_key};
+use crate::sip::{
+    AccessList, Message, Method, Name, Request, Response, RouteKey, StatusCode, Transport, route_key,
+};
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +131,7 @@ impl Gate {
     /// The answer to what begins something when its shard has no time for it. Nothing is kept of it (RFC 3261 §8.2.7).
     #[must_use]
     pub fn overloaded(&self, message: &Bytes) -> Option<Bytes> {
-        let response = answer(message, StatusCode::SERVICE_UNAVAILABLE)?;
+        let response = Response::to(&asked(message)?, StatusCode::SERVICE_UNAVAILABLE);
         Some(response.with_to_tag(&self.refusal_tag).with(Name::RetryAfter, RETRY_AFTER).write())
     }
 
@@ -174,15 +176,13 @@ const RETRY_AFTER: &str = "5";
 /// The answer to a source that we do not know: nothing of it depends on what was asked for.
 #[must_use]
 pub fn refusal(message: &Bytes) -> Option<Bytes> {
-    answer(message, StatusCode::FORBIDDEN).map(|response| response.write())
+    Some(Response::stateless(&asked(message)?, StatusCode::FORBIDDEN).write())
 }
 
-fn answer(message: &Bytes, status: StatusCode) -> Option<Response> {
+/// A message that may be answered.
+fn asked(message: &Bytes) -> Option<Request> {
     let Ok(Message::Request(request)) = Message::from_bytes(message) else { return None };
-    if request.method == Method::Ack {
-        return None;
-    }
-    Some(Response::stateless(&request, status))
+    (request.method != Method::Ack).then_some(request)
 }
 
 #[cfg(test)]

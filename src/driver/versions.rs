@@ -4,6 +4,8 @@
 //! shard is told to give it to new calls, and it counts as applied when every shard has said that it does.
 //! Calls that run keep the version they began with; it goes from memory with the last of them.
 
+mod draining;
+
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -28,6 +30,7 @@ use crate::routing::{AgentName, Contact};
 use crate::units::UnixTime;
 
 pub use super::not_reloaded::ReloadError;
+pub use draining::Drain;
 
 /// The versions of a deployment.
 pub struct Versions {
@@ -75,13 +78,6 @@ pub struct RefusedReload {
     pub at: UnixTime,
     /// Why, as it was told.
     pub why: String,
-}
-
-/// No new calls are taken, and those that run may go on for so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drain {
-    /// How long.
-    pub within: Duration,
 }
 
 /// A change of what is served.
@@ -313,38 +309,6 @@ impl Versions {
             told &= house.try_send(house::Mail::AgentUp(AgentName::from(name.as_str()), contact)).is_ok();
         }
         told
-    }
-
-    /// Takes no new calls from now on; those that run go on.
-    pub fn drain(&self, within: Duration) {
-        self.state().drain = Some(Drain { within });
-        let deadline = os::now() + PATIENCE;
-        let asked: Vec<_> = self
-            .links
-            .mailboxes
-            .iter()
-            .map(|mailbox| {
-                let (done, told) = sync_channel(1);
-                deliver(mailbox, Mail::Drain(done), deadline);
-                told
-            })
-            .collect();
-        // From then on `calls` tells of every call that was let in.
-        for told in asked {
-            let _ = told.recv_timeout(deadline.saturating_duration_since(os::now()));
-        }
-    }
-
-    /// How long calls that run may go on, where nobody says it otherwise.
-    #[must_use]
-    pub fn farewell(&self) -> Duration {
-        Duration::from_secs(self.state().config.limits.drain_seconds)
-    }
-
-    /// Whether new calls are taken no more.
-    #[must_use]
-    pub fn draining(&self) -> Option<Drain> {
-        self.state().drain
     }
 
     /// What new calls get.
