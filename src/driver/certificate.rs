@@ -18,6 +18,7 @@ use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::driver::stamp::Stamp;
 use crate::driver::tls;
 
 /// Why a certificate can't be used.
@@ -63,11 +64,8 @@ pub(super) struct Certificate {
     key: PathBuf,
     current: RwLock<Arc<CertifiedKey>>,
     /// What the files were like when they were last read.
-    stamp: Mutex<Stamp>,
+    stamp: Mutex<[Option<Stamp>; 2]>,
 }
-
-/// What tells one version of the two files from another.
-type Stamp = [Option<(u64, u64, i64, i64)>; 2];
 
 /// How often the files are to be looked at.
 pub(super) const LOOK: Duration = Duration::from_secs(15);
@@ -78,7 +76,7 @@ const LONGEST: u64 = 256 * 1024;
 impl Certificate {
     /// Reads it.
     pub(super) fn read(certificate: PathBuf, key: PathBuf) -> Result<Arc<Self>, CertificateError> {
-        let stamp = stamp(&certificate, &key);
+        let stamp = [&certificate, &key].map(|path| Stamp::at(path));
         let current = load(&certificate, &key)?;
         Ok(Arc::new(Self { certificate, key, current: RwLock::new(current), stamp: Mutex::new(stamp) }))
     }
@@ -90,7 +88,7 @@ impl Certificate {
 
     /// Reads the files again if they are not as they were.
     pub(super) fn look(&self) {
-        let found = stamp(&self.certificate, &self.key);
+        let found = [&self.certificate, &self.key].map(|path| Stamp::at(path));
         let mut known = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == found {
             return;
@@ -123,12 +121,6 @@ impl ResolvesClientCert for Certificate {
     fn has_certs(&self) -> bool {
         true
     }
-}
-
-fn stamp(certificate: &Path, key: &Path) -> Stamp {
-    [certificate, key].map(|path| {
-        fs::metadata(path).ok().map(|about| (about.ino(), about.size(), about.mtime(), about.mtime_nsec()))
-    })
 }
 
 fn load(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, CertificateError> {

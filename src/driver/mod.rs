@@ -48,6 +48,7 @@ pub mod signals;
 pub mod site;
 pub mod snapshot;
 pub mod speech;
+mod stamp;
 pub mod stir;
 pub mod store;
 pub mod supervisor;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::driver::stamp::Stamp;
 use crate::flow::document::Application;
 use crate::secret::Secret;
 
@@ -112,15 +113,6 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// What tells one version of a file from another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 /// Certificates with a chain of some length fit.
 const LONGEST: u64 = 64 * 1024;
 
@@ -192,12 +184,7 @@ impl Secrets {
         if private && about.mode() & 0o007 != 0 {
             return Err(SecretError::Open { name: name.to_owned(), path });
         }
-        let stamp = Stamp {
-            inode: (about.dev(), about.ino()),
-            size: about.size(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-        };
+        let stamp = Stamp::of(&about);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, secret)) = read.get(name)
             && *known == stamp

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use super::config::StirError;
+use crate::driver::stamp::Stamp;
 use crate::driver::tls;
 use crate::sip::stir::{Fingerprint, Trust};
 
@@ -13,20 +13,20 @@ use crate::sip::stir::{Fingerprint, Trust};
 pub(super) struct TrustFiles {
     authorities: PathBuf,
     revoked: Option<PathBuf>,
-    current: Mutex<(Stamp, Arc<Trust>)>,
+    current: Mutex<(Stamps, Arc<Trust>)>,
 }
 
-/// What tells one version of the files from another.
-type Stamp = [Option<(u64, SystemTime)>; 2];
+/// Of both files.
+type Stamps = [Option<Stamp>; 2];
 
 /// A list of authorities has some dozens, one of revoked certificates some thousands.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
 impl TrustFiles {
     pub(super) fn read(authorities: PathBuf, revoked: Option<PathBuf>) -> Result<Self, StirError> {
-        let stamp = stamp(&authorities, revoked.as_deref());
+        let stamps = stamps(&authorities, revoked.as_deref());
         let trust = Arc::new(trust(&authorities, revoked.as_deref())?);
-        Ok(Self { authorities, revoked, current: Mutex::new((stamp, trust)) })
+        Ok(Self { authorities, revoked, current: Mutex::new((stamps, trust)) })
     }
 
     pub(super) fn current(&self) -> Arc<Trust> {
@@ -35,7 +35,7 @@ impl TrustFiles {
 
     /// Reads the files again if they changed; a version that can't be used is told once, and the former one goes on.
     pub(super) fn look(&self) {
-        let now = stamp(&self.authorities, self.revoked.as_deref());
+        let now = stamps(&self.authorities, self.revoked.as_deref());
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.0 == now {
             return;
@@ -51,10 +51,8 @@ impl TrustFiles {
     }
 }
 
-fn stamp(authorities: &Path, revoked: Option<&Path>) -> Stamp {
-    let of =
-        |path: &Path| std::fs::metadata(path).ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
-    [of(authorities), revoked.and_then(of)]
+fn stamps(authorities: &Path, revoked: Option<&Path>) -> Stamps {
+    [Stamp::at(authorities), revoked.and_then(Stamp::at)]
 }
 
 fn trust(authorities: &Path, revoked: Option<&Path>) -> Result<Trust, StirError> {
