@@ -4,6 +4,8 @@
 
 #[path = "orders/door.rs"]
 mod door;
+#[path = "orders/journey.rs"]
+mod journey;
 mod world;
 
 use std::time::Duration;

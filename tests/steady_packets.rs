@@ -55,6 +55,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         phones_transfer_to: Vec::new(),
         signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
         epoch: Epoch { instant: now, unix: UnixTime(1_800_000_000_000) },
+        trusted: AccessList::new(),
         listen: ENGINE.into(),
         signing: None,
         limits: CallLimits::default(),
@@ -69,6 +70,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         trunks: AccessList::parse([("carrier", [carrier].as_slice())]).expect("an address"),
         traced: HashSet::new(),
         attesting: HashSet::new(),
+        trusted: std::collections::HashMap::new(),
         vouching: Default::default(),
         terms: [(
             Arc::from("carrier"),

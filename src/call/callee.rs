@@ -84,6 +84,9 @@ impl Call {
     pub(super) fn send_invite(&mut self) {
         let Some(Callee { party, stream: Some(stream), .. }) = &self.callee else { return };
         let mut invite = self.invite(party, stream.offer());
+        if party.agent.is_none() {
+            self.assert_caller(&mut invite);
+        }
         self.vouch_for(&mut invite);
         if let Some(callee) = &mut self.callee {
             callee.state = CalleeState::Placing;
@@ -99,7 +102,9 @@ impl Call {
         };
         let mut headers = self
             .brief()
-            .map(|brief| handoff::headers(auth, brief, party, self.id, self.now, &self.settings))
+            .map(|brief| {
+                handoff::headers(auth, brief, (party, &self.signed), self.id, self.now, &self.settings)
+            })
             .unwrap_or_default();
         headers.extend(handoff::referral(party));
         OutgoingInvite {

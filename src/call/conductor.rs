@@ -65,7 +65,7 @@ pub struct Call {
     pub(super) deadlines: Deadlines,
     pub(super) draft: Option<Draft>,
     pub(super) number: Option<Secret<String>>,
-    /// What was signed for the caller, and the number that they dialled.
+    /// What the other side may be told of the caller by the network's word.
     pub(super) signed: Signed,
     source: Source,
     /// What is settled about the caller's media.
@@ -119,6 +119,9 @@ impl Call {
             trunk,
             terms,
             from,
+            asserted,
+            journey,
+            user_to_user,
             verdict,
             identities,
             to,
@@ -142,9 +145,10 @@ impl Call {
         let speech = !limits.hears.is_empty();
         let voice = limits.voices;
         let abilities = Abilities { recorder, outside_recorders, speech, voice, ..Abilities::default() };
-        let signed = Signed { identities, dialled: to.clone() };
+        let signed =
+            Signed { identities, dialled: to.clone(), asserted, private: journey.private, user_to_user };
         let hears = Some(Arc::clone(&limits.hears));
-        let facts = CallFacts { abilities, hears, signals, ..CallFacts::new(call, number, to) };
+        let facts = CallFacts { abilities, hears, signals, journey, ..CallFacts::new(call, number, to) };
         let facts = CallFacts { seed: entropy.next_u64(), ..facts };
         let open = Output::OpenMedia { leg: LegSide::A, local: path.local.ip() };
         Self {

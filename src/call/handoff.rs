@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::io::CallSettings;
+use super::vouching::Signed;
 use crate::auth::AuthSession;
 use crate::auth::token::{self, Claims};
 use crate::flow::ClipKey;
@@ -150,7 +151,7 @@ fn local_for(remote: IpAddr, listen: IpAddr, caller_side: IpAddr) -> Option<IpAd
 pub(super) fn headers(
     auth: Option<&AuthSession>,
     brief: &Brief,
-    party: &Party,
+    (party, signed): (&Party, &Signed),
     call: CallId,
     now: Instant,
     settings: &CallSettings,
@@ -164,6 +165,11 @@ pub(super) fn headers(
         headers.push(("X-Countersign-Token".to_owned(), token::sign(&settings.signer, &claims)));
     }
     for (name, value) in brief.pass.values.iter().take(MAX_PASSED) {
+        // RFC 7433 has a header for it, and phones that read it; it goes as it came.
+        if let Some(told) = signed.user_to_user.as_ref().filter(|_| name == USER_TO_USER) {
+            headers.push(("User-to-User".to_owned(), told.expose().clone()));
+            continue;
+        }
         let name = header_name(name);
         if !headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
             headers.push((name, header_value(value)));
@@ -184,6 +190,8 @@ pub(super) fn referral(party: &Party) -> Vec<(String, String)> {
     by.into_iter().chain(replaces).collect()
 }
 
+/// What the caller's side said, as a flow names it.
+const USER_TO_USER: &str = "call.user_to_user";
 /// Values of a flow that are put into headers at most; a datagram has an end.
 const MAX_PASSED: usize = 16;
 /// Characters of one value.

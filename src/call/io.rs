@@ -16,13 +16,13 @@ use super::recording_session::RecordingPlan;
 use crate::audio::Clip;
 use crate::flow::ClipKey;
 use crate::flow::document::Application;
-use crate::flow::run::{Answer, Question};
+use crate::flow::run::{Answer, Journey, Question};
 use crate::media::{MediaTerms, Packet};
 use crate::routing::{Contact, DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::locate::Locations;
 use crate::sip::stir::{Signing, Verdict};
-use crate::sip::{self, Listening, OutgoingInvite, Path, Refer, SessionId, StatusCode};
+use crate::sip::{self, AccessList, Listening, OutgoingInvite, Path, Refer, SessionId, StatusCode};
 use crate::units::{AskId, CallId, Epoch, HearingId, LegSide, MediaAddress, MediaPort, Ssrc};
 use crate::voice::{EarError, Hearing, Understood, Utterance};
 
@@ -56,6 +56,8 @@ pub struct CallSettings {
     pub signer: SigningKey,
     /// Calendar time.
     pub epoch: Epoch,
+    /// Whom a caller's number may be told: the networks of trunks that are trusted.
+    pub trusted: AccessList,
     /// Where we listen for SIP; the way out to whoever did not register.
     pub listen: Listening,
     /// What is settled about the media of agents' phones.
@@ -125,6 +127,12 @@ pub struct NewCall {
     pub terms: MediaTerms,
     /// The caller's number (class personal).
     pub from: Option<Secret<String>>,
+    /// The trunk asserts it, and is one whose word counts.
+    pub asserted: bool,
+    /// How the call came here.
+    pub journey: Journey,
+    /// What the caller's side says to ours, as it came.
+    pub user_to_user: Option<Secret<String>>,
     /// What is known of that number; `None`: nobody whose word counts looked into it.
     pub verdict: Option<Verdict>,
     /// What was signed for the caller, to be passed on; none where it did not hold.

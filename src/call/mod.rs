@@ -30,6 +30,7 @@ mod stream;
 mod transfer;
 mod vouching;
 
+pub use crate::flow::run::Journey;
 pub use conductor::Call;
 pub use io::{CallLimits, CallSettings, ClipSource, Input, NewCall, Output, SessionEvent, SipOrder};
 pub use message::Room;

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::conductor::Call;
+use crate::secret::Secret;
 use crate::sip::stir::{Number, Signing};
 use crate::sip::{Host, NameAddr, OutgoingInvite, Uri};
 use crate::units::{Entropy, UnixTime};
@@ -28,12 +29,18 @@ pub(super) fn sign(signing: &Signing, invite: &mut OutgoingInvite, now: UnixTime
     invite.headers.extend(identity.map(|value| ("Identity".to_owned(), value)));
 }
 
-/// What was signed for a caller, and where they called.
+/// What the network says of a caller.
 pub(super) struct Signed {
     /// The Identity headers; none where they did not hold.
     pub(super) identities: Vec<Bytes>,
     /// The number that was dialled.
     pub(super) dialled: String,
+    /// A trunk that is trusted asserts the number.
+    pub(super) asserted: bool,
+    /// The caller wants it kept from others.
+    pub(super) private: bool,
+    /// What the caller's side says to ours, as it came (RFC 7433).
+    pub(super) user_to_user: Option<Secret<String>>,
 }
 
 /// What is known of the caller that can be passed on.
@@ -68,6 +75,18 @@ fn show(from: &mut NameAddr, number: &Number, host: Host) {
 }
 
 impl Call {
+    /// Tells who calls where a caller is put through by a trunk that is trusted, and that they want it kept from others
+    /// (RFC 3325 §5, §7).
+    pub(super) fn assert_caller(&self, invite: &mut OutgoingInvite) {
+        let trusted = self.settings.trusted.find(invite.path.remote.ip()).is_some();
+        let Some(number) = self.number.as_ref().filter(|_| trusted && self.signed.asserted) else { return };
+        let uri = Uri::sip(Some(number.expose()), invite.path.local.ip().into(), None);
+        invite.headers.push(("P-Asserted-Identity".to_owned(), NameAddr::new(uri).to_string()));
+        if self.signed.private {
+            invite.headers.push(("Privacy".to_owned(), "id".to_owned()));
+        }
+    }
+
     /// Signs the INVITE to a telephone that the caller is put through to.
     pub(super) fn vouch_for(&mut self, invite: &mut OutgoingInvite) {
         let Some(signing) = self.settings.signing.clone() else { return };
@@ -79,7 +98,7 @@ impl Call {
             && !self.signed.identities.is_empty()
             && let Some(caller) = &self.number
         {
-            let Signed { identities, dialled } = &self.signed;
+            let Signed { identities, dialled, .. } = &self.signed;
             let onward = Onward { identities, caller: caller.expose(), dialled };
             if onward.show(&signing, invite, now) {
                 return;

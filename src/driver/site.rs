@@ -89,6 +89,7 @@ impl Site {
             phones_transfer_to: config.phones.transfer_to.iter().map(|name| name.as_str().into()).collect(),
             signer: self.signer.clone(),
             epoch: self.epoch,
+            trusted: config.trusted_networks(),
             listen: self.listen,
             phones: self.phones,
             // What can't be used was told when the settings were read.

@@ -1,8 +1,11 @@
 //! What an INVITE says of the call it begins: the caller's number, what was dialled, how far the network
-//! vouches for the number.
+//! vouches for the number, how the call came here.
 
-use crate::sip::stir::{Attestation, Reason, Verdict};
-use crate::sip::{Incoming, Uri};
+use std::sync::Arc;
+
+use crate::call::Journey;
+use crate::sip::stir::{Attestation, NumberPlan, Reason, Verdict};
+use crate::sip::{Diversions, Incoming, Uri, UserToUser};
 
 /// The INFO package (RFC 6086) that tells a test caller what happens in its call.
 pub const TRACE_PACKAGE: &str = "countersign-trace";
@@ -22,8 +25,8 @@ pub(super) fn wants_trace(invite: &Incoming) -> bool {
 }
 
 /// The caller's number; an anonymous caller has none (RFC 3323 §4.1).
-pub(super) fn caller_number(invite: &Incoming) -> Option<String> {
-    let user = identity(invite).user_without_params()?;
+pub(super) fn caller_number(identity: &Uri) -> Option<String> {
+    let user = identity.user_without_params()?;
     let hidden = user.is_empty() || user.eq_ignore_ascii_case("anonymous");
     (!hidden && user.chars().nth(MAX_USER).is_none()).then_some(user)
 }
@@ -41,7 +44,7 @@ pub(super) fn is_private(invite: &Incoming) -> bool {
 /// one whose word on this counts. `verstat` stands beside the number it speaks of (3GPP TS 24.229 §7.2A.20);
 /// without a passed one, the level says nothing.
 pub(super) fn carriers_word(invite: &Incoming) -> Verdict {
-    let said = verstat(identity(invite)).unwrap_or_default();
+    let said = verstat(asserted(invite).unwrap_or_else(|| invite.from.uri.clone())).unwrap_or_default();
     if said.eq_ignore_ascii_case("TN-Validation-Passed") {
         Verdict::Valid(level(invite))
     } else if said.eq_ignore_ascii_case("TN-Validation-Failed") {
@@ -67,12 +70,42 @@ pub(super) fn dialled(invite: &Incoming) -> String {
     user.chars().filter(|c| !c.is_control()).take(MAX_USER).collect()
 }
 
-/// The trunk is one of ours, so its asserted identity counts before the From that the caller's phone wrote
-/// (RFC 3325 §9).
-pub(super) fn identity(invite: &Incoming) -> Uri {
+/// Who calls, as the network asserts it: on a trunk that is trusted it counts before the From that the caller's phone wrote
+/// (RFC 3325 §9), on any other it says nothing. What a phone would prefer to be called is nobody's word.
+pub(super) fn asserted(invite: &Incoming) -> Option<Uri> {
     let asserted = invite.headers.asserted_identities().unwrap_or_default();
-    asserted.into_iter().next().map_or_else(|| invite.from.uri.clone(), |first| first.uri)
+    asserted.into_iter().next().map(|first| first.uri)
 }
+
+/// How the call came here. `plan`: how the trunk writes numbers; `None` when its word does not count. That a caller
+/// wants to be private counts whoever says so.
+pub(super) fn journey(invite: &Incoming, plan: Option<&NumberPlan>) -> Journey {
+    let private = is_private(invite);
+    let Some(plan) = plan else { return Journey { private, ..Journey::default() } };
+    let diversions = Diversions::of(&invite.headers);
+    let number = |uri: &Uri| -> Option<Arc<str>> {
+        let user = uri.user_without_params().filter(|user| user.chars().nth(MAX_USER).is_none())?;
+        let shown = !user.is_empty() && !user.chars().any(char::is_control);
+        shown.then(|| normal(plan, &user).into())
+    };
+    Journey {
+        private,
+        user_to_user: UserToUser::of(&invite.headers).map(|told| told.text.into()),
+        diversions: Some(diversions.as_ref().map_or(0, |told| told.count)),
+        first_called: diversions.as_ref().and_then(|told| number(&told.first)),
+        diverted_by: diversions.as_ref().and_then(|told| number(&told.last)),
+        diversion_reason: diversions.map(|told| told.reason),
+    }
+}
+
+/// A number with its country code and `+`; what is none, such as an extension, as it stands.
+fn normal(plan: &NumberPlan, user: &str) -> String {
+    let number = plan.read(user).filter(|number| number.as_str().len() >= SHORTEST);
+    number.map_or_else(|| user.to_owned(), |number| format!("+{}", number.as_str()))
+}
+
+/// Shorter ones are internal numbers.
+const SHORTEST: usize = 7;
 
 /// A parameter of the number: behind the user of a SIP URI, as in a `tel:` one (RFC 3261 §19.1.6).
 fn verstat(identity: Uri) -> Option<String> {
@@ -130,7 +163,7 @@ mod tests {
             let invite =
                 invite("sip:someone@caller.example", &[("P-Asserted-Identity", identity), (header, value)]);
             assert_eq!(carriers_word(&invite), expected, "{identity} {header}: {value}");
-            assert_eq!(caller_number(&invite).as_deref(), Some("+441632960001"));
+            assert_eq!(asserted(&invite).as_ref().and_then(caller_number).as_deref(), Some("+441632960001"));
         }
     }
 
@@ -149,6 +182,35 @@ mod tests {
             assert!(!private(shown, wishes), "{wishes:?}");
         }
         assert!(private("sip:anonymous@anonymous.invalid", &[]));
+    }
+
+    #[test]
+    fn how_a_call_came_here_is_read_where_the_trunk_is_trusted() {
+        let plan = NumberPlan::of_country("44").expect("a country");
+        let told = invite(
+            "sip:+441632960001@carrier.example",
+            &[
+                (
+                    "Diversion",
+                    "<sip:01632960102@c.example>;reason=no-answer, <sip:201@c.example>;reason=user-busy",
+                ),
+                ("User-to-User", "0034322d37;encoding=hex"),
+                ("Privacy", "id"),
+            ],
+        );
+        let read = journey(&told, Some(&plan));
+        assert!(read.private);
+        assert_eq!(read.user_to_user.as_deref(), Some("42-7"));
+        assert_eq!((read.diversions, read.diversion_reason), (Some(2), Some("no-answer")));
+        assert_eq!(
+            (read.first_called.as_deref(), read.diverted_by.as_deref()),
+            (Some("201"), Some("+441632960102"))
+        );
+        assert!(!format!("{read:?}").contains("2960102"), "{read:?}");
+        let stranger = journey(&told, None);
+        assert!(stranger == Journey { private: true, ..Journey::default() });
+        let straight = journey(&invite("sip:+441632960001@carrier.example", &[]), Some(&plan));
+        assert!(straight == Journey { diversions: Some(0), ..Journey::default() });
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::table::{Members, Table};
 use super::timers::Timers;
 use crate::call::{self, CallSettings, CodeCall, EndCause, Fate, News, OutgoingCall, SessionEvent, SipOrder};
 use crate::media::MediaTerms;
+use crate::sip::stir::NumberPlan;
 use crate::sip::{self, AccessList, Endpoint, EndpointConfig, Method, SessionId};
 use crate::units::{CallId, Entropy, LegSide, MediaAddress, MediaPort};
 
@@ -38,6 +39,8 @@ pub struct EngineConfig {
     pub traced: HashSet<Arc<str>>,
     /// The trunks whose word on how a caller's number was verified counts.
     pub attesting: HashSet<Arc<str>>,
+    /// The trunks whose word on who calls, and how the call came there, counts; each with how it writes numbers.
+    pub trusted: HashMap<Arc<str>, NumberPlan>,
     /// Whose callers' numbers are looked into here.
     pub vouching: Vouching,
     /// What is settled about the media of trunks; of those that are not named, the usual.
@@ -54,6 +57,7 @@ pub struct Engine {
     trunks: AccessList,
     traced: HashSet<Arc<str>>,
     attesting: HashSet<Arc<str>>,
+    trusted: HashMap<Arc<str>, NumberPlan>,
     vouching: Vouching,
     door: Door,
     terms: HashMap<Arc<str>, MediaTerms>,
@@ -107,6 +111,7 @@ impl Engine {
             trunks: config.trunks,
             traced: config.traced,
             attesting: config.attesting,
+            trusted: config.trusted,
             vouching: config.vouching,
             door: Door::default(),
             terms: config.terms,

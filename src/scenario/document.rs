@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::auth::FactorId;
 use crate::diagnostic::Place;
-use crate::flow::run::{Attestation, NumberCheck};
+use crate::flow::run::{Attestation, Journey, NumberCheck};
 use crate::secret::Secret;
 use crate::units::{Digit, UnixTime};
 
@@ -178,6 +178,8 @@ pub struct CallScript {
     pub attestation: Option<Attestation>,
     /// What a check of the number found.
     pub number: NumberCheck,
+    /// How it came here.
+    pub journey: Journey,
     /// The language that the caller would choose.
     pub language: Option<String>,
     /// What the line does to keys.
@@ -197,6 +199,7 @@ impl CallScript {
             to: OUR_NUMBER.to_owned(),
             attestation: None,
             number: NumberCheck::default(),
+            journey: Journey { diversions: Some(0), ..Journey::default() },
             language: None,
             line: None,
             script: Vec::new(),

@@ -472,6 +472,7 @@ fn facts(house: &mut House, script: &CallScript) -> CallFacts {
             outside_recorders: false,
         },
         signals,
+        journey: script.journey.clone(),
         ..CallFacts::new(CallId(house.calls), script.from.clone(), script.to.clone())
     }
 }

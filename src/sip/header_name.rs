@@ -91,6 +91,9 @@ names! {
     Identity = "Identity", b"y";
     PAssertedIdentity = "P-Asserted-Identity";
     Privacy = "Privacy";
+    Diversion = "Diversion";
+    HistoryInfo = "History-Info";
+    UserToUser = "User-to-User";
     MimeVersion = "MIME-Version";
     Timestamp = "Timestamp";
     Warning = "Warning";

@@ -34,7 +34,7 @@ pub use endpoint::{
     Active, Counters, Credentials, EndCause, Endpoint, EndpointConfig, Event, Incoming, Input,
     OutgoingInvite, OutgoingRequest, Output, RequestId, SessionId,
 };
-pub use header::{CSeq, Contacts, MediaType, NameAddr, Params, Rack, Via};
+pub use header::{CSeq, Contacts, Diversions, MediaType, NameAddr, Params, Rack, UserToUser, Via};
 pub use header_name::{HeaderName, Name};
 pub use headers::{HeaderError, Headers};
 pub use invite_session::Refer;

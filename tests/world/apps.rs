@@ -11,10 +11,10 @@ use countersign::flow::document::Answer;
 use countersign::flow::document::Goto;
 use countersign::flow::document::{
     Application, Arm, Ask, Authenticate, Block, BlockId, Cause, Class, Digits, Flow, FlowId, Hangup,
-    Identify, IdentifyBy, Input, Interrupt, Language, LanguageId, LevelRef, Menu, MenuOption, Piece, Prompt,
-    Queue, Readback, Say, Services, Step, StepKind, Transfer, VarId, Variable,
+    Identify, IdentifyBy, Input, Interrupt, Language, LanguageId, LevelRef, Menu, MenuOption, Passed, Piece,
+    Prompt, Queue, Readback, Say, Services, Step, StepKind, Transfer, VarId, Variable,
 };
-use countersign::flow::expr::Type;
+use countersign::flow::expr::{Expr, Field, Type};
 use countersign::units::Digit;
 
 /// Key 1: the agents' queue, with a whisper. Key 2: a transfer to the first agent's phone. Key 3: goodbye.
@@ -155,11 +155,17 @@ fn menu(options: &[(char, u32)]) -> StepKind {
     })
 }
 
+/// What whoever takes the call is told of how it came.
+fn journey() -> Vec<Passed> {
+    let passed = |field: Field| Passed { name: field.name().to_owned(), expr: Expr::Field(field) };
+    [Field::CallFrom, Field::CallUserToUser, Field::CallDiversions, Field::CallDivertedBy].map(passed).into()
+}
+
 fn queue() -> StepKind {
     StepKind::Queue(Queue {
         name: "agents".to_owned(),
         priority: Vec::new(),
-        pass: Vec::new(),
+        pass: journey(),
         whisper: Some(prompt("whisper")),
         music: ClipKey::new("music/hold"),
         announce_place: None,
@@ -179,7 +185,7 @@ fn transfer(target: &str) -> StepKind {
         name: "branch".to_owned(),
         uri: target.to_owned(),
         ring: Duration::from_secs(15),
-        pass: Vec::new(),
+        pass: journey(),
         whisper: None,
         done: Arm::Continue,
         busy: Arm::Continue,

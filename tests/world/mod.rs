@@ -151,22 +151,13 @@ impl World {
             phones_transfer_to: vec!["branch".into()],
             signer: ed25519_dalek::SigningKey::from_bytes(&[7; 32]),
             epoch,
+            trusted: countersign::sip::AccessList::new(),
             listen: ENGINE.into(),
             signing: None,
             limits: calls,
         };
         change(&mut settings);
-        let config = EngineConfig {
-            endpoint: EndpointConfig::default(),
-            lineup: Arc::new(settings).into(),
-            trunks: seen::trunks(),
-            traced: std::collections::HashSet::new(),
-            attesting: std::collections::HashSet::new(),
-            vouching: seen::vouching(),
-            terms: std::collections::HashMap::new(),
-            limits,
-        };
-        let engine = Engine::new(config, seed.fork());
+        let engine = Engine::new(seen::engine_config(settings, limits), seed.fork());
         let net = Net::new(seed.fork());
         Self {
             start,

@@ -65,6 +65,8 @@ pub struct Phone {
     /// What it says, from the moment a call is connected.
     pub says: Option<Arc<Clip>>,
     pub codecs: Vec<Codec>,
+    /// What its INVITEs say besides.
+    pub headers: Vec<(String, String)>,
     endpoint: Endpoint,
     endpoint_due: Option<Instant>,
     agenda: Vec<(Instant, Deed)>,
@@ -82,6 +84,7 @@ impl Phone {
             lines: Vec::new(),
             says: None,
             codecs: Codec::G711.to_vec(),
+            headers: Vec::new(),
             endpoint,
             endpoint_due: None,
             agenda: Vec::new(),
@@ -108,7 +111,7 @@ impl Phone {
                 from: NameAddr::new(Uri::sip(Some("15550100"), host(self.address.ip()), None)),
                 to: NameAddr::new(uri),
                 contact_user: Some("caller".to_owned()),
-                headers: Vec::new(),
+                headers: self.headers.clone(),
                 sdp,
                 metadata: None,
                 credentials: None,

@@ -1,29 +1,50 @@
 //! What a test says and looks at: noise that is known again, what happened in a world, its end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::audio::Clip;
-use countersign::engine::Vouching;
+use countersign::call::CallSettings;
+use countersign::engine::{EngineConfig, Limits, Vouching};
 use countersign::routing::{self, Agent, AgentName, Contact, Queue, Switchboard};
-use countersign::sip::AccessList;
 use countersign::sip::stir::NumberPlan;
+use countersign::sip::{AccessList, EndpointConfig};
 use countersign::units::Entropy;
 
 use super::{Manner, STRANGER, World, agent_address, uri_of};
 
+/// An engine of one trunk, the callers'.
+pub fn engine_config(settings: CallSettings, limits: Limits) -> EngineConfig {
+    EngineConfig {
+        endpoint: EndpointConfig::default(),
+        lineup: Arc::new(settings).into(),
+        trunks: trunks(),
+        traced: HashSet::new(),
+        attesting: HashSet::new(),
+        trusted: trusted(),
+        vouching: vouching(),
+        terms: HashMap::new(),
+        limits,
+    }
+}
+
 /// Everybody in the callers' network.
-pub fn trunks() -> AccessList {
+fn trunks() -> AccessList {
     let mut trunks = AccessList::new();
     trunks.allow("10.0.1.0/24".parse().expect("a network"), "carrier");
     trunks
 }
 
 /// The trunk's callers are looked into when somebody signed for them.
-pub fn vouching() -> Vouching {
+fn vouching() -> Vouching {
     let trunks = HashMap::from([(Arc::from("carrier"), NumberPlan::default())]);
     Vouching { trunks, own: Vec::new(), patience: Duration::from_millis(1500) }
+}
+
+/// The trunk's word on who calls counts; it writes British numbers.
+fn trusted() -> HashMap<Arc<str>, NumberPlan> {
+    HashMap::from([(Arc::from("carrier"), NumberPlan::of_country("44").expect("a country"))])
 }
 
 /// Noise of some seconds, the same for the same seed: it correlates with nothing but itself.

@@ -9,7 +9,8 @@ use rustls::pki_types::ServerName;
 use super::{AgentConfig, Config};
 use crate::driver::gate::Demand;
 use crate::media::{CodecList, InbandKeys, MediaTerms, SrtpPolicy};
-use crate::sip::{Transport, Uri};
+use crate::sip::stir::NumberPlan;
+use crate::sip::{AccessList, Transport, Uri};
 
 /// A trunk: a carrier's addresses.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub struct TrunkConfig {
     /// Whether a test caller may be told what happens in its call: prompts, outcomes, levels; never a value.
     #[serde(default)]
     pub trace: bool,
+    /// Whether its word counts on who calls and how the call came there (P-Asserted-Identity, Diversion, History-Info,
+    /// User-to-User), and whether a caller's number may be told to it.
+    #[serde(default)]
+    pub trusted: bool,
     /// Whether its word counts on how a caller's number was verified (STIR/SHAKEN): `verstat` beside the asserted
     /// identity, and the level in `Attestation-Info` or `P-Attestation-Indicator`.
     #[serde(default)]
@@ -60,6 +65,18 @@ impl TrunkConfig {
     #[must_use]
     pub const fn demand(&self) -> Demand {
         Demand { tls: self.tls, certificate: !self.certificate.is_empty() }
+    }
+
+    /// Whether its word on who calls counts: one that says how a number was verified says whose it is.
+    #[must_use]
+    pub const fn is_trusted(&self) -> bool {
+        self.trusted || self.verstat
+    }
+
+    /// How it writes numbers.
+    #[must_use]
+    pub fn plan(&self) -> NumberPlan {
+        self.country.as_deref().and_then(NumberPlan::of_country).unwrap_or_default()
     }
 
     /// The names that prove, in a certificate, to be this trunk.
@@ -126,6 +143,14 @@ impl PhonesConfig {
 }
 
 impl Config {
+    /// The networks of trunks that a caller's number may be told. Those that can't be read were told when the settings were.
+    #[must_use]
+    pub fn trusted_networks(&self) -> AccessList {
+        let trusted = self.trunks.iter().filter(|trunk| trunk.is_trusted());
+        let entries = trusted.map(|trunk| (trunk.name.as_str(), trunk.addresses.as_slice()));
+        AccessList::parse(entries).unwrap_or_default()
+    }
+
     /// The codecs that prompts are encoded for: all that any call may have.
     #[must_use]
     pub fn codecs(&self) -> CodecList {

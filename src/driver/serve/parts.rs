@@ -1,6 +1,6 @@
 //! What the threads of a deployment are made with, out of its settings.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -21,6 +21,7 @@ use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::EndpointConfig;
 use crate::sip::digest::Algorithm;
 use crate::sip::registrar::{Registrar, RegistrarConfig};
+use crate::sip::stir::NumberPlan;
 use crate::units::Entropy;
 
 /// The mailboxes of as many shards, and their inner ends.
@@ -73,6 +74,7 @@ impl Parts<'_> {
             trunks: self.access.trunks.clone(),
             traced: self.trunks_that(|trunk| trunk.trace),
             attesting: self.trunks_that(|trunk| trunk.verstat),
+            trusted: self.trusted(),
             vouching: stir::vouching(&self.config),
             terms: self.config.trunks.iter().map(TrunkConfig::terms).collect(),
             limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
@@ -96,6 +98,11 @@ impl Parts<'_> {
             config.algorithms = vec![Algorithm::Md5];
         }
         config
+    }
+
+    fn trusted(&self) -> HashMap<Arc<str>, NumberPlan> {
+        let trusted = self.config.trunks.iter().filter(|trunk| trunk.is_trusted());
+        trusted.map(|trunk| (Arc::from(trunk.name.as_str()), trunk.plan())).collect()
     }
 
     fn trunks_that(&self, are: impl Fn(&TrunkConfig) -> bool) -> HashSet<Arc<str>> {

@@ -288,10 +288,9 @@ impl SignConfig {
 /// What engines are told of it.
 pub(in crate::driver) fn vouching(config: &Config) -> Vouching {
     let Some(verify) = &config.stir.verify else { return Vouching::default() };
-    let plan = |code: &Option<String>| code.as_deref().and_then(NumberPlan::of_country).unwrap_or_default();
     let trunks = config.trunks.iter().filter(|trunk| trunk.stir);
     Vouching {
-        trunks: trunks.map(|trunk| (Arc::from(trunk.name.as_str()), plan(&trunk.country))).collect(),
+        trunks: trunks.map(|trunk| (Arc::from(trunk.name.as_str()), trunk.plan())).collect(),
         // What can't be used was told when the settings were read.
         own: verify.own().unwrap_or_default(),
         patience: verify.patience(),

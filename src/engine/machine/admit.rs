@@ -6,7 +6,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::super::door::{Look, Waiting};
-use super::super::invite::{caller_number, carriers_word, dialled, identity, is_private, wants_trace};
+use super::super::invite::{
+    asserted, caller_number, carriers_word, dialled, is_private, journey, wants_trace,
+};
 use super::super::io::Output;
 use super::super::limits::Refusal;
 use super::super::running::Running;
@@ -14,7 +16,7 @@ use super::Engine;
 use crate::call::{self, Call, NewCall};
 use crate::secret::Secret;
 use crate::sip::stir::{Reason, Verdict};
-use crate::sip::{Incoming, Name, Path, SessionId};
+use crate::sip::{Incoming, Name, Path, SessionId, Uri, UserToUser};
 use crate::units::CallId;
 
 impl Engine {
@@ -30,7 +32,8 @@ impl Engine {
         let id = self.new_id();
         let invite = Box::new(invite);
         let at = self.lineup.running.epoch.unix_at(now);
-        let look = self.vouching.look(&trunk, &invite, &identity(&invite), at);
+        let identity = self.asserted(&trunk, &invite).unwrap_or_else(|| invite.from.uri.clone());
+        let look = self.vouching.look(&trunk, &invite, &identity, at);
         let waiting = Waiting { session, path, trunk, invite };
         self.sessions.insert(session, id);
         match look {
@@ -70,6 +73,11 @@ impl Engine {
         }
     }
 
+    /// Who calls, where the trunk's word on that counts.
+    fn asserted(&self, trunk: &Arc<str>, invite: &Incoming) -> Option<Uri> {
+        self.trusted.contains_key(trunk).then(|| asserted(invite))?
+    }
+
     /// Lets a caller in.
     fn begin(&mut self, now: Instant, id: CallId, waiting: Waiting, verdict: Option<Verdict>) {
         let Waiting { session, path, trunk, invite } = waiting;
@@ -78,13 +86,20 @@ impl Engine {
         let [to_running, to_canary] = &mut self.begun;
         *(if canary { to_canary } else { to_running }) += 1;
         let carriers = || Some(carriers_word(&invite)).filter(|_| self.attesting.contains(&trunk));
+        let asserted = self.asserted(&trunk, &invite);
+        let plan = self.trusted.get(&trunk);
         let new = NewCall {
             call: id,
             session,
             path,
             trunk: Arc::clone(&trunk),
             terms: self.terms.get(&trunk).copied().unwrap_or_default(),
-            from: caller_number(&invite).map(Secret::new),
+            from: caller_number(asserted.as_ref().unwrap_or(&invite.from.uri)).map(Secret::new),
+            asserted: asserted.is_some(),
+            journey: journey(&invite, plan),
+            user_to_user: plan
+                .and_then(|_| UserToUser::of(&invite.headers))
+                .map(|told| Secret::new(told.value)),
             to: dialled(&invite),
             identities: signed(&invite, verdict),
             verdict: verdict.or_else(carriers),

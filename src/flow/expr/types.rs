@@ -137,6 +137,18 @@ fields! {
     CallVerstat = "call.verstat", Public, Text;
     /// Why it did not pass, in a word, such as `stale`; unset when it passed or nobody looked.
     CallVerstatReason = "call.verstat_reason", Public, Text;
+    /// Whether the caller asked for their number to be kept from others; it is passed to nobody then.
+    CallPrivate = "call.private", Public, Flag;
+    /// What the caller's side said to ours when it called (User-to-User); unset when nothing.
+    CallUserToUser = "call.user_to_user", Personal, Text;
+    /// How often the call was sent on before it came here; unset when nobody tells.
+    CallDiversions = "call.diversions", Public, Number;
+    /// The number that was called first; unset when the call came straight here.
+    CallFirstCalled = "call.first_called", Personal, Text;
+    /// The number that sent the call here; unset when it came straight.
+    CallDivertedBy = "call.diverted_by", Personal, Text;
+    /// Why that one did, in a word such as `user-busy`; unset when the call came straight here.
+    CallDiversionReason = "call.diversion_reason", Public, Text;
     /// The points that the last `risk` step added up; unset before.
     RiskScore = "risk.score", Public, Number;
     /// The band that they fall into; unset before.

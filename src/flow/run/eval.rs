@@ -84,9 +84,14 @@ impl Scope<'_> {
         }
     }
 
-    /// What an agent or the audit log is told. What is not set is left out, and so is a secret.
+    /// What an agent or the audit log is told. What is not set is left out, and so is a secret, and the number of a
+    /// caller who wants it kept from others (RFC 3323 §4.3).
     pub(crate) fn pass(&self, passed: &[Passed]) -> Pass {
-        let told = |passed: &Passed| Some((passed.name.clone(), self.value(&passed.expr).as_text()?));
+        let kept = self.facts.from.as_deref().filter(|_| self.facts.journey.private);
+        let told = |passed: &Passed| {
+            let value = self.value(&passed.expr).as_text()?;
+            (kept != Some(&*value)).then(|| (passed.name.clone(), value))
+        };
         Pass { values: passed.iter().filter_map(told).collect() }
     }
 
@@ -120,6 +125,12 @@ impl Scope<'_> {
             }
             Field::CallVerstat => Value::text(self.facts.signals.number.verstat.unwrap_or("none")),
             Field::CallVerstatReason => text(self.facts.signals.number.reason),
+            Field::CallPrivate => Value::Truth(self.facts.journey.private),
+            Field::CallUserToUser => text(self.facts.journey.user_to_user.as_deref()),
+            Field::CallDiversions => number(self.facts.journey.diversions),
+            Field::CallFirstCalled => text(self.facts.journey.first_called.as_deref()),
+            Field::CallDivertedBy => text(self.facts.journey.diverted_by.as_deref()),
+            Field::CallDiversionReason => text(self.facts.journey.diversion_reason),
             Field::RiskScore => number(self.risk.map(|risk| risk.score)),
             Field::RiskBand => text(self.risk.map(|risk| &*risk.band)),
             Field::RiskReasons => self.risk.map_or(Value::Nothing, |risk| Value::List(risk.reasons.clone())),

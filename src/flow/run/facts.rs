@@ -23,6 +23,8 @@ pub struct CallFacts {
     pub hears: Option<Arc<[Box<str>]>>,
     /// What the network and the engine tell about the caller besides.
     pub signals: Signals,
+    /// How the call came here.
+    pub journey: Journey,
 }
 
 impl CallFacts {
@@ -30,7 +32,7 @@ impl CallFacts {
     #[must_use]
     pub fn new(call: CallId, from: Option<String>, to: String) -> Self {
         let (abilities, signals) = (Abilities::default(), Signals::default());
-        Self { call, from, to, seed: 1, abilities, hears: None, signals }
+        Self { call, from, to, seed: 1, abilities, hears: None, signals, journey: Journey::default() }
     }
 }
 
@@ -82,4 +84,27 @@ pub struct Signals {
     pub joined_voice: Option<bool>,
     /// Whether the voice is on the list of those who have deceived before.
     pub known_fraudster: Option<bool>,
+}
+
+/// How a call came here, as far as a trunk tells whose word counts. Nothing of it is proved.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Journey {
+    /// The caller wants their number kept from others (RFC 3323).
+    pub private: bool,
+    /// What the caller's side says to ours (RFC 7433; class personal).
+    pub user_to_user: Option<Arc<str>>,
+    /// How often the call was sent on; `None`: nobody tells.
+    pub diversions: Option<u32>,
+    /// The number that was called first (class personal).
+    pub first_called: Option<Arc<str>>,
+    /// The number that sent it here (class personal).
+    pub diverted_by: Option<Arc<str>>,
+    /// Why that one did, in a word of RFC 5806 §6.
+    pub diversion_reason: Option<&'static str>,
+}
+
+impl fmt::Debug for Journey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journey").field("diversions", &self.diversions).finish_non_exhaustive()
+    }
 }

@@ -74,7 +74,7 @@ use parts::Entered;
 use saying::Saying;
 use values::Value;
 
-pub use facts::{Abilities, Attestation, CallFacts, NumberCheck, Signals};
+pub use facts::{Abilities, Attestation, CallFacts, Journey, NumberCheck, Signals};
 pub use io::{
     Answer, CardData, HandOff, HandOffRequest, HangupCause, Input, Lookup, LookupReply, Name, Output, Pass,
     Question, Spoken,

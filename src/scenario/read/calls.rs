@@ -1,16 +1,33 @@
 //! Calls: where they come from, what the line does, and their scripts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::flow::document::fields::{self, Fields, Node};
 
-use crate::flow::run::Attestation;
+use crate::flow::run::{Attestation, Journey};
+use crate::sip::Diversions;
 
 use super::super::document::{CallScript, LineFaults};
 use super::Reader;
 
 /// Who calls when a test does not say: a number of the range that is kept for films and examples.
 const SOME_NUMBER: &str = "+441632960001";
+
+/// What is said of a call before it begins.
+const OF_AN_INVITE: [&str; 11] = [
+    "from",
+    "to",
+    "attestation",
+    "verstat",
+    "language",
+    "private",
+    "user_to_user",
+    "diversions",
+    "first_called",
+    "diverted_by",
+    "diversion_reason",
+];
 
 /// What stands beside the verbs of a call.
 const OF_A_CALL: [&str; 4] = ["call", "line", "script", "note"];
@@ -53,7 +70,7 @@ impl Reader<'_> {
         let Some(fields) = test.get("call").and_then(|node| Fields::of(node, "`call`", self.findings)) else {
             return call;
         };
-        fields.only(&["from", "to", "attestation", "verstat", "language"], "`call`", self.findings);
+        fields.only(&OF_AN_INVITE, "`call`", self.findings);
         if let Some(node) = fields.get("from") {
             let from = fields::text(node, "a number", self.findings);
             call.from = from.filter(|from| from != "anonymous");
@@ -72,7 +89,27 @@ impl Reader<'_> {
             call.number.verstat = fields::choice(node, "verstat", &words, self.findings).flatten();
         }
         call.language = fields.get("language").and_then(|node| self.language(node));
+        self.journey(&fields, &mut call.journey);
         call
+    }
+
+    fn journey(&mut self, call: &Fields<'_>, journey: &mut Journey) {
+        if let Some(node) = call.get("private") {
+            journey.private = fields::flag(node, "private", self.findings).unwrap_or(false);
+        }
+        let mut text = |name| call.get(name).and_then(|node| fields::text(node, "a text", self.findings));
+        journey.user_to_user = text("user_to_user").map(Arc::from);
+        journey.diverted_by = text("diverted_by").map(Arc::from);
+        // Who was called first sent it here where nobody else did.
+        journey.first_called = text("first_called").map(Arc::from).or_else(|| journey.diverted_by.clone());
+        if let Some(node) = call.get("diversion_reason") {
+            let words = Diversions::REASONS.map(|word| (word, word));
+            journey.diversion_reason = fields::choice(node, "diversion_reason", &words, self.findings);
+        }
+        let times = call.get("diversions");
+        let times = times.and_then(|node| fields::count(node, "diversions", 0..=100, self.findings));
+        let sent_on = journey.first_called.is_some() || journey.diversion_reason.is_some();
+        journey.diversions = Some(times.unwrap_or(u32::from(sent_on)));
     }
 
     fn line(&mut self, node: &Node) -> Option<LineFaults> {
