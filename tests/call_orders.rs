@@ -4,6 +4,8 @@
 
 #[path = "orders/door.rs"]
 mod door;
+#[path = "orders/early.rs"]
+mod early;
 #[path = "orders/journey.rs"]
 mod journey;
 mod world;

@@ -156,6 +156,7 @@ fn plot(story: &Story) -> Vec<String> {
     let name = |event: &Event| match event {
         Event::Incoming { .. } => "incoming".to_owned(),
         Event::Acked { answer, .. } => format!("acked{}", if answer.is_some() { " with answer" } else { "" }),
+        Event::EarlyMedia { .. } => "early media".to_owned(),
         Event::Trying { .. } => "trying".to_owned(),
         Event::Progress { status, .. } => format!("progress {status}"),
         Event::Answered { .. } => "answered".to_owned(),

@@ -152,7 +152,10 @@ impl Call {
             SessionEvent::Acked { answer } => self.acked_again(LegSide::B, answer),
             SessionEvent::Referred(refer) => self.referred(session, &refer),
             // The agent's keys go nowhere.
-            SessionEvent::Digit(_) | SessionEvent::MetadataRequested | SessionEvent::ReferDone => {}
+            SessionEvent::Digit(_)
+            | SessionEvent::EarlyMedia
+            | SessionEvent::MetadataRequested
+            | SessionEvent::ReferDone => {}
         }
     }
 

@@ -55,20 +55,51 @@ impl Call {
         }
     }
 
-    /// The flow answers: 200 with our description. The flow goes on when the ACK is here.
-    pub(super) fn answer(&mut self) {
+    /// The flow has something to say before it answers: 183 with our description (RFC 3960 §3.2). Who calls without an offer
+    /// can't be told anything then.
+    pub(super) fn go_early(&mut self) {
         let state = std::mem::replace(&mut self.caller.state, CallerState::Leaving);
-        let CallerState::Ready(agreed) = state else {
-            if matches!(state, CallerState::Talking) {
-                self.tell_flow(run::Input::Answered);
-            }
+        if let CallerState::Ready(Agreed::Answer(negotiated)) = state {
+            let order = SipOrder::Early(self.caller.session, negotiated.body.clone());
+            self.caller.state = CallerState::Describing(negotiated);
+            self.out.push_back(Output::Sip(order));
+            return;
+        }
+        let hears = state.hears();
+        self.caller.state = state;
+        self.tell_flow(run::Input::EarlyMedia(hears));
+    }
+
+    /// The caller's side knows where our media is: it starts now, so that the first words are not lost.
+    fn early(&mut self) {
+        let state = std::mem::replace(&mut self.caller.state, CallerState::Leaving);
+        let (CallerState::Describing(negotiated), Some(stream)) = (&state, &mut self.caller.stream) else {
             self.caller.state = state;
             return;
         };
-        let body = match (&agreed, &self.caller.stream) {
-            (Agreed::Answer(negotiated), _) => negotiated.body.clone(),
-            (Agreed::LateOffer, Some(stream)) => stream.offer(),
-            (Agreed::LateOffer, None) => Bytes::new(),
+        stream.connect(self.now, negotiated);
+        self.caller.state = CallerState::Early(negotiated.body.clone());
+        self.note(CallEvent::EarlyMedia);
+        self.tell_flow(run::Input::EarlyMedia(true));
+    }
+
+    /// The flow answers: 200 with our description. The flow goes on when the ACK is here.
+    pub(super) fn answer(&mut self) {
+        let state = std::mem::replace(&mut self.caller.state, CallerState::Leaving);
+        let (agreed, body) = match (state, &self.caller.stream) {
+            (CallerState::Ready(Agreed::LateOffer), Some(stream)) => (Agreed::LateOffer, stream.offer()),
+            (CallerState::Ready(Agreed::Answer(negotiated)) | CallerState::Describing(negotiated), _) => {
+                let body = negotiated.body.clone();
+                (Agreed::Answer(negotiated), body)
+            }
+            (CallerState::Early(body), _) => (Agreed::Early, body),
+            (state, _) => {
+                if matches!(state, CallerState::Talking) {
+                    self.tell_flow(run::Input::Answered);
+                }
+                self.caller.state = state;
+                return;
+            }
         };
         self.caller.state = CallerState::Accepted(agreed);
         if let Some(draft) = &mut self.draft {
@@ -81,6 +112,7 @@ impl Call {
     pub(super) fn on_caller(&mut self, event: SessionEvent) {
         match event {
             SessionEvent::Acked { answer } => self.acked(answer),
+            SessionEvent::EarlyMedia => self.early(),
             SessionEvent::Offered(offer) => self.caller_offers(offer),
             SessionEvent::OfferAnswered(answer) => self.reoffer_answered(LegSide::A, answer),
             SessionEvent::Digit(digit) => self.on_key(Way::Signalling, digit),
@@ -118,6 +150,7 @@ impl Call {
             // RFC 3261 §13.2.1: the ACK must answer an offer in the 200.
             (Agreed::LateOffer, Some(answer)) => stream.answered(self.now, &answer).is_ok(),
             (Agreed::LateOffer, None) => false,
+            (Agreed::Early, _) => true,
         };
         if connected {
             self.tell_flow(run::Input::Answered);
@@ -196,11 +229,12 @@ impl Call {
         });
     }
 
-    /// No media for too long. Whoever is on hold, waits in a queue or listens to an agent may be silent;
+    /// No media for too long. Whoever is not answered, is on hold, waits in a queue or listens to an agent may be silent;
     /// the others are gone.
     fn caller_silent(&mut self) {
         let held = self.caller.stream.as_ref().is_some_and(|stream| stream.held);
-        if matches!(self.handoff, HandOffState::None) && !held {
+        let talking = matches!(self.caller.state, CallerState::Talking);
+        if talking && matches!(self.handoff, HandOffState::None) && !held {
             self.end(EndCause::MediaTimeout);
         }
     }

@@ -94,6 +94,7 @@ fn told(event: &Value) -> Option<String> {
         "error" => format!("ERROR: {}", text("what")),
         "finished" => format!("the flow is over: {}", finished(text("cause"))),
         "answered" => "the call is answered".to_owned(),
+        "early_media" => "the caller hears us, and the call is not answered".to_owned(),
         "clip_missing" => "a recording is not there; the rest is played".to_owned(),
         "number" => number(text("verstat"), text("attestation"), text("why")),
         "held" => "the caller puts us on hold".to_owned(),

@@ -194,6 +194,8 @@ pub enum SessionEvent {
         /// The answer to our late offer.
         answer: Option<Bytes>,
     },
+    /// The caller's side has our answer, though the call is not answered: media may flow.
+    EarlyMedia,
     /// The next hop has our INVITE.
     Trying,
     /// The other phone rings.
@@ -223,6 +225,8 @@ pub enum SessionEvent {
 
 /// An order to the SIP endpoint.
 pub enum SipOrder {
+    /// Describe our media to the caller, who goes on waiting for the answer.
+    Early(SessionId, Bytes),
     /// Answer the caller.
     Accept(SessionId, Bytes),
     /// Refuse the caller.

@@ -27,6 +27,10 @@ pub(super) enum CallerState {
     },
     /// The flow runs and has not answered yet.
     Ready(Agreed),
+    /// The caller's side is being told where our media is; the call is not answered.
+    Describing(Box<Negotiated>),
+    /// Media flows; the call is not answered. What the answer will repeat.
+    Early(Bytes),
     /// Answered; the ACK has not come.
     Accepted(Agreed),
     /// The two of us talk.
@@ -43,6 +47,15 @@ pub(super) enum Agreed {
     Answer(Box<Negotiated>),
     /// The caller did not offer: ours goes with the 200, the answer comes with the ACK (RFC 3261 §13.2.1).
     LateOffer,
+    /// All: media flows already.
+    Early,
+}
+
+impl CallerState {
+    /// Whether the caller hears what is played.
+    pub(super) const fn hears(&self) -> bool {
+        matches!(self, Self::Early(_) | Self::Talking)
+    }
 }
 
 /// Leg B: whoever the engine calls for the caller.

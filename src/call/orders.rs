@@ -20,6 +20,7 @@ impl Call {
     /// Carries out one order of the flow.
     pub(super) fn on_flow(&mut self, order: run::Output) {
         match order {
+            run::Output::EarlyMedia => self.go_early(),
             run::Output::Answer => self.answer(),
             run::Output::Play { id, clips, repeat } => self.play(id, &clips, repeat),
             run::Output::StopPlaying => self.stop_playing(),
@@ -50,9 +51,9 @@ impl Call {
     fn play(&mut self, id: PlayId, keys: &[ClipKey], repeat: bool) {
         let clips = self.clips(keys);
         let now = self.now;
-        let talking = matches!(self.caller.state, CallerState::Talking);
+        let hears = self.caller.state.hears();
         match self.stream(LegSide::A) {
-            Some(stream) if talking && !clips.is_empty() => {
+            Some(stream) if hears && !clips.is_empty() => {
                 stream.session.play(now, id, clips.clone(), repeat);
                 self.listening.plays(clips);
             }

@@ -205,6 +205,8 @@ pub enum What {
 pub enum CallEvent {
     /// The call was answered.
     Answered,
+    /// The caller hears prompts, and the call is not answered.
+    EarlyMedia,
     /// A clip is not there; the rest of the prompt is played.
     ClipMissing,
     /// The caller put us on hold.

@@ -36,7 +36,10 @@ impl Call {
         self.cause.get_or_insert(cause);
         let session = self.caller.session;
         let order = match self.caller.state {
-            CallerState::Opening { .. } | CallerState::Ready(_) => Some(SipOrder::Reject(session, status)),
+            CallerState::Opening { .. }
+            | CallerState::Ready(_)
+            | CallerState::Describing(_)
+            | CallerState::Early(_) => Some(SipOrder::Reject(session, status)),
             CallerState::Accepted(_) | CallerState::Talking => Some(SipOrder::Bye(session)),
             CallerState::Leaving | CallerState::Ended => None,
         };

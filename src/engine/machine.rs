@@ -379,6 +379,7 @@ impl Engine {
     fn carry_out(&mut self, now: Instant, id: CallId, order: SipOrder) {
         self.endpoint_touched = true;
         match order {
+            SipOrder::Early(session, sdp) => self.endpoint.ring(now, session, Some(sdp)),
             SipOrder::Accept(session, sdp) => self.endpoint.accept(now, session, sdp),
             SipOrder::Reject(session, status) => {
                 let full = status == sip::StatusCode::SERVICE_UNAVAILABLE;
@@ -430,6 +431,7 @@ impl Engine {
                 return;
             }
             sip::Event::Acked { session, answer } => (session, SessionEvent::Acked { answer }),
+            sip::Event::EarlyMedia { session } => (session, SessionEvent::EarlyMedia),
             sip::Event::Trying { session } => (session, SessionEvent::Trying),
             sip::Event::Progress { session, .. } => (session, SessionEvent::Progress),
             sip::Event::Answered { session, sdp, .. } => (session, SessionEvent::Answered { sdp }),

@@ -23,7 +23,7 @@ impl Phone {
                 }
                 PhoneEvent::Answered(session)
             }
-            endpoint::Event::Trying { .. } => return,
+            endpoint::Event::EarlyMedia { .. } | endpoint::Event::Trying { .. } => return,
             endpoint::Event::Progress { session, .. } => PhoneEvent::Ringing(session),
             endpoint::Event::Answered { session, sdp, .. } => {
                 if let Some(answer) = sdp {

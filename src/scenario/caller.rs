@@ -175,12 +175,17 @@ impl Stage for World<'_> {
             Want::Secure(on) if *on == self.secure => Ok(()),
             Want::Secure(_) if self.secure => Err("keys are secret".to_owned()),
             Want::Secure(_) => Err("keys are not secret".to_owned()),
+            Want::Answered(is) if *is == self.answered => Ok(()),
+            Want::Answered(_) if self.answered => Err("the call is answered".to_owned()),
+            Want::Answered(_) => Err("the call is not answered".to_owned()),
             _ => Err("nobody can tell".to_owned()),
         }
     }
 
     fn busy(&self) -> bool {
-        self.pending.iter().any(|(.., event)| matches!(event, Event::Answer(..) | Event::Answered))
+        self.pending
+            .iter()
+            .any(|(.., event)| matches!(event, Event::Answer(..) | Event::Answered | Event::EarlyMedia))
             || self.keys.next().is_some()
     }
 

@@ -406,6 +406,8 @@ pub enum Want {
     Cause(String),
     /// Keys are kept from everybody.
     Secure(bool),
+    /// The call is answered, or is not yet.
+    Answered(bool),
     /// Another public fact of the run.
     Fact {
         /// Its name.

@@ -99,6 +99,7 @@ pub(super) struct World<'w> {
     /// Prompts whose recordings come next.
     pub(super) prompts: Vec<String>,
     pub(super) secure: bool,
+    pub(super) answered: bool,
     /// The flow wants to know when the caller speaks.
     pub(super) attends: bool,
     /// What the flow listens for.
@@ -122,6 +123,7 @@ pub(super) struct Playing {
 
 /// Something that will happen.
 pub(super) enum Event {
+    EarlyMedia,
     Answered,
     Answer(AskId, Answer, Option<SubjectKey>),
     HandOff(HandOff),
@@ -184,6 +186,7 @@ impl<'w> World<'w> {
             audible: Transcript::default(),
             prompts: Vec::new(),
             secure: false,
+            answered: false,
             attends: false,
             hearing: None,
             listening: None,
@@ -230,6 +233,7 @@ impl<'w> World<'w> {
     fn order(&mut self, output: Output) {
         let at = self.at();
         match output {
+            Output::EarlyMedia => self.later(SETUP, Event::EarlyMedia),
             Output::Answer => self.later(SETUP, Event::Answered),
             Output::Play { id, clips, repeat } => self.play(id, &clips, repeat),
             Output::StopPlaying => {
@@ -397,7 +401,11 @@ impl<'w> World<'w> {
 
     pub(super) fn happen(&mut self, event: Event) {
         match event {
-            Event::Answered => self.feed(Input::Answered),
+            Event::EarlyMedia => self.feed(Input::EarlyMedia(true)),
+            Event::Answered => {
+                self.answered = true;
+                self.feed(Input::Answered);
+            }
             Event::Answer(ask, answer, subject) => {
                 self.subject = subject.or(self.subject);
                 self.feed(Input::Answer(ask, answer));

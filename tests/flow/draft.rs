@@ -158,11 +158,11 @@ pub(crate) fn arm(name: &str) -> Arm {
 }
 
 pub(crate) fn say(name: &str) -> StepKind {
-    StepKind::Say(Say { prompts: vec![prompt(name)], interrupt: Interrupt::Keys })
+    StepKind::Say(Say { prompts: vec![prompt(name)], interrupt: Interrupt::Keys, early: false })
 }
 
 pub(crate) fn say_firmly(name: &str) -> StepKind {
-    StepKind::Say(Say { prompts: vec![prompt(name)], interrupt: Interrupt::Never })
+    StepKind::Say(Say { prompts: vec![prompt(name)], interrupt: Interrupt::Never, early: false })
 }
 
 pub(crate) fn hangup() -> StepKind {
@@ -413,6 +413,7 @@ pub(crate) fn lookup(level: Option<&str>) -> Lookup {
         ok: Arm::Step(Box::new(step(StepKind::Say(Say {
             prompts: vec![prompt_with("your_balance", Expr::Var(BALANCE), Format::Money)],
             interrupt: Interrupt::Keys,
+            early: false,
         })))),
         not_found: Some(arm("not_found")),
         unavailable: arm("unavailable"),

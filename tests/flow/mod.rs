@@ -297,6 +297,7 @@ impl Scene {
     fn order(&mut self, output: Output) {
         assert!(!self.finished, "an order after the end");
         match output {
+            Output::EarlyMedia => panic!("nothing is early here"),
             Output::Answer => {
                 self.line("flow", "answers");
                 self.answers.push((self.now, AskId(u64::MAX), Answer::Lookup(LookupReply::Unavailable)));

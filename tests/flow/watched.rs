@@ -203,7 +203,7 @@ impl Watched {
             }
             Output::StopListening | Output::Attend(_) | Output::Hear(_) => {}
             Output::Recording(_) => panic!("an order for a recorder that is not there"),
-            Output::Answer | Output::Timeout(_) => {}
+            Output::EarlyMedia | Output::Answer | Output::Timeout(_) => {}
         }
     }
 

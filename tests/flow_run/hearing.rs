@@ -178,7 +178,8 @@ fn a_check_digit_chooses_among_what_may_have_been_said() {
 
 #[test]
 fn what_is_said_into_a_greeting_is_kept_for_the_question_after_it() {
-    let greeting = Say { prompts: vec![prompt("greeting")], interrupt: Interrupt::KeysAndSpeech };
+    let greeting =
+        Say { prompts: vec![prompt("greeting")], interrupt: Interrupt::KeysAndSpeech, early: false };
     let mut scene = scene(vec![StepKind::Say(greeting), spoken_menu(Interrupt::Keys)]);
     scene.wait(200);
     let hearing = scene.hearing.clone().expect("what begins is kept");

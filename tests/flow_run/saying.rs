@@ -13,6 +13,7 @@ use crate::scene;
 fn a_recording_is_played_as_often_as_told_and_a_notice_is_on_record() {
     let clip = countersign::flow::ClipKey::new("tones/beep");
     let play = Play {
+        early: false,
         clip,
         times: 3,
         interrupt: Interrupt::Never,
@@ -72,6 +73,7 @@ fn a_sub_flow_takes_values_and_gives_them_back() {
     let told = StepKind::Say(Say {
         prompts: vec![prompt_with("amount", Expr::Var(AMOUNT), Format::Number)],
         interrupt: Interrupt::Keys,
+        early: false,
     });
     let mut scene = Scene::new(with(vec![call(42), call(5), told], vec![], sub()), World::default());
     scene.settle();

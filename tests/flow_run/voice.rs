@@ -8,7 +8,7 @@ use crate::flow::{Scene, World};
 use crate::scene;
 
 fn greeting(interrupt: Interrupt) -> StepKind {
-    StepKind::Say(Say { prompts: vec![prompt("greeting")], interrupt })
+    StepKind::Say(Say { prompts: vec![prompt("greeting")], interrupt, early: false })
 }
 
 fn asked(interrupt: Interrupt) -> StepKind {

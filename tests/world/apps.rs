@@ -52,6 +52,20 @@ pub fn verified_desk() -> Arc<Application> {
     )])
 }
 
+/// Something is said before the answer; then the call is refused, or answered with a menu and a farewell.
+pub fn early(answered: bool) -> Arc<Application> {
+    let early =
+        StepKind::Say(Say { prompts: vec![prompt("greeting")], interrupt: Interrupt::Keys, early: true });
+    let mut steps = vec![early];
+    if answered {
+        let choose = menu(&[('1', 0)]);
+        steps.extend([StepKind::Answer(Answer), choose, say("bye"), hangup()]);
+    } else {
+        steps.push(StepKind::Hangup(Hangup { cause: Cause::Busy, say: None }));
+    }
+    application(vec![block("welcome", steps)])
+}
+
 fn application(blocks: Vec<Block>) -> Arc<Application> {
     let mut policy = Policy::default();
     for factor in &mut policy.factors {
@@ -113,7 +127,7 @@ fn prompt(key: &str) -> Prompt {
 }
 
 fn say(key: &str) -> StepKind {
-    StepKind::Say(Say { prompts: vec![prompt(key)], interrupt: Interrupt::Keys })
+    StepKind::Say(Say { prompts: vec![prompt(key)], interrupt: Interrupt::Keys, early: false })
 }
 
 fn hangup() -> StepKind {

@@ -232,6 +232,7 @@ impl Phone {
         match event {
             sip::Event::Incoming { session, invite, .. } => self.called(now, session, *invite),
             sip::Event::Answered { session, sdp, .. } => self.connect(now, session, sdp.as_deref()),
+            sip::Event::Progress { session, sdp: Some(sdp), .. } => self.early(now, session, &sdp),
             sip::Event::Acked { session, .. } => {
                 if let Some(line) = self.line_of(session) {
                     line.connected = true;
@@ -300,6 +301,14 @@ impl Phone {
         if first {
             self.talk(now, session);
         }
+    }
+
+    /// It hears the far end before anybody picks up.
+    fn early(&mut self, now: Instant, session: SessionId, answer: &[u8]) {
+        let Some(line) = self.line_of(session) else { return };
+        let negotiated = sdp::accept_answer(answer, &line.local).expect("the engine's answer is right");
+        line.media.connect(now, &negotiated.remote);
+        line.media.listen(true);
     }
 
     fn talk(&mut self, now: Instant, session: SessionId) {

@@ -240,6 +240,7 @@ impl OutgoingCall {
             }
             SessionEvent::OfferAnswered(Err(_))
             | SessionEvent::Acked { answer: None }
+            | SessionEvent::EarlyMedia
             | SessionEvent::Trying
             | SessionEvent::ReferDone
             | SessionEvent::MetadataRequested => {}

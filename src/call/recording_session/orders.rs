@@ -147,7 +147,8 @@ impl Call {
                 let refusal = SipOrder::AnswerRefer(id, Err(StatusCode::FORBIDDEN));
                 self.out.push_back(Output::Sip(refusal));
             }
-            SessionEvent::Trying
+            SessionEvent::EarlyMedia
+            | SessionEvent::Trying
             | SessionEvent::Progress
             | SessionEvent::Acked { answer: None }
             | SessionEvent::ReferDone

@@ -127,7 +127,7 @@ fn ends(block: &Block, sound: bool, findings: &mut Findings) {
 }
 
 /// Where a step can jump to, the `always` keys aside.
-fn jumps(step: &Step) -> Vec<BlockId> {
+pub(super) fn jumps(step: &Step) -> Vec<BlockId> {
     let mut out = Vec::new();
     for step in nested(step) {
         if let StepKind::Goto(to) = &step.kind {

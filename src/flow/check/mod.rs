@@ -6,6 +6,7 @@
 
 mod assigned;
 mod consent;
+mod early;
 mod fallback;
 mod graph;
 mod held;
@@ -38,6 +39,7 @@ pub(crate) fn run(app: &Application, travels: &Travels, findings: &mut Findings)
     if findings.errors() == 0 {
         silence::check(app, findings);
         patience::check(app, findings);
+        early::check(app, findings);
     }
     assigned::check(app, findings);
     consent::check(app, findings);

@@ -21,6 +21,8 @@ use crate::voice::{EarError, Hearing, Understood, Utterance};
 pub enum Input {
     /// The call is there; the flow may begin.
     Start,
+    /// What came of the order [`Output::EarlyMedia`]: whether the caller hears what is played.
+    EarlyMedia(bool),
     /// The order [`Output::Answer`] was carried out: media flows.
     Answered,
     /// The caller pressed a key.
@@ -90,6 +92,8 @@ impl Spoken {
 
 /// An order, or the moment to be woken.
 pub enum Output {
+    /// Let the caller hear what is played, without an answer; the flow goes on at [`Input::EarlyMedia`].
+    EarlyMedia,
     /// Answer the call; the flow goes on at [`Input::Answered`].
     Answer,
     /// Play these one after the other; replaces whatever plays.

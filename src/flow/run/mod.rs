@@ -97,6 +97,8 @@ pub struct FlowRun {
     state: State,
     life: Life,
     answered: bool,
+    /// Whether a caller who is not answered hears what is played; `None`: nobody has asked.
+    early: Option<bool>,
     secure: bool,
     playing: Option<PlayId>,
     keys: TypeAhead,
@@ -146,7 +148,7 @@ enum State {
     Ready,
     /// For [`Input::Start`].
     NotStarted,
-    /// For [`Input::Answered`]; the step stays the same.
+    /// For [`Input::Answered`], or [`Input::EarlyMedia`]; the step stays the same.
     Answering,
     /// For a prompt's end.
     Saying(Saying),
@@ -216,6 +218,7 @@ impl FlowRun {
             state: State::NotStarted,
             life: Life::Caller,
             answered: false,
+            early: None,
             secure: false,
             playing: None,
             keys: TypeAhead::default(),
@@ -257,6 +260,14 @@ impl FlowRun {
                     self.record_from_the_start();
                 }
             }
+            Input::EarlyMedia(hears) => {
+                if matches!(self.state, State::Answering) {
+                    self.early = Some(hears);
+                    self.state = State::Ready;
+                }
+            }
+            // Nothing is asked before the answer: what comes then is no caller's answer to anything.
+            Input::Digit(_) if !self.answered => {}
             Input::Digit(digit) => self.digit(now, digit),
             Input::Spoken(spoken) => self.spoken(now, spoken),
             Input::Voice => self.voice(now),

@@ -52,7 +52,8 @@ impl FlowRun {
             return self.next_step();
         }
         let clips = self.announce(now, &step.prompts);
-        self.start_saying(clips, step.interrupt, Then::NextStep);
+        let interrupt = if self.answered { step.interrupt } else { Interrupt::Never };
+        self.start_saying(clips, interrupt, Then::NextStep);
     }
 
     pub(crate) fn play(&mut self, now: Instant, step: &Play) {
@@ -61,7 +62,8 @@ impl FlowRun {
         }
         let clips = vec![step.clip.clone(); usize::from(step.times.max(1))];
         self.trace(TraceEvent::Prompt { prompt: Name::from(step.clip.as_str()) });
-        self.start_saying(clips, step.interrupt, Then::Leave(Exit::Outcome("finished")));
+        let interrupt = if self.answered { step.interrupt } else { Interrupt::Never };
+        self.start_saying(clips, interrupt, Then::Leave(Exit::Outcome("finished")));
     }
 
     pub(crate) fn notice(&mut self, now: Instant, step: &Notice) {

@@ -41,16 +41,29 @@ impl FlowRun {
             if self.life != Life::Caller {
                 return self.fail(now, "a step after the hang-up needs a caller");
             }
-            if !self.answered {
-                // Nothing can be said to a caller whose call is not answered.
-                self.emit(Output::Answer);
-                self.state = State::Answering;
+            if !self.answered && !self.is_heard(&step.kind) {
                 return;
             }
         }
         let block = app.block(frame.block).map_or_else(|| Name::from(""), |block| Name::from(&block.name));
         self.trace(TraceEvent::Step { block, verb: step.kind.verb() });
         step.kind.node().begin(self, now);
+    }
+
+    /// Before the answer a step for the caller is for those who can be heard without one, or waits for it.
+    fn is_heard(&mut self, step: &StepKind) -> bool {
+        match self.early {
+            Some(true) if step.node().early() => return true,
+            Some(false) if step.node().early() => {
+                self.trace(TraceEvent::Skipped { verb: step.verb() });
+                self.next_step();
+                return false;
+            }
+            None if step.node().early() => self.emit(Output::EarlyMedia),
+            _ => self.emit(Output::Answer),
+        }
+        self.state = State::Answering;
+        false
     }
 
     pub(crate) fn decide(&mut self, now: Instant, step: &Decide) {

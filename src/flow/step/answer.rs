@@ -7,7 +7,7 @@ use super::{Node, Reader, Shape, Spec, StepKind};
 
 pub(super) const SPEC: Spec = Spec {
     verb: "answer",
-    summary: "Answers the call; nothing when it is answered already. Before it, a call can only be rejected.",
+    summary: "Answers the call; nothing when it is answered already. Before it, a call can be rejected, and a caller told something by `say` or `play` with `early: true`.",
     argument: Shape::Nothing,
     fields: &[],
     outcomes: &[],

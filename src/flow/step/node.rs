@@ -132,6 +132,11 @@ pub(crate) trait Node {
         false
     }
 
+    /// Whether it is for a caller who is not answered, too.
+    fn early(&self) -> bool {
+        false
+    }
+
     /// Whether the application's `always` keys work while it runs.
     fn hears_always(&self) -> bool {
         self.input().is_some_and(|input| input.always)

@@ -14,6 +14,7 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Text,
     fields: &[
         FieldSpec::optional("times", Shape::Count { min: 1, max: 100 }, "how often"),
+        FieldSpec::optional("early", Shape::Flag, "plays it before the call is answered: the caller pays nothing, presses nothing, and hears it where their network lets them"),
         FieldSpec::optional("interrupt", Shape::Choice(&["keys", "keys_and_speech", "never"]), "what ends it early"),
     ],
     outcomes: &["finished", "failed"],
@@ -34,6 +35,8 @@ pub struct Play {
     pub times: u16,
     /// Whether a key ends it early.
     pub interrupt: Interrupt,
+    /// It is for a caller who is not answered, too.
+    pub early: bool,
     /// After it was played (or interrupted).
     pub finished: Arm,
     /// When it could not be played.
@@ -53,6 +56,10 @@ impl Node for Play {
         vec![self.clip.clone()]
     }
 
+    fn early(&self) -> bool {
+        self.early
+    }
+
     fn hears_always(&self) -> bool {
         true
     }
@@ -69,8 +76,9 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         None => 1,
     };
     let interrupt = step.build.interrupt(step.get("interrupt"));
+    let early = step.early();
     let mut arms = step.arms(&["finished", "failed"], &[])?.into_iter();
-    Some(StepKind::Play(Play { clip, times, interrupt, finished: next(&mut arms), failed: next(&mut arms) }))
+    Some(StepKind::Play(Play { clip, times, interrupt, early, finished: next(&mut arms), failed: next(&mut arms) }))
 }
 
 fn clip(step: &mut Reader<'_, '_, '_>) -> Option<ClipKey> {

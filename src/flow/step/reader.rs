@@ -124,6 +124,12 @@ impl<'n> Reader<'_, '_, 'n> {
         self.fields.get(name)
     }
 
+    /// Whether it is for a caller who is not answered, too.
+    pub(crate) fn early(&mut self) -> bool {
+        let node = self.get("early");
+        node.and_then(|node| fields::flag(node, "early", self.build.findings)).unwrap_or(false)
+    }
+
     /// A field that has to be there.
     pub(crate) fn need(&mut self, name: &str) -> Option<&'n Yaml> {
         let found = self.fields.get(name);

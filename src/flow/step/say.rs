@@ -14,6 +14,7 @@ pub(super) const SPEC: Spec = Spec {
     argument: Shape::Prompts,
     fields: &[
         FieldSpec::optional("with", Shape::Values, "values for placeholders of the prompt, by name"),
+        FieldSpec::optional("early", Shape::Flag, "says it before the call is answered: the caller pays nothing, presses nothing, and hears it where their network lets them"),
         FieldSpec::optional("interrupt", Shape::Choice(&["keys", "keys_and_speech", "never"]), "what ends it early"),
     ],
     outcomes: &[],
@@ -32,6 +33,8 @@ pub struct Say {
     pub prompts: Vec<Prompt>,
     /// Whether a key ends them early. The key is kept for the next input step.
     pub interrupt: Interrupt,
+    /// It is for a caller who is not answered, too.
+    pub early: bool,
 }
 
 impl Node for Say {
@@ -41,6 +44,10 @@ impl Node for Say {
 
     fn prompts(&self) -> Vec<&Prompt> {
         self.prompts.iter().collect()
+    }
+
+    fn early(&self) -> bool {
+        self.early
     }
 
     fn hears_always(&self) -> bool {
@@ -62,10 +69,11 @@ fn read(step: &mut Reader<'_, '_, '_>) -> Option<StepKind> {
         }
     }
     let interrupt = step.build.interrupt(step.get("interrupt"));
+    let early = step.early();
     let wanted = items(step.argument).len();
     let prompts = step.build.prompts(Some(step.argument), &locals);
     if wanted == 0 {
         step.error("E114", &step.place.clone(), "`say` needs the key of a prompt", "write `- say: greeting`");
     }
-    (wanted > 0 && prompts.len() == wanted).then_some(StepKind::Say(Say { prompts, interrupt }))
+    (wanted > 0 && prompts.len() == wanted).then_some(StepKind::Say(Say { prompts, interrupt, early }))
 }

@@ -26,6 +26,7 @@ pub(crate) const EXPECTED: [&str; 16] = [
     "not_asked",
     "cause",
     "secret_keys",
+    "answered",
     "update",
 ];
 
@@ -64,6 +65,7 @@ impl Reader<'_> {
             "not_passed" => Some(Want::NotPassed(self.texts(value, "a name"))),
             "pass" => self.pass(value),
             "secret_keys" => fields::flag(value, "secret_keys", self.findings).map(Want::Secure),
+            "answered" => fields::flag(value, "answered", self.findings).map(Want::Answered),
             "cause" => {
                 let words: Vec<(&str, &str)> = CAUSES.iter().map(|cause| (*cause, *cause)).collect();
                 fields::choice(value, "cause", &words, self.findings)

@@ -140,6 +140,12 @@ pub enum Event {
         /// The answer, when our 200 had the offer.
         answer: Option<Bytes>,
     },
+    /// The caller's side has our answer, though nobody has picked up here: media may flow both ways. Its PRACK came, or it
+    /// knows of none.
+    EarlyMedia {
+        /// The session.
+        session: SessionId,
+    },
     /// The next hop has our INVITE: a 100 came.
     Trying {
         /// The session.
@@ -383,6 +389,7 @@ impl fmt::Debug for Event {
         match self {
             Self::Incoming { invite, .. } => write!(f, "{invite:?} as {id}"),
             Self::Acked { answer, .. } => write!(f, "Acked({id}, answer: {})", answer.is_some()),
+            Self::EarlyMedia { .. } => write!(f, "EarlyMedia({id})"),
             Self::Trying { .. } => write!(f, "Trying({id})"),
             Self::Progress { status, .. } => write!(f, "Progress({id}, {status})"),
             Self::Answered { .. } => write!(f, "Answered({id})"),
@@ -410,6 +417,7 @@ impl Event {
         match self {
             Self::Incoming { session, .. }
             | Self::Acked { session, .. }
+            | Self::EarlyMedia { session }
             | Self::Trying { session }
             | Self::Progress { session, .. }
             | Self::Answered { session, .. }

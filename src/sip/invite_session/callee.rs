@@ -110,6 +110,9 @@ impl InviteSession {
         if let Phase::Incoming(call) = &mut self.phase {
             call.ringing = Some((response, cx.now + cx.config.timers.ring_refresh));
         }
+        if answers {
+            self.raise(Event::EarlyMedia { session: self.id });
+        }
     }
 
     /// Sends 200: with the answer, or with an offer when the INVITE had none.

@@ -119,8 +119,15 @@ impl InviteSession {
         let Phase::Incoming(call) = &mut self.phase else { return };
         let answers = call.reliable.take().is_some_and(|reliable| reliable.answers);
         call.answered |= answers;
-        match std::mem::replace(&mut call.next, Next::Nothing) {
-            Next::Nothing => call.ringing_goes_on(cx),
+        let next = std::mem::replace(&mut call.next, Next::Nothing);
+        if matches!(next, Next::Nothing) {
+            call.ringing_goes_on(cx);
+        }
+        if answers {
+            self.raise(Event::EarlyMedia { session: self.id });
+        }
+        match next {
+            Next::Nothing => {}
             Next::Ring(sdp) => self.ring(cx, sdp),
             Next::Accept(sdp) => self.accept(cx, sdp),
         }

@@ -298,7 +298,11 @@ fn the_answer_in_a_provisional_response_is_waited_for_before_the_200() {
     peer.says(&prack(3, "nonsense", ""));
     peer.says(&prack(4, &format!("{rseq} 2 INVITE"), ""));
     assert_eq!(peer.statuses(), [481, 400, 481]);
+    let early =
+        |peer: &Peer| peer.events.iter().filter(|event| matches!(event, Event::EarlyMedia { .. })).count();
+    assert_eq!(early(&peer), 0, "nobody knows where our media is");
     peer.says(&prack(5, &format!("{rseq} 1 INVITE"), ""));
+    assert_eq!(early(&peer), 1);
     let sent: Vec<Message> = peer.take_sent();
     let bodies: Vec<_> = sent.iter().map(|message| message.body().len()).collect();
     assert_eq!(bodies, [0, 0], "200 to PRACK, then 200 to INVITE without a second answer");
@@ -306,6 +310,19 @@ fn the_answer_in_a_provisional_response_is_waited_for_before_the_200() {
     assert_eq!(peer.statuses(), [481], "a second is nobody's");
     peer.says(&request("ACK", 1, "a1", &tag, ""));
     assert!(matches!(peer.events.last(), Some(Event::Acked { answer: None, .. })));
+}
+
+#[test]
+fn who_knows_nothing_of_acknowledgement_has_early_media_at_once() {
+    let mut peer = Peer::new();
+    peer.says(&request_with("INVITE", 1, "i1", "", "Content-Type: application/sdp\r\n", OFFER));
+    let session = peer.session();
+    peer.act(|endpoint, now| endpoint.ring(now, session, Some("v=0 early".into())));
+    assert!(matches!(peer.events.last(), Some(Event::EarlyMedia { .. })));
+    let progress = peer.last_response();
+    assert_eq!((progress.status.code(), text(&progress.headers, Name::Rseq).as_str()), (183, ""));
+    peer.act(|endpoint, now| endpoint.accept(now, session, "v=0 early".into()));
+    assert_eq!(peer.last_response().body.as_ref(), b"v=0 early", "the same again");
 }
 
 #[test]
