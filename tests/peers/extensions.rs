@@ -1,6 +1,10 @@
-//! Extensions of SIP with SIPp as caller and as agent: transfers by REFER, acknowledged responses, session timers.
+//! Extensions of SIP with SIPp as caller and as agent: transfers by REFER, acknowledged responses, session timers, early
+//! media, User-to-User.
 
-use super::sipp::{AGENT_ANSWER, AWAIT_BYE, CALLER_BYE, CALLER_TIMER, Sipp, agent_refers, agent_told, pause};
+use super::sipp::{
+    AGENT_ANSWER, AWAIT_BYE, CALLER_ANSWERED, CALLER_BYE, CALLER_REFUSED, CALLER_TIMER, Sipp, agent_refers,
+    agent_told, early_caller, invite_header, pause,
+};
 use super::site::Site;
 use super::{agents, has_event, peers, text, to_an_agent};
 
@@ -56,4 +60,64 @@ fn a_sipp_caller_agrees_on_signs_of_life() {
     let site = Site::start("timer", 5294, &agents(&[("ana", Some(5296))]), "");
     Sipp::call(&site, "caller", (5298, 41_850), "u1", CALLER_TIMER).succeeds();
     assert_eq!(text(&site.records(1)[0], "cause"), "caller_hung_up");
+}
+
+/// Says something before it answers; who was sent on often is refused then, the others are put through.
+const EARLY: &str = "callflow: 1
+id: early
+title: Early
+entry: start
+targets: {desk: from_settings}
+blocks:
+  start:
+    - play: tones/beep
+      times: 3
+      early: true
+      outcome: {finished: continue, failed: continue}
+    - decide:
+        - {when: call.diversions > 2, goto: closed}
+        - otherwise: continue
+    - transfer: desk
+      ring: 20s
+      pass: [call.from, call.diverted_by, call.user_to_user]
+      outcome:
+        done: {goto: done}
+        busy: {goto: closed}
+        no_answer: {goto: closed}
+        refused: {goto: closed}
+        failed: {goto: closed}
+  closed:
+    - hangup: busy
+  done:
+    - hangup: normal
+";
+
+#[test]
+fn a_sipp_caller_hears_early_media_and_is_refused_or_put_through_with_what_it_says() {
+    if !peers("a_sipp_caller_hears_early_media_and_is_refused_or_put_through_with_what_it_says") {
+        return;
+    }
+    let transfers = "transfers: {desk: \"sip:desk@127.0.0.1:5304\"}\n";
+    let site = Site::with_flow(EARLY, transfers, "early", 5300);
+    Sipp::call(&site, "refused", (5302, 41_860), "u1", &early_caller(3, CALLER_REFUSED)).succeeds();
+    let desk = Sipp::agent(&site, "desk", (5304, 41_870), &(AGENT_ANSWER.to_owned() + AWAIT_BYE));
+    let script = CALLER_ANSWERED.to_owned() + &pause(2000) + CALLER_BYE;
+    Sipp::call(&site, "caller", (5306, 41_880), "u1", &early_caller(1, &script)).succeeds();
+    let told = desk.succeeds();
+    let header = |name| invite_header(&told, name).unwrap_or_default();
+    assert_eq!(header("User-to-User"), "004f524445522d3432;encoding=hex;purpose=isdn-uui");
+    assert_eq!(header("X-Countersign-Call-From"), "+441632960001");
+    assert_eq!(header("X-Countersign-Call-Diverted-By"), "+441632960102");
+    // The phone is in a network of a trunk that is trusted.
+    assert_eq!(header("P-Asserted-Identity"), "<sip:+441632960001@127.0.0.1>");
+    let records = site.records(2);
+    assert_eq!(
+        (text(&records[0], "cause"), &records[0]["answered"]),
+        ("flow_busy", &serde_json::Value::Null)
+    );
+    for record in &records {
+        assert!(has_event(record, &[("event", "early_media")]), "{record}");
+    }
+    assert!(has_event(&records[1], &[("event", "joined"), ("who", "desk")]), "{}", records[1]);
+    assert!(!site.log().contains("ORDER-42") && !site.log().contains("4f524445522d3432"), "{}", site.log());
 }

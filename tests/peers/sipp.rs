@@ -46,6 +46,16 @@ pub(crate) fn agent_told(status: &str) -> String {
 /// A caller who shows signs of life, and wants them.
 pub(crate) const CALLER_TIMER: &str = include_str!("caller_timer.xml");
 
+/// A caller who was sent on so often, and hears the engine before it answers.
+pub(crate) fn early_caller(times: u32, script: &str) -> String {
+    include_str!("caller_early.xml").replace("@TIMES@", &times.to_string()).replace("@SCRIPT@", script)
+}
+
+/// It is refused then.
+pub(crate) const CALLER_REFUSED: &str = include_str!("caller_refused.xml");
+/// It is answered then.
+pub(crate) const CALLER_ANSWERED: &str = include_str!("caller_answered.xml");
+
 /// Waits.
 pub(crate) fn pause(millis: u64) -> String {
     format!("<pause milliseconds=\"{millis}\"/>\n")

@@ -38,12 +38,41 @@ impl Site {
     /// As above, with more for the media of the trunk and for that of the agents' phones, such as `, srtp: required`, and with
     /// more lines of settings.
     pub(crate) fn with_media(
-        [trunk, phones]: [&str; 2],
+        media: [&str; 2],
         more: &str,
         name: &str,
         sip: u16,
         agents: &str,
         limits: &str,
+    ) -> Self {
+        let bank = Path::new(env!("CARGO_MANIFEST_DIR")).join("flows/bank");
+        Self::serving(&bank, media, more, name, sip, (agents, limits))
+    }
+
+    /// As above, with a flow of its own; whoever calls is trusted.
+    pub(crate) fn with_flow(flow: &str, more: &str, name: &str, sip: u16) -> Self {
+        let app = std::env::temp_dir().join(format!("countersign-flow-{name}-{}", std::process::id()));
+        fs::create_dir_all(&app).expect("a folder");
+        fs::write(app.join("main.flow.yaml"), flow).expect("a flow");
+        let site = Self::serving(
+            &app,
+            [", trusted: true", ""],
+            more,
+            name,
+            sip,
+            (&super::agents(&[("ana", None)]), ""),
+        );
+        let _ = fs::remove_dir_all(&app);
+        site
+    }
+
+    fn serving(
+        app: &Path,
+        [trunk, phones]: [&str; 2],
+        more: &str,
+        name: &str,
+        sip: u16,
+        (agents, limits): (&str, &str),
     ) -> Self {
         let folder = std::env::temp_dir().join(format!("countersign-peers-{name}-{}", std::process::id()));
         let data = folder.join("data");
@@ -62,10 +91,9 @@ impl Site {
             .collect();
         drop(vault);
         let output = File::create(folder.join("engine.log")).expect("a log");
-        let bank = Path::new(env!("CARGO_MANIFEST_DIR")).join("flows/bank");
         let engine = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .arg("serve")
-            .arg(bank)
+            .arg(app)
             .args(["--sip", &format!("127.0.0.1:{sip}"), "--shards", "1", "--data"])
             .arg(&data)
             .args(["--rtp-ports", &format!("{}-{}", ENGINE_RTP.start(), ENGINE_RTP.end())])
