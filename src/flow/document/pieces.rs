@@ -134,5 +134,14 @@ const fn fits(format: Format, ty: &Type) -> bool {
 /// Whether a value is a row of digits that counts nothing: an account, a telephone number.
 const fn is_code(typed: &Typed) -> bool {
     matches!(typed.ty, Type::Digits)
-        || matches!(typed.expr, Expr::Field(Field::CallFrom | Field::CallTo | Field::CustomerId))
+        || matches!(
+            typed.expr,
+            Expr::Field(
+                Field::CallFrom
+                    | Field::CallTo
+                    | Field::CallFirstCalled
+                    | Field::CallDivertedBy
+                    | Field::CustomerId
+            )
+        )
 }
