@@ -57,6 +57,7 @@ impl Call {
             ring_until,
             heard_until: None,
             rings: false,
+            heard_early: false,
         });
     }
 
@@ -131,7 +132,11 @@ impl Call {
     pub(super) fn on_callee(&mut self, session: SessionId, event: SessionEvent) {
         match event {
             SessionEvent::Trying => self.hop_heard(),
-            SessionEvent::Progress => self.rings(),
+            SessionEvent::Progress { sdp } => {
+                if !sdp.is_some_and(|sdp| self.hears_early(&sdp)) {
+                    self.rings();
+                }
+            }
             SessionEvent::Answered { sdp } => {
                 self.hop_heard();
                 self.callee_answered(session, sdp);
@@ -157,6 +162,28 @@ impl Call {
             | SessionEvent::MetadataRequested
             | SessionEvent::ReferDone => {}
         }
+    }
+
+    /// A telephone's network has something to say before anybody picks up, such as that the number is not in use: the caller
+    /// hears it in place of our ringback. Whether it is so; who waits for an agent keeps the music.
+    fn hears_early(&mut self, sdp: &[u8]) -> bool {
+        let now = self.now;
+        let Some(Callee { party, stream: Some(stream), heard_early, rings, .. }) = &mut self.callee else {
+            return false;
+        };
+        if party.agent.is_some() || *heard_early {
+            return *heard_early;
+        }
+        if stream.answered(now, sdp).is_err() {
+            return false;
+        }
+        stream.session.listen(true);
+        (*heard_early, *rings) = (true, true);
+        if let Some(stream) = &mut self.caller.stream {
+            stream.session.stop();
+        }
+        self.hop_heard();
+        true
     }
 
     /// The first provisional response; the others say nothing new.

@@ -125,7 +125,7 @@ impl Call {
             }
             // Only leg B is ever called, and neither leg is a recording server.
             SessionEvent::Trying
-            | SessionEvent::Progress
+            | SessionEvent::Progress { .. }
             | SessionEvent::Answered { .. }
             | SessionEvent::Failed(_)
             | SessionEvent::ReferDone

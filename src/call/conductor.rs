@@ -351,8 +351,11 @@ impl Call {
 
     /// What one side says goes to the other, while they are joined.
     fn bridge(&mut self, from: LegSide, frame: media::Frame) {
-        let joined =
-            self.callee.as_ref().is_some_and(|callee| matches!(callee.state, CalleeState::Joined(_)));
+        let joined = self.callee.as_ref().is_some_and(|callee| match callee.state {
+            CalleeState::Joined(_) => true,
+            CalleeState::Calling(_) => callee.heard_early && from == LegSide::B,
+            _ => false,
+        });
         let to = match from {
             LegSide::A => LegSide::B,
             LegSide::B => LegSide::A,

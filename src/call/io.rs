@@ -199,7 +199,10 @@ pub enum SessionEvent {
     /// The next hop has our INVITE.
     Trying,
     /// The other phone rings.
-    Progress,
+    Progress {
+        /// Where it may be heard meanwhile: its answer, subject to change.
+        sdp: Option<Bytes>,
+    },
     /// The other phone was answered.
     Answered {
         /// The answer to our offer; `None` also when an offer of its own has changed the media since.

@@ -70,6 +70,8 @@ pub(super) struct Callee {
     pub(super) heard_until: Option<Instant>,
     /// The other phone has said that it rings.
     pub(super) rings: bool,
+    /// The caller hears what its network says before anybody picks up.
+    pub(super) heard_early: bool,
 }
 
 /// What leg B is doing.

@@ -433,7 +433,7 @@ impl Engine {
             sip::Event::Acked { session, answer } => (session, SessionEvent::Acked { answer }),
             sip::Event::EarlyMedia { session } => (session, SessionEvent::EarlyMedia),
             sip::Event::Trying { session } => (session, SessionEvent::Trying),
-            sip::Event::Progress { session, .. } => (session, SessionEvent::Progress),
+            sip::Event::Progress { session, sdp, .. } => (session, SessionEvent::Progress { sdp }),
             sip::Event::Answered { session, sdp, .. } => (session, SessionEvent::Answered { sdp }),
             sip::Event::Failed { session, status } => (session, SessionEvent::Failed(status)),
             sip::Event::Offered { session, sdp } => (session, SessionEvent::Offered(sdp)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::call::EndCause;
 use countersign::sip::StatusCode;
 
-use super::world::{self, World, apps};
+use super::world::{self, Manner, World, apps};
 use super::{SECOND, assert_settled};
 
 /// How many samples a phone heard that are not silence.
@@ -105,4 +105,28 @@ fn who_does_not_know_acknowledged_responses_gets_a_plain_one_and_who_offers_noth
     assert!(!answers.iter().any(|text| text.starts_with("SIP/2.0 486")), "nothing is said to nobody");
     assert_settled(&mut world);
     assert_eq!(world.records[0].cause, EndCause::NoAck);
+}
+
+#[test]
+fn what_a_network_says_before_anybody_picks_up_is_heard_and_the_flow_goes_on() {
+    for (key, hears) in [("2", true), ("1", false)] {
+        let mut world = World::new(apps::desk(), 77);
+        let announces = Manner::Announces { after: SECOND * 12, status: StatusCode::NOT_FOUND };
+        let phones = world.agents(&[announces]);
+        let said = world::noise(13, 12);
+        world.phones[phones[0]].says = Some(said.clone());
+        let caller = world.caller();
+        world.dial(caller);
+        world.run_for(SECOND * 2);
+        world.press(caller, key);
+        world.run_for(SECOND * 14);
+        let heard = world::correlation(&said, &world.phones[caller].lines[0].heard);
+        assert_eq!(heard > 0.5, hears, "key {key}: {heard}");
+        world.hang_up(caller);
+        assert_settled(&mut world);
+        let happened = world.what_happened();
+        assert!(!happened.contains("\"joined\""), "{happened}");
+        let failed = happened.contains("\"outcome\":\"failed\"");
+        assert_eq!(failed, hears, "the flow is told how it went");
+    }
 }

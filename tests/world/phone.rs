@@ -22,6 +22,8 @@ pub enum Manner {
     Rings,
     /// Refuses with this status.
     Refuses(StatusCode),
+    /// Says why before anybody picks up, and refuses after this time.
+    Announces { after: Duration, status: StatusCode },
     /// Says nothing at all.
     Dead,
 }
@@ -56,6 +58,7 @@ pub struct Sending {
 enum Deed {
     Answer(SessionId, Bytes),
     HangUp(SessionId),
+    Refuse(SessionId, StatusCode),
 }
 
 pub struct Phone {
@@ -202,6 +205,7 @@ impl Phone {
                     self.endpoint.accept(now, session, answer);
                 }
                 Deed::HangUp(session) if self.is_up(session) => self.endpoint.bye(now, session, None),
+                Deed::Refuse(session, status) => self.endpoint.reject(now, session, status, None),
                 Deed::Answer(..) | Deed::HangUp(_) => {}
             }
         }
@@ -283,6 +287,14 @@ impl Phone {
                 }
                 self.agenda.push((now + after, Deed::Answer(session, answer.body)));
                 self.agenda.extend(hangs_up_after.map(|then| (now + after + then, Deed::HangUp(session))));
+            }
+            Manner::Announces { after, status } => {
+                self.endpoint.ring(now, session, Some(answer.body));
+                if let Some(line) = self.line_of(session) {
+                    line.media.connect(now, &answer.remote);
+                }
+                self.talk(now, session);
+                self.agenda.push((now + after, Deed::Refuse(session, status)));
             }
             Manner::Rings => self.endpoint.ring(now, session, None),
             Manner::Refuses(status) => self.endpoint.reject(now, session, status, None),

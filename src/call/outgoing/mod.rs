@@ -220,7 +220,7 @@ impl OutgoingCall {
 
     fn on_session(&mut self, session: SessionId, event: SessionEvent) {
         match event {
-            SessionEvent::Progress => self.rings(),
+            SessionEvent::Progress { .. } => self.rings(),
             SessionEvent::Answered { sdp } => self.answered(session, sdp),
             SessionEvent::Failed(status) => {
                 let found = matches!(self.state, State::Calling { found: true, .. });

@@ -149,7 +149,7 @@ impl Call {
             }
             SessionEvent::EarlyMedia
             | SessionEvent::Trying
-            | SessionEvent::Progress
+            | SessionEvent::Progress { .. }
             | SessionEvent::Acked { answer: None }
             | SessionEvent::ReferDone
             | SessionEvent::Digit(_) => {}
