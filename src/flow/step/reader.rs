@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{COMMON_FIELDS, INPUT_FIELDS, STEPS, Spec, spec};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::flow::document::build::{Build, Local};
-use crate::flow::document::fields::Fields;
+use crate::flow::document::fields::{self, Fields};
 use crate::flow::document::findings::{nearest, suggestion};
 use crate::flow::document::yaml::Node as Yaml;
 use crate::flow::document::{Arm, Class, Input, Step};
