@@ -25,6 +25,10 @@ enum Command {
     Reload(cli::reload::Arguments),
     /// Show what is served: versions, calls, queues, agents.
     Status(cli::status::Arguments),
+    /// Ask the servers of a trunk by which calls go out.
+    Trunk(cli::trunk::TrunkArguments),
+    /// Tell where a call goes, which rule decides it and why.
+    Route(cli::trunk::RouteArguments),
     /// List calls that are over.
     Calls(cli::calls::ListArguments),
     /// Tell a call that is over, step by step.
@@ -104,6 +108,8 @@ fn main() -> ExitCode {
         Some(Command::Calls(arguments)) => cli::calls::list(arguments),
         Some(Command::Explain(arguments)) => cli::calls::explain(arguments),
         Some(Command::Status(arguments)) => cli::status::run(arguments),
+        Some(Command::Trunk(arguments)) => cli::trunk::trunk(arguments),
+        Some(Command::Route(arguments)) => cli::trunk::route(arguments),
         Some(Command::Drain(arguments)) => cli::drain::run(arguments),
         Some(Command::Check(arguments)) => cli::check::run(arguments),
         Some(Command::Run(arguments)) => cli::run::run(arguments),

@@ -72,6 +72,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         attesting: HashSet::new(),
         trusted: std::collections::HashMap::new(),
         vouching: Default::default(),
+        numbers: std::collections::HashMap::new(),
         terms: [(
             Arc::from("carrier"),
             MediaTerms { codecs, inband_keys: InbandKeys::Always, ..MediaTerms::default() },

@@ -111,13 +111,13 @@ impl Call {
         OutgoingInvite {
             path: party.path,
             request_uri: party.uri.clone().for_request(),
-            from: handoff::from(auth, self.now, &party.path),
+            from: handoff::from(auth, self.now, party),
             to: NameAddr::new(party.uri.clone().for_request()),
             contact_user: Some("countersign".to_owned()),
             headers,
             sdp,
             metadata: None,
-            credentials: None,
+            credentials: party.outward.as_ref().and_then(|outward| outward.credentials.clone()),
         }
     }
 

@@ -53,7 +53,7 @@ impl Call {
             self.settings.locations.failed(Hop { transport, remote });
         }
         let Some(next) = callee.party.others.pop_front() else { return false };
-        callee.party.path = next;
+        (callee.party.path, callee.party.uri) = next;
         let who = callee.party.name.clone();
         self.note(CallEvent::Elsewhere { who });
         self.send_invite();

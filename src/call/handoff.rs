@@ -13,6 +13,7 @@ use crate::flow::run::Pass;
 use crate::media::{InbandKeys, MediaTerms};
 use crate::routing::{AgentName, Contact};
 use crate::sip::locate::Hop;
+use crate::sip::trunk::Outward;
 use crate::sip::{Host, Listening, NameAddr, Path, StatusCode, Uri};
 use crate::units::{CallId, Entropy};
 
@@ -43,8 +44,10 @@ pub(super) struct Party {
     pub(super) path: Path,
     /// Its name was looked up: the way is one of those that it leads to.
     pub(super) located: bool,
-    /// Where else it can be reached, the next one first.
-    pub(super) others: VecDeque<Path>,
+    /// Where else it can be reached, the next one first, each with the Request-URI there.
+    pub(super) others: VecDeque<(Path, Uri)>,
+    /// A telephone that is called by a trunk: what the carrier is told, and the call's place there.
+    pub(super) outward: Option<Outward>,
     /// The dialog that the call takes the place of (RFC 3891).
     pub(super) replaces: Option<String>,
     /// Who put the caller through.
@@ -95,14 +98,36 @@ impl Party {
         entropy: &mut Entropy,
     ) -> Option<Self> {
         let uri = Uri::parse(contact.uri.as_bytes())?;
-        let mut others = match contact.path {
-            Some(path) => VecDeque::from([path]),
-            None => paths_to(&uri, settings, caller, entropy),
+        let outward = match uri.scheme() {
+            "tel" => Some(settings.locations.by_trunk(&uri, &mut drawing(entropy))?),
+            _ => None,
         };
-        let path = others.pop_front()?;
-        let located = contact.path.is_none() && Hop::literal(&uri).is_none();
-        Some(Self { agent, name, uri, path, located, others, replaces: None, referred_by: None })
+        let mut others: VecDeque<(Path, Uri)> = match (&outward, contact.path) {
+            (Some(outward), _) => ways_of(outward, settings, caller),
+            (None, Some(path)) => VecDeque::from([(path, uri.clone())]),
+            (None, None) => paths_to(&uri, settings, caller, entropy)
+                .into_iter()
+                .map(|path| (path, uri.clone()))
+                .collect(),
+        };
+        let located = outward.is_some() || (contact.path.is_none() && Hop::literal(&uri).is_none());
+        let (path, uri) = others.pop_front()?;
+        let (replaces, referred_by) = (None, None);
+        Some(Self { agent, name, uri, path, located, others, outward, replaces, referred_by })
     }
+}
+
+fn drawing(entropy: &mut Entropy) -> impl FnMut(u32) -> u32 + '_ {
+    move |below| u32::try_from(entropy.below(below.into())).unwrap_or(0)
+}
+
+/// The ways by a trunk's servers. All begin at the same address of ours.
+fn ways_of(outward: &Outward, settings: &CallSettings, caller: &Path) -> VecDeque<(Path, Uri)> {
+    let way = |(hop, uri): &(Hop, Uri)| Some((path_to(*hop, settings.listen, caller)?, uri.clone()));
+    let mut ways: VecDeque<(Path, Uri)> = outward.ways.iter().filter_map(way).collect();
+    let ours = ways.front().map(|(path, _)| path.local.ip());
+    ways.retain(|(path, _)| Some(path.local.ip()) == ours);
+    ways
 }
 
 /// The ways to a URI, in the order in which they are tried: one for an address, those that are known for a host name.
@@ -113,10 +138,9 @@ pub(super) fn paths_to(
     caller: &Path,
     entropy: &mut Entropy,
 ) -> VecDeque<Path> {
-    let mut draw = |below: u32| u32::try_from(entropy.below(below.into())).unwrap_or(0);
     let hops = match Hop::literal(uri) {
         Some(hop) => vec![hop],
-        None => settings.locations.hops(uri, &mut draw),
+        None => settings.locations.hops(uri, &mut drawing(entropy)),
     };
     let mut paths: VecDeque<Path> =
         hops.into_iter().filter_map(|hop| path_to(hop, settings.listen, caller)).collect();
@@ -156,6 +180,10 @@ pub(super) fn headers(
     now: Instant,
     settings: &CallSettings,
 ) -> Vec<(String, String)> {
+    // A carrier is told nothing of what was proved, and nothing that the flow passes: they are for phones of the house.
+    if party.outward.is_some() {
+        return Vec::new();
+    }
     let mut headers = vec![("X-Countersign-Call".to_owned(), call.to_string())];
     if let Some(auth) = auth {
         let claims = Claims::of(auth, call, now, settings.epoch.unix_at(now), &party.name);
@@ -181,6 +209,9 @@ pub(super) fn headers(
 /// What the phone of leg B is told when an agent put the caller through: by whom, in our words and not in those of the
 /// agent's phone (RFC 3892), and the conversation that this one takes the place of (RFC 3891).
 pub(super) fn referral(party: &Party) -> Vec<(String, String)> {
+    if party.outward.is_some() {
+        return Vec::new();
+    }
     let by = party.referred_by.as_ref().map(|name| {
         let uri = Uri::sip(Some(name), Host::from(party.path.local.ip()), None);
         ("Referred-By".to_owned(), NameAddr::new(uri).to_string())
@@ -214,8 +245,14 @@ fn header_value(value: &str) -> String {
     value.chars().filter(|c| !c.is_control()).take(MAX_VALUE).collect()
 }
 
-/// Who calls, as the agent's display shows it: the result of authentication in words, no number.
-pub(super) fn from(auth: Option<&AuthSession>, now: Instant, path: &Path) -> NameAddr {
+/// Who calls, as the agent's display shows it: the result of authentication in words, no number. A telephone is shown the
+/// number that the trunk's settings name.
+pub(super) fn from(auth: Option<&AuthSession>, now: Instant, party: &Party) -> NameAddr {
+    let path = &party.path;
+    if let Some(outward) = &party.outward {
+        let hidden = || NameAddr::new(Uri::sip(Some("anonymous"), Host::from(path.local.ip()), None));
+        return outward.from(path.local.ip().into()).unwrap_or_else(hidden);
+    }
     let level = auth.map(|auth| auth.level(now).to_string()).unwrap_or_default();
     let display = match level.as_str() {
         "" | "none" => "Caller, not verified".to_owned(),

@@ -30,6 +30,7 @@ pub(crate) mod status;
 pub(crate) mod subject;
 pub(crate) mod test;
 pub(crate) mod token;
+pub(crate) mod trunk;
 pub(crate) mod voice;
 pub(crate) mod webhook;
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use countersign::driver::control::{self, Alarms, OnDisk, Reply, Request, Status, VersionStatus};
+use countersign::driver::trunks::TrunkView;
 use countersign::units::UnixTime;
 
 /// Show what is served.
@@ -91,10 +92,34 @@ fn shown(status: &Status) -> String {
     for queue in &status.queues {
         line("queue", &format!("{} · {} of {} waiting", queue.name, queue.waiting, queue.places));
     }
+    for trunk in &status.trunks {
+        line("trunk", &trunk_shown(trunk));
+    }
     for agent in &status.agents {
         line("agent", &format!("{} · {} · {}", agent.name, agent.state, agent.queues.join(", ")));
     }
     out
+}
+
+/// `carrier · UDP 192.0.2.7:5060 up · registered there, 420 s left`.
+fn trunk_shown(trunk: &TrunkView) -> String {
+    let mut parts = vec![trunk.name.clone()];
+    parts.extend(trunk.servers.iter().map(|server| format!("{} {}", server.server, server.state)));
+    if trunk.servers.is_empty() {
+        parts.push("its servers are not known".to_owned());
+    }
+    let registrar = trunk.registrar.as_deref().unwrap_or("nobody");
+    parts.extend(trunk.registration.as_deref().map(|state| match state {
+        "registered" => format!("registered with {registrar}, {} s left", trunk.registered_s.unwrap_or(0)),
+        "ran_out" => "the registration has run out".to_owned(),
+        _ => "not registered yet".to_owned(),
+    }));
+    parts.extend(trunk.refused.map(|status| match status {
+        408 => format!("{registrar} does not answer"),
+        status => format!("{registrar} answers {status}"),
+    }));
+    parts.extend(trunk.calls.map(|calls| format!("{calls} call(s)")));
+    parts.join(" · ")
 }
 
 fn version(version: &VersionStatus) -> String {

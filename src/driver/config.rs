@@ -24,9 +24,11 @@ use super::web::WebConfig;
 use super::webhooks::WebhookConfig;
 use peers::{check_srtp, check_tls, check_transfers};
 
+pub use outward::{Destination, Dial, OutwardConfig, ServerConfig, by_trunk, next_hop};
 pub use peers::{PhonesConfig, TrunkConfig};
 pub use sip::{DnsServer, SipConfig, SipTlsConfig, StrangersConfig};
 
+mod outward;
 mod peers;
 mod sip;
 
@@ -83,7 +85,7 @@ pub struct Config {
     /// The people (or machines) who take calls.
     #[serde(default)]
     pub agents: Vec<AgentConfig>,
-    /// Names that a flow's `transfer` may use, each with its SIP address.
+    /// Names that a flow's `transfer` may use, each with its SIP address, or with a telephone number that a trunk carries.
     #[serde(default)]
     pub transfers: BTreeMap<String, String>,
     /// Who speaks what nobody recorded, in the order in which they are asked.
@@ -255,6 +257,7 @@ impl Config {
         check_tls(&config)
             .and_then(|()| check_srtp(&config))
             .and_then(|()| check_transfers(&config))
+            .and_then(|()| outward::check(&config))
             .map_err(invalid)?;
         config.stir.check(&config).map_err(|error| invalid(error.to_string()))?;
         config.recording.plan().map_err(|error| invalid(error.to_string()))?;

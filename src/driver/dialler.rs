@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use super::edge::Edge;
 use super::os;
 use super::shard::{Mail, Mailbox};
+use super::trunks::{NoWay, Ways};
 use crate::call::{CodeCall, News, Ticket};
 use crate::sip::locate::{Hop, Locations};
+use crate::sip::trunk::Outward;
 use crate::sip::{Transport, Uri};
 
 /// Told what becomes of a call, in order.
@@ -52,7 +54,7 @@ struct Lines {
     edge: Edge,
     shards: Vec<Mailbox>,
     /// Where the senders' next hops are: they are those of the start.
-    locations: Arc<dyn Locations>,
+    ways: Arc<Ways>,
 }
 
 /// Somebody who waits for what becomes of a call.
@@ -116,8 +118,8 @@ impl Dialler {
     }
 
     /// Calls go out by these shards from now on.
-    pub fn connect(&self, edge: Edge, shards: Vec<Mailbox>, locations: Arc<dyn Locations>) {
-        self.shared.state().lines = Some(Lines { edge, shards, locations });
+    pub fn connect(&self, edge: Edge, shards: Vec<Mailbox>, ways: Arc<Ways>) {
+        self.shared.state().lines = Some(Lines { edge, shards, ways });
     }
 
     /// The name for an order.
@@ -140,17 +142,25 @@ impl Dialler {
         if let Some(hop) = Hop::literal(uri) {
             return Some(hop);
         }
-        let locations = self.shared.state().lines.as_ref().map(|lines| Arc::clone(&lines.locations))?;
-        let mut entropy = os::entropy().ok()?;
-        let mut draw = |below: u32| u32::try_from(entropy.below(below.into())).unwrap_or(0);
-        locations.hops(uri, &mut draw).into_iter().next()
+        with_draw(|draw| self.ways()?.hops(uri, draw).into_iter().next())?
     }
 
-    /// A next hop did not answer: where its name leads elsewhere too, another one is tried first for a while.
+    /// The ways to a number by a trunk, whose calls show `from`. `None` when no engine runs.
+    #[must_use]
+    pub fn by_trunk(&self, number: &str, trunk: &str, from: Option<&str>) -> Option<Result<Outward, NoWay>> {
+        let ways = self.ways()?;
+        with_draw(|draw| ways.trunks.outward(number, Some(trunk), from, draw))
+    }
+
+    /// A next hop did not answer: where there is another one, that is tried first for a while.
     pub fn failed(&self, hop: Hop) {
-        if let Some(lines) = self.shared.state().lines.as_ref() {
-            lines.locations.failed(hop);
+        if let Some(ways) = self.ways() {
+            ways.failed(hop);
         }
+    }
+
+    fn ways(&self) -> Option<Arc<Ways>> {
+        self.shared.state().lines.as_ref().map(|lines| Arc::clone(&lines.ways))
     }
 
     /// Has a call made; `tell` hears of it until it is over. A sender has `at_once` calls at most.
@@ -198,6 +208,12 @@ impl Dialler {
             tracing::error!("the dialler ended badly");
         }
     }
+}
+
+/// Lends numbers drawn at random; `None` when the system has none.
+fn with_draw<T>(of: impl FnOnce(&mut dyn FnMut(u32) -> u32) -> T) -> Option<T> {
+    let mut entropy = os::entropy().ok()?;
+    Some(of(&mut |below| u32::try_from(entropy.below(below.into())).unwrap_or(0)))
 }
 
 impl Drop for Dialler {

@@ -26,6 +26,8 @@ pub enum Way {
     Settled,
     /// To the registrar.
     Registrar,
+    /// To whoever watches trunks.
+    Trunks,
     /// Refused, the same for everything and everyone.
     Refused,
     /// Nowhere: not worth an answer.
@@ -93,6 +95,12 @@ impl Gate {
         format!(".{shard}@{}", self.token)
     }
 
+    /// What the Call-IDs of questions to trunks' servers end with.
+    #[must_use]
+    pub fn trunks_suffix(&self) -> String {
+        format!(".{TRUNKS}@{}", self.token)
+    }
+
     /// Whether `source` is a trunk's or in the phones' networks.
     #[must_use]
     pub fn knows(&self, source: IpAddr) -> bool {
@@ -112,8 +120,8 @@ impl Gate {
             // No Call-ID or no start line: only a trunk is told what is wrong with it.
             return if self.is_trunk(source) { Way::Shard(0) } else { Way::Dropped };
         };
-        if let Some(shard) = self.own(&key) {
-            return Way::Shard(shard);
+        if let Some(way) = self.own(&key) {
+            return way;
         }
         if key.method_is_register && self.is_phone(source) {
             return Way::Registrar;
@@ -135,11 +143,11 @@ impl Gate {
         Some(response.with_to_tag(&self.refusal_tag).with(Name::RetryAfter, RETRY_AFTER).write())
     }
 
-    /// The shard that has, or would have, the call of a message.
+    /// Who has, or would have, the call of a message: a shard, or those who watch trunks.
     #[must_use]
-    pub fn shard(&self, message: &[u8]) -> Option<usize> {
+    pub fn owner(&self, message: &[u8]) -> Option<Way> {
         let key = route_key(message)?;
-        Some(self.own(&key).unwrap_or_else(|| self.spread(&key)))
+        Some(self.own(&key).unwrap_or_else(|| Way::Shard(self.spread(&key))))
     }
 
     fn is_trunk(&self, source: &Source<'_>) -> bool {
@@ -161,17 +169,26 @@ impl Gate {
         usize::try_from(spread).unwrap_or(0)
     }
 
-    fn own(&self, key: &RouteKey<'_>) -> Option<usize> {
+    fn own(&self, key: &RouteKey<'_>) -> Option<Way> {
         let (left, token) = key.call_id.rsplit_once('@')?;
         let written = left.rsplit_once('.')?.1;
+        if token != self.token {
+            return None;
+        }
+        if written == TRUNKS {
+            return Some(Way::Trunks);
+        }
         let shard: usize = written.parse().ok()?;
         // As we write it and no other way: `00` is nobody's.
-        (token == self.token && shard < self.shards && written == shard.to_string()).then_some(shard)
+        (shard < self.shards && written == shard.to_string()).then_some(Way::Shard(shard))
     }
 }
 
 /// Seconds until whoever was refused for want of time asks again (RFC 3261 §20.33): a burst is over by then.
 const RETRY_AFTER: &str = "5";
+
+/// Stands where a shard's number would.
+const TRUNKS: &str = "t";
 
 /// The answer to a source that we do not know: nothing of it depends on what was asked for.
 #[must_use]
@@ -281,6 +298,8 @@ mod tests {
         let own = format!("9f3c{}", gate().call_id_suffix(3));
         assert_eq!(way(STRANGER, &request("BYE", "x", &own)), Way::Shard(3));
         assert_eq!(way(STRANGER, &request("BYE", "x", "9f3c.3@beef")), Way::Refused);
+        let of_trunks = format!("9f3c{}", gate().trunks_suffix());
+        assert_eq!(way(STRANGER, &request("OPTIONS", "x", &of_trunks)), Way::Trunks);
         assert_eq!(way(STRANGER, &request("BYE", "x", "9f3c.9@f00d")), Way::Refused);
         for written in ["00", "+0", "03", " 3"] {
             assert_eq!(way(STRANGER, &request("INVITE", "x", &format!("9f3c.{written}@f00d"))), Way::Refused);

@@ -1,9 +1,9 @@
-//! Why a change of what is served was not made.
+//! Why a change of what is served was not made, and what of it waits for a restart.
 
 use thiserror::Error;
 
 use super::application::ApplicationError;
-use super::config::ConfigError;
+use super::config::{Config, ConfigError, PhonesConfig};
 use super::secrets::SecretError;
 use super::site::UnknownName;
 
@@ -59,4 +59,28 @@ impl ReloadError {
             Self::Embedded | Self::Percent(_) | Self::NoCanary | Self::Overtaken | Self::Draining => false,
         }
     }
+}
+
+/// What of new settings only a restart applies.
+pub(super) fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = String> {
+    let changed = [
+        ("sip", config.sip != before.sip),
+        ("trunks", config.trunks != before.trunks),
+        ("phones", waiting_phones(config) != waiting_phones(before)),
+        ("recognition", config.recognition != before.recognition),
+        ("stir", config.stir != before.stir),
+        ("web", config.web != before.web),
+        ("webhooks", config.webhooks != before.webhooks),
+        ("senders", config.senders != before.senders),
+        ("letters", config.letters != before.letters),
+        ("recording.keep_free_mb", config.recording.keep_free_mb != before.recording.keep_free_mb),
+        ("limits.calls", config.limits.calls != before.limits.calls),
+    ];
+    let told = |(what, _): (&str, bool)| format!("`{what}` of {} changed: restart to apply it", Config::FILE);
+    changed.into_iter().filter(|(_, changed)| *changed).map(told)
+}
+
+/// What of `phones` waits: whom they may put callers through to is applied by a reload.
+fn waiting_phones(config: &Config) -> PhonesConfig {
+    PhonesConfig { transfer_to: Vec::new(), ..config.phones.clone() }
 }

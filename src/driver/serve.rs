@@ -43,6 +43,7 @@ use super::site::{Site, UnknownName, check_names};
 use super::speech::Speech;
 use super::stir::{self, StirError, Verifier};
 use super::supervisor::PassedError;
+use super::trunks::{Trunks, watch};
 use super::vault::{Vault, VaultError};
 use super::vault_pool::{self, VaultPool};
 use super::versions::{Applied, Change, Links, ReloadError, Versions};
@@ -138,6 +139,8 @@ pub struct Deployment {
     shards: Vec<JoinHandle<()>>,
     house: SyncSender<house::Mail>,
     house_thread: JoinHandle<()>,
+    /// Who watches the trunks by which calls go out; `None` where none do.
+    trunks: Option<parts::Watching>,
     records_thread: JoinHandle<()>,
     messages_thread: JoinHandle<()>,
     recordings_thread: JoinHandle<()>,
@@ -180,6 +183,8 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let servers: Vec<SocketAddr> = config.sip.dns.iter().map(|server| server.0).collect();
     let names =
         Names::start(&servers, config.sip.tls.is_some()).map_err(|source| system("threads", source))?;
+    let trunks = Arc::new(Trunks::new(&config, &names));
+    trunks.read_logins(&secrets)?;
     let listeners = bind(settings, &config)?;
     let door = Door::bind_with(&settings.data, &config.web, &settings.passed)?;
     settings.passed.all_taken()?;
@@ -211,6 +216,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     let verifier = stir::verifier(&settings.data, &config.stir, epoch)?;
     let site = Site {
         names,
+        trunks,
         data: settings.data.clone(),
         listen: listeners.local,
         phones: config.phones.terms(),
@@ -257,6 +263,7 @@ impl Parts<'_> {
         let shards = self.settings.shards.max(1);
         let mut entropy = os::entropy().map_err(|source| system("randomness", source))?;
         let gate = self.gate(&entropy.hex(6), shards);
+        let trunks_suffix = gate.trunks_suffix();
         let suffixes: Vec<String> = (0..shards).map(|shard| gate.call_id_suffix(shard)).collect();
         let pool = VaultPool::start(&self.vault, vault_pool::WORKERS, vault_pool::QUEUE, vault_pool::BEAT)
             .map_err(|source| system("threads", source))?;
@@ -279,7 +286,9 @@ impl Parts<'_> {
             Notices::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
         let (house_sender, house_mail) = house::mailbox();
         let (mailboxes, prepared) = parts::prepared(shards)?;
-        let readers = Readers { shards: mailboxes.clone(), house: house_sender.clone() };
+        let (trunks_sender, trunks_mail) = watch::mailbox();
+        let readers =
+            Readers { shards: mailboxes.clone(), house: house_sender.clone(), trunks: trunks_sender.clone() };
         let edge = edge::start(
             listeners,
             gate,
@@ -289,7 +298,7 @@ impl Parts<'_> {
         )
         .map_err(|source| system("threads", source))?;
         let locations = self.site.locate(&self.config, &self.loaded.application);
-        let settings = self.site.call_settings(&self.config, &self.loaded, Arc::clone(&locations));
+        let settings = self.site.call_settings(&self.config, &self.loaded, Arc::clone(&locations) as _);
         let lineup: Lineup = Arc::new(settings).into();
         let mut threads = Vec::new();
         for (number, (prepared, suffix)) in prepared.into_iter().zip(suffixes).enumerate() {
@@ -320,6 +329,8 @@ impl Parts<'_> {
         let house = self.house(mailboxes.clone(), edge.clone(), entropy.fork());
         let house_thread = house::start(house, house_mail).map_err(|source| system("threads", source))?;
         self.announce_fixed_agents(&house_sender);
+        let trunks =
+            self.watch((edge.clone(), trunks_suffix), entropy.fork(), (trunks_sender, trunks_mail))?;
         let links = Links {
             mailboxes: mailboxes.clone(),
             house: house_sender.clone(),
@@ -350,6 +361,7 @@ impl Parts<'_> {
             shards: threads,
             house: house_sender,
             house_thread,
+            trunks,
             records_thread,
             messages_thread,
             recordings_thread,
@@ -464,6 +476,10 @@ impl Deployment {
         }
         let _ = self.house.send(house::Mail::Stop);
         let _ = self.house_thread.join();
+        if let Some((mail, thread)) = self.trunks {
+            let _ = mail.send(watch::Mail::Stop);
+            let _ = thread.join();
+        }
         self.edge.close();
         // The shards held the senders: what they recorded last is being written now.
         let _ = self.records_thread.join();

@@ -130,6 +130,19 @@ impl Mailbox {
         }
     }
 
+    /// Puts mail in that may wait for a moment while the mailbox is full; whether it got in.
+    pub fn deliver(&self, mail: Mail, deadline: Instant) -> bool {
+        let mut mail = mail;
+        loop {
+            match self.send(mail) {
+                Ok(()) => return true,
+                Err(back) if os::now() < deadline => mail = *back,
+                Err(_) => return false,
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// The shard's counters.
     #[must_use]
     pub fn counters(&self) -> &ShardCounters {

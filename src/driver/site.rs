@@ -9,10 +9,11 @@ use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
 use super::application::Loaded;
-use super::config::Config;
+use super::config::{Config, Destination};
 use super::names::Names;
 use super::recognition::Ears;
 use super::secrets::Secrets;
+use super::trunks::{Trunks, Ways};
 use super::webhooks;
 use crate::call::{CallLimits, CallSettings, Room};
 use crate::flow::document::Application;
@@ -38,6 +39,8 @@ pub(super) struct Site {
     pub(super) signer: SigningKey,
     /// Where names lead.
     pub(super) names: Arc<Names>,
+    /// By which calls go out.
+    pub(super) trunks: Arc<Trunks>,
     /// Both clocks at the start.
     pub(super) epoch: Epoch,
     /// What services are asked with.
@@ -84,7 +87,7 @@ impl Site {
             application: Arc::clone(&loaded.application),
             application_hash: Arc::clone(&loaded.hash),
             clips: Arc::clone(&loaded.clips) as _,
-            targets: targets.map(|(name, uri)| (name.clone(), Contact::new(uri.clone(), None))).collect(),
+            targets: targets.filter_map(|(name, text)| Some((name.clone(), contact(text)?))).collect(),
             locations,
             phones_transfer_to: config.phones.transfer_to.iter().map(|name| name.as_str().into()).collect(),
             signer: self.signer.clone(),
@@ -110,14 +113,15 @@ impl Site {
     }
 
     /// Has the names of whatever a version calls looked up; waits for the first look.
-    pub(super) fn locate(&self, config: &Config, application: &Application) -> Arc<dyn Locations> {
+    pub(super) fn locate(&self, config: &Config, application: &Application) -> Arc<Ways> {
         let agents = self.fixed_agents(config).into_iter().map(|(_, uri)| uri);
         let calls = config.senders.iter().filter_map(|sender| sender.call.as_ref());
         let hops = calls.flat_map(|call| &call.routes).map(|route| route.by.clone());
         let uri = |text: String| Uri::parse(text.as_bytes());
         let own = application.transfer_targets().into_iter().map(|target| target.to_string());
         let all = config.transfers.values().cloned().chain(agents).chain(hops).chain(own);
-        self.names.follow(all.filter_map(uri).collect(), FIRST_LOOK)
+        let names = self.names.follow(all.filter_map(uri).collect(), FIRST_LOOK);
+        Arc::new(Ways { names, trunks: Arc::clone(&self.trunks) })
     }
 
     /// The queues, and who serves them.
@@ -145,6 +149,11 @@ impl Site {
         let fixed = config.agents.iter().filter_map(|agent| Some((agent.name.clone(), agent.sip.clone()?)));
         fixed.chain(self.more_agents.iter().cloned()).collect()
     }
+}
+
+/// Whom a target's text stands for; what can't be one was told when the settings were read.
+fn contact(text: &str) -> Option<Contact> {
+    Some(Contact::new(Destination::parse(text)?.uri(), None))
 }
 
 /// A queue or a transfer target that only the application knows would fail a caller, not the admin.

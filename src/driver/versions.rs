@@ -13,16 +13,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::application::{self, ApplicationSource, Loaded};
-use super::config::{Config, PhonesConfig};
+use super::config::Config;
 use super::house;
+use super::not_reloaded::wait_for_restart;
 use super::os;
 use super::secrets::Secrets;
 use super::sender::Shown;
 use super::shard::{Mail, Mailbox};
 use super::site::{Site, check_names};
 use super::speech::Speech;
+use super::trunks::{self, Explained, Trunks};
 use super::turns::Turns;
 use super::vault::{AlarmCounts, Vault};
+
 use crate::call::CallSettings;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Canary, Lineup, Served};
@@ -249,7 +252,7 @@ impl Versions {
         }
         notes.extend(wait_for_restart(&config, &self.started));
         let locations = self.site.locate(&config, &loaded.application);
-        let settings = Arc::new(self.site.call_settings(&config, &loaded, locations));
+        let settings = Arc::new(self.site.call_settings(&config, &loaded, locations as _));
         Ok((InUse { loaded, settings, since: os::unix_now() }, config))
     }
 
@@ -279,7 +282,7 @@ impl Versions {
             .zip(&self.links.mailboxes)
             .map(|(number, mailbox)| {
                 let (done, told) = sync_channel(1);
-                let sent = deliver(mailbox, Mail::Reload { lineup: lineup.clone(), done }, deadline);
+                let sent = mailbox.deliver(Mail::Reload { lineup: lineup.clone(), done }, deadline);
                 (number, sent.then_some(told))
             })
             .collect();
@@ -360,6 +363,19 @@ impl Versions {
         told.recv_timeout(ANSWER).ok()
     }
 
+    /// The trunks by which calls go out.
+    #[must_use]
+    pub fn trunks(&self) -> &Trunks {
+        &self.site.trunks
+    }
+
+    /// Where a call goes, by the settings that are in use.
+    #[must_use]
+    pub fn explain_route(&self, from: &str, to: &str) -> Explained {
+        let config = self.state().config.clone();
+        trunks::explain(&config, &self.site.trunks, from, to)
+    }
+
     /// The letters that a development sender was given; `None` where letters are really sent.
     #[must_use]
     pub fn shown_letters(&self) -> Option<Vec<Shown>> {
@@ -423,43 +439,6 @@ impl InUse {
         let application = &self.loaded.application;
         let (id, title) = (application.id.clone(), application.title.clone());
         InUseName { id, title, hash: Arc::clone(&self.loaded.hash) }
-    }
-}
-
-/// What of new settings only a restart applies.
-fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = String> {
-    let changed = [
-        ("sip", config.sip != before.sip),
-        ("trunks", config.trunks != before.trunks),
-        ("phones", waiting_phones(config) != waiting_phones(before)),
-        ("recognition", config.recognition != before.recognition),
-        ("stir", config.stir != before.stir),
-        ("web", config.web != before.web),
-        ("webhooks", config.webhooks != before.webhooks),
-        ("senders", config.senders != before.senders),
-        ("letters", config.letters != before.letters),
-        ("recording.keep_free_mb", config.recording.keep_free_mb != before.recording.keep_free_mb),
-        ("limits.calls", config.limits.calls != before.limits.calls),
-    ];
-    let told = |(what, _): (&str, bool)| format!("`{what}` of {} changed: restart to apply it", Config::FILE);
-    changed.into_iter().filter(|(_, changed)| *changed).map(told)
-}
-
-/// What of `phones` waits: whom they may put callers through to is applied by a reload.
-fn waiting_phones(config: &Config) -> PhonesConfig {
-    PhonesConfig { transfer_to: Vec::new(), ..config.phones.clone() }
-}
-
-/// Puts mail into a mailbox that may be full for a moment; whether it got in.
-fn deliver(mailbox: &Mailbox, mail: Mail, deadline: Instant) -> bool {
-    let mut mail = mail;
-    loop {
-        match mailbox.send(mail) {
-            Ok(()) => return true,
-            Err(back) if os::now() < deadline => mail = *back,
-            Err(_) => return false,
-        }
-        std::thread::yield_now();
     }
 }
 

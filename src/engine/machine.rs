@@ -43,6 +43,8 @@ pub struct EngineConfig {
     pub trusted: HashMap<Arc<str>, NumberPlan>,
     /// Whose callers' numbers are looked into here.
     pub vouching: Vouching,
+    /// How trunks write numbers: callers' and dialled ones get their country code.
+    pub numbers: HashMap<Arc<str>, NumberPlan>,
     /// What is settled about the media of trunks; of those that are not named, the usual.
     pub terms: HashMap<Arc<str>, MediaTerms>,
     /// How many.
@@ -59,6 +61,7 @@ pub struct Engine {
     attesting: HashSet<Arc<str>>,
     trusted: HashMap<Arc<str>, NumberPlan>,
     vouching: Vouching,
+    numbers: HashMap<Arc<str>, NumberPlan>,
     door: Door,
     terms: HashMap<Arc<str>, MediaTerms>,
     limits: Limits,
@@ -113,6 +116,7 @@ impl Engine {
             attesting: config.attesting,
             trusted: config.trusted,
             vouching: config.vouching,
+            numbers: config.numbers,
             door: Door::default(),
             terms: config.terms,
             limits: config.limits,

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::trunk::Outward;
 use super::{Host, StatusCode, Transport, Uri};
 
 /// Who asks the DNS.
@@ -118,6 +119,11 @@ pub trait Locations: Send + Sync {
     fn hops(&self, uri: &Uri, draw: &mut dyn FnMut(u32) -> u32) -> Vec<Hop>;
     /// Nobody answered there: for a while others are tried first.
     fn failed(&self, hop: Hop);
+    /// The ways to a telephone number (`tel:`) by a trunk that carries it; `None`: none does, or none may now.
+    fn by_trunk(&self, number: &Uri, draw: &mut dyn FnMut(u32) -> u32) -> Option<Outward> {
+        let _ = (number, draw);
+        None
+    }
 }
 
 /// No name leads anywhere.
@@ -162,32 +168,10 @@ impl Located {
 
     /// What there is to try, for one call: by priority, and within one priority drawn by weight (RFC 2782).
     pub fn order(&self, draw: &mut dyn FnMut(u32) -> u32) -> Vec<Hop> {
-        let mut left: Vec<&Server> = self.servers.iter().collect();
-        // Those of weight zero stand first, where only a draw of zero finds them.
-        left.sort_by_key(|server| server.weight != 0);
-        let mut hops = Vec::new();
-        while let Some(priority) = left.iter().map(|server| server.priority).min() {
-            let weights = || left.iter().filter(|server| server.priority == priority);
-            let sum: u32 = weights().map(|server| u32::from(server.weight)).sum();
-            let mut drawn = draw(sum + 1);
-            let chosen = left.iter().position(|server| {
-                let weight = u32::from(server.weight);
-                let here = server.priority == priority && drawn <= weight;
-                if server.priority == priority && !here {
-                    drawn -= weight;
-                }
-                here
-            });
-            let Some(at) = chosen.or_else(|| left.iter().position(|server| server.priority == priority))
-            else {
-                break;
-            };
-            let server = left.remove(at);
-            hops.extend(
-                server.addresses.iter().map(|remote| Hop { transport: server.transport, remote: *remote }),
-            );
-        }
-        hops
+        let all = self.servers.iter().map(|server| (server.priority, server.weight, server)).collect();
+        let hop = |server: &Server, remote: &SocketAddr| Hop { transport: server.transport, remote: *remote };
+        let servers = in_order(all, draw).into_iter();
+        servers.flat_map(|server| server.addresses.iter().map(move |remote| hop(server, remote))).collect()
     }
 
     /// All addresses, in no order.
@@ -198,6 +182,31 @@ impl Located {
         };
         self.servers.iter().flat_map(of)
     }
+}
+
+/// Servers in the order in which they are tried for one call: by priority, the lowest first, and within one priority drawn
+/// by weight (RFC 2782). Each comes as priority, weight and itself.
+pub fn in_order<T>(servers: Vec<(u16, u16, T)>, draw: &mut dyn FnMut(u32) -> u32) -> Vec<T> {
+    let mut left = servers;
+    // Those of weight zero stand first, where only a draw of zero finds them.
+    left.sort_by_key(|(_, weight, _)| *weight != 0);
+    let mut order = Vec::with_capacity(left.len());
+    while let Some(lowest) = left.iter().map(|(priority, ..)| *priority).min() {
+        let sum: u32 =
+            left.iter().filter(|(of, ..)| *of == lowest).map(|(_, weight, _)| u32::from(*weight)).sum();
+        let mut drawn = draw(sum + 1);
+        let chosen = left.iter().position(|(of, weight, _)| {
+            let weight = u32::from(*weight);
+            let here = *of == lowest && drawn <= weight;
+            if *of == lowest && !here {
+                drawn -= weight;
+            }
+            here
+        });
+        let Some(at) = chosen.or_else(|| left.iter().position(|(of, ..)| *of == lowest)) else { break };
+        order.push(left.remove(at).2);
+    }
+    order
 }
 
 struct Search<'a> {

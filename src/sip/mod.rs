@@ -25,6 +25,7 @@ pub mod strangers;
 pub mod stream;
 pub mod timers;
 pub mod transaction;
+pub mod trunk;
 pub mod uri;
 pub mod validate;
 mod write;

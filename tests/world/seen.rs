@@ -24,6 +24,7 @@ pub fn engine_config(settings: CallSettings, limits: Limits) -> EngineConfig {
         attesting: HashSet::new(),
         trusted: trusted(),
         vouching: vouching(),
+        numbers: HashMap::new(),
         terms: HashMap::new(),
         limits,
     }

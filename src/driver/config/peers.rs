@@ -6,20 +6,25 @@ use serde::Deserialize;
 
 use rustls::pki_types::ServerName;
 
+use super::outward::OutwardConfig;
 use super::{AgentConfig, Config};
 use crate::driver::gate::Demand;
 use crate::media::{CodecList, InbandKeys, MediaTerms, SrtpPolicy};
 use crate::sip::stir::NumberPlan;
 use crate::sip::{AccessList, Transport, Uri};
 
-/// A trunk: a carrier's addresses.
+/// A trunk: a carrier's addresses, from which calls come, and its servers, by which calls go out.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkConfig {
     /// Its name in records.
     pub name: String,
     /// Addresses or networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`).
+    #[serde(default)]
     pub addresses: Vec<String>,
+    /// How calls go out; none do when left out.
+    #[serde(default)]
+    pub out: Option<OutwardConfig>,
     /// Whether a test caller may be told what happens in its call: prompts, outcomes, levels; never a value.
     #[serde(default)]
     pub trace: bool,
@@ -34,7 +39,7 @@ pub struct TrunkConfig {
     /// Whether callers' numbers are verified here, by what is signed in the Identity header (STIR/SHAKEN).
     #[serde(default)]
     pub stir: bool,
-    /// The country code of the numbers that it writes without one.
+    /// The country code of the numbers that it writes without one: callers' numbers and dialled ones get it.
     #[serde(default)]
     pub country: Option<String>,
     /// The codecs that calls may have, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`, `opus`.
@@ -84,6 +89,12 @@ impl TrunkConfig {
         let trunk: Arc<str> = self.name.as_str().into();
         let names = self.certificate.iter().filter_map(|name| ServerName::try_from(name.clone()).ok());
         names.map(move |name| (name, Arc::clone(&trunk)))
+    }
+
+    /// How it writes numbers; `None` where they come with their country code.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(Arc<str>, NumberPlan)> {
+        Some((self.name.as_str().into(), NumberPlan::of_country(self.country.as_deref()?)?))
     }
 
     /// What the trunk's name stands for in the media of its calls.
@@ -211,6 +222,8 @@ pub(super) fn check_tls(config: &Config) -> Result<(), String> {
         let calls = config.senders.iter().filter_map(|sender| sender.call.as_ref());
         let hops = calls.flat_map(|call| &call.routes).map(|route| &route.by);
         let servers = config.recording.servers.iter().map(|server| &server.uri);
+        let trunks = config.trunks.iter().filter_map(|trunk| trunk.out.as_ref());
+        let servers = servers.chain(trunks.flat_map(|out| &out.servers).map(|server| &server.uri));
         let over_tls = |uri: &&String| {
             Uri::parse(uri.as_bytes()).as_ref().and_then(Transport::of_uri) == Some(Transport::Tls)
         };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::driver::sender::Shown;
+use crate::driver::trunks::{Tried, TrunkView};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,18 @@ pub enum Request {
         /// `sms` or `email`.
         by: String,
     },
+    /// Ask all servers of a trunk by which calls go out, and tell what each said.
+    TryTrunk {
+        /// Its name.
+        trunk: String,
+    },
+    /// Where does a call go?
+    Route {
+        /// Who calls.
+        from: String,
+        /// Whom.
+        to: String,
+    },
     /// Take no new calls, and end when those that run have ended or the time is over.
     Drain {
         /// The time, in seconds.
@@ -79,6 +92,18 @@ pub enum Reply {
     Codes {
         /// The letters, the newest last.
         letters: Vec<Shown>,
+    },
+    /// To [`Request::TryTrunk`].
+    Tried {
+        /// Each question.
+        servers: Vec<Tried>,
+    },
+    /// To [`Request::Route`].
+    Route {
+        /// Step by step.
+        steps: Vec<String>,
+        /// Whether the call is made, or let in.
+        goes: bool,
     },
     /// No new calls are taken from now on.
     Draining {
@@ -194,6 +219,9 @@ pub struct Status {
     pub queues: Vec<Queue>,
     /// The agents.
     pub agents: Vec<Agent>,
+    /// The trunks by which calls go out.
+    #[serde(default)]
+    pub trunks: Vec<TrunkView>,
 }
 
 /// Alarms since the start: each is in the audit log too.

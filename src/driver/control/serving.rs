@@ -170,6 +170,11 @@ fn answer(versions: &Versions, request: Request) -> Reply {
             );
         }
         Request::Link { subject, factor, by } => return linked(versions, &subject, &factor, &by),
+        Request::TryTrunk { trunk } => return tried(versions, &trunk),
+        Request::Route { from, to } => {
+            let told = versions.explain_route(&from, &to);
+            return Reply::Route { steps: told.steps, goes: told.goes };
+        }
         Request::Promote => Change::Promote,
         Request::Back => Change::Back,
     };
@@ -207,6 +212,25 @@ fn linked(versions: &Versions, subject: &str, factor: &str, by: &str) -> Reply {
         Ok(link) => Reply::Link { code: link.code.expose().clone(), until_ms: link.until.0 },
         Err(error) => refused(versions, &error.to_string()),
     }
+}
+
+fn tried(versions: &Versions, trunk: &str) -> Reply {
+    let servers = versions.trunks().try_out(trunk);
+    servers.map_or_else(
+        || {
+            let all: Vec<String> =
+                versions.trunks().view(os::now()).into_iter().map(|trunk| trunk.name).collect();
+            let there = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+            refused(
+                versions,
+                &format!(
+                    "no calls go out by a trunk `{trunk}`\n  help: they go out by {there}; a trunk needs `out: {{servers: [...]}}` in \
+                     countersign.yaml, and a restart"
+                ),
+            )
+        },
+        |servers| Reply::Tried { servers },
+    )
 }
 
 fn refused(versions: &Versions, error: &str) -> Reply {
@@ -256,6 +280,7 @@ fn status(versions: &Versions) -> Status {
             .into_iter()
             .map(|agent| Agent { name: agent.name, state: agent.state.to_owned(), queues: agent.queues })
             .collect(),
+        trunks: versions.trunks().view(os::now()),
     }
 }
 

@@ -24,6 +24,7 @@ use super::os;
 use super::places::Places;
 use super::pulse::Pulse;
 use super::shard::{Mail, Mailbox};
+use super::trunks::watch;
 use crate::sip::strangers::{Patience, Strangers, Treatment};
 use crate::sip::{Listening, Path, Transport};
 use streams::Streams;
@@ -55,6 +56,8 @@ pub struct Readers {
     pub shards: Vec<Mailbox>,
     /// The house's mailbox, for registrations: bounded, as all are.
     pub house: std::sync::mpsc::SyncSender<super::house::Mail>,
+    /// The mailbox of who watches trunks.
+    pub trunks: std::sync::mpsc::SyncSender<watch::Mail>,
 }
 
 /// The edge as others use it.
@@ -237,8 +240,15 @@ impl Edge {
     }
 
     fn report_failure(&self, path: &Path, bytes: &Bytes) {
-        let shard = self.inner.gate.shard(bytes);
-        if let Some(mailbox) = shard.and_then(|shard| self.inner.readers.shards.get(shard)) {
+        let shard = match self.inner.gate.owner(bytes) {
+            Some(Way::Shard(shard)) => shard,
+            Some(Way::Trunks) => {
+                let _ = self.inner.readers.trunks.try_send(watch::Mail::TransportFailed(*path));
+                return;
+            }
+            _ => return,
+        };
+        if let Some(mailbox) = self.inner.readers.shards.get(shard) {
             // A full mailbox counts it; the transaction's own timer ends it then.
             let _ = mailbox.send(Mail::TransportFailed(*path));
         }
@@ -274,6 +284,12 @@ impl Edge {
                 let place = self.inner.registrations.take();
                 let mail = place.map(|place| super::house::Mail::Sip { path, bytes, place });
                 if mail.is_none_or(|mail| self.inner.readers.house.try_send(mail).is_err()) {
+                    self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Way::Trunks => {
+                let mail = watch::Mail::Sip { path, bytes };
+                if self.inner.readers.trunks.try_send(mail).is_err() {
                     self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -333,7 +349,9 @@ impl Edge {
             let way = self.inner.gate.way(&source, datagram);
             // To find our own address can take system calls: strangers are not worth them.
             let local = match way {
-                Way::Shard(_) | Way::Beginning(_) | Way::Registrar => self.local_for(remote, Transport::Udp),
+                Way::Shard(_) | Way::Beginning(_) | Way::Registrar | Way::Trunks => {
+                    self.local_for(remote, Transport::Udp)
+                }
                 Way::Settled | Way::Refused | Way::Dropped => self.inner.local.plain,
             };
             let path = Path { transport: Transport::Udp, local, remote, connection: None };

@@ -18,6 +18,7 @@ use crate::driver::certificate::LOOK;
 use crate::driver::gate::{Source, Way};
 use crate::driver::house;
 use crate::driver::shard::Mail;
+use crate::driver::trunks::watch;
 use crate::sip::{Path, Transport};
 
 /// The connections that are open, or about to be.
@@ -213,7 +214,7 @@ impl Edge {
                 let deliver = |bytes: Bytes| {
                     let way = edge.inner.gate.way(&source, &bytes);
                     known.fetch_or(
-                        matches!(way, Way::Shard(_) | Way::Beginning(_) | Way::Registrar),
+                        matches!(way, Way::Shard(_) | Way::Beginning(_) | Way::Registrar | Way::Trunks),
                         Ordering::Relaxed,
                     );
                     edge.deliver(way, path, bytes);
@@ -244,6 +245,7 @@ impl Edge {
         }
         // A phone that registered over it is gone; a full mailbox leaves that to its expiry.
         let _ = self.inner.readers.house.try_send(house::Mail::TransportFailed(path));
+        let _ = self.inner.readers.trunks.try_send(watch::Mail::TransportFailed(path));
     }
 }
 

@@ -142,7 +142,8 @@ impl Names {
 }
 
 impl Names {
-    fn hops(&self, uri: &Uri, draw: &mut dyn FnMut(u32) -> u32) -> Vec<Hop> {
+    /// The addresses of a URI whose host is a name, in the order in which they are to be tried.
+    pub fn hops(&self, uri: &Uri, draw: &mut dyn FnMut(u32) -> u32) -> Vec<Hop> {
         let located = key(uri).and_then(|key| self.shared.found().get(&key).cloned());
         let Some(located) = located else { return Vec::new() };
         let mut hops = located.order(draw);
@@ -152,7 +153,14 @@ impl Names {
         hops
     }
 
-    fn failed(&self, hop: Hop) {
+    /// Whether nobody answered there lately.
+    #[must_use]
+    pub fn rests(&self, hop: Hop) -> bool {
+        held(&self.shared.failed).contains(&hop)
+    }
+
+    /// Nobody answered there: for a while others are tried first.
+    pub fn failed(&self, hop: Hop) {
         let mut failed = held(&self.shared.failed);
         // The thread ends its rest; where that has too much to do nobody rests.
         if failed.len() < MOST_RESTING

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::letter::Channel;
+use crate::driver::numbers::{allowed, international, is_beginning};
 
 /// `letters:` in `countersign.yaml`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -140,12 +141,6 @@ impl LettersConfig {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), LettersError> {
-        let is_beginning = |text: &str| {
-            let digits = text.strip_prefix('+').unwrap_or_default();
-            (1..=15).contains(&digits.len())
-                && digits.bytes().all(|byte| byte.is_ascii_digit())
-                && !digits.starts_with('0')
-        };
         if let Some(wrong) = self.countries.iter().find(|country| !is_beginning(country)) {
             return Err(LettersError::Country(wrong.clone()));
         }
@@ -168,37 +163,12 @@ impl LettersConfig {
     pub fn allows(&self, channel: Channel, to: &str) -> bool {
         match channel {
             Channel::Sms | Channel::Call => {
-                international(to).is_some_and(|number| self.allows_number(&number))
+                international(to).is_some_and(|number| allowed(&self.countries, &number).is_ok())
             }
             Channel::Email => is_mail_address(to),
             Channel::Push => !to.is_empty() && to.len() <= 2048 && !to.contains(char::is_control),
         }
     }
-
-    /// The longest beginning that fits decides; a dear part of a cheap country must be named itself.
-    fn allows_number(&self, number: &str) -> bool {
-        let digits = number.trim_start_matches('+');
-        // A national prefix left in: no such number, but some networks would take it for another.
-        if digits.starts_with("440") || digits.starts_with("11") {
-            return false;
-        }
-        let allowed = self.countries.iter().map(|country| country.trim_start_matches('+'));
-        let longest = allowed.filter(|country| digits.starts_with(country)).map(str::len).max();
-        let apart = APART.iter().filter(|apart| digits.starts_with(**apart)).map(|apart| apart.len()).max();
-        longest.is_some_and(|longest| apart.is_none_or(|apart| longest >= apart))
-    }
-}
-
-/// A number as `+` and digits; `None` when it is none with a country code.
-#[must_use]
-pub fn international(to: &str) -> Option<String> {
-    let rest = to.trim().strip_prefix('+')?;
-    let digits: String = rest.chars().filter(char::is_ascii_digit).collect();
-    let clean = rest.chars().all(|c| c.is_ascii_digit() || " -()".contains(c));
-    // ITU-T E.164 §6: 15 digits at most, and no country code begins with 0.
-    // E.123 §7: `(0)` is dialled within a country only. With it the number is another one than it looks.
-    let clean = clean && !rest.contains("(0)");
-    (clean && (7..=15).contains(&digits.len()) && !digits.starts_with('0')).then(|| format!("+{digits}"))
 }
 
 /// One plain address of RFC 5321 §4.1.2, without quoting or comments.
@@ -220,17 +190,6 @@ fn is_mail_address(to: &str) -> bool {
         && domain.len() <= 253
         && domain.split('.').all(label)
 }
-
-/// Numbers that share the code of a country and are not of it, or cost many times more there: allowed only when
-/// `countries` names them as closely. From the numbering plans: NANPA's list of geographic codes outside of the
-/// United States and Canada, and its premium codes; Ofcom's National Telephone Numbering Plan (personal, paging,
-/// service and premium numbers, Jersey, Guernsey and Man); +7 6 and +7 7 of Kazakhstan.
-const APART: &[&str] = &[
-    "1242", "1246", "1264", "1268", "1284", "1340", "1345", "1441", "1473", "1649", "1658", "1664", "1670",
-    "1671", "1684", "1721", "1758", "1767", "1784", "1787", "1809", "1829", "1849", "1868", "1869", "1876",
-    "1900", "1939", "4470", "4476", "449", "4487", "441481", "441534", "441624", "447781", "447797", "76",
-    "77",
-];
 
 #[cfg(test)]
 mod tests {

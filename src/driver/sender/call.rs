@@ -13,20 +13,23 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::budget::international;
 use super::letter::{Channel, Letter, LetterId};
 use super::outcome::{Accepted, Code, NotTaken, Report, Status};
 use super::{Sender, SenderSettings, Tools, Unusable};
 use crate::audio::Clip;
 use crate::auth::factor::otp;
 use crate::call::{CodeCall, Fate, News, Script};
+use crate::driver::config::{by_trunk, next_hop};
 use crate::driver::dialler::{NotDialled, Tell};
+use crate::driver::numbers::{international, is_beginning};
 use crate::driver::os;
 use crate::driver::prompts::{AudioLibrary, AudioSources};
+use crate::driver::trunks::NoWay;
 use crate::flow::ClipKey;
 use crate::secret::Secret;
 use crate::sip::locate::{Hop, is_servers_fault};
-use crate::sip::{Credentials, Host, NameAddr, Path, StatusCode, Transport, Uri};
+use crate::sip::trunk::Outward;
+use crate::sip::{Credentials, Host, NameAddr, Path, StatusCode, Uri};
 
 /// `call:` of a sender.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub struct Settings {
 pub struct Route {
     /// The beginnings of the numbers.
     pub to: Vec<String>,
-    /// The next hop: an address, or a name that the DNS knows.
+    /// The next hop: an address, a name that the DNS knows, or `trunk NAME`.
     pub by: String,
 }
 
@@ -139,28 +142,25 @@ impl SenderSettings for Settings {
 
 impl Route {
     fn check(&self) -> Result<(), Unusable> {
-        let beginning = |to: &String| {
-            let digits = to.strip_prefix('+').unwrap_or_default();
-            (1..=15).contains(&digits.len())
-                && digits.bytes().all(|b| b.is_ascii_digit())
-                && !digits.starts_with('0')
-        };
-        if let Some(to) = self.to.iter().find(|to| !beginning(to)) {
+        if let Some(to) = self.to.iter().find(|to| !is_beginning(to)) {
             let help = "write how the numbers begin, with + and the country code, such as \"+44\"";
             return Err(Unusable::new(format!("`to: {to}` of a route is no beginning of a number"), help));
         }
-        if self.to.is_empty() || self.next_hop().is_none() {
-            let help = "write `sip:` and an address or a host name, such as \"sip:192.0.2.7:5062;transport=tls\" or \"sip:carrier.example\"";
+        if self.to.is_empty() || (by_trunk(&self.by).is_none() && next_hop(&self.by).is_none()) {
+            let help = "write `trunk` and its name, or `sip:` and an address or a host name, such as \"sip:192.0.2.7:5062;transport=tls\"";
             return Err(Unusable::new(format!("`by: {}` of a route leads nowhere", self.by), help));
         }
         Ok(())
     }
+}
 
-    /// The next hop.
-    fn next_hop(&self) -> Option<Uri> {
-        let uri = Uri::parse(self.by.as_bytes())?;
-        let usable = uri.as_sip().is_some_and(|sip| !sip.secure && sip.user.is_none());
-        (usable && Transport::of_uri(&uri).is_some()).then_some(uri)
+impl Settings {
+    /// The route whose beginning fits a number best, and that beginning.
+    #[must_use]
+    pub fn route_of(&self, number: &str) -> Option<(&str, &Route)> {
+        let beginnings =
+            self.routes.iter().flat_map(|route| route.to.iter().map(move |to| (to.as_str(), route)));
+        beginnings.filter(|(to, _)| number.starts_with(to)).max_by_key(|(to, _)| to.len())
     }
 }
 
@@ -229,13 +229,26 @@ impl Caller {
         Ok(Some(Credentials { user: self.settings.user.clone(), password }))
     }
 
-    /// The route whose beginning fits the number best.
-    fn route(&self, number: &str) -> Option<Uri> {
-        let fits = |route: &&Route| {
-            route.to.iter().filter(|to| number.starts_with(to.as_str())).map(String::len).max()
-        };
-        let best = self.settings.routes.iter().filter_map(|route| Some((fits(&route)?, route)));
-        best.max_by_key(|(length, _)| *length).and_then(|(_, route)| route.next_hop())
+    /// The ways to a number, in the order in which they are tried: one for an address or a name, a server each for a trunk.
+    fn line(&self, number: &str) -> Result<Line, NotTaken> {
+        let (_, route) = self.settings.route_of(number).ok_or(NotTaken::NoRoute)?;
+        let dialler = &self.tools.dialler;
+        if let Some(trunk) = by_trunk(&route.by) {
+            let show = Some(self.settings.from.as_str());
+            let outward = dialler.by_trunk(number, trunk, show).ok_or(NotTaken::NoEngine)?;
+            let outward = outward.map_err(|why| match why {
+                NoWay::Full(_) | NoWay::TooFast(_) => NotTaken::Busy,
+                NoWay::Nowhere(_) => NotTaken::NoAddress,
+                NoWay::Unknown(_) | NoWay::Barred(_) => NotTaken::NoRoute,
+            })?;
+            let credentials = outward.credentials.clone();
+            let credentials = credentials.map_or_else(|| self.credentials(), |own| Ok(Some(own)))?;
+            return Ok(Line { ways: outward.ways.clone(), credentials, outward: Some(Arc::new(outward)) });
+        }
+        let next_hop = next_hop(&route.by).ok_or(NotTaken::NoRoute)?;
+        let hop = dialler.hop(&next_hop).ok_or(NotTaken::NoAddress)?;
+        let uri = at_hop(number, &next_hop, hop.remote);
+        Ok(Line { ways: vec![(hop, uri)], credentials: self.credentials()?, outward: None })
     }
 
     /// What is said to somebody of this language.
@@ -246,8 +259,13 @@ impl Caller {
         own.or_else(similar).or(self.scripts.first()).map(|(_, script)| Arc::clone(script))
     }
 
-    fn order(&self, id: LetterId, letter: &Letter, found_until: Instant) -> Result<CodeCall, NotTaken> {
-        let credentials = self.credentials()?;
+    fn order(
+        &self,
+        (id, letter): (LetterId, &Letter),
+        line: &Line,
+        (hop, uri): (Hop, &Uri),
+        found_until: Instant,
+    ) -> Result<CodeCall, NotTaken> {
         let code = letter.code.as_ref().ok_or(NotTaken::Unfit)?;
         let digits = code.expose();
         if !(1..=usize::from(otp::LONGEST)).contains(&digits.len())
@@ -256,21 +274,21 @@ impl Caller {
             return Err(NotTaken::Unfit);
         }
         let number = international(letter.to.expose()).ok_or(NotTaken::Unfit)?;
-        let next_hop = self.route(&number).ok_or(NotTaken::NoRoute)?;
         let dialler = &self.tools.dialler;
-        let hop = dialler.hop(&next_hop).ok_or(NotTaken::NoAddress)?;
         let Hop { transport, remote } = hop;
         let local = dialler.local_for(remote, transport).ok_or(NotTaken::NoEngine)?;
         let life = letter.until.since(os::unix_now()).min(otp::LONGEST_LIFE);
-        let from = Uri::sip(Some(&self.settings.from), Host::from(local.ip()), None);
+        let host = Host::from(local.ip());
+        let from = line.outward.as_ref().and_then(|outward| outward.from(host.clone()));
+        let from = from.unwrap_or_else(|| NameAddr::new(Uri::sip(Some(&self.settings.from), host, None)));
         Ok(CodeCall {
             ticket: dialler.ticket(),
             by: self.tools.name.as_str().into(),
             letter: id.to_string(),
             path: Path { transport, local, remote, connection: None },
-            uri: at_hop(&number, &next_hop, remote),
-            from: NameAddr::new(from),
-            credentials,
+            uri: uri.clone(),
+            from,
+            credentials: line.credentials.clone(),
             number: Secret::new(number),
             script: self.script(&letter.language).ok_or(NotTaken::Unfit)?,
             code: code.clone(),
@@ -279,6 +297,14 @@ impl Caller {
             until: os::now() + life,
         })
     }
+}
+
+/// How a number is called.
+struct Line {
+    ways: Vec<(Hop, Uri)>,
+    credentials: Option<Credentials>,
+    /// By a trunk: the call has its place there.
+    outward: Option<Arc<Outward>>,
 }
 
 /// A number at the next hop, as that is named in the settings.
@@ -294,12 +320,48 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 impl Sender for Caller {
     fn deliver(&self, id: LetterId, letter: &Letter, deadline: Instant) -> Result<Accepted, NotTaken> {
-        let order = self.order(id, letter, deadline)?;
-        let hop = Hop { transport: order.path.transport, remote: order.path.remote };
+        let number = international(letter.to.expose()).ok_or(NotTaken::Unfit)?;
+        let line = self.line(&number)?;
+        let mut failed = NotTaken::NoAddress;
+        for (hop, uri) in &line.ways {
+            let order = self.order((id, letter), &line, (*hop, uri), deadline)?;
+            let news = self.place(id, order, &line, deadline)?;
+            let Some(News::Over(fate)) = news else {
+                return news.map(|_| Accepted { reference: None, delivered: false }).ok_or(NotTaken::Timeout);
+            };
+            if fate == Fate::Told {
+                return Ok(Accepted { reference: None, delivered: true });
+            }
+            failed = not_taken(fate);
+            if !matches!(fate, Fate::NotPlaced(status) if is_servers_fault(status)) {
+                break;
+            }
+            // The next server is called while there is time for it.
+            self.tools.dialler.failed(*hop);
+            if deadline.saturating_duration_since(os::now()) < MARGIN {
+                break;
+            }
+        }
+        Err(failed)
+    }
+}
+
+impl Caller {
+    /// Has a call made; gives back the first word of it, `None` when there is none in time.
+    fn place(
+        &self,
+        id: LetterId,
+        order: CodeCall,
+        line: &Line,
+        deadline: Instant,
+    ) -> Result<Option<News>, NotTaken> {
         let (first, heard) = sync_channel(1);
         let reports = Arc::clone(&self.tools.reports);
         let mut first = Some(first);
+        let outward = line.outward.clone();
         let tell: Tell = Box::new(move |news| {
+            // As long as it may be told of, the call has its place on the trunk.
+            let _held = &outward;
             // The first word is for whoever hands the letter over, the last for the letter's record.
             if first.take().is_some_and(|first| first.try_send(news).is_ok()) {
                 return;
@@ -313,15 +375,9 @@ impl Sender for Caller {
             NotDialled::Full => NotTaken::Busy,
         })?;
         let patience = deadline.saturating_duration_since(os::now()) + MARGIN;
-        let told = heard.recv_timeout(patience);
-        if matches!(told, Ok(News::Over(Fate::NotPlaced(status))) if is_servers_fault(status)) {
-            self.tools.dialler.failed(hop);
-        }
-        match told {
-            Ok(News::Rings) => Ok(Accepted { reference: None, delivered: false }),
-            Ok(News::Over(Fate::Told)) => Ok(Accepted { reference: None, delivered: true }),
-            Ok(News::Over(fate)) => Err(not_taken(fate)),
-            Err(RecvTimeoutError::Timeout) => Err(NotTaken::Timeout),
+        match heard.recv_timeout(patience) {
+            Ok(news) => Ok(Some(news)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(NotTaken::Lost),
         }
     }

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use budget::{Budget, Budgets, LettersConfig, LettersError, PerDay, PerHourAndDay, Scope, international};
+pub use budget::{Budget, Budgets, LettersConfig, LettersError, PerDay, PerHourAndDay, Scope};
 pub use letter::{Channel, Courier, Letter, LetterId, Purpose, Refused, Shown};
 pub use office::{PostError, PostOffice};
 pub use outcome::{Accepted, Code, NotTaken, Report, ReportRefused, Status};

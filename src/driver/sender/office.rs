@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::budget::{Budgets, LettersConfig, international};
+use super::budget::{Budgets, LettersConfig};
 use super::letter::{Channel, Courier, Letter, LetterId, Purpose, Refused, Shown};
 use super::line::{Job, Line, Next, Size};
 use super::outcome::{NotTaken, Report, ReportRefused, Status};
@@ -19,6 +19,7 @@ use super::{Reports, Sender, SenderConfig, SenderError, Told};
 use crate::auth::SubjectKey;
 use crate::driver::config::Config;
 use crate::driver::dialler::Dialler;
+use crate::driver::numbers::international;
 use crate::driver::os;
 use crate::driver::seal;
 use crate::driver::secrets::{SecretError, Secrets};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
 
 use super::access::Access;
@@ -16,6 +16,7 @@ use crate::driver::os;
 use crate::driver::recordings::{Keeper, Way};
 use crate::driver::shard::{self, Mailbox, Prepared, ShardSettings};
 use crate::driver::stir;
+use crate::driver::trunks::watch::{self, Watch};
 use crate::engine::{EngineConfig, Limits, Lineup};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::EndpointConfig;
@@ -23,6 +24,9 @@ use crate::sip::digest::Algorithm;
 use crate::sip::registrar::{Registrar, RegistrarConfig};
 use crate::sip::stir::NumberPlan;
 use crate::units::Entropy;
+
+/// The way to who watches trunks, and its thread.
+pub(super) type Watching = (SyncSender<watch::Mail>, JoinHandle<()>);
 
 /// The mailboxes of as many shards, and their inner ends.
 pub(super) fn prepared(shards: usize) -> Result<(Vec<Mailbox>, Vec<Prepared>), StartError> {
@@ -50,6 +54,28 @@ impl Parts<'_> {
         }
     }
 
+    /// Who watches the trunks by which calls go out; `None` where none do.
+    pub(super) fn watch(
+        &self,
+        (edge, suffix): (Edge, String),
+        entropy: Entropy,
+        (sender, mail): (SyncSender<watch::Mail>, Receiver<watch::Mail>),
+    ) -> Result<Option<Watching>, StartError> {
+        let trunks = Arc::clone(&self.site.trunks);
+        if !trunks.are_there() {
+            return Ok(None);
+        }
+        trunks.watched_by(sender.clone());
+        let endpoint = self.endpoint_config(suffix);
+        let watch = Watch { trunks, secrets: Arc::clone(&self.site.secrets), edge, endpoint };
+        let thread = watch::start(watch, entropy, mail).map_err(|source| system("threads", source))?;
+        Ok(Some((sender, thread)))
+    }
+
+    fn endpoint_config(&self, call_id_suffix: String) -> EndpointConfig {
+        EndpointConfig { call_id_suffix, timers: self.settings.sip_timers, ..EndpointConfig::default() }
+    }
+
     pub(super) fn announce_fixed_agents(&self, house_sender: &SyncSender<house::Mail>) {
         for (name, uri) in self.site.fixed_agents(&self.config) {
             // The mailbox is empty: there is room for every agent of a settings file.
@@ -65,17 +91,14 @@ impl Parts<'_> {
         shards: usize,
     ) -> EngineConfig {
         EngineConfig {
-            endpoint: EndpointConfig {
-                call_id_suffix,
-                timers: self.settings.sip_timers,
-                ..EndpointConfig::default()
-            },
+            endpoint: self.endpoint_config(call_id_suffix),
             lineup,
             trunks: self.access.trunks.clone(),
             traced: self.trunks_that(|trunk| trunk.trace),
             attesting: self.trunks_that(|trunk| trunk.verstat),
             trusted: self.trusted(),
             vouching: stir::vouching(&self.config),
+            numbers: self.config.trunks.iter().filter_map(TrunkConfig::numbers).collect(),
             terms: self.config.trunks.iter().map(TrunkConfig::terms).collect(),
             limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
         }

@@ -183,14 +183,6 @@ impl StirConfig {
                     "either the carrier's word counts, or what is found here: leave one out",
                 );
             }
-            if trunk.country.as_deref().is_some_and(|code| NumberPlan::of_country(code).is_none()) {
-                let what = format!("{} has none", whose());
-                return value(
-                    "country",
-                    what,
-                    "write the country code of its national numbers, such as \"+44\"",
-                );
-            }
         }
         if let Some(verify) = &self.verify {
             if !WAITS.contains(&verify.wait_ms) {

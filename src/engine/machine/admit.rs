@@ -87,20 +87,25 @@ impl Engine {
         *(if canary { to_canary } else { to_running }) += 1;
         let carriers = || Some(carriers_word(&invite)).filter(|_| self.attesting.contains(&trunk));
         let asserted = self.asserted(&trunk, &invite);
-        let plan = self.trusted.get(&trunk);
+        let trusted = self.trusted.get(&trunk);
+        let plan = self.numbers.get(&trunk);
+        let international =
+            |number: String| plan.and_then(|plan| plan.international(&number)).unwrap_or(number);
         let new = NewCall {
             call: id,
             session,
             path,
             trunk: Arc::clone(&trunk),
             terms: self.terms.get(&trunk).copied().unwrap_or_default(),
-            from: caller_number(asserted.as_ref().unwrap_or(&invite.from.uri)).map(Secret::new),
+            from: caller_number(asserted.as_ref().unwrap_or(&invite.from.uri))
+                .map(international)
+                .map(Secret::new),
             asserted: asserted.is_some(),
-            journey: journey(&invite, plan),
-            user_to_user: plan
+            journey: journey(&invite, trusted),
+            user_to_user: trusted
                 .and_then(|_| UserToUser::of(&invite.headers))
                 .map(|told| Secret::new(told.value)),
-            to: dialled(&invite),
+            to: international(dialled(&invite)),
             identities: signed(&invite, verdict),
             verdict: verdict.or_else(carriers),
             watched: self.traced.contains(&trunk) && wants_trace(&invite),

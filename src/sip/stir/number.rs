@@ -71,7 +71,42 @@ impl NumberPlan {
             (None, None) => Number::canonical(&bare),
         }
     }
+
+    /// The user part of a URI as a telephone number with `+` and its country code; `None` when it may be something else: a
+    /// name, an extension, a short number of the network's own.
+    #[must_use]
+    pub fn international(&self, user: &str) -> Option<String> {
+        let country = self.country.as_deref()?;
+        let number = self.read(user)?;
+        let digits = number.as_str();
+        let dialled = user.trim_start();
+        let marked = dialled.starts_with(['+', '0']) || (country == "1" && digits.len() == 11);
+        // E.164 §6.2.1: with its country code no number is this short; and none begins with 0.
+        let fits = digits.len() >= SHORTEST && !digits.starts_with('0');
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        (fits && plain && (marked || (digits.starts_with(country) && digits.len() >= LONG)))
+            .then(|| format!("+{digits}"))
+    }
+
+    /// A number with `+` and its country code as it is dialled at home (E.123 §2): `0` before a national one, `00` before
+    /// others; in the North American plan ten digits, and `011`. As it is where the country is not known.
+    #[must_use]
+    pub fn national(&self, number: &str) -> String {
+        let Some(country) = self.country.as_deref() else { return number.to_owned() };
+        let digits = number.trim_start_matches('+');
+        match (digits.strip_prefix(country), country == "1") {
+            (Some(home), true) => home.to_owned(),
+            (None, true) => format!("011{digits}"),
+            (Some(home), false) => format!("0{home}"),
+            (None, false) => format!("00{digits}"),
+        }
+    }
 }
+
+/// Digits of the shortest number with a country code.
+const SHORTEST: usize = 7;
+/// What begins as the country code does and is this long has it.
+const LONG: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +131,35 @@ mod tests {
         }
         assert_eq!(american.read("011441632960001").expect("a number").as_str(), "441632960001");
         assert_eq!(NumberPlan::default().read("01632960001").expect("a number").as_str(), "01632960001");
+    }
+
+    #[test]
+    fn a_telephone_number_gets_its_country_code_and_an_extension_does_not() {
+        let plan = |code| NumberPlan::of_country(code).expect("a country");
+        for (code, user, expected) in [
+            ("44", "01632960001", Some("+441632960001")),
+            ("44", "+34912345678", Some("+34912345678")),
+            ("44", "0034912345678", Some("+34912345678")),
+            ("44", "441632960001", Some("+441632960001")),
+            ("1", "2155551212", Some("+12155551212")),
+            ("1", "011441632960001", Some("+441632960001")),
+            ("44", "201", None),
+            ("44", "4420", None),
+            ("44", "bank", None),
+            ("44", "*21#", None),
+            ("44", "000000000", None),
+        ] {
+            assert_eq!(plan(code).international(user).as_deref(), expected, "{user}");
+        }
+        assert_eq!(NumberPlan::default().international("01632960001"), None);
+        for (code, number, expected) in [
+            ("44", "+441632960001", "01632960001"),
+            ("44", "+34912345678", "0034912345678"),
+            ("1", "+12155551212", "2155551212"),
+            ("1", "+441632960001", "011441632960001"),
+        ] {
+            assert_eq!(plan(code).national(number), expected);
+        }
     }
 
     #[test]
