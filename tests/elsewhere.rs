@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign::sip::locate::{Hop, Locations};
-use countersign::sip::{StatusCode, Transport, Uri};
+use countersign::sip::trunk::{Outward, Seats};
+use countersign::sip::{Host, StatusCode, Transport, Uri};
 use world::{Manner, World, agent_address, apps};
 
 /// One name, with the phones of the first agents behind it; notes who failed.
@@ -135,4 +136,63 @@ fn a_caller_may_hang_up_at_every_moment() {
         assert_eq!((world.records.len(), world.open_ports()), (1, 0), "{tenths} tenths of a second");
         assert!(world.phones.iter().all(|phone| phone.is_idle()), "{tenths} tenths of a second");
     }
+}
+
+/// A trunk whose servers are the phones of the first agents; one call at a time.
+struct Trunk {
+    servers: usize,
+    seats: Seats,
+}
+
+impl Locations for Trunk {
+    fn hops(&self, _uri: &Uri, _draw: &mut dyn FnMut(u32) -> u32) -> Vec<Hop> {
+        Vec::new()
+    }
+
+    fn failed(&self, _hop: Hop) {}
+
+    fn by_trunk(&self, number: &Uri, _draw: &mut dyn FnMut(u32) -> u32) -> Option<Outward> {
+        assert_eq!(number.to_string(), "tel:+441632960111;tgrp=carrier");
+        let way = |n| {
+            let remote = agent_address(n);
+            let uri = Uri::sip(Some("+441632960111"), Host::from(remote.ip()), None);
+            (Hop { transport: Transport::Udp, remote }, uri)
+        };
+        Some(Outward {
+            trunk: "carrier".into(),
+            ways: (0..self.servers).map(way).collect(),
+            from: Some("+441632960000".to_owned()),
+            domain: None,
+            credentials: None,
+            seat: Some(self.seats.take()?),
+        })
+    }
+}
+
+#[test]
+fn a_telephone_is_called_by_a_trunks_servers_in_turn_and_the_carrier_is_told_nothing_but_numbers() {
+    let seats = Seats::of(1);
+    let trunk = Arc::new(Trunk { servers: 2, seats: seats.clone() });
+    let target = "tel:+441632960111;tgrp=carrier";
+    let mut world = World::with_settings(apps::desk_to(target), 7, |settings| settings.locations = trunk);
+    let phones = world.agents(&[Manner::Dead, answers()]);
+    let callers = [world.caller(), world.caller()];
+    for caller in callers {
+        world.dial(caller);
+        world.run_for(Duration::from_secs(2));
+        world.press(caller, "2");
+    }
+    assert!(world.run_until(Duration::from_secs(8), World::is_joined));
+    let line = &world.phones[phones[1]].lines[0];
+    let headers = line.headers.as_ref().expect("it was called");
+    let (from, to) = (headers.from().expect("From"), headers.to().expect("To"));
+    assert_eq!(from.uri.user().as_deref(), Some("+441632960000"));
+    assert_eq!(to.uri.to_string(), "sip:+441632960111@10.0.2.2", "each server is asked by its own address");
+    let told = |name: &str| headers.iter().any(|field| field.name.to_string().starts_with(name));
+    assert!(!told("X-Countersign") && !told("Referred-By"), "{headers:?}");
+    assert_eq!(seats.taken(), 1, "the second caller found no place");
+    assert_eq!(world.phones[phones[1]].lines.len(), 1);
+    world.hang_up_everywhere();
+    world.run_for(Duration::from_secs(80));
+    assert_eq!((world.records.len(), world.open_ports(), seats.taken()), (2, 0, 0));
 }
