@@ -36,7 +36,8 @@ fn edge(readers: Readers) -> (Edge, UdpSocket) {
 fn a_shard_without_time_is_asked_no_more_and_hears_what_belongs_to_its_calls() {
     let (mailbox, prepared) = prepare().expect("a mailbox");
     let (house, _mail) = house::mailbox();
-    let (edge, trunk) = edge(Readers { shards: vec![mailbox], house });
+    let (trunks, _unread) = crate::driver::trunks::watch::mailbox();
+    let (edge, trunk) = edge(Readers { shards: vec![mailbox], house, trunks });
     let send = |text: String| drop(trunk.send(text.as_bytes()));
     let answer = || {
         let mut buffer = [0; 4096];
