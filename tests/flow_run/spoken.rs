@@ -93,7 +93,8 @@ fn words_cut_a_prompt_short_only_where_the_step_says_so_and_only_when_they_answe
 
 #[test]
 fn words_said_into_a_greeting_answer_the_question_after_it() {
-    let greeting = Say { prompts: vec![prompt("greeting")], interrupt: Interrupt::KeysAndSpeech };
+    let greeting =
+        Say { prompts: vec![prompt("greeting")], interrupt: Interrupt::KeysAndSpeech, early: false };
     let mut scene = scene(vec![StepKind::Say(greeting), StepKind::Menu(spoken_menu())]);
     scene.wait(200);
     says(&mut scene, "my card", 90);

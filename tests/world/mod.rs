@@ -21,11 +21,11 @@ use bytes::Bytes;
 use countersign::call::{
     CallLimits, CallRecord, CallSettings, ClipSource, News, Recorded, RecordingPlan, Ticket,
 };
-use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
+use countersign::engine::{Engine, Input, Limits, Output};
 use countersign::flow::document::Application;
 use countersign::flow::run::{Answer, Question};
 use countersign::routing::{self, Agent, AgentName, Contact, DeskEvent, Queue, Switchboard};
-use countersign::sip::{EndpointConfig, Path, Transport};
+use countersign::sip::{Path, Transport};
 use countersign::units::{AskId, CallId, Entropy, Epoch, HearingId, MediaAddress, MediaPort, UnixTime};
 use countersign::voice::{Hearing, Utterance};
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use super::{PATIENCE, Versions, deliver};
+use super::{PATIENCE, Versions};
 use crate::driver::os;
 use crate::driver::shard::Mail;
 
@@ -25,7 +25,7 @@ impl Versions {
             .iter()
             .map(|mailbox| {
                 let (done, told) = sync_channel(1);
-                deliver(mailbox, Mail::Drain(done), deadline);
+                mailbox.deliver(Mail::Drain(done), deadline);
                 told
             })
             .collect();

@@ -32,6 +32,7 @@ impl FlowRun {
     fn step(&mut self, now: Instant) {
         let app = Arc::clone(&self.app);
         let Some(frame) = self.frames.last() else { return self.end(now, HangupCause::Fault) };
+        let at = frame.block;
         let Some(step) = frame.step(&app) else { return self.fail(now, "a block has no further step") };
         if step.when.as_ref().is_some_and(|condition| !self.scope(now).holds(condition)) {
             self.trace(TraceEvent::Skipped { verb: step.kind.verb() });
@@ -45,7 +46,7 @@ impl FlowRun {
                 return;
             }
         }
-        let block = app.block(frame.block).map_or_else(|| Name::from(""), |block| Name::from(&block.name));
+        let block = app.block(at).map_or_else(|| Name::from(""), |block| Name::from(&block.name));
         self.trace(TraceEvent::Step { block, verb: step.kind.verb() });
         step.kind.node().begin(self, now);
     }

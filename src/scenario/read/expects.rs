@@ -10,7 +10,7 @@ use super::super::document::{Expect, Want};
 use super::Reader;
 
 /// What can be expected besides variables.
-pub(crate) const EXPECTED: [&str; 16] = [
+pub(crate) const EXPECTED: [&str; 17] = [
     "level",
     "factors",
     "language",
