@@ -43,7 +43,7 @@ fn what_can_not_go_out_is_told_before_anybody_calls() {
     let all = ", carries: [\"+44\"]";
     for (text, part) in [
         (trunk("").replace("\"sip:192.0.2.7\"", ""), "`servers` has 0"),
-        (trunk("").replace("sip:192", "sips:192"), "leads nowhere"),
+        (trunk("").replace("sip:192", "sip:desk@192"), "leads nowhere"),
         (trunk(", carries: [\"44\"]"), "`44` of `carries`"),
         (trunk(", from: \"0800\""), "`from: 0800`"),
         (trunk(", dial: national").replace("country: \"+44\", ", ""), "no country is known"),
