@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_or_can_not_be_read_is_none() {
-        for value in ["", ";encoding=hex", "\"open", "a;b;b", "\"\"", "\"line\\\nbreak\""] {
+        for value in ["", ";encoding=hex", "\"open", "a;b;b", "\"\""] {
             assert_eq!(read(value), None, "{value}");
         }
         assert!(read(&"ab".repeat(129)).is_some());
