@@ -7,7 +7,7 @@ use super::leg::{Agreed, CallerState};
 use super::press::Way;
 use super::record::{CallEvent, EndCause};
 use super::stream::Stream;
-use crate::flow::run::{self, FlowRun};
+use crate::flow::run::{self, CallFacts, FlowRun};
 use crate::media;
 use crate::media::sdp::SdpError;
 use crate::sip::{self, StatusCode};
@@ -49,7 +49,7 @@ impl Call {
     fn start_flow(&mut self) {
         if let FlowState::Waiting(facts) = &self.flow {
             let application = self.settings.application.clone();
-            let run = FlowRun::new(application, facts.clone(), self.now, self.settings.epoch);
+            let run = FlowRun::new(application, CallFacts::clone(facts), self.now, self.settings.epoch);
             self.flow = FlowState::Running(Box::new(run));
             self.tell_flow(run::Input::Start);
         }

@@ -77,7 +77,7 @@ pub struct Call {
 /// The flow, before, while and after it runs.
 pub(super) enum FlowState {
     /// The caller's media is not agreed yet.
-    Waiting(CallFacts),
+    Waiting(Box<CallFacts>),
     /// It runs.
     Running(Box<FlowRun>),
     /// It hung up, or never ran.
@@ -156,7 +156,7 @@ impl Call {
             entropy,
             now,
             out: VecDeque::from([open]),
-            flow: FlowState::Waiting(facts),
+            flow: FlowState::Waiting(Box::new(facts)),
             flow_inputs: VecDeque::new(),
             flow_due: None,
             flow_dry: false,

@@ -46,7 +46,8 @@ impl Heart {
 
 /// Whether all of them answered what they were asked last; then all are asked anew.
 pub fn all_alive(hearts: &mut [Heart]) -> bool {
-    let alive = hearts.iter_mut().fold(true, |alive, heart| heart.is_alive() && alive);
+    let silent = hearts.iter_mut().map(Heart::is_alive).filter(|alive| !alive).count();
+    let alive = silent == 0;
     if alive {
         for heart in hearts {
             heart.asked = None;

@@ -45,7 +45,7 @@ use super::stir::{self, StirError, Verifier};
 use super::supervisor::PassedError;
 use super::trunks::{Trunks, watch};
 use super::vault::{Vault, VaultError};
-use super::vault_pool::{self, VaultPool};
+use super::vault_pool;
 use super::versions::{Applied, Change, Links, ReloadError, Versions};
 use super::web::{self, Door, Web, WebError};
 use super::webhooks::{Patience as HookPatience, WebhookError, Webhooks};
@@ -265,25 +265,16 @@ impl Parts<'_> {
         let gate = self.gate(&entropy.hex(6), shards);
         let trunks_suffix = gate.trunks_suffix();
         let suffixes: Vec<String> = (0..shards).map(|shard| gate.call_id_suffix(shard)).collect();
-        let pool = VaultPool::start(&self.vault, vault_pool::WORKERS, vault_pool::QUEUE, vault_pool::BEAT)
-            .map_err(|source| system("threads", source))?;
-        let pool = Arc::new(pool);
-        let voices =
-            VaultPool::start(&self.vault, vault_pool::VOICE_WORKERS, vault_pool::VOICES, vault_pool::BEAT)
-                .map_err(|source| system("threads", source))?;
-        let voices = Arc::new(voices);
+        let pool = self.vault_pool(vault_pool::WORKERS, vault_pool::QUEUE)?;
+        let voices = self.vault_pool(vault_pool::VOICE_WORKERS, vault_pool::VOICES)?;
         let spool = Spool::open(Arc::clone(&self.vault), Patience::default());
         let (source, real) = self.settings.services.source(&self.site.secrets, &spool);
-        let services =
-            ServicePool::start(source, PoolSize::default()).map_err(|source| system("threads", source))?;
+        let services = ServicePool::start(source, PoolSize::default()).map_err(no_thread)?;
         let services = Arc::new(services);
-        let (records, records_thread) =
-            records::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
-        let (messages, messages_thread) =
-            Keeper::start(Arc::clone(&self.messages)).map_err(|source| system("threads", source))?;
+        let (records, records_thread) = records::start(Arc::clone(&self.vault)).map_err(no_thread)?;
+        let (messages, messages_thread) = Keeper::start(Arc::clone(&self.messages)).map_err(no_thread)?;
         let (recordings, recordings_thread) = self.recorder()?;
-        let (notices, notices_thread) =
-            Notices::start(Arc::clone(&self.vault)).map_err(|source| system("threads", source))?;
+        let (notices, notices_thread) = Notices::start(Arc::clone(&self.vault)).map_err(no_thread)?;
         let (house_sender, house_mail) = house::mailbox();
         let (mailboxes, prepared) = parts::prepared(shards)?;
         let (trunks_sender, trunks_mail) = watch::mailbox();
@@ -296,7 +287,7 @@ impl Parts<'_> {
             Arc::clone(&self.site.names),
             self.config.sip.strangers.patience(),
         )
-        .map_err(|source| system("threads", source))?;
+        .map_err(no_thread)?;
         let locations = self.site.locate(&self.config, &self.loaded.application);
         let settings = self.site.call_settings(&self.config, &self.loaded, Arc::clone(&locations) as _);
         let lineup: Lineup = Arc::new(settings).into();
@@ -323,11 +314,11 @@ impl Parts<'_> {
             let shard_settings = self.shard_settings(number, shards, local.plain.ip());
             let engine = Engine::new(engine_config, entropy.fork());
             let thread = shard::start(prepared, shard_settings, engine, Box::new(outside));
-            threads.push(thread.map_err(|source| system("threads", source))?);
+            threads.push(thread.map_err(no_thread)?);
         }
         self.dialler.connect(edge.clone(), mailboxes.clone(), locations);
         let house = self.house(mailboxes.clone(), edge.clone(), entropy.fork());
-        let house_thread = house::start(house, house_mail).map_err(|source| system("threads", source))?;
+        let house_thread = house::start(house, house_mail).map_err(no_thread)?;
         self.announce_fixed_agents(&house_sender);
         let trunks =
             self.watch((edge.clone(), trunks_suffix), entropy.fork(), (trunks_sender, trunks_mail))?;
@@ -339,16 +330,15 @@ impl Parts<'_> {
         let versions = Arc::new(Versions::new(self.site, links, self.config, self.loaded, &lineup));
         let control = control::start(claim, Arc::clone(&versions))?;
         let web = door.map(|door| door.open(web::mounts(&versions, &self.vault))).transpose();
-        let web = web.map_err(|source| system("threads", source))?;
+        let web = web.map_err(no_thread)?;
         let known = Arc::clone(&versions);
         let current = Box::new(move || known.running().loaded.application);
         let spooler = real.map(|real| Spooler::start(spool, real, current)).transpose();
-        let spooler = spooler.map_err(|source| system("threads", source))?;
+        let spooler = spooler.map_err(no_thread)?;
         let (data, vault) = (self.settings.data.clone(), Arc::clone(&self.vault));
-        let sweeper =
-            Sweeper::start(data, vault, self.messages).map_err(|source| system("threads", source))?;
+        let sweeper = Sweeper::start(data, vault, self.messages).map_err(no_thread)?;
         let signer = checkpoints.map(|config| Signer::start(Arc::clone(&self.vault), config)).transpose();
-        let signer = signer.map_err(|source| system("threads", source))?;
+        let signer = signer.map_err(no_thread)?;
         Ok(Deployment {
             sip: local.plain,
             sip_tls: local.tls,
@@ -374,6 +364,10 @@ impl Parts<'_> {
             _signer: signer,
         })
     }
+}
+
+fn no_thread(source: std::io::Error) -> StartError {
+    system("threads", source)
 }
 
 fn system(what: &'static str, source: std::io::Error) -> StartError {

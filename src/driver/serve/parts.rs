@@ -17,6 +17,7 @@ use crate::driver::recordings::{Keeper, Way};
 use crate::driver::shard::{self, Mailbox, Prepared, ShardSettings};
 use crate::driver::stir;
 use crate::driver::trunks::watch::{self, Watch};
+use crate::driver::vault_pool::{self, VaultPool};
 use crate::engine::{EngineConfig, Limits, Lineup};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::EndpointConfig;
@@ -35,6 +36,12 @@ pub(super) fn prepared(shards: usize) -> Result<(Vec<Mailbox>, Vec<Prepared>), S
 }
 
 impl Parts<'_> {
+    /// The vault's workers, with room for so many questions that wait.
+    pub(super) fn vault_pool(&self, workers: usize, queue: usize) -> Result<Arc<VaultPool>, StartError> {
+        let started = VaultPool::start(&self.vault, workers, queue, vault_pool::BEAT);
+        Ok(Arc::new(started.map_err(|source| system("threads", source))?))
+    }
+
     /// Who writes recordings.
     pub(super) fn recorder(&self) -> Result<(Way, JoinHandle<()>), StartError> {
         let started = Keeper::start(self.vault.recordings().clone(), &self.config.recording);

@@ -221,8 +221,10 @@ impl Trunks {
 
     /// A call found nobody there.
     fn failed(&self, hop: Hop) {
-        // A full mailbox loses it: whether the server lives is asked anyway.
-        let _ = self.watch.get().map(|mail| mail.try_send(Mail::Failed(hop)));
+        if let Some(mail) = self.watch.get() {
+            // A full mailbox loses it: whether the server lives is asked anyway.
+            let _ = mail.try_send(Mail::Failed(hop));
+        }
     }
 
     /// Asks all servers of a trunk, and waits for what they say. `None`: no calls go out by such a trunk, or nobody watches.
