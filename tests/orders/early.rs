@@ -35,7 +35,7 @@ fn what_follows_the_answer_goes_on_where_early_media_was() {
     let caller = world.caller();
     world.dial(caller);
     // Keys are nobody's before the answer: the greeting is not cut short, nor the menu answered.
-    world.run_for(Duration::from_millis(500));
+    world.run_for(Duration::from_millis(120));
     assert!(!world.phones[caller].lines[0].connected, "not answered yet");
     world.press(caller, "1");
     assert!(world.run_until(SECOND * 20, |world| world.phones[caller].lines[0].connected), "answered");
@@ -55,7 +55,7 @@ fn a_caller_who_hangs_up_while_something_is_said_early_leaves_nothing() {
     let mut world = World::new(apps::early(true), 73);
     let caller = world.caller();
     world.dial(caller);
-    world.run_for(Duration::from_millis(500));
+    world.run_for(Duration::from_millis(120));
     world.hang_up(caller);
     assert_settled(&mut world);
     let record = &world.records[0];
