@@ -22,7 +22,7 @@ use super::checkpoints::Signer;
 use super::config::{Config, ConfigError};
 use super::control::{self, Claim, Control, ControlError};
 use super::dialler::Dialler;
-use super::edge::{self, Edge, EdgeError, Listeners, Readers};
+use super::edge::{Edge, EdgeError, Listeners, Readers};
 use super::house;
 use super::keys::{Keys, KeysError};
 use super::lacking;
@@ -280,14 +280,7 @@ impl Parts<'_> {
         let (trunks_sender, trunks_mail) = watch::mailbox();
         let readers =
             Readers { shards: mailboxes.clone(), house: house_sender.clone(), trunks: trunks_sender.clone() };
-        let edge = edge::start(
-            listeners,
-            gate,
-            readers,
-            Arc::clone(&self.site.names),
-            self.config.sip.strangers.patience(),
-        )
-        .map_err(no_thread)?;
+        let edge = self.edge(listeners, gate, readers)?;
         let locations = self.site.locate(&self.config, &self.loaded.application);
         let settings = self.site.call_settings(&self.config, &self.loaded, Arc::clone(&locations) as _);
         let lineup: Lineup = Arc::new(settings).into();

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use super::access::Access;
 use super::{Parts, StartError, system};
 use crate::driver::config::TrunkConfig;
-use crate::driver::edge::Edge;
+use crate::driver::edge::{self, Edge, Listeners, Readers};
 use crate::driver::gate::Gate;
 use crate::driver::house::{self, House};
 use crate::driver::os;
@@ -36,6 +36,17 @@ pub(super) fn prepared(shards: usize) -> Result<(Vec<Mailbox>, Vec<Prepared>), S
 }
 
 impl Parts<'_> {
+    /// Who reads the sockets.
+    pub(super) fn edge(
+        &self,
+        listeners: Listeners,
+        gate: Gate,
+        readers: Readers,
+    ) -> Result<Edge, StartError> {
+        let (names, patience) = (Arc::clone(&self.site.names), self.config.sip.strangers.patience());
+        edge::start(listeners, gate, readers, names, patience).map_err(|source| system("threads", source))
+    }
+
     /// The vault's workers, with room for so many questions that wait.
     pub(super) fn vault_pool(&self, workers: usize, queue: usize) -> Result<Arc<VaultPool>, StartError> {
         let started = VaultPool::start(&self.vault, workers, queue, vault_pool::BEAT);
