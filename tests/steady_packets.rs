@@ -1,7 +1,7 @@
 //! A packet of a call that goes on costs no memory: neither one that comes nor one that goes, from the engine's input
 //! to its last output.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use countersign::driver::application::{self, ApplicationSource};
 use countersign::driver::embedded::BENCH_APPLICATION;
 use countersign::driver::os;
 use countersign::driver::speech::Speech;
-use countersign::engine::{Engine, EngineConfig, Input, Limits, Output};
+use countersign::engine::{Engine, EngineConfig, Input, Limits, Output, TrunkRules};
 use countersign::media::recorder::{Recorder, Side};
 use countersign::media::sdp::recorded::{self, RecordedLine};
 use countersign::media::{Frame, InbandKeys, LocalMedia, MediaTerms, RecordedStream};
@@ -68,17 +68,14 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         endpoint: EndpointConfig::default(),
         lineup: Arc::new(settings).into(),
         trunks: AccessList::parse([("carrier", [carrier].as_slice())]).expect("an address"),
-        traced: HashSet::new(),
-        attesting: HashSet::new(),
-        trusted: std::collections::HashMap::new(),
-        vouching: Default::default(),
-        numbers: std::collections::HashMap::new(),
-        terms: [(
+        rules: HashMap::from([(
             Arc::from("carrier"),
-            MediaTerms { codecs, inband_keys: InbandKeys::Always, ..MediaTerms::default() },
-        )]
-        .into_iter()
-        .collect(),
+            TrunkRules {
+                media: MediaTerms { codecs, inband_keys: InbandKeys::Always, ..MediaTerms::default() },
+                ..TrunkRules::default()
+            },
+        )]),
+        vouching: Default::default(),
         limits: Limits::default(),
     };
     Engine::new(config, Entropy::from_seed([5; 32]))

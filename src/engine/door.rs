@@ -1,7 +1,6 @@
 //! Callers at the door: their number is being looked into. Each waits a bounded time and is let in then, whatever came
 //! of it; what was not verified by then is not.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,11 +10,9 @@ use crate::sip::stir::{Number, NumberPlan, Presented, Verdict, examine};
 use crate::sip::{Incoming, Path, SessionId, Uri};
 use crate::units::{CallId, UnixTime};
 
-/// Which calls' numbers are looked into, and how long that may take.
+/// How callers' numbers are looked into, and how long that may take.
 #[derive(Clone, Debug, Default)]
 pub struct Vouching {
-    /// The trunks, each with how it writes numbers.
-    pub trunks: HashMap<Arc<str>, NumberPlan>,
     /// Numbers that lead here beside the one that was dialled.
     pub own: Vec<Number>,
     /// How long a caller waits for it at most.
@@ -33,7 +30,7 @@ pub struct Vouch {
 
 /// What comes of a first look.
 pub(super) enum Look {
-    /// It is settled; `None`: nobody looks into calls of this trunk.
+    /// It is settled; `None`: nobody looks into it.
     Settled(Option<Verdict>),
     /// It takes certificates.
     Vouch(Box<Vouch>),
@@ -55,8 +52,7 @@ pub(super) struct Door {
 
 impl Vouching {
     /// Looks at what an INVITE presents, as far as that needs no certificate.
-    pub(super) fn look(&self, trunk: &str, invite: &Incoming, identity: &Uri, now: UnixTime) -> Look {
-        let Some(plan) = self.trunks.get(trunk) else { return Look::Settled(None) };
+    pub(super) fn look(&self, plan: &NumberPlan, invite: &Incoming, identity: &Uri, now: UnixTime) -> Look {
         let Incoming { headers, request_uri, to, .. } = invite;
         let Some(presented) = Presented::of(headers, identity, request_uri, &to.uri, plan) else {
             return Look::Settled(Some(Verdict::Absent));

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use super::rules::TrunkRules;
 use crate::call::Journey;
-use crate::sip::stir::{Attestation, NumberPlan, Reason, Verdict};
+use crate::sip::stir::{Attestation, Reason, Verdict};
 use crate::sip::{Diversions, Incoming, Uri, UserToUser};
 
 /// The INFO package (RFC 6086) that tells a test caller what happens in its call.
@@ -77,35 +78,28 @@ pub(super) fn asserted(invite: &Incoming) -> Option<Uri> {
     asserted.into_iter().next().map(|first| first.uri)
 }
 
-/// How the call came here. `plan`: how the trunk writes numbers; `None` when its word does not count. That a caller
-/// wants to be private counts whoever says so.
-pub(super) fn journey(invite: &Incoming, plan: Option<&NumberPlan>) -> Journey {
+/// How the call came here, and what the caller's side says, where the trunk's word counts. That a caller wants to be private
+/// counts whoever says so.
+pub(super) fn journey(invite: &Incoming, rules: &TrunkRules, told: Option<&UserToUser>) -> Journey {
     let private = is_private(invite);
-    let Some(plan) = plan else { return Journey { private, ..Journey::default() } };
+    if !rules.trusted {
+        return Journey { private, ..Journey::default() };
+    }
     let diversions = Diversions::of(&invite.headers);
     let number = |uri: &Uri| -> Option<Arc<str>> {
         let user = uri.user_without_params().filter(|user| user.chars().nth(MAX_USER).is_none())?;
         let shown = !user.is_empty() && !user.chars().any(char::is_control);
-        shown.then(|| normal(plan, &user).into())
+        shown.then(|| rules.number(user).into())
     };
     Journey {
         private,
-        user_to_user: UserToUser::of(&invite.headers).map(|told| told.text.into()),
+        user_to_user: told.map(|told| told.text.as_str().into()),
         diversions: Some(diversions.as_ref().map_or(0, |told| told.count)),
         first_called: diversions.as_ref().and_then(|told| number(&told.first)),
         diverted_by: diversions.as_ref().and_then(|told| number(&told.last)),
         diversion_reason: diversions.map(|told| told.reason),
     }
 }
-
-/// A number with its country code and `+`; what is none, such as an extension, as it stands.
-fn normal(plan: &NumberPlan, user: &str) -> String {
-    let number = plan.read(user).filter(|number| number.as_str().len() >= SHORTEST);
-    number.map_or_else(|| user.to_owned(), |number| format!("+{}", number.as_str()))
-}
-
-/// Shorter ones are internal numbers.
-const SHORTEST: usize = 7;
 
 /// A parameter of the number: behind the user of a SIP URI, as in a `tel:` one (RFC 3261 §19.1.6).
 fn verstat(identity: Uri) -> Option<String> {
@@ -125,6 +119,7 @@ fn verstat(identity: Uri) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::stir::NumberPlan;
     use crate::sip::{HeaderName, Headers, NameAddr};
 
     fn invite(from: &str, headers: &[(&str, &str)]) -> Incoming {
@@ -186,7 +181,9 @@ mod tests {
 
     #[test]
     fn how_a_call_came_here_is_read_where_the_trunk_is_trusted() {
-        let plan = NumberPlan::of_country("44").expect("a country");
+        let numbers = NumberPlan::of_country("44").expect("a country");
+        let trusted = TrunkRules { trusted: true, numbers, ..TrunkRules::default() };
+        let read = |invite: &Incoming| journey(invite, &trusted, UserToUser::of(&invite.headers).as_ref());
         let told = invite(
             "sip:+441632960001@carrier.example",
             &[
@@ -198,18 +195,18 @@ mod tests {
                 ("Privacy", "id"),
             ],
         );
-        let read = journey(&told, Some(&plan));
-        assert!(read.private);
-        assert_eq!(read.user_to_user.as_deref(), Some("42-7"));
-        assert_eq!((read.diversions, read.diversion_reason), (Some(2), Some("no-answer")));
+        let came = read(&told);
+        assert!(came.private);
+        assert_eq!(came.user_to_user.as_deref(), Some("42-7"));
+        assert_eq!((came.diversions, came.diversion_reason), (Some(2), Some("no-answer")));
         assert_eq!(
-            (read.first_called.as_deref(), read.diverted_by.as_deref()),
+            (came.first_called.as_deref(), came.diverted_by.as_deref()),
             (Some("201"), Some("+441632960102"))
         );
-        assert!(!format!("{read:?}").contains("2960102"), "{read:?}");
-        let stranger = journey(&told, None);
+        assert!(!format!("{came:?}").contains("2960102"), "{came:?}");
+        let stranger = journey(&told, &TrunkRules::default(), None);
         assert!(stranger == Journey { private: true, ..Journey::default() });
-        let straight = journey(&invite("sip:+441632960001@carrier.example", &[]), Some(&plan));
+        let straight = read(&invite("sip:+441632960001@carrier.example", &[]));
         assert!(straight == Journey { diversions: Some(0), ..Journey::default() });
     }
 

@@ -6,7 +6,7 @@
 
 mod admit;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,12 +18,11 @@ use super::invite::TRACE_PACKAGE;
 use super::io::{Input, Output};
 use super::limits::{Limits, Refusal};
 use super::lineup::{Lineup, Served};
+use super::rules::TrunkRules;
 use super::running::Running;
 use super::table::{Members, Table};
 use super::timers::Timers;
 use crate::call::{self, CallSettings, CodeCall, EndCause, Fate, News, OutgoingCall, SessionEvent, SipOrder};
-use crate::media::MediaTerms;
-use crate::sip::stir::NumberPlan;
 use crate::sip::{self, AccessList, Endpoint, EndpointConfig, Method, SessionId};
 use crate::units::{CallId, Entropy, LegSide, MediaAddress, MediaPort};
 
@@ -35,18 +34,10 @@ pub struct EngineConfig {
     pub lineup: Lineup,
     /// Who may call.
     pub trunks: AccessList,
-    /// The trunks whose callers may ask to be told what happens in their call.
-    pub traced: HashSet<Arc<str>>,
-    /// The trunks whose word on how a caller's number was verified counts.
-    pub attesting: HashSet<Arc<str>>,
-    /// The trunks whose word on who calls, and how the call came there, counts; each with how it writes numbers.
-    pub trusted: HashMap<Arc<str>, NumberPlan>,
-    /// Whose callers' numbers are looked into here.
+    /// What holds for the callers of each.
+    pub rules: HashMap<Arc<str>, TrunkRules>,
+    /// How callers' numbers are looked into.
     pub vouching: Vouching,
-    /// How trunks write numbers: callers' and dialled ones get their country code.
-    pub numbers: HashMap<Arc<str>, NumberPlan>,
-    /// What is settled about the media of trunks; of those that are not named, the usual.
-    pub terms: HashMap<Arc<str>, MediaTerms>,
     /// How many.
     pub limits: Limits,
 }
@@ -57,13 +48,11 @@ pub struct Engine {
     /// New calls to the running version and to the one on trial, since the line-up was changed.
     begun: [u64; 2],
     trunks: AccessList,
-    traced: HashSet<Arc<str>>,
-    attesting: HashSet<Arc<str>>,
-    trusted: HashMap<Arc<str>, NumberPlan>,
+    rules: HashMap<Arc<str>, TrunkRules>,
+    /// Those of trunks that are not named.
+    usual: TrunkRules,
     vouching: Vouching,
-    numbers: HashMap<Arc<str>, NumberPlan>,
     door: Door,
-    terms: HashMap<Arc<str>, MediaTerms>,
     limits: Limits,
     entropy: Entropy,
     now: Option<Instant>,
@@ -112,13 +101,10 @@ impl Engine {
             lineup: config.lineup,
             begun: [0; 2],
             trunks: config.trunks,
-            traced: config.traced,
-            attesting: config.attesting,
-            trusted: config.trusted,
+            rules: config.rules,
+            usual: TrunkRules::default(),
             vouching: config.vouching,
-            numbers: config.numbers,
             door: Door::default(),
-            terms: config.terms,
             limits: config.limits,
             entropy,
             now: None,

@@ -1,12 +1,12 @@
 //! What a test says and looks at: noise that is known again, what happened in a world, its end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::audio::Clip;
 use countersign::call::CallSettings;
-use countersign::engine::{EngineConfig, Limits, Vouching};
+use countersign::engine::{EngineConfig, Limits, TrunkRules, Vouching};
 use countersign::routing::{self, Agent, AgentName, Contact, Queue, Switchboard};
 use countersign::sip::stir::NumberPlan;
 use countersign::sip::{AccessList, EndpointConfig};
@@ -20,12 +20,8 @@ pub fn engine_config(settings: CallSettings, limits: Limits) -> EngineConfig {
         endpoint: EndpointConfig::default(),
         lineup: Arc::new(settings).into(),
         trunks: trunks(),
-        traced: HashSet::new(),
-        attesting: HashSet::new(),
-        trusted: trusted(),
-        vouching: vouching(),
-        numbers: HashMap::new(),
-        terms: HashMap::new(),
+        rules: HashMap::from([(Arc::from("carrier"), rules())]),
+        vouching: Vouching { own: Vec::new(), patience: Duration::from_millis(1500) },
         limits,
     }
 }
@@ -37,15 +33,10 @@ fn trunks() -> AccessList {
     trunks
 }
 
-/// The trunk's callers are looked into when somebody signed for them.
-fn vouching() -> Vouching {
-    let trunks = HashMap::from([(Arc::from("carrier"), NumberPlan::default())]);
-    Vouching { trunks, own: Vec::new(), patience: Duration::from_millis(1500) }
-}
-
-/// The trunk's word on who calls counts; it writes British numbers.
-fn trusted() -> HashMap<Arc<str>, NumberPlan> {
-    HashMap::from([(Arc::from("carrier"), NumberPlan::of_country("44").expect("a country"))])
+/// The trunk's word on who calls counts; it writes British numbers. Its callers are looked into when somebody signed for them.
+fn rules() -> TrunkRules {
+    let numbers = NumberPlan::of_country("44").expect("a country");
+    TrunkRules { trusted: true, verified: true, numbers, ..TrunkRules::default() }
 }
 
 /// Noise of some seconds, the same for the same seed: it correlates with nothing but itself.

@@ -91,25 +91,11 @@ impl TrunkConfig {
         names.map(move |name| (name, Arc::clone(&trunk)))
     }
 
-    /// How it writes numbers; `None` where they come with their country code.
+    /// What is settled about the media of its calls.
     #[must_use]
-    pub fn numbers(&self) -> Option<(Arc<str>, NumberPlan)> {
-        Some((self.name.as_str().into(), NumberPlan::of_country(self.country.as_deref()?)?))
-    }
-
-    /// What the trunk's name stands for in the media of its calls.
-    #[must_use]
-    pub fn terms(&self) -> (Arc<str>, MediaTerms) {
+    pub fn terms(&self) -> MediaTerms {
         let Self { codecs, comfort_noise, inband_keys, srtp, srtp_keys_in_clear, .. } = *self;
-        let terms = MediaTerms {
-            codecs,
-            comfort_noise,
-            inband_keys,
-            srtp,
-            srtp_keys_in_clear,
-            ..MediaTerms::default()
-        };
-        (Arc::from(self.name.as_str()), terms)
+        MediaTerms { codecs, comfort_noise, inband_keys, srtp, srtp_keys_in_clear, ..MediaTerms::default() }
     }
 }
 
@@ -172,10 +158,11 @@ impl Config {
 
 /// Keys of encrypted media must not go where others read them unless somebody decided so.
 pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
-    let trunks =
-        config.trunks.iter().filter(|trunk| !trunk.tls).map(|trunk| {
-            (format!("the trunk `{}`", trunk.name), trunk.terms().1, trunk.addresses.as_slice())
-        });
+    let trunks = config
+        .trunks
+        .iter()
+        .filter(|trunk| !trunk.tls)
+        .map(|trunk| (format!("the trunk `{}`", trunk.name), trunk.terms(), trunk.addresses.as_slice()));
     let phones = ("`phones`".to_owned(), config.phones.terms(), config.phones.from.as_slice());
     let phones = Some(phones).filter(|_| !config.phones.tls);
     for (whose, terms, addresses) in trunks.chain(phones) {

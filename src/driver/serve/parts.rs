@@ -1,6 +1,5 @@
 //! What the threads of a deployment are made with, out of its settings.
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -18,12 +17,11 @@ use crate::driver::shard::{self, Mailbox, Prepared, ShardSettings};
 use crate::driver::stir;
 use crate::driver::trunks::watch::{self, Watch};
 use crate::driver::vault_pool::{self, VaultPool};
-use crate::engine::{EngineConfig, Limits, Lineup};
+use crate::engine::{EngineConfig, Limits, Lineup, TrunkRules};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::EndpointConfig;
 use crate::sip::digest::Algorithm;
 use crate::sip::registrar::{Registrar, RegistrarConfig};
-use crate::sip::stir::NumberPlan;
 use crate::units::Entropy;
 
 /// The way to who watches trunks, and its thread.
@@ -112,12 +110,8 @@ impl Parts<'_> {
             endpoint: self.endpoint_config(call_id_suffix),
             lineup,
             trunks: self.access.trunks.clone(),
-            traced: self.trunks_that(|trunk| trunk.trace),
-            attesting: self.trunks_that(|trunk| trunk.verstat),
-            trusted: self.trusted(),
+            rules: self.config.trunks.iter().map(|trunk| self.rules(trunk)).collect(),
             vouching: stir::vouching(&self.config),
-            numbers: self.config.trunks.iter().filter_map(TrunkConfig::numbers).collect(),
-            terms: self.config.trunks.iter().map(TrunkConfig::terms).collect(),
             limits: Limits { calls: self.config.limits.calls.div_ceil(shards), ..Limits::default() },
         }
     }
@@ -141,13 +135,15 @@ impl Parts<'_> {
         config
     }
 
-    fn trusted(&self) -> HashMap<Arc<str>, NumberPlan> {
-        let trusted = self.config.trunks.iter().filter(|trunk| trunk.is_trusted());
-        trusted.map(|trunk| (Arc::from(trunk.name.as_str()), trunk.plan())).collect()
-    }
-
-    fn trunks_that(&self, are: impl Fn(&TrunkConfig) -> bool) -> HashSet<Arc<str>> {
-        let trunks = self.config.trunks.iter().filter(|trunk| are(trunk));
-        trunks.map(|trunk| Arc::from(trunk.name.as_str())).collect()
+    fn rules(&self, trunk: &TrunkConfig) -> (Arc<str>, TrunkRules) {
+        let rules = TrunkRules {
+            traced: trunk.trace,
+            attests: trunk.verstat,
+            trusted: trunk.is_trusted(),
+            verified: trunk.stir && self.config.stir.verify.is_some(),
+            numbers: trunk.plan(),
+            media: trunk.terms(),
+        };
+        (trunk.name.as_str().into(), rules)
     }
 }

@@ -280,9 +280,7 @@ impl SignConfig {
 /// What engines are told of it.
 pub(in crate::driver) fn vouching(config: &Config) -> Vouching {
     let Some(verify) = &config.stir.verify else { return Vouching::default() };
-    let trunks = config.trunks.iter().filter(|trunk| trunk.stir);
     Vouching {
-        trunks: trunks.map(|trunk| (Arc::from(trunk.name.as_str()), trunk.plan())).collect(),
         // What can't be used was told when the settings were read.
         own: verify.own().unwrap_or_default(),
         patience: verify.patience(),

@@ -8,7 +8,6 @@ use crate::driver::config::{Config, Destination, TrunkConfig, by_trunk};
 use crate::driver::numbers;
 use crate::driver::sender::SenderConfig;
 use crate::sip::locate::Hop;
-use crate::sip::stir::NumberPlan;
 use crate::sip::{AccessList, Uri};
 
 /// What is told of a route.
@@ -64,8 +63,7 @@ impl Explained {
         if !trunk.certificate.is_empty() {
             self.say(format!("its certificate must be for {}", trunk.certificate.join(" or ")));
         }
-        let plan = trunk.country.as_deref().and_then(NumberPlan::of_country);
-        match plan.as_ref().and_then(|plan| plan.international(to)) {
+        match trunk.plan().international(to) {
             Some(number) => {
                 self.say(format!("{to} was dialled, which is {number}: the trunk's `country` says so"))
             }

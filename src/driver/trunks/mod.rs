@@ -22,8 +22,9 @@ use super::os;
 use super::secrets::{SecretError, Secrets};
 use crate::sip::locate::{Hop, Locations, in_order};
 use crate::sip::stir::NumberPlan;
-use crate::sip::trunk::{Outward, Pulse, RegistrationConfig, Seats};
+use crate::sip::trunk::{Outward, Pulse, RegistrationConfig};
 use crate::sip::{Credentials, Host, Uri};
+use crate::units::Places;
 
 pub use explain::{Explained, explain};
 pub use trial::Tried;
@@ -49,7 +50,7 @@ struct Trunk {
     servers: Vec<(u16, u16, Uri)>,
     plan: NumberPlan,
     domain: Option<Host>,
-    seats: Option<Seats>,
+    places: Option<Places>,
     pace: Mutex<Pace>,
     /// What the thread that watches has seen.
     seen: Mutex<Seen>,
@@ -124,8 +125,8 @@ impl Trunks {
         if hops.is_empty() {
             return Err(NoWay::Nowhere(trunk.name.to_string()));
         }
-        let seat = match &trunk.seats {
-            Some(seats) => Some(seats.take().ok_or_else(|| NoWay::Full(trunk.name.to_string()))?),
+        let place = match &trunk.places {
+            Some(places) => Some(places.take().ok_or_else(|| NoWay::Full(trunk.name.to_string()))?),
             None => None,
         };
         if !trunk.may_begin(os::now()) {
@@ -139,7 +140,7 @@ impl Trunks {
             from: show.or(trunk.out.from.as_deref()).map(|from| trunk.written(from)),
             domain: trunk.domain.clone(),
             credentials: held(&trunk.login).clone(),
-            seat,
+            place,
         })
     }
 
@@ -275,9 +276,9 @@ impl Trunk {
         Some(Self {
             name: config.name.as_str().into(),
             servers: out.servers.iter().filter_map(server).collect(),
-            plan: config.country.as_deref().and_then(NumberPlan::of_country).unwrap_or_default(),
+            plan: config.plan(),
             domain: out.domain.as_deref().and_then(Host::parse),
-            seats: out.calls.map(Seats::of),
+            places: out.calls.map(Places::new),
             pace: Mutex::new(Pace { since: os::now(), begun: 0 }),
             seen: Mutex::default(),
             login: Mutex::default(),

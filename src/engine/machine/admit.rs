@@ -6,17 +6,16 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::super::door::{Look, Waiting};
-use super::super::invite::{
-    asserted, caller_number, carriers_word, dialled, is_private, journey, wants_trace,
-};
+use super::super::invite::{caller_number, carriers_word, dialled, is_private, journey, wants_trace};
 use super::super::io::Output;
 use super::super::limits::Refusal;
+use super::super::rules::TrunkRules;
 use super::super::running::Running;
 use super::Engine;
 use crate::call::{self, Call, NewCall};
 use crate::secret::Secret;
 use crate::sip::stir::{Reason, Verdict};
-use crate::sip::{Incoming, Name, Path, SessionId, Uri, UserToUser};
+use crate::sip::{Incoming, Name, Path, SessionId, UserToUser};
 use crate::units::CallId;
 
 impl Engine {
@@ -32,8 +31,13 @@ impl Engine {
         let id = self.new_id();
         let invite = Box::new(invite);
         let at = self.lineup.running.epoch.unix_at(now);
-        let identity = self.asserted(&trunk, &invite).unwrap_or_else(|| invite.from.uri.clone());
-        let look = self.vouching.look(&trunk, &invite, &identity, at);
+        let rules = self.rules(&trunk);
+        let look = if rules.verified {
+            let asserted = rules.asserted(&invite);
+            self.vouching.look(&rules.numbers, &invite, asserted.as_ref().unwrap_or(&invite.from.uri), at)
+        } else {
+            Look::Settled(None)
+        };
         let waiting = Waiting { session, path, trunk, invite };
         self.sessions.insert(session, id);
         match look {
@@ -73,9 +77,8 @@ impl Engine {
         }
     }
 
-    /// Who calls, where the trunk's word on that counts.
-    fn asserted(&self, trunk: &Arc<str>, invite: &Incoming) -> Option<Uri> {
-        self.trusted.contains_key(trunk).then(|| asserted(invite))?
+    fn rules(&self, trunk: &Arc<str>) -> &TrunkRules {
+        self.rules.get(trunk).unwrap_or(&self.usual)
     }
 
     /// Lets a caller in.
@@ -85,30 +88,25 @@ impl Engine {
         let version = Arc::clone(version);
         let [to_running, to_canary] = &mut self.begun;
         *(if canary { to_canary } else { to_running }) += 1;
-        let carriers = || Some(carriers_word(&invite)).filter(|_| self.attesting.contains(&trunk));
-        let asserted = self.asserted(&trunk, &invite);
-        let trusted = self.trusted.get(&trunk);
-        let plan = self.numbers.get(&trunk);
-        let international =
-            |number: String| plan.and_then(|plan| plan.international(&number)).unwrap_or(number);
+        let rules = self.rules(&trunk);
+        let carriers = || rules.attests.then(|| carriers_word(&invite));
+        let asserted = rules.asserted(&invite);
+        let told = UserToUser::of(&invite.headers).filter(|_| rules.trusted);
         let new = NewCall {
             call: id,
             session,
             path,
             trunk: Arc::clone(&trunk),
-            terms: self.terms.get(&trunk).copied().unwrap_or_default(),
+            terms: rules.media,
             from: caller_number(asserted.as_ref().unwrap_or(&invite.from.uri))
-                .map(international)
-                .map(Secret::new),
+                .map(|number| Secret::new(rules.number(number))),
             asserted: asserted.is_some(),
-            journey: journey(&invite, trusted),
-            user_to_user: trusted
-                .and_then(|_| UserToUser::of(&invite.headers))
-                .map(|told| Secret::new(told.value)),
-            to: international(dialled(&invite)),
+            journey: journey(&invite, rules, told.as_ref()),
+            user_to_user: told.map(|told| Secret::new(told.value)),
+            to: rules.number(dialled(&invite)),
             identities: signed(&invite, verdict),
             verdict: verdict.or_else(carriers),
-            watched: self.traced.contains(&trunk) && wants_trace(&invite),
+            watched: rules.traced && wants_trace(&invite),
             canary,
             offer: invite.offer.clone(),
         };
