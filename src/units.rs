@@ -269,9 +269,12 @@ pub struct MediaAddress {
     pub beat: Option<Instant>,
 }
 
+mod places;
 #[cfg(test)]
 #[path = "../tests/start/mod.rs"]
 mod start;
+
+pub use places::{Place, Places};
 
 /// A moment for tests of the core to start from; the core itself never asks for one.
 #[cfg(test)]

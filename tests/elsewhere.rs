@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign::sip::locate::{Hop, Locations};
-use countersign::sip::trunk::{Outward, Seats};
+use countersign::sip::trunk::Outward;
 use countersign::sip::{Host, StatusCode, Transport, Uri};
+use countersign::units::Places;
 use world::{Manner, World, agent_address, apps};
 
 /// One name, with the phones of the first agents behind it; notes who failed.
@@ -141,7 +142,7 @@ fn a_caller_may_hang_up_at_every_moment() {
 /// A trunk whose servers are the phones of the first agents; one call at a time.
 struct Trunk {
     servers: usize,
-    seats: Seats,
+    places: Places,
 }
 
 impl Locations for Trunk {
@@ -164,15 +165,15 @@ impl Locations for Trunk {
             from: Some("+441632960000".to_owned()),
             domain: None,
             credentials: None,
-            seat: Some(self.seats.take()?),
+            place: Some(self.places.take()?),
         })
     }
 }
 
 #[test]
 fn a_telephone_is_called_by_a_trunks_servers_in_turn_and_the_carrier_is_told_nothing_but_numbers() {
-    let seats = Seats::of(1);
-    let trunk = Arc::new(Trunk { servers: 2, seats: seats.clone() });
+    let places = Places::new(1);
+    let trunk = Arc::new(Trunk { servers: 2, places: places.clone() });
     let target = "tel:+441632960111;tgrp=carrier";
     let mut world = World::with_settings(apps::desk_to(target), 7, |settings| settings.locations = trunk);
     let phones = world.agents(&[Manner::Dead, answers()]);
@@ -190,9 +191,9 @@ fn a_telephone_is_called_by_a_trunks_servers_in_turn_and_the_carrier_is_told_not
     assert_eq!(to.uri.to_string(), "sip:+441632960111@10.0.2.2", "each server is asked by its own address");
     let told = |name: &str| headers.iter().any(|field| field.name.to_string().starts_with(name));
     assert!(!told("X-Countersign") && !told("Referred-By"), "{headers:?}");
-    assert_eq!(seats.taken(), 1, "the second caller found no place");
+    assert_eq!(places.taken(), 1, "the second caller found no place");
     assert_eq!(world.phones[phones[1]].lines.len(), 1);
     world.hang_up_everywhere();
     world.run_for(Duration::from_secs(80));
-    assert_eq!((world.records.len(), world.open_ports(), seats.taken()), (2, 0, 0));
+    assert_eq!((world.records.len(), world.open_ports(), places.taken()), (2, 0, 0));
 }

@@ -2,8 +2,6 @@
 //!
 //! It ends by its key, by silence, by its length, or with the call. What nobody said is not kept.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::conductor::Call;
@@ -13,7 +11,7 @@ use crate::audio::{Band, Law, Rebander};
 use crate::flow::run::{self, Answer, Listen, Message, MessageReply, Question};
 use crate::media;
 use crate::secret::Secret;
-use crate::units::{AskId, LegSide};
+use crate::units::{AskId, LegSide, Place, Places};
 
 /// A message being left.
 pub(super) struct Taking {
@@ -28,7 +26,7 @@ pub(super) struct Taking {
     /// How many octets were not quiet.
     speech: usize,
     /// What it may take of the room of all calls.
-    seats: Vec<Seat>,
+    places: Vec<Place>,
     room: Room,
     /// When it has been as long as it may be.
     until: Instant,
@@ -54,10 +52,7 @@ const MOST: usize = 256 << 20;
 /// The memory that messages in the making may take, of all calls together. Who calls when it is full is told
 /// that the message can't be kept; who speaks when it is full is not heard any further.
 #[derive(Clone, Debug)]
-pub struct Room(Arc<AtomicUsize>);
-
-/// A part of it; given back when it is dropped.
-struct Seat(Room);
+pub struct Room(Places);
 
 impl Default for Room {
     fn default() -> Self {
@@ -68,19 +63,8 @@ impl Default for Room {
 impl Room {
     /// Of so many octets.
     #[must_use]
-    pub fn of(octets: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(octets)))
-    }
-
-    fn seat(&self) -> Option<Seat> {
-        let less = |left: usize| left.checked_sub(octets(PART));
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok().map(|_| Seat(self.clone()))
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(octets(PART), Ordering::Relaxed);
+    pub fn of(octets_in_all: usize) -> Self {
+        Self(Places::new(octets_in_all / octets(PART)))
     }
 }
 
@@ -93,11 +77,11 @@ impl Taking {
         // A longer one than a part grows, which copies a megabyte at most.
         let length = octets(listen.max.min(PART));
         let until = now + listen.max;
-        let seats = vec![room.seat()?];
+        let places = vec![room.0.take()?];
         Some(Self {
             ask,
             listen,
-            seats,
+            places,
             room,
             rebander: Rebander::default(),
             audio: Secret::new(Vec::with_capacity(length)),
@@ -110,11 +94,11 @@ impl Taking {
 
     /// Takes a further part of the room when the next frame needs one; whether there was one.
     fn has_room(&mut self, more: usize) -> bool {
-        if self.audio.expose().len() + more <= self.seats.len() * octets(PART) {
+        if self.audio.expose().len() + more <= self.places.len() * octets(PART) {
             return true;
         }
-        let Some(seat) = self.room.seat() else { return false };
-        self.seats.push(seat);
+        let Some(place) = self.room.0.take() else { return false };
+        self.places.push(place);
         self.audio.expose_mut().reserve_exact(octets(PART));
         true
     }

@@ -13,7 +13,6 @@ use bytes::Bytes;
 
 use super::edge::Edge;
 use super::os;
-use super::places::{Place, Places};
 use super::pulse::Pulse;
 use super::shard::{self, Mailbox};
 use super::vault::Vault;
@@ -22,7 +21,7 @@ use crate::routing::{
 };
 use crate::sip::Path;
 use crate::sip::registrar::{self, Registrar};
-use crate::units::CallId;
+use crate::units::{CallId, Place, Places};
 
 /// What the house is told.
 pub enum Mail {

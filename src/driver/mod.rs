@@ -29,7 +29,6 @@ pub mod numbers;
 pub mod os;
 pub mod outside;
 pub mod page_address;
-mod places;
 pub mod ports;
 pub mod prompts;
 pub mod pulse;

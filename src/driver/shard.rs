@@ -25,7 +25,6 @@ use mio::{Events, Poll, Waker};
 pub use self::counters::{Held, ShardCounters};
 use super::datagrams::Inbox;
 use super::os;
-use super::places::{Place, Places};
 use super::ports::{Channel, MAILBOX, Ports};
 use super::pulse::Pulse;
 use super::rounds::Rounds;
@@ -37,7 +36,7 @@ use crate::routing::{DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::Path;
 use crate::sip::stir::Verdict;
-use crate::units::{AskId, CallId, HearingId, MediaPort};
+use crate::units::{AskId, CallId, HearingId, MediaPort, Place, Places};
 use crate::voice::{EarError, Hearing, Understood, Utterance};
 
 /// What others put into a shard's mailbox.

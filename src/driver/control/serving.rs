@@ -3,7 +3,6 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::protocol::{
@@ -18,6 +17,7 @@ use crate::driver::sender::Channel;
 use crate::driver::vault::{AlarmCounts, PEPPER_TIME};
 use crate::driver::versions::{Applied, Change, InUse, ReloadError, Versions};
 use crate::engine::Served;
+use crate::units::Places;
 
 /// Connections at once.
 const MOST_CONNECTIONS: usize = 8;
@@ -30,7 +30,7 @@ const REPLY_TIME: Duration = Duration::from_secs(10);
 
 /// Accepts connections until the listener is shut down.
 pub(super) fn accept(listener: &UnixListener, versions: &Arc<Versions>) {
-    let connections = Arc::new(AtomicUsize::new(0));
+    let connections = Places::new(MOST_CONNECTIONS);
     loop {
         match listener.accept() {
             Ok((stream, _)) => admit(stream, versions, &connections),
@@ -45,27 +45,16 @@ pub(super) fn accept(listener: &UnixListener, versions: &Arc<Versions>) {
     }
 }
 
-/// A seat among the connections; given back when it is dropped.
-struct Seat(Arc<AtomicUsize>);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[expect(clippy::disallowed_methods, reason = "a reload must not keep others from asking for the status")]
-fn admit(stream: UnixStream, versions: &Arc<Versions>, connections: &Arc<AtomicUsize>) {
-    let seat = Seat(Arc::clone(connections));
-    let full = connections.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS;
+fn admit(stream: UnixStream, versions: &Arc<Versions>, connections: &Places) {
     let own = Arc::clone(versions);
-    if full {
+    let Some(place) = connections.take() else {
         // The connection's buffer is empty: this does not wait.
         let _ = reply(stream, &refused(versions, "too many control connections at once"));
         return;
-    }
+    };
     let work = move || {
-        let _seat = seat;
+        let _place = place;
         if let Err(error) = converse(stream, &own) {
             tracing::debug!(%error, "a control connection ended");
         }

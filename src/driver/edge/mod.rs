@@ -21,12 +21,12 @@ use tokio::sync::{Notify, mpsc};
 use super::gate::{self, Gate, Source, Way};
 use super::names::Names;
 use super::os;
-use super::places::Places;
 use super::pulse::Pulse;
 use super::shard::{Mail, Mailbox};
 use super::trunks::watch;
 use crate::sip::strangers::{Patience, Strangers, Treatment};
 use crate::sip::{Listening, Path, Transport};
+use crate::units::Places;
 use streams::Streams;
 
 pub use listeners::{EdgeError, Listeners};

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Trunk, Trunks, held};
 use crate::sip::locate::Hop;
-use crate::sip::trunk::{Condition, Line, Registered, Seats};
+use crate::sip::trunk::{Condition, Line, Registered};
+use crate::units::Places;
 
 /// What the thread that watches has seen last.
 #[derive(Default)]
@@ -87,7 +88,7 @@ impl Trunk {
         };
         TrunkView {
             name: self.name.to_string(),
-            calls: self.seats.as_ref().map(Seats::taken),
+            calls: self.places.as_ref().map(Places::taken),
             servers: seen.servers.iter().map(server).collect(),
             registration: standing.map(|standing| state(standing).to_owned()),
             registrar: standing.and_then(|standing| standing.at).map(words),

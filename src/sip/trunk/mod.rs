@@ -13,10 +13,10 @@ mod line;
 mod registration;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::locate::Hop;
 use super::{Credentials, Host, NameAddr, Uri};
+use crate::units::Place;
 
 pub use health::{Condition, Health, Pulse};
 pub use line::{Ask, Change, Input, Line, Output};
@@ -35,7 +35,7 @@ pub struct Outward {
     /// Who we are where the carrier asks.
     pub credentials: Option<Credentials>,
     /// The call's place among those that the trunk may have.
-    pub seat: Option<Seat>,
+    pub place: Option<Place>,
 }
 
 impl Outward {
@@ -44,59 +44,5 @@ impl Outward {
     pub fn from(&self, host: Host) -> Option<NameAddr> {
         let user = self.from.as_deref()?;
         Some(NameAddr::new(Uri::sip(Some(user), self.domain.clone().unwrap_or(host), None)))
-    }
-}
-
-/// How many calls a trunk may have at once, over all shards.
-#[derive(Clone, Debug)]
-pub struct Seats {
-    taken: Arc<AtomicUsize>,
-    most: usize,
-}
-
-/// The place of one call; given back when it is dropped.
-#[derive(Debug)]
-pub struct Seat(Arc<AtomicUsize>);
-
-impl Seats {
-    /// For so many calls.
-    #[must_use]
-    pub fn of(most: usize) -> Self {
-        Self { taken: Arc::default(), most }
-    }
-
-    /// A place for one more, if there is one.
-    #[must_use]
-    pub fn take(&self) -> Option<Seat> {
-        let more = |taken: usize| (taken < self.most).then_some(taken + 1);
-        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.ok().map(|_| Seat(Arc::clone(&self.taken)))
-    }
-
-    /// Calls that there are.
-    #[must_use]
-    pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_given_back_and_none_is_given_twice() {
-        let seats = Seats::of(2);
-        let (one, two) = (seats.take(), seats.take());
-        assert!(one.is_some() && two.is_some() && seats.take().is_none());
-        drop(one);
-        assert_eq!(seats.taken(), 1);
-        assert!(seats.take().is_some());
     }
 }

@@ -1,16 +1,17 @@
-//! Shares of a mailbox: how many messages of a kind may wait in it, so that a flood of them leaves room for the rest.
+//! A bounded number of places that are given back when they are dropped: how many messages of a kind may wait in a mailbox, how
+//! many calls a trunk may have.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many wait, and may.
+/// How many are taken, and may be, over all threads.
 #[derive(Clone, Debug)]
 pub struct Places {
     taken: Arc<AtomicUsize>,
     most: usize,
 }
 
-/// The place of one message; given back when it is read or dropped.
+/// One of them; given back when it is dropped.
 #[derive(Debug)]
 pub struct Place(Arc<AtomicUsize>);
 
@@ -24,9 +25,15 @@ impl Places {
     /// A place for one more, if there is one.
     #[must_use]
     pub fn take(&self) -> Option<Place> {
-        let place = Place(Arc::clone(&self.taken));
-        // Taken first, so that two senders never share the last place; dropping `place` gives it back.
-        (self.taken.fetch_add(1, Ordering::Relaxed) < self.most).then_some(place)
+        let more = |taken: usize| (taken < self.most).then_some(taken + 1);
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.ok().map(|_| Place(Arc::clone(&self.taken)))
+    }
+
+    /// How many are taken.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -44,7 +51,7 @@ mod tests {
     fn they_are_bounded_and_given_back() {
         let places = Places::new(3);
         let mut held: Vec<Place> = std::iter::from_fn(|| places.take()).take(10).collect();
-        assert_eq!(held.len(), 3);
+        assert_eq!((held.len(), places.taken()), (3, 3));
         assert!(places.take().is_none());
         held.pop();
         assert!(places.take().is_some());
