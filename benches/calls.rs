@@ -15,6 +15,7 @@
 mod bare;
 mod served;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use countersign::units::Digit;
 use served::{OWN_CORE, SERVER_CORE, Server, pin};
 
 const CROWDS: [usize; 5] = [100, 500, 1000, 2000, 3000];
-const FLOWS: [usize; 3] = [3000, 6000, 7000];
+const FLOWS: [usize; 4] = [3000, 5000, 6000, 7000];
 const HOLD: Duration = Duration::from_secs(10);
 
 fn main() {
@@ -55,17 +56,18 @@ fn alone(kind: Kind, crowds: &[usize]) {
 }
 
 fn beside_bare_loops(crowds: &[usize]) {
-    let bare = [Sockets::Each, Sockets::Shared].map(|sockets| (sockets, loops(sockets)));
-    let least = bare.iter().map(|(_, (_, cost))| *cost).fold(f64::INFINITY, f64::min);
+    let bare = [Sockets::Each, Sockets::Shared].map(|sockets| (sockets, loops(sockets, crowds)));
+    let least = bare.iter().flat_map(|(_, loops)| loops.costs.values().copied()).fold(f64::INFINITY, f64::min);
     let reports: Vec<Report> = crowds.iter().map(|&calls| crowd(Kind::Plain, calls)).collect();
     print!("{}", load::table(&reports));
     let held = reports.iter().filter(|report| report.clean).map(|report| report.calls).max().unwrap_or(0);
-    let most = bare.iter().map(|(_, (held, _))| *held).max().unwrap_or(0);
+    let most = bare.iter().map(|(_, loops)| loops.held).max().unwrap_or(0);
     println!("held: {held} calls of {most} flows of the best bare loop ({:.0} %)", ratio(held, most) * 100.0);
     for report in &reports {
         let cost = report.server_micros_per_call_second.unwrap_or_default();
-        let ratios = bare.iter().map(|(sockets, (_, bare))| format!("{:.2} × {sockets:?}", cost / bare));
-        let ratios: Vec<String> = ratios.collect();
+        let beside = |loops: &Loops| loops.costs.get(&report.calls).map_or(f64::NAN, |bare| cost / bare);
+        let ratios: Vec<String> =
+            bare.iter().map(|(sockets, loops)| format!("{:.2} × {sockets:?}", beside(loops))).collect();
         println!("{:6} calls: {cost:5.0} µs a call and second = {}", report.calls, ratios.join(", "));
     }
     println!("the least a pair of packets costs here: {:.2} µs", least / 50.0);
@@ -76,10 +78,19 @@ fn ratio(part: usize, all: usize) -> f64 {
     part as f64 / all.max(1) as f64
 }
 
-/// The most flows that a loop holds, and what a flow costs a second at 1,000, in microseconds.
-fn loops(sockets: Sockets) -> (usize, f64) {
-    let (mut held, mut cost) = (0, 0.0);
-    for flows in [1000].into_iter().chain(FLOWS) {
+/// What a bare loop does.
+struct Loops {
+    /// The most flows that it holds.
+    held: usize,
+    /// What a flow costs a second, in microseconds, by how many there are: a core that is busier is a cheaper one.
+    costs: BTreeMap<usize, f64>,
+}
+
+/// Measures a loop with as many flows as there are calls in each crowd, and with more until it holds no more.
+fn loops(sockets: Sockets, crowds: &[usize]) -> Loops {
+    let (mut held, mut costs) = (0, BTreeMap::new());
+    let all: BTreeSet<usize> = crowds.iter().copied().chain(FLOWS).collect();
+    for flows in all {
         let loops = Bare::start(sockets, flows, SERVER_CORE);
         let report = load::run_flows(&loops.targets, Duration::from_secs(5)).expect("sockets");
         let used = loops.stop();
@@ -96,15 +107,13 @@ fn loops(sockets: Sockets) -> (usize, f64) {
             own.micros_per_call_second,
             own.bottleneck.as_ref().map_or(String::new(), |why| format!(" (bottleneck: {why})")),
         );
-        if flows == 1000 {
-            cost = each;
-        }
+        costs.insert(flows, each);
         if !clean {
             break;
         }
         held = flows;
     }
-    (held, cost)
+    Loops { held, costs }
 }
 
 fn crowd(kind: Kind, calls: usize) -> Report {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use countersign::audio::{Codec, Law, level};
 use countersign::media::sdp::{answer, offer};
 use countersign::media::{
-    Event, Frame, InbandKeys, Input, LocalMedia, MediaConfig, MediaSession, NoAudio, Output, Packet,
+    Attention, Event, Frame, InbandKeys, Input, LocalMedia, MediaConfig, MediaSession, NoAudio, Output,
+    Packet,
 };
 use countersign::units::{Digit, Entropy, Epoch, UnixTime};
 use media_world::{MS, start};
@@ -308,7 +309,7 @@ fn payloads_of_any_kind_are_noise_at_most() {
 fn a_pause_between_tones_parts_the_keys_and_is_no_voice() {
     let lines = "m=audio 4000 RTP/AVP 8 13|";
     let mut leg = Leg::new(lines, &local(true, &[Codec::Pcma]), InbandKeys::Auto);
-    leg.session.attend(true);
+    leg.session.attend(Attention::Told);
     let key = Digit::from_char('5').expect("a key");
     let tone = countersign::audio::tone::render(countersign::audio::tone::Tone::Dtmf(key), MS * 100);
     for _ in 0..3 {

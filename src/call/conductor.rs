@@ -369,8 +369,8 @@ impl Call {
 
     pub(super) fn stream(&mut self, leg: LegSide) -> Option<&mut Stream> {
         match leg {
-            LegSide::A => self.caller.stream.as_mut(),
-            LegSide::B => self.callee.as_mut()?.stream.as_mut(),
+            LegSide::A => self.caller.stream.as_deref_mut(),
+            LegSide::B => self.callee.as_mut()?.stream.as_deref_mut(),
             LegSide::Aside => self.transfer.as_mut()?.stream(),
             LegSide::Said | LegSide::Heard => None,
         }
@@ -481,5 +481,11 @@ mod tests {
         }
         assert!(keys_go_to_b(&CalleeState::Joined(session), false), "outside of them they do");
         assert!(!keys_go_to_b(&CalleeState::Whispering(session), false));
+    }
+
+    #[test]
+    fn a_call_holds_no_room_for_media_that_it_may_never_have() {
+        let (call, stream) = (size_of::<Call>(), size_of::<Stream>());
+        assert!(call < stream + 1024, "a call takes {call} octets, and {stream} for the media of each leg");
     }
 }

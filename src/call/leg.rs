@@ -15,7 +15,7 @@ pub(super) struct Caller {
     pub(super) path: Path,
     pub(super) state: CallerState,
     /// The media, from the moment its ports are open until the leg is over.
-    pub(super) stream: Option<Stream>,
+    pub(super) stream: Option<Box<Stream>>,
 }
 
 /// What the caller's leg is doing.
@@ -63,7 +63,7 @@ pub(super) struct Callee {
     pub(super) party: Party,
     pub(super) state: CalleeState,
     /// The media, from the moment its ports are open.
-    pub(super) stream: Option<Stream>,
+    pub(super) stream: Option<Box<Stream>>,
     /// The end of ringing.
     pub(super) ring_until: Instant,
     /// Until then the next hop must have said something, or another one is tried.

@@ -7,6 +7,7 @@ use super::leg::{CalleeState, CallerState};
 use super::record::{CallEvent, EndCause};
 use crate::flow::ClipKey;
 use crate::flow::run::{self, HandOff, HandOffRequest};
+use crate::media::Attention;
 use crate::routing::{DeskRequest, QueueName, Skill};
 use crate::units::{LegSide, PlayId};
 
@@ -83,8 +84,13 @@ impl Call {
 
     /// The flow wants to know when the caller speaks, or no longer.
     fn attend(&mut self, on: bool) {
+        let attention = match (on, self.settings.limits.hears.is_empty()) {
+            (false, _) => Attention::Off,
+            (true, true) => Attention::Told,
+            (true, false) => Attention::Kept,
+        };
         if let Some(stream) = self.stream(LegSide::A) {
-            stream.session.attend(on);
+            stream.session.attend(attention);
         }
     }
 

@@ -57,7 +57,7 @@ impl Call {
         self.abandon_hand_off();
         self.finish_recording();
         if let Some(stream) = self.caller.stream.take() {
-            let report = self.close(stream);
+            let report = self.close(*stream);
             if let Some(draft) = &mut self.draft {
                 draft.record.caller_media = draft.record.answered.map(|_| report);
             }
@@ -113,9 +113,9 @@ impl Call {
     }
 
     /// Gives back the ports of leg B, with its figures when somebody had answered.
-    pub(super) fn close_callee_stream(&mut self, stream: Option<Stream>, answered: bool) {
+    pub(super) fn close_callee_stream(&mut self, stream: Option<Box<Stream>>, answered: bool) {
         let Some(stream) = stream else { return };
-        let report = self.close(stream);
+        let report = self.close(*stream);
         if let Some(draft) = &mut self.draft
             && answered
             && draft.record.other_media.len() < MOST_REPORTS

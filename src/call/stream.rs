@@ -9,7 +9,7 @@ use crate::media::srtp::Keying;
 use crate::media::{Acquaintance, LocalSrtp, MediaConfig, MediaSession, MediaTerms, SrtpPolicy};
 use crate::units::{Entropy, Epoch, MediaAddress, MediaPort};
 
-/// An open pair of ports with its media session.
+/// An open pair of ports with its media session. Large, and not every call has a second: legs keep theirs in a box.
 pub(super) struct Stream {
     pub(super) port: MediaPort,
     pub(super) session: MediaSession,
@@ -33,7 +33,7 @@ impl Stream {
         epoch: Epoch,
         terms: MediaTerms,
         entropy: &mut Entropy,
-    ) -> Self {
+    ) -> Box<Self> {
         // RFC 8866 §5.2: a numeric session id; 63 bits, since some parsers keep it signed.
         let mut local = LocalMedia::new(address.rtp, entropy.next_u64() >> 1);
         local.codecs = terms.codecs.as_slice().to_vec();
@@ -48,7 +48,7 @@ impl Stream {
             known: Acquaintance { signalling: terms.signalling, former: address.former },
             ..MediaConfig::from_entropy(entropy, epoch)
         };
-        Self {
+        Box::new(Self {
             port: address.port,
             session: MediaSession::new(now, config),
             due: None,
@@ -57,7 +57,7 @@ impl Stream {
             layout: None,
             theirs: None,
             entropy: entropy.fork(),
-        }
+        })
     }
 
     /// Our first offer.
@@ -135,7 +135,7 @@ mod tests {
     use crate::audio::Codec;
     use crate::units::{UnixTime, test_start};
 
-    fn stream(rtcp_mux: bool) -> (Stream, Instant) {
+    fn stream(rtcp_mux: bool) -> (Box<Stream>, Instant) {
         let now = test_start();
         let codecs = Codec::ALL.iter().copied().collect();
         let terms = MediaTerms { codecs, comfort_noise: true, rtcp_mux, ..MediaTerms::default() };

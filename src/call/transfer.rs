@@ -35,7 +35,7 @@ pub(super) struct Transfer {
 
 impl Transfer {
     pub(super) fn stream(&mut self) -> Option<&mut Stream> {
-        self.by.as_mut()?.stream.as_mut()
+        self.by.as_mut()?.stream.as_deref_mut()
     }
 
     /// When the media of the agent who was put aside wants to be woken.

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::audio::decode_file;
-use crate::media::voice::Voice;
+use crate::media::voice::{Attention, Voice};
 use crate::units::{RtpTimestamp, test_start};
 
 const PACKET: Duration = Duration::from_millis(20);
@@ -102,11 +102,11 @@ fn what_is_said_is_handed_out_from_before_its_first_sound_to_after_its_last() {
 #[test]
 fn a_beginning_is_kept_for_who_asks_for_it_after_a_voice_was_told() {
     let mut line = Line::new();
-    line.voice.attend(true);
+    line.voice.attend(Attention::Kept);
     line.hear(&silence(800), |_| false).hear(&speech(600), |_| false);
     assert!(line.voice.begun().is_some() && line.said.is_empty());
     line.voice.want(Some(endpoint()));
-    line.voice.attend(false);
+    line.voice.attend(Attention::Off);
     line.hear(&speech(2_000)[600 * 8..], |_| false).hear(&silence(1_000), |_| false);
     let (_, said) = line.said.first().expect("something was said");
     assert!(said.samples.expose().len() > 1_600 * 8, "{}", said.samples.expose().len());

@@ -24,7 +24,7 @@ use super::sdp::{COMFORT_NOISE, Remote, takes_noise};
 use super::silence::{Seen, Silence};
 use super::stats::MediaStats;
 use super::terms::CodecList;
-use super::voice::Voice;
+use super::voice::{Attention, Voice};
 use crate::audio::{Codec, Noise};
 use crate::units::{PayloadType, Ssrc};
 
@@ -199,8 +199,8 @@ impl Inbound {
     }
 
     /// Whether the peer's voice is listened for.
-    pub fn attend(&mut self, on: bool) {
-        self.voice.attend(on);
+    pub fn attend(&mut self, attention: Attention) {
+        self.voice.attend(attention);
     }
 
     /// What is wanted of what the peer says.

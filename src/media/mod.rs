@@ -39,3 +39,4 @@ pub use session::{MediaConfig, MediaSession};
 pub use srtp::{LocalSrtp, SrtpPolicy};
 pub use stats::MediaStats;
 pub use terms::{CodecList, MediaTerms};
+pub use voice::Attention;

@@ -24,6 +24,7 @@ use super::sdp::Remote;
 use super::srtp::Protection;
 use super::stats::MediaStats;
 use super::terms::CodecList;
+use super::voice::Attention;
 use crate::audio::Clip;
 use crate::units::{Digit, Entropy, Epoch, PlayId, RtpTimestamp, Ssrc};
 
@@ -296,9 +297,10 @@ impl MediaSession {
         }
     }
 
-    /// Whether to report when the peer begins to speak, as [`Event::Voice`].
-    pub fn attend(&mut self, on: bool) {
-        self.inbound.attend(on);
+    /// Whether to report when the peer begins to speak, as [`Event::Voice`], and to keep what it says for
+    /// [`MediaSession::want`].
+    pub fn attend(&mut self, attention: Attention) {
+        self.inbound.attend(attention);
     }
 
     /// What is wanted of what the peer says, as [`Output::Said`]: up to where it ends.

@@ -14,15 +14,26 @@ use super::rtp::seq::samples_between;
 use crate::audio::{Vad, level};
 use crate::units::RtpTimestamp;
 
+/// How a peer's voice is attended to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attention {
+    /// Not at all.
+    #[default]
+    Off,
+    /// That it begins is told.
+    Told,
+    /// And what it says is kept, for somebody may want to understand it in a moment.
+    Kept,
+}
+
 /// Listens to one stream, or not.
 #[derive(Default)]
 pub(super) struct Voice {
     vad: Option<Box<Vad>>,
-    /// Whoever speaks is told.
-    attends: bool,
+    attention: Attention,
     /// What is said is wanted, up to there.
     endpoint: Option<Endpoint>,
-    /// What is said is kept: while somebody attends too, for they may want it in a moment.
+    /// What is said, while it is wanted or may be.
     capture: Option<Box<Capture>>,
     /// Where the next packet should begin.
     next: Option<RtpTimestamp>,
@@ -32,14 +43,14 @@ pub(super) struct Voice {
 }
 
 impl Voice {
-    /// Whether to tell that the peer has begun to speak.
-    pub(super) fn attend(&mut self, on: bool) {
+    /// Whether to tell that the peer has begun to speak, and to keep it.
+    pub(super) fn attend(&mut self, attention: Attention) {
         let was_on = self.listens();
-        if on && !self.attends {
+        if attention != Attention::Off && self.attention == Attention::Off {
             // A voice that goes on is told to whoever attends now.
             self.vad.get_or_insert_default().resume_telling();
         }
-        self.attends = on;
+        self.attention = attention;
         self.begun = false;
         self.turned(was_on);
     }
@@ -58,20 +69,21 @@ impl Voice {
         let is_on = self.listens();
         if is_on && !was_on {
             self.vad.get_or_insert_default().resume();
-            self.capture = Some(Box::new(Capture::new(self.endpoint.unwrap_or(UNASKED))));
         }
         if is_on != was_on {
             self.next = None;
             self.rests = None;
         }
-        if !is_on {
+        if self.endpoint.is_none() && self.attention != Attention::Kept {
             self.capture = None;
+        } else if self.capture.is_none() {
+            self.capture = Some(Box::new(Capture::new(self.endpoint.unwrap_or(UNASKED))));
         }
     }
 
     /// Whether anybody listens.
     pub(super) const fn listens(&self) -> bool {
-        self.attends || self.endpoint.is_some()
+        !matches!(self.attention, Attention::Off) || self.endpoint.is_some()
     }
 
     /// Another stream begins: another line, perhaps.
@@ -100,7 +112,7 @@ impl Voice {
             _ if missing != 0 => vad.skip(missing.unsigned_abs()),
             _ => {}
         }
-        self.begun |= vad.hear(audio) && self.attends;
+        self.begun |= vad.hear(audio) && self.attention != Attention::Off;
         if let Some(capture) = &mut self.capture {
             let speech = vad.speech().wrapping_sub(known);
             capture.hear(came, u32::try_from(missing).unwrap_or(0), audio, speech);
@@ -164,7 +176,7 @@ mod tests {
 
     fn attending() -> Voice {
         let mut voice = Voice::default();
-        voice.attend(true);
+        voice.attend(Attention::Told);
         voice
     }
 
@@ -193,7 +205,7 @@ mod tests {
         let mut stopped = attending();
         let half: Vec<_> = packets().take(30).collect();
         assert!(told(&mut stopped, half.into_iter()).is_empty());
-        stopped.attend(false);
+        stopped.attend(Attention::Off);
         assert!(told(&mut stopped, packets().skip(30)).is_empty());
     }
 
@@ -209,15 +221,20 @@ mod tests {
     }
 
     #[test]
-    fn listening_to_a_packet_takes_memory_only_for_what_is_said() {
-        let mut voice = attending();
+    fn listening_to_a_packet_takes_memory_only_for_what_is_kept() {
         let (packets, now): (Vec<_>, _) = (packets().collect(), test_start());
-        let used = allocation_counter::measure(|| {
-            for (n, packet) in &packets {
-                voice.hear(now, at(*n), packet);
-                std::hint::black_box(voice.begun());
-            }
-        });
-        assert!(used.count_total <= 1, "{}: three seconds are kept in one piece", used.count_total);
+        let taken = |attention| {
+            let mut voice = attending();
+            voice.attend(attention);
+            let used = allocation_counter::measure(|| {
+                for (n, packet) in &packets {
+                    voice.hear(now, at(*n), packet);
+                    std::hint::black_box(voice.begun());
+                }
+            });
+            used.count_total
+        };
+        assert_eq!(taken(Attention::Told), 0, "nobody wants to know what is said");
+        assert!((1..=2).contains(&taken(Attention::Kept)), "three seconds are kept in one piece");
     }
 }

@@ -43,7 +43,7 @@ pub struct OutgoingCall {
     state: State,
     /// The session of our INVITE, once there is one.
     session: Option<SessionId>,
-    stream: Option<Stream>,
+    stream: Option<Box<Stream>>,
     presses: Presses,
     /// The name of what is being said.
     said: u64,
