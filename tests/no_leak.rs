@@ -15,7 +15,7 @@ use site::{Folder, SOON, Served};
 
 /// Pairs of ports that the server has are 50.
 const CALLS: usize = 40;
-const WARM_UP: usize = 3;
+const WARM_UP: usize = 5;
 const ROUNDS: usize = 7;
 
 fn open_files(process: u32) -> usize {
