@@ -57,7 +57,8 @@ fn alone(kind: Kind, crowds: &[usize]) {
 
 fn beside_bare_loops(crowds: &[usize]) {
     let bare = [Sockets::Each, Sockets::Shared].map(|sockets| (sockets, loops(sockets, crowds)));
-    let least = bare.iter().flat_map(|(_, loops)| loops.costs.values().copied()).fold(f64::INFINITY, f64::min);
+    let least =
+        bare.iter().flat_map(|(_, loops)| loops.costs.values().copied()).fold(f64::INFINITY, f64::min);
     let reports: Vec<Report> = crowds.iter().map(|&calls| crowd(Kind::Plain, calls)).collect();
     print!("{}", load::table(&reports));
     let held = reports.iter().filter(|report| report.clean).map(|report| report.calls).max().unwrap_or(0);

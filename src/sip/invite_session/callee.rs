@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::established::{Established, Unacked};
 use super::offer::Described;
-use super::refresh::{Refresh, takes_update};
+use super::refresh::{Habits, Refresh};
 use super::reliable::{self, Next, Reliable};
 use super::{Context, Dialog, InviteSession, Phase, Received, SDP};
 use crate::sip::endpoint::api::{EndCause, Event, Incoming};
@@ -135,7 +135,7 @@ impl InviteSession {
         let headers = &call.invite.request.headers;
         let agreed = Agreed::answering(cx.config.session_timer, headers);
         agreed.write(headers, &mut response.headers);
-        let by_update = takes_update(headers);
+        let habits = Habits::of(headers);
         if !call.answered {
             response = response.with_body(SDP, sdp.clone());
         }
@@ -144,7 +144,7 @@ impl InviteSession {
         self.respond(call.invite.id, response);
         let mut established = Established::new(call.dialog, false, Some(unacked));
         established.described = Some(Described(sdp));
-        established.refresh = Some(Refresh::start(cx.now, agreed, false, by_update));
+        established.refresh = Some(Refresh::start(cx.now, agreed, false, habits));
         established.rack = call.reliable.map(|reliable| reliable.rack);
         self.phase = Phase::Established(Box::new(established));
     }

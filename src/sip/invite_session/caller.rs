@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::established::Established;
 use super::offer::{Described, RemoteOffer};
-use super::refresh::{Refresh, takes_update};
+use super::refresh::{Habits, Refresh};
 use super::{ClientId, Context, Dialog, InviteSession, Order, Phase, Purpose, SUPPORTED, Sent, allow};
 use crate::sip::body;
 use crate::sip::endpoint::api::{EndCause, Event, OutgoingInvite};
@@ -216,7 +216,7 @@ impl InviteSession {
         };
         let (remote, others) = call.offer_of(dialog.remote_tag());
         let agreed = Agreed::answered(cx.config.session_timer, &response.headers);
-        let refresh = Refresh::start(cx.now, agreed, true, takes_update(&response.headers));
+        let refresh = Refresh::start(cx.now, agreed, true, Habits::of(&response.headers));
         let mut established = Established::new(dialog, true, None);
         established.remote = remote;
         established.described = Some(moved.unwrap_or(call.sdp));

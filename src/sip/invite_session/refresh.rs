@@ -19,8 +19,8 @@ pub(super) struct Refresh {
     agreed: Agreed,
     /// They are ours to send.
     ours: bool,
-    /// The peer takes UPDATE.
-    by_update: bool,
+    /// What is known of the peer.
+    habits: Habits,
     /// When the next of ours is due; it is on the way when there is none.
     at: Option<Instant>,
     /// Then the session is over.
@@ -28,14 +28,36 @@ pub(super) struct Refresh {
     sent: Option<ClientId>,
 }
 
+/// What a peer does, as far as it has shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Habits {
+    /// It takes UPDATE.
+    takes_update: bool,
+    /// It has answered when it was asked whether it lives.
+    answers: bool,
+}
+
+impl Habits {
+    /// What these headers tell.
+    pub(super) fn of(headers: &Headers) -> Self {
+        Self { takes_update: headers.allow().contains(&Method::Update), answers: false }
+    }
+
+    /// With what these headers tell beside what was known.
+    fn after(known: Option<&Refresh>, headers: &Headers) -> Self {
+        let (known, told) = (known.map(|refresh| refresh.habits).unwrap_or_default(), Self::of(headers));
+        Self { takes_update: known.takes_update || told.takes_update, ..known }
+    }
+}
+
 impl Refresh {
     /// From a 2xx on. `uac`: the request was ours.
-    pub(super) fn start(now: Instant, agreed: Agreed, uac: bool, by_update: bool) -> Self {
+    pub(super) fn start(now: Instant, agreed: Agreed, uac: bool, habits: Habits) -> Self {
         let ours = (agreed.refresher == Refresher::Uac) == uac;
         // RFC 4028 §10: who waits hangs up a little before, so that the BYE is not taken for a refresh too late.
         let before = if ours { Duration::ZERO } else { BEFORE.min(agreed.interval / 3) };
         let end = now + agreed.interval - before;
-        Self { agreed, ours, by_update, at: ours.then(|| now + agreed.interval / 2), end, sent: None }
+        Self { agreed, ours, habits, at: ours.then(|| now + agreed.interval / 2), end, sent: None }
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -53,11 +75,6 @@ impl Refresh {
     }
 }
 
-/// Whether the peer says that it takes UPDATE.
-pub(super) fn takes_update(headers: &Headers) -> bool {
-    headers.allow().contains(&Method::Update)
-}
-
 impl InviteSession {
     /// Says in a 2xx of ours what is settled, and counts from now on.
     pub(super) fn settle_refresh(&mut self, cx: &Context<'_>, received: &Received, response: &mut Response) {
@@ -65,9 +82,8 @@ impl InviteSession {
         let agreed = Agreed::answering(cx.config.session_timer, asked);
         agreed.write(asked, &mut response.headers);
         if let Phase::Established(established) = &mut self.phase {
-            let by_update =
-                takes_update(asked) || established.refresh.as_ref().is_some_and(|refresh| refresh.by_update);
-            established.refresh = Some(Refresh::start(cx.now, agreed, false, by_update));
+            let habits = Habits::after(established.refresh.as_ref(), asked);
+            established.refresh = Some(Refresh::start(cx.now, agreed, false, habits));
         }
     }
 
@@ -75,9 +91,8 @@ impl InviteSession {
     pub(super) fn refreshed(&mut self, cx: &Context<'_>, response: &Response) {
         if let Phase::Established(established) = &mut self.phase {
             let agreed = Agreed::answered(cx.config.session_timer, &response.headers);
-            let by_update = takes_update(&response.headers)
-                || established.refresh.as_ref().is_some_and(|refresh| refresh.by_update);
-            established.refresh = Some(Refresh::start(cx.now, agreed, true, by_update));
+            let habits = Habits::after(established.refresh.as_ref(), &response.headers);
+            established.refresh = Some(Refresh::start(cx.now, agreed, true, habits));
         }
     }
 
@@ -107,7 +122,7 @@ impl InviteSession {
         if refresh.at.is_none_or(|at| cx.now < at) {
             return false;
         }
-        let by_offer = refresh.agreed.shared && !refresh.by_update;
+        let by_offer = refresh.agreed.shared && !refresh.habits.takes_update;
         // An offer of ours under way is a sign of life, too; so is the ACK that is waited for.
         if unacked || (by_offer && offering) {
             refresh.at = Some(cx.now + SOON);
@@ -121,7 +136,7 @@ impl InviteSession {
             }
             return false;
         }
-        let method = if refresh.by_update { Method::Update } else { Method::Options };
+        let method = if refresh.habits.takes_update { Method::Update } else { Method::Options };
         let id = cx.client_id();
         refresh.sent = Some(id);
         let (mut request, path) = established.dialog.request(method.clone(), &cx.branch());
@@ -141,6 +156,7 @@ impl InviteSession {
         if response.status.is_provisional() || refresh.sent != Some(of.id) {
             return;
         }
+        refresh.habits.answers |= response.status != StatusCode::REQUEST_TIMEOUT;
         let update = of.request.method == Method::Update;
         if response.status.is_success() && update {
             established.dialog.refresh_target(response.headers.contact());
@@ -165,15 +181,14 @@ impl InviteSession {
                 refresh.agreed.interval = refresh.agreed.interval.max(least);
                 refresh.at = Some(if raised { cx.now } else { later(cx, refresh.end) });
             }
-            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED if refresh.by_update => {
-                refresh.by_update = false;
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED if refresh.habits.takes_update => {
+                refresh.habits.takes_update = false;
                 refresh.at = Some(cx.now);
             }
             // It lives; whoever counts with us wants to hear more than that, and is asked again.
             _ if !refresh.agreed.shared => {
                 let agreed = Agreed { refresher: Refresher::Uac, ..refresh.agreed };
-                let by_update = refresh.by_update;
-                established.refresh = Some(Refresh::start(cx.now, agreed, true, by_update));
+                established.refresh = Some(Refresh::start(cx.now, agreed, true, refresh.habits));
             }
             _ => refresh.at = Some(later(cx, refresh.end)),
         }
@@ -186,7 +201,10 @@ impl InviteSession {
         if refresh.sent.take_if(|sent| *sent == id).is_none() {
             return;
         }
-        if status == StatusCode::REQUEST_TIMEOUT {
+        if status == StatusCode::REQUEST_TIMEOUT && !refresh.agreed.shared && !refresh.habits.answers {
+            // Some servers answer no such question. That it is silent now says nothing of it, and it is not asked again.
+            established.refresh = None;
+        } else if status == StatusCode::REQUEST_TIMEOUT {
             self.hang_up(cx, Some(EXPIRED), EndCause::Expired);
         } else {
             // The way is broken: another may open until the end.

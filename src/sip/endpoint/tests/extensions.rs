@@ -159,6 +159,27 @@ fn a_peer_without_timers_is_asked_whether_it_lives() {
 }
 
 #[test]
+fn a_peer_that_never_answers_such_questions_keeps_its_call() {
+    for (answers, cause) in [(0, None), (2, Some(EndCause::Expired))] {
+        let mut peer = Peer::new();
+        peer.called_with("");
+        for _ in 0..answers {
+            peer.wait(seconds(905));
+            let asked = peer.last_request();
+            peer.says(&response(&asked, 200, "x", "", ""));
+        }
+        peer.sent.clear();
+        peer.wait(seconds(905));
+        assert_eq!(peer.last_request().method, Method::Options);
+        peer.wait(MINUTE);
+        assert_eq!(peer.ended(), cause, "after {answers} answers");
+        peer.sent.clear();
+        peer.wait(seconds(4 * 3600));
+        assert!(peer.requests().is_empty() && peer.ended() == cause, "it is not asked again");
+    }
+}
+
+#[test]
 fn a_longer_interval_is_granted_to_who_asks_for_it() {
     let mut peer = Peer::new();
     let (_, invite) = peer.outgoing(None);
