@@ -107,8 +107,15 @@ impl Endpoint {
         let branch = format!("z9hG4bK{}", self.entropy.hex(10));
         let via = Via::new(path.transport.via_name(), path.local, &branch);
         let from = outgoing.from.with_tag(&self.entropy.hex(8));
-        let core =
-            Core { via: &via, from: &from, to: &outgoing.to, call_id: &self.outside.0, cseq: self.outside.1 };
+        let own;
+        let call_id = if outgoing.method == Method::Register {
+            &self.outside.0
+        } else {
+            // RFC 3261 §8.1.1.4: what belongs to nothing has a Call-ID of its own.
+            own = format!("{}{}", self.entropy.hex(12), self.config.call_id_suffix);
+            &own
+        };
+        let core = Core { via: &via, from: &from, to: &outgoing.to, call_id, cseq: self.outside.1 };
         let mut request = Request::build(outgoing.method, outgoing.uri, &core);
         for (name, value) in outgoing.headers {
             request.headers.push(name.as_str(), value);

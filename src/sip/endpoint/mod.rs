@@ -47,7 +47,7 @@ pub struct Endpoint {
     clients: HashMap<ClientId, Client>,
     client_keys: HashMap<ClientKey, ClientId>,
     deadlines: Deadlines<Waiter>,
-    /// Of requests outside of sessions: one Call-ID, rising sequence numbers (RFC 3261 §10.2).
+    /// Of requests outside of sessions: the one Call-ID of registrations, rising sequence numbers (RFC 3261 §10.2).
     outside: (String, u32),
     /// New calls are taken no more.
     closing: bool,
