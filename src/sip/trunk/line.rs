@@ -161,14 +161,21 @@ impl Line {
         if up || self.registrar != Some(hop) {
             return;
         }
+        let others = self.servers.iter().any(|(other, _)| *other != hop);
         if let Some(registration) = &mut self.registration {
             self.tried = vec![hop];
             registration.elsewhere(now, false);
+            if others {
+                registration.give_up(now);
+            }
         }
     }
 
     fn registered(&mut self, now: Instant, hop: Hop, answer: &Answer) {
-        let Some(registration) = &mut self.registration else { return };
+        // Whoever was given up may still answer.
+        let Some(registration) = self.registration.as_mut().filter(|_| self.registrar == Some(hop)) else {
+            return;
+        };
         let pause = registration.answered(now, answer, &mut self.entropy);
         if answer.status.is_success() {
             self.tried.clear();

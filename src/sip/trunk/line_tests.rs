@@ -142,6 +142,43 @@ fn all_servers_are_asked_before_the_pause_and_a_refusal_is_asked_of_one() {
 }
 
 #[test]
+fn a_registration_goes_elsewhere_when_options_show_that_nobody_will_answer_it() {
+    let config = RegistrationConfig::default();
+    let mut carrier = Carrier::new(Some(PULSE), Some(config), &[1, 2]);
+    let [start, mut now] = [carrier.start; 2];
+    let mut registered = Vec::new();
+    loop {
+        let mut lives = Vec::new();
+        let wake = loop {
+            match carrier.line.poll() {
+                Output::Ask { ask: Ask::Register(of), .. } => registered.push(of),
+                Output::Ask { ask, .. } if ask == Ask::Options(hop(2)) => lives.push(ask),
+                Output::Ask { .. } | Output::Changed(_) => {}
+                Output::Timeout(wake) => break wake,
+            }
+        };
+        if registered.last() == Some(&hop(2)) {
+            break;
+        }
+        if lives.is_empty() {
+            now = wake.expect("something is due");
+            assert!(now - start <= Duration::from_secs(15), "a REGISTER without an answer lasts 32 s");
+            carrier.line.handle(now, Input::Timeout);
+        }
+        for ask in lives {
+            carrier.line.handle(now, Input::Answered(ask, said(200)));
+        }
+    }
+    assert_eq!(registered, [hop(1), hop(2)]);
+    carrier.line.handle(now, Input::Answered(Ask::Register(hop(2)), said(200)));
+    // What was given up says nothing of what came after it.
+    carrier.line.handle(now + Duration::from_secs(20), Input::Answered(Ask::Register(hop(1)), said(408)));
+    let (by, registration) = carrier.line.registration().expect("a registration");
+    assert_eq!((by, registration.refused()), (Some(hop(2)), None));
+    assert!(matches!(registration.state(), Registered::Until(_)));
+}
+
+#[test]
 fn nothing_is_asked_while_no_server_is_known() {
     let mut line = Line::new(
         Some(PULSE),

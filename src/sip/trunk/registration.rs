@@ -206,6 +206,11 @@ impl Registration {
             self.failures = self.failures.saturating_sub(u32::from(failed));
         }
     }
+
+    /// Whoever was asked is gone: nobody waits for their answer, another server is asked at once.
+    pub const fn give_up(&mut self, now: Instant) {
+        self.due = Some(now);
+    }
 }
 
 /// Between so many hundredths and so many.
