@@ -80,15 +80,16 @@ fn application(folder: &Path) {
     write("prompts/en-GB.yaml", PROMPTS);
 }
 
-/// A deployment whose route for the customer's number leads to `called`.
-fn start(name: &str, called: &Handset) -> (Site, Folder) {
+/// A deployment whose route for the customer's number leads to `called`: straight, or by a trunk.
+fn start(name: &str, called: &Handset, by_trunk: bool) -> (Site, Folder) {
     let (data, app) = (Folder::new(name), Folder::new(&format!("{name}-app")));
     application(app.path());
+    let there = format!("\"sip:127.0.0.1:{}\"", called.phone.address.port());
+    let by = if by_trunk { "trunk carrier" } else { &there };
     let settings = format!(
-        "trunks: [{{name: loopback, addresses: [\"127.0.0.0/8\"], trace: true}}]\nletters: {{countries: \
-         [\"+44\"]}}\nsenders:\n  - name: calls\n    call: {{from: \"+441632960000\", routes: [{{to: [\"+44\"], by: \
-         \"sip:127.0.0.1:{}\"}}]}}\n",
-        called.phone.address.port()
+        "trunks:\n  - {{name: loopback, addresses: [\"127.0.0.0/8\"], trace: true}}\n  - {{name: carrier, country: \"+44\", out: {{servers: \
+         [{there}], carries: [\"+44\"], dial: national, options_seconds: 0}}}}\nletters: {{countries: [\"+44\"]}}\nsenders:\n  - \
+         name: calls\n    call: {{from: \"+441632960000\", routes: [{{to: [\"+44\"], by: {by}}}]}}\n"
     );
     fs::write(data.file("countersign.yaml"), settings).expect("settings");
     let site = Site::in_folder(data, app.path(), 2, &[]);
@@ -159,7 +160,7 @@ fn what_is_heard_at_the_telephone_on_file_proves_the_caller() {
         .with_ansi(false)
         .init();
     let called = Handset::agent();
-    let (site, _app) = start("code-call", &called);
+    let (site, _app) = start("code-call", &called, false);
     let mut stage = Stage::new(vec![Handset::new("+441632960188"), called]);
     stage.handsets[0].dial(&site.uri());
     stage.answer(0, "account_number", ACCOUNT);
@@ -202,9 +203,9 @@ fn what_is_heard_at_the_telephone_on_file_proves_the_caller() {
 }
 
 #[test]
-fn a_busy_line_is_the_letters_fate() {
+fn a_busy_line_behind_a_trunk_is_the_letters_fate() {
     let called = Handset::new("called");
-    let (site, _app) = start("busy-call", &called);
+    let (site, _app) = start("busy-call", &called, true);
     let mut stage = Stage::new(vec![Handset::new("+441632960188"), called]);
     stage.handsets[1].refuses = Some(StatusCode::BUSY_HERE);
     stage.handsets[0].dial(&site.uri());
@@ -214,6 +215,12 @@ fn a_busy_line_is_the_letters_fate() {
         letters.iter().any(|row| row.reason.as_deref() == Some("the line is busy"))
     };
     assert!(stage.until(IN_TIME, failed), "{:?}", site.vault().letters(1));
+    let headers = stage.handsets[1].headers.as_ref().expect("called");
+    let shown = |name| headers.text(name).unwrap_or_default().into_owned();
+    assert!(
+        shown("To").contains("sip:01632960101@") && shown("From").contains("sip:01632960000@"),
+        "as the carrier dials"
+    );
     // The caller is told what somebody who does not exist is told: the code is on its way.
     stage.hear(0, "code_on_its_way");
     stage.hang_up(0);

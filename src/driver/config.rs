@@ -240,7 +240,7 @@ impl Config {
             .map_err(|source| ConfigError::Unwritable { path, source })
     }
 
-    fn parse(path: &FilePath, text: &str) -> Result<Self, ConfigError> {
+    pub(super) fn parse(path: &FilePath, text: &str) -> Result<Self, ConfigError> {
         let invalid = |message: String| ConfigError::Invalid { path: path.to_owned(), message };
         let config: Self = serde_saphyr::from_str(text).map_err(|error| invalid(error.to_string()))?;
         for agent in &config.agents {

@@ -319,8 +319,9 @@ impl Handset {
                 self.ended = None;
                 self.phone.answer(session).expect("taken");
             }
-            PhoneEvent::Incoming { session, .. } => {
+            PhoneEvent::Incoming { session, headers } => {
                 if let Some(status) = self.refuses {
+                    self.headers = Some(headers);
                     self.phone.reject(session, status);
                 }
             }

@@ -351,3 +351,50 @@ impl Trunk {
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::units::test_start;
+
+    /// The trunk `carrier` with these limits.
+    fn trunks(limits: &str) -> Trunks {
+        let settings = format!(
+            "trunks: [{{name: carrier, out: {{servers: [\"sip:192.0.2.7\"], carries: [\"+44\"]{limits}}}}}]\n"
+        );
+        let config = Config::parse(Path::new("countersign.yaml"), &settings).expect("settings");
+        Trunks::new(&config, &Names::start(&[], false).expect("names"))
+    }
+
+    #[test]
+    fn no_more_calls_begin_in_a_second_than_may() {
+        let trunks = trunks(", per_second: 3");
+        let (trunk, start) = (&trunks.all[0], test_start());
+        let at = |millis: &u64| start + Duration::from_millis(*millis);
+        let begun = [0, 10, 500, 600, 999, 1000, 1100, 1900, 1999, 5000].map(|millis| {
+            let may = trunk.may_begin(at(&millis));
+            (millis, may)
+        });
+        let refused: Vec<u64> = begun.iter().filter(|(_, may)| !may).map(|(millis, _)| *millis).collect();
+        assert_eq!(refused, [600, 999, 1999]);
+        assert!((0..100).all(|_| self::trunks("").all[0].may_begin(start)));
+    }
+
+    #[test]
+    fn a_call_that_may_not_begin_takes_no_place() {
+        let trunks = trunks(", calls: 2, per_second: 1");
+        let way = || trunks.outward("+441632960001", None, None, &mut |_| 0);
+        let first = way().expect("a way");
+        // Another second may begin here; then two calls have both places.
+        let second = way();
+        match &second {
+            Err(why) => assert_eq!(*why, NoWay::TooFast("carrier".to_owned())),
+            Ok(_) => assert_eq!(way().err(), Some(NoWay::Full("carrier".to_owned()))),
+        }
+        drop((first, second));
+        let free = trunks.all[0].places.as_ref().expect("places");
+        assert!(free.take().zip(free.take()).is_some(), "both places are free again");
+    }
+}
