@@ -1,14 +1,16 @@
-//! Whole calls with telephones and carriers made by others: SIPp and baresip, watched by dumpcap.
+//! Whole calls with telephones and carriers made by others: SIPp, baresip, linphone and kamailio, watched by dumpcap.
 //!
 //! They run when COUNTERSIGN_PEERS=1 says that these programs are there (`.ci/run` installs them), as a user who
-//! may open raw sockets and capture on loopback. SIP ports 5200–5299, media ports 41000–42999.
+//! may open raw sockets and capture on loopback. SIP ports 5200–5299 and such as the system gives, media ports 41000–42999.
 #![expect(clippy::disallowed_methods, reason = "calls in real time need clocks and threads")]
 #![expect(clippy::print_stderr, reason = "figures are for whoever runs the tests")]
 
 mod bare;
+mod carrier;
 mod codecs;
 mod coder;
 mod extensions;
+mod linphone;
 mod names;
 mod scanners;
 mod sipp;
@@ -34,7 +36,9 @@ use wire::{Capture, Packet, Stream};
 fn peers(test: &str) -> bool {
     let wanted = std::env::var("COUNTERSIGN_PEERS").is_ok_and(|value| value == "1");
     if !wanted {
-        eprintln!("{test}: skipped, since COUNTERSIGN_PEERS is not 1 (it needs SIPp, baresip and dumpcap)");
+        eprintln!(
+            "{test}: skipped, since COUNTERSIGN_PEERS is not 1 (it needs SIPp, baresip, linphone, kamailio and dumpcap)"
+        );
     }
     wanted
 }

@@ -94,6 +94,12 @@ impl Sipp {
         Self::start(site, name, ports, &["-t", transport, &site.address()], scenario)
     }
 
+    /// A caller who dials at a carrier's.
+    pub(crate) fn call_by(site: &Site, name: &str, ports: (u16, u16), carrier: u16, scenario: &str) -> Self {
+        let address = format!("127.0.0.1:{carrier}");
+        Self::start(site, name, ports, &["-t", "u1", &address], scenario)
+    }
+
     /// An agent for one call; it gives back the audio it gets.
     pub(crate) fn agent(site: &Site, name: &str, ports: (u16, u16), script: &str) -> Self {
         let scenario = format!("{AGENT_START}{script}<Reference variables=\"caller,me\"/>\n</scenario>\n");
@@ -107,12 +113,18 @@ impl Sipp {
         Self::start(site, name, ports, &["-rtp_echo"], &scenario)
     }
 
+    /// A carrier's registrar that knows this password; it listens until it is dropped.
+    pub(crate) fn registrar(site: &Site, name: &str, ports: (u16, u16), password: &str) -> Self {
+        let scenario = include_str!("registrar.xml").replace("@PASSWORD@", password);
+        Self::start(site, name, ports, &["-m", "1000"], &scenario)
+    }
+
     fn start(site: &Site, name: &str, ports: (u16, u16), more: &[&str], scenario: &str) -> Self {
         let folder = site.folder.join(name);
         fs::create_dir_all(&folder).expect("a folder");
         fs::write(folder.join("scenario.xml"), scenario).expect("a scenario");
         let mut command = Command::new("sipp");
-        command.current_dir(&folder).args(more).args(["-sf", "scenario.xml", "-m", "1", "-nostdin"]);
+        command.current_dir(&folder).args(["-m", "1"]).args(more).args(["-sf", "scenario.xml", "-nostdin"]);
         command.args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", &ports.0.to_string()]);
         command.args(["-mp", &ports.1.to_string(), "-trace_msg", "-message_file", "messages"]);
         command.args(["-trace_err", "-error_file", "errors", "-timeout", "100", "-timeout_error"]);

@@ -1,6 +1,7 @@
 //! A deployment of the bank in a process of its own, on ports of its own, with customers and agents.
 
 use std::fs::{self, File};
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -51,17 +52,23 @@ impl Site {
 
     /// As above, with a flow of its own; whoever calls is trusted.
     pub(crate) fn with_flow(flow: &str, more: &str, name: &str, sip: u16) -> Self {
+        let ana = super::agents(&[("ana", None)]);
+        Self::switching(flow, [", trusted: true", ""], more, name, sip, &ana)
+    }
+
+    /// As above, with more for the trunk and for phones.
+    pub(crate) fn switching(
+        flow: &str,
+        media: [&str; 2],
+        more: &str,
+        name: &str,
+        sip: u16,
+        agents: &str,
+    ) -> Self {
         let app = std::env::temp_dir().join(format!("countersign-flow-{name}-{}", std::process::id()));
         fs::create_dir_all(&app).expect("a folder");
         fs::write(app.join("main.flow.yaml"), flow).expect("a flow");
-        let site = Self::serving(
-            &app,
-            [", trusted: true", ""],
-            more,
-            name,
-            sip,
-            (&super::agents(&[("ana", None)]), ""),
-        );
+        let site = Self::serving(&app, media, more, name, sip, (agents, ""));
         let _ = fs::remove_dir_all(&app);
         site
     }
@@ -147,6 +154,16 @@ impl Drop for Site {
             eprintln!("see {}", self.folder.display());
         }
     }
+}
+
+/// A port that nobody has, for UDP and for TCP.
+pub(crate) fn free_port() -> u16 {
+    let found = until(Duration::from_secs(5), || {
+        let port = UdpSocket::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).ok()?.port();
+        let free = TcpListener::bind(("127.0.0.1", port)).is_ok();
+        (free && !(41_000..=42_999).contains(&port)).then_some(port)
+    });
+    found.expect("a port")
 }
 
 /// Interrupts a process and waits for its end.

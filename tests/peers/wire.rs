@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use countersign::audio::Law;
+
 use super::site::{end, quiet, until};
+use super::{from_engine, loudest};
 
 /// What a stream consists of.
 pub(crate) struct Sound {
@@ -28,7 +31,7 @@ impl Sound {
                 samples.push(sample(6000.0 * phase.sin()));
             }
             let mut payload = Vec::new();
-            countersign::audio::Law::Mu.encode(&samples, &mut payload);
+            Law::Mu.encode(&samples, &mut payload);
             payload
         });
         Self { kind: 0, tick: 160, payloads: Box::new(payloads) }
@@ -206,6 +209,28 @@ impl Drop for Capture {
     fn drop(&mut self) {
         end(&mut self.child);
     }
+}
+
+/// The loudest second of a tone in what the engine sent to this port, in either law.
+pub(crate) fn tone_to(packets: &[Packet], port: u16, hertz: f64) -> f64 {
+    let mut samples = Vec::new();
+    for packet in from_engine(packets, port) {
+        let law = match packet.kind() {
+            Some(0) => Law::Mu,
+            Some(8) => Law::A,
+            _ => continue,
+        };
+        law.decode(packet.payload.get(12..).unwrap_or_default(), &mut samples);
+    }
+    loudest(&samples, hertz)
+}
+
+/// Keys that the engine sent to this port, by telephone-events of this payload type.
+pub(crate) fn keys_to(packets: &[Packet], port: u16, events: u8) -> Vec<u8> {
+    let events = from_engine(packets, port).filter(|packet| packet.kind() == Some(events));
+    let mut keys: Vec<u8> = events.filter_map(|packet| packet.payload.get(12).copied()).collect();
+    keys.dedup();
+    keys
 }
 
 fn read(file: &[u8]) -> Vec<Packet> {
