@@ -1,12 +1,13 @@
 //! Rounds of calls, one after another, against the real program: what it holds after many is what it held after few. The
-//! long form is an hour at a thousand calls, which docs/operating.md tells how to run.
+//! long form, at 80 % of what a core bears, runs for as long as COUNTERSIGN_SOAK says, as `30m`: docs/operating.md.
 
 #![expect(clippy::print_stdout, reason = "the figures are of interest")]
+#![expect(clippy::cast_precision_loss, reason = "octets and seconds")]
 
 mod site;
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign::driver::os;
 use countersign::load::{self, Plan, Process, Report};
@@ -70,7 +71,126 @@ fn what_a_call_held_is_given_back() {
     // What the first calls took is what a leak of calls would take again and again. What the program fills up once
     // (caches, pools) is not full after so few of them.
     assert!(held > 4096.0, "a call that is up is seen in the figure: {held}");
-    #[expect(clippy::cast_precision_loss, reason = "octets of one call")]
     let grown = grown as f64;
     assert!(grown * 4.0 < held, "{grown} octets a call are kept of {held}");
+}
+
+/// What the server held with all calls of a round up, and when.
+struct Held {
+    seconds: f64,
+    memory: u64,
+    files: usize,
+}
+
+/// One round, watched.
+fn watched(server: &Served, plan: &Plan, since: Instant) -> (Report, Held) {
+    std::thread::scope(|scope| {
+        let crowd = scope.spawn(|| load::run(plan).expect("a crowd"));
+        let mut held = Held { seconds: 0.0, memory: 0, files: 0 };
+        while !crowd.is_finished() {
+            let usage = Process(server.pid()).usage().expect("it runs");
+            held.memory = held.memory.max(usage.memory);
+            held.files = held.files.max(open_files(server.pid()));
+            os::pause(Duration::from_millis(500));
+        }
+        held.seconds = (os::now() - since).as_secs_f64();
+        (crowd.join().expect("a report"), held)
+    })
+}
+
+/// How fast values grow, by least squares, and what is left unexplained (standard error).
+fn slope(points: &[(f64, f64)]) -> (f64, f64) {
+    let count = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let spread: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+    let slope = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum::<f64>() / spread;
+    let left: f64 = points.iter().map(|point| (point.1 - y - slope * (point.0 - x)).powi(2)).sum();
+    (slope, (left / (count - 2.0) / spread).sqrt())
+}
+
+#[test]
+fn a_slope_is_found_and_how_sure_it_is() {
+    let line: Vec<_> = (0..10).map(|n| (f64::from(n), 7.0 + 3.0 * f64::from(n))).collect();
+    let (rate, error) = slope(&line);
+    assert!((rate - 3.0).abs() < 1e-9 && error < 1e-9, "{rate} {error}");
+    let noise: Vec<_> = (0..10).map(|n| (f64::from(n), if n % 2 == 0 { 5.0 } else { 6.0 })).collect();
+    let (rate, error) = slope(&noise);
+    assert!(rate.abs() < 2.0 * error, "{rate} {error}");
+}
+
+/// Calls of the long form at most: 80 % of the 3,000 that one core is to bear.
+const MOST_CALLS: usize = 2400;
+/// What memory may seem to grow by while it is measured. In half an hour at 2,400 calls a round these are less octets a call than
+/// the smallest block that `malloc` gives.
+const GROWTH: f64 = 1_048_576.0;
+
+#[test]
+fn a_server_under_load_for_long_holds_what_it_held() {
+    let Ok(length) = std::env::var("COUNTERSIGN_SOAK") else {
+        println!("skipped: COUNTERSIGN_SOAK does not say for how long, as 30m");
+        return;
+    };
+    let minutes: u64 =
+        length.strip_suffix('m').and_then(|count| count.parse().ok()).expect("minutes, as 30m");
+    let length = Duration::from_secs(60 * minutes);
+    let folder = Folder::new("soak");
+    let server = Served::start(&folder.file("data"), &["--bench", "--rtp-ports", "20000-29999"], None);
+    let uri = format!("sip:bench@{}", server.sip);
+    let files = open_files(server.pid());
+    let plan = |calls, hold| Plan {
+        // All are up after ten seconds.
+        per_second: u32::try_from(calls / 10).expect("thousands"),
+        hold,
+        keys: "1234".chars().filter_map(Digit::from_char).collect(),
+        keys_after: Duration::from_secs(4),
+        process: Some(server.pid()),
+        ..Plan::new(&uri, calls)
+    };
+    let (first, _) = watched(&server, &plan(300, Duration::from_secs(10)), os::now());
+    let cost = first.server_micros_per_call_second.expect("it is measured");
+    let calls = (50..=MOST_CALLS).rev().find(|calls| *calls as f64 * cost <= 0.8e6).unwrap_or(50);
+    println!(
+        "a call takes {cost:.0} µs a second: {calls} calls take {:.0} % of a core",
+        calls as f64 * cost / 1e4
+    );
+    let hold = (length / 12).min(Duration::from_secs(45));
+    let (start, mut rounds) = (os::now(), Vec::new());
+    let mut clean = 0;
+    while os::now() - start < length {
+        let (report, held) = watched(&server, &plan(calls, hold), start);
+        assert_eq!((report.answered, report.cut), (calls, 0), "{:?}", report.failures);
+        assert!(comes_down_to(server.pid(), files), "files and sockets are left");
+        clean += usize::from(report.is_clean());
+        println!(
+            "{:6.0} s: {:.2} MB and {} files with all calls up, {} after; p99 of the gap {:.1} ms, {:.0} µs a call and second{}",
+            held.seconds,
+            held.memory as f64 / 1e6,
+            held.files,
+            open_files(server.pid()),
+            report.gap_deviation.p99,
+            report.server_micros_per_call_second.unwrap_or_default(),
+            if report.is_clean() { "" } else { ", not clean" }
+        );
+        rounds.push(held);
+    }
+    // What fills up once does so in the first sixth.
+    let measured: Vec<&Held> =
+        rounds.iter().filter(|held| held.seconds > length.as_secs_f64() / 6.0).collect();
+    assert!(measured.len() > 3, "too short to tell a slope: {} rounds", measured.len());
+    let points: Vec<_> = measured.iter().map(|held| (held.seconds, held.memory as f64)).collect();
+    let (rate, error) = slope(&points);
+    let grown = rate * (points[points.len() - 1].0 - points[0].0);
+    println!(
+        "{} rounds of {calls} calls, {clean} clean; memory grows by {:.2} MB an hour (standard error {:.2}), {:.0} kB while it was measured",
+        rounds.len(),
+        rate * 3600.0 / 1e6,
+        error * 3600.0 / 1e6,
+        grown / 1e3
+    );
+    assert!(grown < GROWTH || rate < 2.0 * error, "memory grows");
+    let most = measured.iter().map(|held| held.files).max().unwrap_or_default();
+    let least = measured.iter().map(|held| held.files).min().unwrap_or_default();
+    assert!(most - least <= 2, "from {least} to {most} files and sockets with all calls up");
+    assert!(clean * 10 >= rounds.len() * 9, "{clean} of {} rounds were clean", rounds.len());
 }

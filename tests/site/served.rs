@@ -33,7 +33,10 @@ impl Served {
         let ports = rtp_ports();
         let ports = format!("{}-{}", ports.start(), ports.end());
         let data = data.display().to_string();
-        let mut arguments = vec!["serve", "--data", &data, "--shards", "1", "--rtp-ports", &ports];
+        let mut arguments = vec!["serve", "--data", &data, "--shards", "1"];
+        if !more.contains(&"--rtp-ports") {
+            arguments.extend(["--rtp-ports", &ports]);
+        }
         arguments.extend(more);
         let mut command = command(&arguments);
         command.stdout(Stdio::piped());
