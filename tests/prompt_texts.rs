@@ -37,7 +37,7 @@ fn said(application: &Application, language: u8, values: &[(&str, Value)]) -> (S
         _ => None,
     });
     let tag = application.language(LanguageId(language)).expect("a language");
-    let clips = render(say.expect("a prompt"), LanguageId(language), tag, |expr| {
+    let clips = render(say.expect("a prompt").in_language(LanguageId(language)), tag, |expr| {
         let var = expr.reads().first().and_then(|var| application.var(*var)).expect("a variable");
         values.iter().find(|(name, _)| *name == &*var.name).map_or(Value::Nothing, |(_, value)| value.clone())
     });
@@ -126,6 +126,24 @@ fn every_recording_of_the_bank_has_words_or_is_a_sound() {
         application.read(&confirm.map(ClipKey::new)),
         "You want to transfer 20 pounds. If that is right press 1, to stop press 2."
     );
+}
+
+#[test]
+fn what_is_said_to_whom_somebody_hears_is_recorded_under_a_name_of_its_own() {
+    let flow = "callflow: 1\nid: a\nvars:\n  sum: {type: money}\nblocks:\n  start:\n    - set: {sum: \"'2 GBP'\"}\n    - \
+                say: it\n    - say: more\n    - hangup: normal\n";
+    let catalogue = "language: en-GB\nprompts:\n  it: {file: other, text: \"Type it.\", heard: \"Say or type it.\"}\n  \
+                     more: {text: \"Press 1.\", heard: \"For ${sum} say yes.\"}\n";
+    let files = [("a.flow.yaml", flow.to_owned()), ("prompts/en-GB.yaml", catalogue.to_owned())];
+    let (application, _) = load(&BTreeMap::from(files)).expect("it loads");
+    let text = |clip: &str| application.clip_text(&ClipKey::new(clip));
+    assert_eq!(text("en-GB/other"), "Type it.");
+    assert_eq!(text("en-GB/it-heard"), "Say or type it.");
+    assert_eq!((text("en-GB/more-heard-1"), text("en-GB/more-heard-2")), ("For".into(), "say yes.".into()));
+    let all = application.clips();
+    for clip in ["en-GB/other", "en-GB/it-heard", "en-GB/more", "en-GB/more-heard-2", "en-GB/money/pounds"] {
+        assert!(all.contains(&ClipKey::new(clip)), "{clip} is needed");
+    }
 }
 
 #[test]

@@ -87,8 +87,11 @@ def forms(plural):
 def texts(catalogue):
     """The prompts that are spoken, by key."""
     for key, text in yaml.safe_load(catalogue.read_text())["prompts"].items():
-        if not key.endswith("_sms"):
-            yield key, text if isinstance(text, str) else text["text"]
+        if key.endswith("_sms"):
+            continue
+        yield key, text if isinstance(text, str) else text["text"]
+        if not isinstance(text, str) and "heard" in text:
+            yield f"{key}-heard", text["heard"]
 
 
 def recorded(text):

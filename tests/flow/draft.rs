@@ -127,7 +127,7 @@ pub(crate) fn key(c: char) -> Digit {
 
 pub(crate) fn prompt(name: &str) -> Prompt {
     let clip = |language: &str| vec![Piece::Clip(ClipKey::new(format!("{language}/{name}")))];
-    Prompt { key: Arc::from(name), pieces: vec![clip("en-GB"), clip("es-ES")] }
+    Prompt { key: Arc::from(name), pieces: vec![clip("en-GB"), clip("es-ES")], heard: Vec::new() }
 }
 
 pub(crate) fn prompt_with(name: &str, expr: Expr, format: Format) -> Prompt {

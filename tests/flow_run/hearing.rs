@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::flow::ClipKey;
 use countersign::flow::document::*;
 use countersign::flow::run::{Abilities, Input as Event, Spoken, TraceEvent};
 use countersign::secret::Secret;
@@ -64,6 +65,20 @@ fn what_may_be_said_is_listened_for_while_a_question_can_be_answered_by_it() {
     assert_eq!(counts(&scene), None, "whoever types does not speak");
     scene.press("4110000#").settle();
     assert_eq!(scene.prompts(), ["greeting", "account_number", "filled"], "{}", scene.script());
+}
+
+#[test]
+fn that_it_may_be_said_is_told_to_whom_somebody_hears() {
+    let told = |speech, heard: &str| {
+        let mut step = spoken_ask();
+        step.prompt.heard = vec![vec![Piece::Clip(ClipKey::new(heard))], Vec::new()];
+        let abilities = Abilities { speech, ..Abilities::default() };
+        let mut scene = Scene::able(Arc::new(app(vec![StepKind::Ask(step)])), World::default(), abilities);
+        scene.wait(100);
+        scene.script().contains(&format!("plays {heard}\n"))
+    };
+    assert!(told(true, "en-GB/account_number-heard"));
+    assert!(!told(false, "en-GB/account_number-heard"));
 }
 
 #[test]

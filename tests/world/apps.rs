@@ -123,7 +123,7 @@ fn place() -> Place {
 
 fn prompt(key: &str) -> Prompt {
     let clip = ClipKey::new(format!("en-GB/{key}"));
-    Prompt { key: Arc::from(key), pieces: vec![vec![Piece::Clip(clip)]] }
+    Prompt { key: Arc::from(key), pieces: vec![vec![Piece::Clip(clip)]], heard: Vec::new() }
 }
 
 fn say(key: &str) -> StepKind {

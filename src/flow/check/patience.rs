@@ -46,8 +46,11 @@ fn languages(app: &Application) -> impl Iterator<Item = LanguageId> + use<> {
 }
 
 fn said(app: &Application, prompts: &[&Prompt], language: LanguageId) -> Duration {
-    let pieces = prompts.iter().flat_map(|prompt| prompt.in_language(language));
-    let characters: usize = pieces.map(|piece| characters(app, piece)).sum();
+    let longest = |prompt: &&Prompt| {
+        let both = [prompt.in_language(language), prompt.to_who_is_heard(language)];
+        both.map(|pieces| pieces.iter().map(|piece| characters(app, piece)).sum::<usize>()).into_iter().max()
+    };
+    let characters: usize = prompts.iter().filter_map(longest).sum();
     let millis = u64::try_from(characters * 1000 / CHARACTERS).unwrap_or(u64::MAX);
     Duration::from_millis(millis)
 }

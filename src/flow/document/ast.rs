@@ -290,6 +290,8 @@ pub struct Prompt {
     pub key: Arc<str>,
     /// What to play, by [`LanguageId`].
     pub pieces: Vec<Vec<Piece>>,
+    /// What to play in their place to callers whom somebody hears; empty where it is the same.
+    pub heard: Vec<Vec<Piece>>,
 }
 
 impl Prompt {
@@ -297,6 +299,13 @@ impl Prompt {
     #[must_use]
     pub fn in_language(&self, language: LanguageId) -> &[Piece] {
         self.pieces.get(usize::from(language.0)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The pieces in a language for callers whom somebody hears.
+    #[must_use]
+    pub fn to_who_is_heard(&self, language: LanguageId) -> &[Piece] {
+        let own = self.heard.get(usize::from(language.0)).filter(|pieces| !pieces.is_empty());
+        own.map_or_else(|| self.in_language(language), Vec::as_slice)
     }
 }
 

@@ -202,7 +202,7 @@ impl<'n> Build<'_, 'n> {
 
     fn prompt_of(&mut self, key: String, node: &Node, locals: &[Local]) -> Option<Prompt> {
         let languages = u8::try_from(self.shared.catalogues.len()).unwrap_or(u8::MAX);
-        let mut pieces = Vec::new();
+        let (mut pieces, mut heard) = (Vec::new(), Vec::new());
         let mut found = false;
         for language in (0..languages).map(LanguageId) {
             let shared = self.shared;
@@ -210,10 +210,11 @@ impl<'n> Build<'_, 'n> {
             let parts = entry.map(|entry| self.pieces(&entry.parts, node, locals));
             found |= parts.is_some();
             pieces.push(parts.unwrap_or_default());
+            heard.push(entry.map(|entry| self.pieces(&entry.heard, node, locals)).unwrap_or_default());
         }
         if found || self.shared.catalogues.is_empty() {
             self.used.insert(key.clone());
-            return Some(Prompt { key: Arc::from(key), pieces });
+            return Some(Prompt { key: Arc::from(key), pieces, heard });
         }
         let keys: BTreeSet<&str> = self
             .shared

@@ -3,7 +3,8 @@
 //! A text with placeholders (`Your balance is ${result.balance, money}.`) is played as recordings of what
 //! stands between them, `<key>-1`, `<key>-2` …, with the values spoken in between; a plural counts as one of
 //! these parts and each of its forms is a recording, `<key>-2-one`, `<key>-2-other`. A text without
-//! placeholders is one recording, `<key>` or the `file` that it names.
+//! placeholders is one recording, `<key>` or the `file` that it names. What is said in its place to callers whom somebody
+//! hears (`heard`) is recorded as `<key>-heard`, in the same way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub(crate) struct Catalogue {
 pub(crate) struct Entry {
     pub(crate) place: Place,
     pub(crate) parts: Vec<Part>,
+    /// What is said in their place to whom somebody hears; empty where it is the same.
+    pub(crate) heard: Vec<Part>,
     readable: bool,
 }
 
@@ -77,7 +80,7 @@ impl Part {
 impl Entry {
     /// Its placeholders.
     fn holes(&self) -> Vec<(&str, &Place)> {
-        self.parts.iter().flat_map(Part::holes).collect()
+        self.parts.iter().chain(&self.heard).flat_map(Part::holes).collect()
     }
 }
 
@@ -100,9 +103,10 @@ pub(crate) fn read(root: &Node, findings: &mut Findings) -> Option<Catalogue> {
         let Some(name) = fields::name(key, "the key of a prompt", findings) else { continue };
         let mut texts = Texts { language: Arc::from(language.as_str()), out: &mut catalogue.texts };
         // One that can't be read is there nevertheless: nothing more shall be said about it.
-        let parts = entry(&name, value, &mut texts, findings);
-        let readable = parts.is_some();
-        let entry = Entry { place: key.place.clone(), readable, parts: parts.unwrap_or_default() };
+        let read = entry(&name, value, &mut texts, findings);
+        let readable = read.is_some();
+        let (parts, heard) = read.unwrap_or_default();
+        let entry = Entry { place: key.place.clone(), readable, parts, heard };
         catalogue.prompts.insert(name, entry);
     }
     if let Some(node) = file.get("words") {
@@ -129,16 +133,35 @@ impl Texts<'_> {
     }
 }
 
-fn entry(key: &str, value: &Node, texts: &mut Texts<'_>, findings: &mut Findings) -> Option<Vec<Part>> {
+/// What is said, and what in its place to whom somebody hears.
+type Said = (Vec<Part>, Vec<Part>);
+
+fn entry(key: &str, value: &Node, texts: &mut Texts<'_>, findings: &mut Findings) -> Option<Said> {
     if value.mapping().is_none() {
         let text = fields::text(value, "a prompt", findings)?;
-        return parts(key, None, &text, value, texts, findings);
+        return Some((parts(key, None, &text, value, texts, findings)?, Vec::new()));
     }
     let entry = Fields::of(value, "a prompt", findings)?;
-    entry.only(&["file", "text"], "a prompt", findings);
+    entry.only(&["file", "text", "heard"], "a prompt", findings);
     let node = entry.need("text", "a prompt", findings)?;
     let text = fields::text(node, "a prompt", findings)?;
-    let Some(file) = entry.get("file") else { return parts(key, None, &text, node, texts, findings) };
+    let heard = match entry.get("heard") {
+        Some(node) => {
+            let text = fields::text(node, "a prompt", findings)?;
+            parts(&format!("{key}-heard"), None, &text, node, texts, findings)?
+        }
+        None => Vec::new(),
+    };
+    let file = entry.get("file").map(|file| stem(key, file, &text, findings));
+    let stem = match file {
+        Some(stem) => Some(stem?),
+        None => None,
+    };
+    Some((parts(key, stem.as_deref(), &text, node, texts, findings)?, heard))
+}
+
+/// The recording that a prompt names.
+fn stem(key: &str, file: &Node, text: &str, findings: &mut Findings) -> Option<String> {
     let name = fields::text(file, "the file of a recording", findings)?;
     if text.contains("${") {
         fields::wrong(
@@ -159,7 +182,7 @@ fn entry(key: &str, value: &Node, texts: &mut Texts<'_>, findings: &mut Findings
         );
         return None;
     }
-    parts(key, Some(stem), &text, node, texts, findings)
+    Some(stem.to_owned())
 }
 
 /// Splits a text at its placeholders and names the recordings.

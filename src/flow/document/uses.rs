@@ -83,7 +83,9 @@ impl Application {
         clips: &mut BTreeSet<ClipKey>,
         spoken: &mut Vec<Spoken>,
     ) {
-        self.piece_clips(prompt.in_language(language), language, clips, spoken);
+        for pieces in [prompt.in_language(language), prompt.to_who_is_heard(language)] {
+            self.piece_clips(pieces, language, clips, spoken);
+        }
     }
 
     fn piece_clips(

@@ -11,7 +11,7 @@ mod vocabulary;
 mod written;
 
 use crate::flow::ClipKey;
-use crate::flow::document::{Format, LanguageId, Piece, Prompt};
+use crate::flow::document::{Format, Piece};
 use crate::flow::expr::Expr;
 use crate::flow::run::values::Value;
 
@@ -21,17 +21,12 @@ pub use written::written;
 
 use speak::Speaker;
 
-/// The recordings that say `prompt` in the language with that index and tag; `value` evaluates what is
+/// The recordings that say these pieces of a prompt in the language with that tag; `value` evaluates what is
 /// spoken. A value that is not set, or not what its format says, is passed over in silence.
 #[must_use]
-pub fn render(
-    prompt: &Prompt,
-    language: LanguageId,
-    tag: &str,
-    value: impl Fn(&Expr) -> Value,
-) -> Vec<ClipKey> {
+pub fn render(pieces: &[Piece], tag: &str, value: impl Fn(&Expr) -> Value) -> Vec<ClipKey> {
     let mut clips = Vec::new();
-    say(prompt.in_language(language), tag, &value, &mut clips);
+    say(pieces, tag, &value, &mut clips);
     clips
 }
 
@@ -97,8 +92,7 @@ mod tests {
     fn said(format: Format, value: &Value) -> String {
         let expr = Expr::Field(Field::Answer);
         let pieces = vec![Piece::Clip(ClipKey::new("en-GB/you_have-1")), Piece::Value { expr, format }];
-        let prompt = Prompt { key: Arc::from("you_have"), pieces: vec![pieces] };
-        let clips = render(&prompt, LanguageId(0), "en-GB", |_| value.clone());
+        let clips = render(&pieces, "en-GB", |_| value.clone());
         clips.iter().map(ClipKey::as_str).collect::<Vec<_>>().join(" ").replace("en-GB/", "")
     }
 
@@ -143,10 +137,9 @@ mod tests {
             (Category::One, vec![clip("one")]),
             (Category::Other, vec![Piece::Value { expr: expr(), format: Format::Count }, clip("other")]),
         ];
-        let prompt =
-            Prompt { key: Arc::from("x"), pieces: vec![vec![Piece::Plural { expr: expr(), branches }]] };
+        let pieces = [Piece::Plural { expr: expr(), branches }];
         let said = |value: Value| {
-            let clips = render(&prompt, LanguageId(0), "en-GB", |_| value.clone());
+            let clips = render(&pieces, "en-GB", |_| value.clone());
             clips.iter().map(ClipKey::as_str).collect::<Vec<_>>().join(" ").replace("en-GB/", "")
         };
         assert_eq!(said(Value::Number(0)), "none");

@@ -64,7 +64,10 @@ impl Scope<'_> {
     /// The recordings that say a prompt in the caller's language.
     pub(crate) fn render(&self, prompt: &Prompt) -> Vec<ClipKey> {
         let tag = self.app.language(self.language).unwrap_or_default();
-        render(prompt, self.language, tag, |expr| self.value(expr))
+        let heard = self.facts.abilities.speech && self.facts.knows(tag);
+        let pieces =
+            if heard { prompt.to_who_is_heard(self.language) } else { prompt.in_language(self.language) };
+        render(pieces, tag, |expr| self.value(expr))
     }
 
     /// A prompt as text to be read, in every language of the application.

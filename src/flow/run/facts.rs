@@ -34,6 +34,11 @@ impl CallFacts {
         let (abilities, signals) = (Abilities::default(), Signals::default());
         Self { call, from, to, seed: 1, abilities, hears: None, signals, journey: Journey::default() }
     }
+
+    /// Whether somebody knows the words of the language with this tag.
+    pub(super) fn knows(&self, tag: &str) -> bool {
+        self.hears.as_ref().is_none_or(|hears| hears.iter().any(|language| **language == *tag))
+    }
 }
 
 impl fmt::Debug for CallFacts {

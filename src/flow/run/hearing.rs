@@ -113,8 +113,7 @@ impl FlowRun {
 
     /// Whether somebody knows the words of the language that the call is in.
     pub(super) fn heard_here(&self) -> bool {
-        let hears = self.facts.hears.as_ref();
-        hears.is_none_or(|hears| hears.iter().any(|language| **language == *self.language()))
+        self.facts.knows(self.language())
     }
 
     fn hearing(&self) -> Option<Hearing> {

@@ -457,6 +457,7 @@ pub const PROMPTS: [FieldSpec; 5] = [
                 Shape::Object(&[
                     may("file", Shape::Text, "the recording, below `audio/<language>/`"),
                     must("text", Shape::Text, "what is said"),
+                    may("heard", Shape::Text, "what is said in its place where the engine hears the caller"),
                 ]),
             ]),
         ),
