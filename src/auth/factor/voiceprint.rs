@@ -45,11 +45,13 @@ pub struct VoicePolicy {
 }
 
 impl Default for VoicePolicy {
-    /// Random digits; one wrong speaker in a hundred. The purpose has no name yet: a policy gives it one.
+    /// Random digits, six of which are about a second and a half of speech (wrong speakers reach the thresholds no more
+    /// often by so little than by more: `docs/voice.md`); one wrong speaker in a hundred. The purpose has no name yet: a policy
+    /// gives it one.
     fn default() -> Self {
         Self {
             mode: Mode::RandomDigits,
-            speech_needed: Duration::from_secs(2),
+            speech_needed: Duration::from_millis(1_500),
             accept: FalseAccepts::ONE_PERCENT,
             within: Duration::from_secs(5),
             alone_because: None,
