@@ -1,17 +1,19 @@
-//! The 49 messages of RFC 4475 sent to a running server, by datagram and by stream; after each one the
-//! server still serves. What each comes to is said and argued in `sip_torture.rs`; here is what that looks
+//! The 49 messages of RFC 4475 and the twelve of RFC 5118 sent to a running server, by datagram and by stream, plain and over TLS,
+//! whole, in single bytes and glued to another; after each one the server still serves. What each comes to is said and argued in `sip_torture.rs`; here is what that looks
 //! like from outside.
 //!
 //! Answers without `rport` go to the port that Via names, so the telephone has that port, at a loopback
 //! address of its own.
 
+mod secured;
 mod site;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secured::Authority;
 use site::{SOON, Site};
 
 /// What is to come for a message.
@@ -21,11 +23,15 @@ enum Comes {
     Answer(u16),
     /// An INVITE that is let in: the flow takes it, or the media refuses its description.
     Call,
+    /// A final answer, and not that it was not understood.
+    Taken,
+    /// Anything or nothing.
+    Maybe,
     /// Nothing.
     Nothing,
 }
 
-use Comes::{Answer, Call, Nothing};
+use Comes::{Answer, Call, Maybe, Nothing, Taken};
 
 /// How a stream differs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,19 +113,72 @@ fn the_messages_of_rfc_4475_as_datagrams_leave_the_server_serving() {
     site.deployment.stop();
 }
 
+/// Those of RFC 5118, with bodies as long as they say.
+const IPV6: &[(&str, Comes)] = &[
+    ("rfc5118/ipv6-good", Taken),
+    ("rfc5118/ipv6-bad", Answer(400)),
+    ("rfc5118/port-ambiguous", Taken),
+    ("rfc5118/port-unambiguous", Taken),
+    ("rfc5118/via-received-param-with-delim", Taken),
+    ("rfc5118/via-received-param-no-delim", Taken),
+    ("rfc5118/mult-ip-in-header", Taken),
+    ("rfc5118/ipv6-bug-abnf-3-colons", Taken),
+    ("rfc5118/ipv6-correct-abnf-2-colons", Taken),
+    ("rfc5118-fixedlen/ipv6-in-sdp", Taken),
+    ("rfc5118-fixedlen/mult-ip-in-sdp", Taken),
+    ("rfc5118-fixedlen/ipv4-mapped-ipv6", Taken),
+];
+
+/// Registrations are challenged.
+const PHONES: &str = "phones: {from: [127.0.0.0/8]}\n";
+
+/// How a message is put into a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Cut {
+    Whole,
+    Bytes,
+    /// In one piece with what is sent next.
+    Glued,
+}
+
 #[test]
 fn the_messages_of_rfc_4475_by_streams_leave_the_server_serving() {
     let Some(folder) = corpus() else { return };
-    let site = Site::start("torture-tcp", &[]);
+    // A site each: what has come once is a repetition over another way.
+    for cut in [Cut::Whole, Cut::Bytes, Cut::Glued] {
+        let site = Site::start("torture-tcp", &[]);
+        all_by_streams(&folder, cut, |cut| Connection::to(site.deployment.sip, cut));
+        site.deployment.stop();
+    }
+}
+
+#[test]
+fn the_messages_of_rfc_4475_over_tls_leave_the_server_serving() {
+    let Some(folder) = corpus() else { return };
+    let authority = Authority::new();
+    // Below TLS a stream is a stream, whatever its records hold.
+    for cut in [Cut::Whole, Cut::Glued] {
+        let site = secured::serve_with("torture-tls", &authority, "", "", PHONES);
+        all_by_streams(&folder, cut, |cut| Connection::over_tls(&site, &authority, cut));
+        site.deployment.stop();
+    }
+}
+
+fn all_by_streams(folder: &std::path::Path, cut: Cut, connect: impl Fn(Cut) -> Connection) {
     for (index, &(name, comes, stream)) in MESSAGES.iter().enumerate() {
-        let raw = message(&folder, name);
-        let mut line = Connection::to(site.deployment.sip);
+        // What a stream makes of those is the same, whatever is behind them.
+        if cut == Cut::Glued && stream != Same {
+            continue;
+        }
+        let raw = message(folder, name);
+        let mut line = connect(cut);
         line.send(&raw);
+        let name = &format!("{name}, {cut:?}");
         match stream {
             Same => check(name, comes, index, &mut line),
             Closed => {
                 assert_eq!(line.final_status().map(|(status, _)| status), Some(400), "{name}");
-                assert_eq!(line.final_status(), None, "{name}: closed");
+                assert!(line.final_status().is_none() && line.closed, "{name}: closed");
             }
             Broken => {
                 while let Some((status, _)) = line.final_status() {
@@ -128,32 +187,63 @@ fn the_messages_of_rfc_4475_by_streams_leave_the_server_serving() {
             }
             Waits => {}
         }
-        let mut other = Connection::to(site.deployment.sip);
+        let mut other = connect(Cut::Whole);
         check("another connection", Nothing, index + 100, &mut other);
+    }
+}
+
+#[test]
+fn the_messages_of_rfc_5118_are_answered_by_datagrams_by_streams_and_over_tls() {
+    let Some(folder) = corpus() else { return };
+    let folder = folder.parent().expect("the corpus").to_owned();
+    let authority = Authority::new();
+    let site = secured::serve_with("torture-ipv6", &authority, "", "", PHONES);
+    for (index, &(name, comes)) in IPV6.iter().enumerate() {
+        let raw = message(&folder, name);
+        // What has come once is a repetition over another way, unless its transaction has another name.
+        let again = |turn: usize| {
+            let text = String::from_utf8_lossy(&raw).replace("z9hG4bK", &format!("z9hG4bK{turn}"));
+            text.replace("Call-ID: ", &format!("Call-ID: {turn}")).into_bytes()
+        };
+        let mut line = Datagrams::at(index + 60, 5060, site.deployment.sip);
+        line.send(&raw);
+        // The answer may go to a port that Via names, and somebody else has.
+        check(name, Maybe, index, &mut line);
+        for (turn, cut) in [Cut::Whole, Cut::Bytes, Cut::Glued].into_iter().enumerate() {
+            let mut plain = Connection::to(site.deployment.sip, cut);
+            plain.send(&again(turn));
+            check(name, comes, 200 + index, &mut plain);
+            let mut secure = Connection::over_tls(&site, &authority, cut);
+            secure.send(&again(turn + 10));
+            check(name, comes, 300 + index, &mut secure);
+        }
     }
     site.deployment.stop();
 }
 
 /// Checks what comes for a message, and that an OPTIONS behind it is answered.
 fn check(name: &str, comes: Comes, index: usize, line: &mut impl Line) {
-    if comes != Nothing {
-        let (status, _) = line.final_status().unwrap_or_else(|| panic!("{name}: no answer"));
-        match comes {
-            Answer(expected) => assert_eq!(status, expected, "{name}"),
-            // `bank` is not what they dial, and their media addresses are nobody's: the call runs all the same.
-            _ => assert!([200, 488].contains(&status), "{name}: {status}"),
-        }
-    }
     let call_id = format!("alive-{index}");
     line.send(options(&call_id, line.port()).as_bytes());
-    loop {
-        let (status, text) = line.final_status().unwrap_or_else(|| panic!("dead after {name}"));
+    let (mut alive, mut came) = (false, matches!(comes, Nothing | Maybe));
+    while !(alive && came) {
+        let (status, text) =
+            line.final_status().unwrap_or_else(|| panic!("{name}: no answer, or dead after it"));
         if text.contains(&call_id) {
             assert_eq!(status, 200, "after {name}");
-            return;
+            alive = true;
+            continue;
         }
-        // What comes twice is a call that nobody acknowledges; anything else must have been expected.
-        assert!(comes != Nothing, "{name} was answered {status}");
+        // What comes twice is a call that nobody acknowledges.
+        match comes {
+            Nothing => panic!("{name} was answered {status}"),
+            Answer(expected) => assert_eq!(status, expected, "{name}"),
+            // `bank` is not what they dial, and their media addresses are nobody's: the call runs all the same.
+            Call => assert!([200, 488].contains(&status), "{name}: {status}"),
+            Taken => assert_ne!(status, 400, "{name}"),
+            Maybe => {}
+        }
+        came = true;
     }
 }
 
@@ -213,16 +303,34 @@ impl Line for Datagrams {
     }
 }
 
+/// Both ends of a stream.
+trait Duplex: Read + Write {}
+impl<T: Read + Write> Duplex for T {}
+
 struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
+    port: u16,
+    cut: Cut,
+    /// To be sent in one piece with the next.
+    held: Vec<u8>,
     received: Vec<u8>,
+    closed: bool,
 }
 
 impl Connection {
-    fn to(server: SocketAddr) -> Self {
+    fn to(server: SocketAddr, cut: Cut) -> Self {
         let stream = TcpStream::connect_timeout(&server, Duration::from_secs(5)).expect("connected");
         stream.set_read_timeout(Some(SOON)).expect("a timeout");
-        Self { stream, received: Vec::new() }
+        stream.set_nodelay(true).expect("each byte by itself");
+        let port = stream.local_addr().expect("an address").port();
+        Self { stream: Box::new(stream), port, cut, held: Vec::new(), received: Vec::new(), closed: false }
+    }
+
+    fn over_tls(site: &Site, authority: &Authority, cut: Cut) -> Self {
+        let stream = secured::connect(site, authority, None).expect("a connection");
+        stream.sock.set_nodelay(true).expect("each record by itself");
+        let port = stream.sock.local_addr().expect("an address").port();
+        Self { stream: Box::new(stream), port, cut, held: Vec::new(), received: Vec::new(), closed: false }
     }
 
     /// The next whole message: head, blank line, as many bytes as it announces.
@@ -241,7 +349,22 @@ impl Connection {
 
 impl Line for Connection {
     fn send(&mut self, raw: &[u8]) {
-        self.stream.write_all(raw).expect("sent");
+        // The other end may have heard enough, and closed.
+        let write = |stream: &mut Box<dyn Duplex>, bytes: &[u8]| {
+            stream.write_all(bytes).and_then(|()| stream.flush())
+        };
+        let _ = match self.cut {
+            Cut::Whole => write(&mut self.stream, raw),
+            Cut::Bytes => raw.chunks(1).try_for_each(|byte| write(&mut self.stream, byte)),
+            Cut::Glued if self.held.is_empty() => {
+                self.held = raw.to_vec();
+                Ok(())
+            }
+            Cut::Glued => {
+                let both = [std::mem::take(&mut self.held), raw.to_vec()].concat();
+                write(&mut self.stream, &both)
+            }
+        };
     }
 
     fn final_status(&mut self) -> Option<(u16, String)> {
@@ -253,17 +376,19 @@ impl Line for Connection {
                 }
             }
             match self.stream.read(&mut buffer) {
-                Ok(0) => return None,
-                Ok(length) => self.received.extend_from_slice(&buffer[..length]),
-                // Closed with bytes of ours unread.
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("neither an answer nor closed: {error}"),
+                Ok(length @ 1..) => self.received.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                // Bytes of ours may be unread, and nobody says farewell in TLS.
+                Ok(0) | Err(_) => {
+                    self.closed = true;
+                    return None;
+                }
             }
         }
     }
 
     fn port(&self) -> u16 {
-        self.stream.local_addr().expect("an address").port()
+        self.port
     }
 }
 
