@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::sip::{
-    AccessList, Message, Method, Name, Request, Response, RouteKey, StatusCode, Transport, route_key,
+    AccessList, Message, Method, Name, Path, Request, Response, RouteKey, StatusCode, Transport, route_key,
 };
 
 /// Where a message goes.
@@ -107,10 +107,15 @@ impl Gate {
         self.trunks.find(source).is_some() || self.phones.find(source).is_some()
     }
 
-    /// Whether `source` is a trunk's.
+    /// Whose address `source` is, if it is a trunk's.
     #[must_use]
-    pub fn is_trunk_address(&self, source: IpAddr) -> bool {
-        self.trunks.find(source).is_some()
+    pub fn trunk(&self, source: IpAddr) -> Option<&str> {
+        self.trunks.find(source)
+    }
+
+    /// The names of all trunks that have addresses.
+    pub fn trunks(&self) -> impl Iterator<Item = &str> {
+        self.trunks.names()
     }
 
     /// Where a message from `source` goes.
@@ -136,11 +141,13 @@ impl Gate {
         if key.begins() { Way::Beginning(shard) } else { Way::Shard(shard) }
     }
 
-    /// The answer to what begins something when its shard has no time for it. Nothing is kept of it (RFC 3261 §8.2.7).
+    /// The answer to what begins something when its shard has no time for it, and the way it goes. Nothing is kept of it
+    /// (RFC 3261 §8.2.7).
     #[must_use]
-    pub fn overloaded(&self, message: &Bytes) -> Option<Bytes> {
-        let response = Response::to(&asked(message)?, StatusCode::SERVICE_UNAVAILABLE);
-        Some(response.with_to_tag(&self.refusal_tag).with(Name::RetryAfter, RETRY_AFTER).write())
+    pub fn overloaded(&self, path: Path, message: &Bytes) -> Option<(Path, Bytes)> {
+        let (back, request) = asked(path, message)?;
+        let response = Response::to(&request, StatusCode::SERVICE_UNAVAILABLE).with_to_tag(&self.refusal_tag);
+        Some((back, response.with(Name::RetryAfter, RETRY_AFTER).write()))
     }
 
     /// Who has, or would have, the call of a message: a shard, or those who watch trunks.
@@ -190,16 +197,23 @@ const RETRY_AFTER: &str = "5";
 /// Stands where a shard's number would.
 const TRUNKS: &str = "t";
 
-/// The answer to a source that we do not know: nothing of it depends on what was asked for.
+/// The answer to a source that we do not know, and the way it goes: nothing of it depends on what was asked for.
 #[must_use]
-pub fn refusal(message: &Bytes) -> Option<Bytes> {
-    Some(Response::stateless(&asked(message)?, StatusCode::FORBIDDEN).write())
+pub fn refusal(path: Path, message: &Bytes) -> Option<(Path, Bytes)> {
+    let (back, request) = asked(path, message)?;
+    Some((back, Response::stateless(&request, StatusCode::FORBIDDEN).write()))
 }
 
-/// A message that may be answered.
-fn asked(message: &Bytes) -> Option<Request> {
-    let Ok(Message::Request(request)) = Message::from_bytes(message) else { return None };
-    (request.method != Method::Ack).then_some(request)
+/// A message that may be answered, and the way back.
+fn asked(path: Path, message: &Bytes) -> Option<(Path, Request)> {
+    let Ok(Message::Request(mut request)) = Message::from_bytes(message) else { return None };
+    if request.method == Method::Ack {
+        return None;
+    }
+    let mut via = request.headers.via().ok()?;
+    let back = path.back(&mut via);
+    request.headers.set_top_via(&via);
+    Some((back, request))
 }
 
 #[cfg(test)]
@@ -239,6 +253,12 @@ mod tests {
 
     fn from<'a>(ip: &str, over: Transport, proven: &'a [Arc<str>]) -> Source<'a> {
         Source { ip: ip.parse().expect("an address"), over, proven }
+    }
+
+    fn trunk_path() -> Path {
+        let at = |text: &str| text.parse().expect("an address");
+        let (local, remote) = (at("198.51.100.1:5060"), at("192.0.2.7:40000"));
+        Path { transport: Transport::Udp, local, remote, connection: None }
     }
 
     #[test]
@@ -282,15 +302,19 @@ mod tests {
     fn what_is_refused_for_want_of_time_ends_at_the_gate() {
         let gate = gate();
         let trunk = from(TRUNK, Transport::Udp, &[]);
-        let refused = gate.overloaded(&request("INVITE", "bank", "abc")).expect("an answer");
+        let (back, refused) =
+            gate.overloaded(trunk_path(), &request("INVITE", "bank", "abc")).expect("an answer");
         let text = String::from_utf8_lossy(&refused).into_owned();
         assert!(text.starts_with("SIP/2.0 503 ") && text.contains("Retry-After: 5\r\n"), "{text}");
+        // RFC 3261 §18.2.2: its Via asks for no port, so the answer goes to the usual one.
+        assert!(text.contains(";received=192.0.2.7"), "{text}");
+        assert_eq!(back.remote, "192.0.2.7:5060".parse().expect("an address"));
         let (_, tag) = text.split_once("198.51.100.1>;tag=").expect("a tag");
         let (tag, _) = tag.split_once('\r').expect("a line");
         assert_eq!(gate.way(&trunk, &tagged("ACK", "abc", tag)), Way::Settled);
         assert!(matches!(gate.way(&trunk, &tagged("ACK", "abc", "another")), Way::Shard(_)));
         assert!(matches!(gate.way(&trunk, &tagged("INVITE", "abc", tag)), Way::Shard(_)));
-        assert_eq!(gate.overloaded(&request("ACK", "bank", "abc")), None);
+        assert_eq!(gate.overloaded(trunk_path(), &request("ACK", "bank", "abc")), None);
     }
 
     #[test]
@@ -315,8 +339,8 @@ mod tests {
 
     #[test]
     fn a_stranger_gets_the_same_refusal_for_every_user() {
-        let known = refusal(&request("INVITE", "bank", "a")).expect("an answer");
-        let unknown = refusal(&request("INVITE", "nobody", "a")).expect("an answer");
+        let (_, known) = refusal(trunk_path(), &request("INVITE", "bank", "a")).expect("an answer");
+        let (_, unknown) = refusal(trunk_path(), &request("INVITE", "nobody", "a")).expect("an answer");
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         let without_echo = |answer: String, user: &str| {
             let lines = answer.lines().filter(|line| !line.starts_with("To:")).collect::<Vec<_>>().join("\n");
@@ -325,6 +349,6 @@ mod tests {
         assert_eq!(without_echo(text(&known), "bank"), without_echo(text(&unknown), "nobody"));
         assert!(text(&known).starts_with("SIP/2.0 403 "));
         assert!(!text(&known).contains("Server") && !text(&known).contains("ountersign"));
-        assert!(refusal(&request("ACK", "bank", "a")).is_none());
+        assert!(refusal(trunk_path(), &request("ACK", "bank", "a")).is_none());
     }
 }

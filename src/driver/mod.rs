@@ -3,6 +3,7 @@
 pub mod application;
 pub mod audit_log;
 pub mod backup;
+pub mod beginnings;
 pub mod certificate;
 pub mod checkpoints;
 mod clock;

@@ -13,7 +13,7 @@ use super::messages::Keeper;
 use super::notices::Notices;
 use super::recognition::Ears;
 use super::recordings;
-use super::records::Record;
+use super::records::Records;
 use super::services::ServicePool;
 use super::shard::{Asking, Mail, Mailbox, Outside};
 use super::stir::Verifier;
@@ -43,7 +43,7 @@ pub struct ShardOutside {
     /// Who counts calls.
     pub vault: Arc<Vault>,
     /// Records.
-    pub records: SyncSender<Record>,
+    pub records: Records,
     /// Questions to services.
     pub services: Arc<ServicePool>,
     /// Who looks into callers' numbers.
@@ -65,6 +65,10 @@ pub struct ShardOutside {
 }
 
 impl Outside for ShardOutside {
+    fn turn_away(&mut self, path: &Path, bytes: &Bytes) {
+        self.edge.turn_away(*path, bytes);
+    }
+
     fn sip(&mut self, path: &Path, bytes: &Bytes) {
         self.edge.send(path, bytes);
     }
@@ -158,7 +162,7 @@ impl Outside for ShardOutside {
 
     fn record(&mut self, record: Box<CallRecord>, caller: Option<Secret<String>>) {
         let call = record.call;
-        if self.records.try_send(Record { record, caller }).is_err() {
+        if !self.records.keep(record, caller) {
             tracing::error!(%call, "a call record is lost: the store does not keep up");
         }
     }

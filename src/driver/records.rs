@@ -9,6 +9,7 @@ use super::os;
 use super::vault::Vault;
 use crate::call::CallRecord;
 use crate::secret::Secret;
+use crate::units::{Place, Places};
 
 /// A record on its way to the store.
 pub struct Record {
@@ -16,21 +17,64 @@ pub struct Record {
     pub record: Box<CallRecord>,
     /// The caller's number, which is sealed.
     pub caller: Option<Secret<String>>,
+    _place: Place,
+}
+
+/// The way of records to the store.
+#[derive(Clone)]
+pub struct Records {
+    sender: SyncSender<Record>,
+    waiting: Places,
+}
+
+impl Records {
+    /// Has a record kept; `false`: it is lost, for more wait than there is room for.
+    #[must_use]
+    pub fn keep(&self, record: Box<CallRecord>, caller: Option<Secret<String>>) -> bool {
+        let Some(place) = self.waiting.take() else { return false };
+        self.sender.try_send(Record { record, caller, _place: place }).is_ok()
+    }
+
+    /// What tells whether the store keeps up.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        Backlog::of(self.waiting.clone())
+    }
+}
+
+/// How many records wait.
+#[derive(Clone)]
+pub struct Backlog(Places);
+
+impl Backlog {
+    /// Those in these places.
+    #[must_use]
+    pub const fn of(waiting: Places) -> Self {
+        Self(waiting)
+    }
+
+    /// Whether no call may begin, for each ends in a record: the rest of the places is for calls that run.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.0.taken() >= LONG
+    }
 }
 
 /// The most records that may wait: every call of a full engine ending at once.
 const PLACES: usize = 8192;
+/// Records that may wait while new calls are taken: four commits.
+pub(super) const LONG: usize = 4 * BATCH;
 
 /// Starts the thread; it ends, everything written, when the last sender is gone.
 ///
 /// # Errors
 /// When the system gives no thread.
 #[expect(clippy::disallowed_methods, reason = "records are written by a thread of their own")]
-pub fn start(vault: Arc<Vault>) -> io::Result<(SyncSender<Record>, JoinHandle<()>)> {
+pub fn start(vault: Arc<Vault>) -> io::Result<(Records, JoinHandle<()>)> {
     let (sender, receiver) = sync_channel(PLACES);
     let thread =
         std::thread::Builder::new().name("records".to_owned()).spawn(move || write(&vault, &receiver))?;
-    Ok((sender, thread))
+    Ok((Records { sender, waiting: Places::new(PLACES) }, thread))
 }
 
 fn write(vault: &Vault, records: &Receiver<Record>) {
@@ -38,7 +82,7 @@ fn write(vault: &Vault, records: &Receiver<Record>) {
         // Under a flood of short calls one commit each would keep the store from the callers who authenticate.
         let batch: Vec<Record> = std::iter::once(first).chain(records.try_iter().take(BATCH - 1)).collect();
         let mut texts = Vec::with_capacity(batch.len());
-        for Record { record, caller } in &batch {
+        for Record { record, caller, .. } in &batch {
             match serde_json::to_string(record) {
                 Ok(text) => texts.push((text, caller.as_ref())),
                 Err(error) => tracing::error!(call = %record.call, %error, "a call record can't be kept"),

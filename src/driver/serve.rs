@@ -278,8 +278,8 @@ impl Parts<'_> {
         let (house_sender, house_mail) = house::mailbox();
         let (mailboxes, prepared) = parts::prepared(shards)?;
         let (trunks_sender, trunks_mail) = watch::mailbox();
-        let readers =
-            Readers { shards: mailboxes.clone(), house: house_sender.clone(), trunks: trunks_sender.clone() };
+        let ways = (house_sender.clone(), trunks_sender.clone());
+        let readers = Readers::of(mailboxes.clone(), ways, records.backlog());
         let edge = self.edge(listeners, gate, readers)?;
         let locations = self.site.locate(&self.config, &self.loaded.application);
         let settings = self.site.call_settings(&self.config, &self.loaded, Arc::clone(&locations) as _);

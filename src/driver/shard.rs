@@ -23,6 +23,7 @@ use bytes::Bytes;
 use mio::{Events, Poll, Waker};
 
 pub use self::counters::{Held, ShardCounters};
+use super::beginnings::Beginning;
 use super::datagrams::Inbox;
 use super::os;
 use super::ports::{Channel, MAILBOX, Ports};
@@ -36,7 +37,7 @@ use crate::routing::{DeskEvent, DeskRequest};
 use crate::secret::Secret;
 use crate::sip::Path;
 use crate::sip::stir::Verdict;
-use crate::units::{AskId, CallId, HearingId, MediaPort, Place, Places};
+use crate::units::{AskId, CallId, HearingId, MediaPort};
 use crate::voice::{EarError, Hearing, Understood, Utterance};
 
 /// What others put into a shard's mailbox.
@@ -48,7 +49,7 @@ pub enum Mail {
         /// The message.
         bytes: Bytes,
         /// Its place among those that begin something; `None` when it belongs to what was begun.
-        place: Option<Place>,
+        place: Option<Beginning>,
     },
     /// A stream broke.
     TransportFailed(Path),
@@ -101,16 +102,9 @@ pub struct Mailbox {
     sender: SyncSender<Mail>,
     waker: Arc<Waker>,
     counters: Arc<ShardCounters>,
-    beginnings: Places,
 }
 
 impl Mailbox {
-    /// A place for one more message that begins something; `None`: as many wait as may.
-    #[must_use]
-    pub fn place(&self) -> Option<Place> {
-        self.beginnings.take()
-    }
-
     /// Puts mail in; gives it back when the mailbox is full or the shard is gone.
     ///
     /// # Errors
@@ -161,6 +155,8 @@ pub struct Asking {
 pub trait Outside: Send {
     /// Sends a SIP message.
     fn sip(&mut self, path: &Path, bytes: &Bytes);
+    /// Refuses a request for want of time.
+    fn turn_away(&mut self, path: &Path, bytes: &Bytes);
     /// A call begins.
     fn begun(&mut self, source: &Source);
     /// Looks into a caller's number; what comes of it comes by mail.
@@ -202,9 +198,6 @@ pub struct Shard {
 const EVENTS_PER_TURN: usize = 1024;
 const MAILBOX_PLACES: usize = 8192;
 const MAIL_PER_TURN: usize = 512;
-/// Messages that may wait which begin something: as many as take about a tenth of a second (`benches/setups.rs`). Who
-/// would wait longer has sent the next copy before the first is read; what belongs to calls waits no longer than this.
-const BEGINNINGS_WAITING: usize = 256;
 /// After `Stop`, farewells (BYE and its answer) get this long.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -217,12 +210,7 @@ pub fn prepare() -> io::Result<(Mailbox, Prepared)> {
     let waker = Arc::new(Waker::new(poll.registry(), MAILBOX)?);
     let (sender, receiver) = sync_channel(MAILBOX_PLACES);
     let counters = Arc::new(ShardCounters::default());
-    let mailbox = Mailbox {
-        sender,
-        waker,
-        counters: Arc::clone(&counters),
-        beginnings: Places::new(BEGINNINGS_WAITING),
-    };
+    let mailbox = Mailbox { sender, waker, counters: Arc::clone(&counters) };
     Ok((mailbox, Prepared { poll, receiver, counters }))
 }
 
@@ -375,7 +363,10 @@ impl Loop {
                     Input::Reload(lineup)
                 }
                 Mail::Sip { path, bytes, place } => {
-                    drop(place);
+                    if place.is_some_and(|place| place.is_late(now)) {
+                        self.outside.turn_away(&path, &bytes);
+                        continue;
+                    }
                     Input::Sip { path, bytes }
                 }
                 Mail::TransportFailed(path) => Input::TransportFailed(path),

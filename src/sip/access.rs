@@ -149,6 +149,11 @@ impl AccessList {
         best.map(|(_, name)| name.as_str())
     }
 
+    /// Whose they are, a name for each network.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, name)| name.as_str())
+    }
+
     /// Whether nobody is let in.
     #[must_use]
     pub fn is_empty(&self) -> bool {

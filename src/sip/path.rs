@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::header::Via;
 use super::uri::Uri;
 
 /// The transports that the engine speaks (RFC 3261 §18).
@@ -113,4 +114,16 @@ pub struct Path {
     pub remote: SocketAddr,
     /// The connection, for streams.
     pub connection: Option<u64>,
+}
+
+impl Path {
+    /// Notes in the top Via of a request where it came from; the way that its responses go (RFC 3261 §18.2.2, RFC 3581 §4).
+    #[must_use]
+    pub fn back(self, via: &mut Via) -> Self {
+        via.stamp(self.remote);
+        match self.transport {
+            Transport::Udp => Self { remote: via.response_address(self.remote), ..self },
+            Transport::Tcp | Transport::Tls => self,
+        }
+    }
 }

@@ -37,6 +37,14 @@ impl Places {
     }
 }
 
+impl Place {
+    /// How many are taken, this one among them.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
@@ -53,6 +61,7 @@ mod tests {
         let mut held: Vec<Place> = std::iter::from_fn(|| places.take()).take(10).collect();
         assert_eq!((held.len(), places.taken()), (3, 3));
         assert!(places.take().is_none());
+        assert_eq!(held[0].taken(), 3);
         held.pop();
         assert!(places.take().is_some());
     }

@@ -4,6 +4,7 @@
 //! here; what they are to write comes through a bounded queue each. Connections are few (the caps below),
 //! may not sit on half a message, and are closed when idle.
 
+mod datagrams;
 mod listeners;
 mod secure;
 mod stream;
@@ -12,16 +13,19 @@ mod streams;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
-use super::gate::{self, Gate, Source, Way};
+use super::beginnings::{Beginning, Beginnings};
+use super::gate::{self, Gate, Way};
 use super::names::Names;
 use super::os;
 use super::pulse::Pulse;
+use super::records::Backlog;
 use super::shard::{Mail, Mailbox};
 use super::trunks::watch;
 use crate::sip::strangers::{Patience, Strangers, Treatment};
@@ -55,9 +59,23 @@ pub struct Readers {
     /// The mailboxes of the shards.
     pub shards: Vec<Mailbox>,
     /// The house's mailbox, for registrations: bounded, as all are.
-    pub house: std::sync::mpsc::SyncSender<super::house::Mail>,
+    pub house: SyncSender<super::house::Mail>,
     /// The mailbox of who watches trunks.
-    pub trunks: std::sync::mpsc::SyncSender<watch::Mail>,
+    pub trunks: SyncSender<watch::Mail>,
+    /// The call records that wait for the store: while they are many, no call begins.
+    pub records: Backlog,
+}
+
+impl Readers {
+    /// Those of a deployment: its shards, its house and who watches its trunks.
+    #[must_use]
+    pub fn of(
+        shards: Vec<Mailbox>,
+        (house, trunks): (SyncSender<super::house::Mail>, SyncSender<watch::Mail>),
+        records: Backlog,
+    ) -> Self {
+        Self { shards, house, trunks, records }
+    }
 }
 
 /// The edge as others use it.
@@ -71,6 +89,8 @@ struct Inner {
     local: Listening,
     gate: Gate,
     readers: Readers,
+    /// The places before each shard.
+    beginnings: Vec<Beginnings>,
     counters: EdgeCounters,
     streams: Mutex<Streams>,
     strangers: Mutex<Strangers>,
@@ -113,6 +133,7 @@ pub fn start(
         inner: Arc::new(Inner {
             udp: listeners.udp.try_clone()?,
             local: listeners.local,
+            beginnings: readers.shards.iter().map(|_| Beginnings::new(gate.trunks())).collect(),
             gate,
             readers,
             counters: EdgeCounters::default(),
@@ -254,8 +275,8 @@ impl Edge {
         }
     }
 
-    /// Hands a message to whoever is to have it.
-    fn deliver(&self, way: Way, path: Path, bytes: Bytes) {
+    /// Hands a message to whoever is to have it; gives back what is to be answered at once.
+    fn deliver(&self, way: Way, path: Path, bytes: Bytes) -> Option<(Path, Bytes)> {
         match way {
             Way::Shard(shard) => {
                 if let Some(mailbox) = self.inner.readers.shards.get(shard) {
@@ -264,20 +285,15 @@ impl Edge {
                 }
             }
             Way::Beginning(shard) => {
-                let Some(mailbox) = self.inner.readers.shards.get(shard) else { return };
-                let refused = match mailbox.place() {
-                    None => Some((path, bytes)),
-                    place => match mailbox.send(Mail::Sip { path, bytes, place }).map_err(|mail| *mail) {
-                        Err(Mail::Sip { path, bytes, .. }) => Some((path, bytes)),
-                        _ => None,
+                let mailbox = self.inner.readers.shards.get(shard)?;
+                let refused = match self.place(shard, &path) {
+                    None => bytes,
+                    place => match *mailbox.send(Mail::Sip { path, bytes, place }).err()? {
+                        Mail::Sip { bytes, .. } => bytes,
+                        _ => return None,
                     },
                 };
-                if let Some((path, bytes)) = refused {
-                    self.inner.counters.overloaded.fetch_add(1, Ordering::Relaxed);
-                    if let Some(answer) = self.inner.gate.overloaded(&bytes) {
-                        self.send(&path, &answer);
-                    }
-                }
+                return self.overloaded(path, &refused);
             }
             Way::Settled => {}
             Way::Registrar => {
@@ -295,23 +311,41 @@ impl Edge {
             }
             Way::Refused => {
                 self.inner.counters.refused.fetch_add(1, Ordering::Relaxed);
-                if self.may_answer(&path)
-                    && let Some(answer) = gate::refusal(&bytes)
-                {
-                    self.send(&path, &answer);
-                }
+                return self.may_answer(&path).then(|| gate::refusal(path, &bytes)).flatten();
             }
             Way::Dropped => {
                 self.may_answer(&path);
                 self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
+        None
+    }
+
+    /// A place before a shard for what begins something.
+    fn place(&self, shard: usize, path: &Path) -> Option<Beginning> {
+        if self.inner.readers.records.is_long() {
+            return None;
+        }
+        let trunk = self.inner.gate.trunk(path.remote.ip())?;
+        self.inner.beginnings.get(shard)?.take(os::now(), trunk)
+    }
+
+    /// Refuses what begins something, for want of time; nothing is kept of it.
+    pub fn turn_away(&self, path: Path, bytes: &Bytes) {
+        if let Some((back, answer)) = self.overloaded(path, bytes) {
+            self.send(&back, &answer);
+        }
+    }
+
+    fn overloaded(&self, path: Path, bytes: &Bytes) -> Option<(Path, Bytes)> {
+        self.inner.counters.overloaded.fetch_add(1, Ordering::Relaxed);
+        self.inner.gate.overloaded(path, bytes)
     }
 
     /// Whether a message that is not let in gets its answer. Those of trunks always do.
     fn may_answer(&self, path: &Path) -> bool {
         let source = path.remote.ip();
-        if self.inner.gate.is_trunk_address(source) {
+        if self.inner.gate.trunk(source).is_some() {
             return true;
         }
         let connected = path.transport != Transport::Udp;
@@ -333,30 +367,6 @@ impl Edge {
 
     fn strangers(&self) -> std::sync::MutexGuard<'_, Strangers> {
         self.inner.strangers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn read_datagrams(&self, udp: tokio::net::UdpSocket) {
-        let mut buffer = vec![0_u8; 65_536];
-        loop {
-            // A peer's closed port comes back as an error of the next receive: not ours to die of.
-            let Ok((length, remote)) = udp.recv_from(&mut buffer).await else { continue };
-            let datagram = buffer.get(..length).unwrap_or_default();
-            // RFC 5626 §3.5.1, RFC 3261 §7.5: line ends alone are a keep-alive.
-            if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-                continue;
-            }
-            let source = Source { ip: remote.ip(), over: Transport::Udp, proven: &[] };
-            let way = self.inner.gate.way(&source, datagram);
-            // To find our own address can take system calls: strangers are not worth them.
-            let local = match way {
-                Way::Shard(_) | Way::Beginning(_) | Way::Registrar | Way::Trunks => {
-                    self.local_for(remote, Transport::Udp)
-                }
-                Way::Settled | Way::Refused | Way::Dropped => self.inner.local.plain,
-            };
-            let path = Path { transport: Transport::Udp, local, remote, connection: None };
-            self.deliver(way, path, Bytes::copy_from_slice(datagram));
-        }
     }
 
     fn streams(&self) -> std::sync::MutexGuard<'_, Streams> {

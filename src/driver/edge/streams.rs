@@ -165,7 +165,7 @@ impl Edge {
         if self.inner.gate.knows(source) {
             // Phones may be anywhere: they leave room for those who may be nowhere else.
             let most =
-                if self.inner.gate.is_trunk_address(source) { MAX_STREAMS } else { MAX_STREAMS_OF_PHONES };
+                if self.inner.gate.trunk(source).is_some() { MAX_STREAMS } else { MAX_STREAMS_OF_PHONES };
             return streams.open.len() < most && same < MAX_STREAMS_PER_SOURCE;
         }
         let strange = streams.open.values().filter(|stream| stream.strange).count();
@@ -217,7 +217,9 @@ impl Edge {
                         matches!(way, Way::Shard(_) | Way::Beginning(_) | Way::Registrar | Way::Trunks),
                         Ordering::Relaxed,
                     );
-                    edge.deliver(way, path, bytes);
+                    if let Some((back, answer)) = edge.deliver(way, path, bytes) {
+                        edge.send(&back, &answer);
+                    }
                 };
                 let idle = if strange { stream::IDLE } else { stream::IDLE_OF_KNOWN };
                 stream::run(stream, to_write, idle, deliver).await;

@@ -13,7 +13,7 @@ use super::{Endpoint, SessionId};
 use crate::sip::invite_session::{Context, InviteSession, Received, allow, capabilities};
 use crate::sip::transaction::key::TransactionKey;
 use crate::sip::{
-    HeaderError, Message, Method, Name, Path, Request, Response, StatusCode, Transport, Via, session_timer,
+    HeaderError, Message, Method, Name, Path, Request, Response, StatusCode, Transport, session_timer,
     validate,
 };
 
@@ -43,7 +43,7 @@ impl Endpoint {
                 if let Some(mut answer) = error.answer {
                     // RFC 4475 §3.1.2.1: a Via that can't be read goes back as it came, to where it came from.
                     let back = answer.headers.via().map_or(path, |mut via| {
-                        let back = way_back(&mut via, path);
+                        let back = path.back(&mut via);
                         answer.headers.set_top_via(&via);
                         back
                     });
@@ -214,17 +214,8 @@ impl Arrival {
     fn new(mut request: Request, path: Path) -> Result<Self, HeaderError> {
         let key = TransactionKey::of_request(&request)?;
         let mut via = request.headers.via()?;
-        let back = way_back(&mut via, path);
+        let back = path.back(&mut via);
         request.headers.set_top_via(&via);
         Ok(Self { request, key, path, back })
-    }
-}
-
-/// Notes in the Via where a request came from; the way that its responses go.
-fn way_back(via: &mut Via, path: Path) -> Path {
-    via.stamp(path.remote);
-    match path.transport {
-        Transport::Udp => Path { remote: via.response_address(path.remote), ..path },
-        Transport::Tcp | Transport::Tls => path,
     }
 }
