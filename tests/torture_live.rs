@@ -181,8 +181,9 @@ fn all_by_streams(folder: &std::path::Path, cut: Cut, connect: impl Fn(Cut) -> C
                 assert!(line.final_status().is_none() && line.closed, "{name}: closed");
             }
             Broken => {
+                // What is behind it is no message, and may be refused before the registrar has answered.
                 while let Some((status, _)) = line.final_status() {
-                    assert_eq!(Answer(status), comes, "{name}");
+                    assert!(status == 400 || Answer(status) == comes, "{name}: {status}");
                 }
             }
             Waits => {}
