@@ -3,28 +3,23 @@
 //! the vault and the networks are real.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign::audio::Clip;
-use countersign::auth::factor::totp::Parameters;
 use countersign::call::{CallLimits, ClipSource};
 use countersign::driver::models::{CAM_PLUS_PLUS, Models, WHISPER};
 use countersign::driver::recognition::Whisper;
-use countersign::driver::vault::{NewSubject, Profile, Vault};
 use countersign::driver::voices::{self, Voices};
 use countersign::engine::Input;
-use countersign::flow::run::{Answer, LookupReply, MessageReply, Question};
-use countersign::flow::{ClipKey, load};
-use countersign::secret::Secret;
-use countersign::units::UnixTime;
+use countersign::flow::ClipKey;
 use countersign::voice::Ear;
 use countersign::voice::print::Model;
 use countersign::voice::print::calibration::{Calibration, Speaker};
 
-use super::folder::Folder;
-use super::networks_world::{corpus, networks, recording};
+use super::bank_world::{ACCOUNT, Customer, PIN, Recordings, bank};
+use super::networks_world::{corpus, networks};
 use super::person::{ENROLLED_WITH, Person, people};
 use super::world::World;
 
@@ -34,8 +29,6 @@ const OTHER: &str = "lucas";
 /// How many speakers scores are learnt from, and how many utterances of each: the fewest that tell of one in a hundred.
 const SPEAKERS: usize = 20;
 const UTTERANCES: usize = 3;
-const ACCOUNT: &str = "44110021";
-const PIN: &str = "80421537";
 
 #[test]
 fn callers_are_known_by_their_voice_and_recordings_are_not() {
@@ -102,22 +95,16 @@ struct Played(Mutex<Vec<String>>);
 
 impl ClipSource for Played {
     fn clip(&self, key: &ClipKey) -> Option<Arc<Clip>> {
-        let path = root().join("audio").join(format!("{}.wav", key.as_str()));
         self.0.lock().expect("nobody panics here").push(key.as_str().to_owned());
-        path.is_file().then(|| Arc::new(Clip::from_pcm(&recording(&path))))
+        Recordings.clip(key)
     }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The bank of the source tree with one customer, and a telephone that calls it.
 struct Bank {
     world: World,
     caller: usize,
-    data: PathBuf,
-    app: (Parameters, Secret<Vec<u8>>),
+    customer: Customer,
     ear: Whisper,
     played: Arc<Played>,
     /// How much of that was dealt with.
@@ -128,33 +115,17 @@ struct Bank {
 
 impl Bank {
     fn new(voices: Voices, ear: Whisper) -> Self {
-        let (application, _) = load(&Folder(root().join("flows/bank"))).expect("the bank loads");
-        let application = Arc::new(application);
+        let application = bank();
         let played = Arc::new(Played(Mutex::default()));
         let limits =
             CallLimits { hears: Arc::from([Box::from("en-GB")]), voices: true, ..CallLimits::default() };
         let clips = Arc::clone(&played);
         let mut world = World::with_clips(Arc::clone(&application), clips, 11, limits, Default::default());
-        let data = std::env::temp_dir().join(format!("countersign-callers-{}", std::process::id()));
-        let vault = Vault::open_data(&data).expect("a new vault");
-        vault.set_policy(Arc::clone(&application.policy));
-        vault.set_voices(Some(voices));
-        let text = |text: &str| text.to_owned();
-        let profile = Profile {
-            id: text("C1001"),
-            account: text(ACCOUNT),
-            phone: text("+442079460001"),
-            name: text("Ann Example"),
-            language: text("en-GB"),
-            email: String::new(),
-            declined: Vec::new(),
-        };
-        let new = NewSubject { profile, pin: Some(Secret::new(text(PIN))), pin_hash: None };
-        vault.add_subjects(world.unix(), &[new]).expect("a customer");
-        let app = vault.enrol_totp(world.unix(), "C1001").expect("an authenticator app");
-        world.vault = answers(vault);
+        let customer = Customer::new("voice", world.unix(), &application);
+        customer.vault.set_voices(Some(voices));
+        world.vault = customer.answers();
         let caller = world.caller();
-        Self { world, caller, data, app, ear, played, read: 0, said: Vec::new() }
+        Self { world, caller, customer, ear, played, read: 0, said: Vec::new() }
     }
 
     /// From dialling to the main menu.
@@ -218,8 +189,8 @@ impl Bank {
         self.presses("more_menu", "1");
         self.presses("pin_please", &format!("{PIN}#"));
         self.next(&["totp_please"]);
-        let code = self.app.0.code(&self.app.1, self.app.0.step_at(self.world.unix()));
-        self.world.press(self.caller, code.expose());
+        let code = (self.customer.code)(self.world.unix());
+        self.world.press(self.caller, &code);
         self.presses("voice_consent", "1");
         self.next(&["voice_sentence"]);
         for string in customer.strings.iter().take(ENROLLED_WITH) {
@@ -258,7 +229,9 @@ impl Bank {
 
     /// What the audit log says of each comparison.
     fn findings(&self) -> Vec<String> {
-        let files = fs::read_dir(&self.data).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let files = fs::read_dir(&self.customer.folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path());
         let files = files.filter(|path| path.is_file() && path.to_string_lossy().contains("audit"));
         let text: String = files
             .map(|path| String::from_utf8_lossy(&fs::read(path).expect("readable")).into_owned())
@@ -268,24 +241,9 @@ impl Bank {
     }
 }
 
-impl Drop for Bank {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.data);
-    }
-}
-
 /// The prompt that a recording is of, or the first part of.
 fn prompt_of(key: &str) -> Option<&str> {
     let key = key.strip_prefix("en-GB/")?;
     let key = key.strip_suffix("-1").unwrap_or(key);
     Some(key.strip_suffix("-heard").unwrap_or(key))
-}
-
-fn answers(vault: Vault) -> Box<dyn FnMut(UnixTime, Question) -> Answer> {
-    Box::new(move |now, question| match question {
-        Question::Auth(question) => Answer::Auth(vault.answer(now, question)),
-        Question::Message(_) => Answer::Message(MessageReply::Saved),
-        Question::Notify(_) => Answer::Notified(true),
-        Question::Lookup(_) => Answer::Lookup(LookupReply::NotFound),
-    })
 }

@@ -6,9 +6,8 @@ use std::process::Command;
 use countersign::audio::{Law, decode_file, resample};
 use countersign::units::SampleRate;
 use countersign::voice::recogniser::{Recogniser, SpokenGrammar, Understood};
-use countersign::voice::words;
 
-use crate::{read, recogniser, recording};
+use crate::{read, recogniser, sound};
 
 /// What is said to a question that is answered by yes (1) or no (0).
 const ANSWERS: [(u16, &str); 6] =
@@ -52,16 +51,10 @@ fn spoken(voice: &[&str], text: &str, out: &Path) -> Vec<i16> {
     narrow.iter().map(|sample| Law::Mu.decode_sample(Law::Mu.encode_sample(*sample))).collect()
 }
 
-/// The number of what was understood, of yes 1 and of no 0, and whether it is sure.
+/// The number of what was understood, and whether it is sure.
 fn understood(recogniser: &Recogniser, samples: &[i16], grammar: &SpokenGrammar) -> (Option<u16>, bool) {
     let heard: Vec<Understood> = recogniser.listen(samples, grammar, "en-GB", None).expect("English");
-    let number = |said: &str| match grammar {
-        SpokenGrammar::Phrases(phrases) => {
-            phrases.iter().find(|(_, phrase)| **phrase == *said).map(|(at, _)| *at)
-        }
-        _ => Some(u16::from(words::yes("en-GB").contains(&said))),
-    };
-    heard.first().map_or((None, false), |best| (number(best.words.expose()), best.confidence >= SURE))
+    heard.first().map_or((None, false), |best| (best.choice, best.confidence >= SURE))
 }
 
 #[test]
@@ -94,7 +87,7 @@ fn answers_and_menu_words_are_understood_and_other_speech_is_not() {
     );
     // What people say who were not asked; and what is no speech at all.
     for (file, _) in read("sentences").iter().step_by(4) {
-        let samples = recording(file);
+        let samples = sound(file);
         for grammar in [SpokenGrammar::YesNo(Vec::new()), menu()] {
             others += 1;
             taken += usize::from(understood(recogniser, &samples, &grammar).1);
