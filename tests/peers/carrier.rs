@@ -9,12 +9,12 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use super::sipp::{
-    AGENT_ANSWER, AGENT_BYE, AWAIT_BYE, CALLER_BYE, Sipp, agent_offers, agent_refers, agent_told,
+    AGENT_ANSWER, AGENT_BYE, AWAIT_BYE, CALLER_BYE, Sipp, agent_holds, agent_refers, agent_told,
     invite_header, pause,
 };
 use super::site::{Site, end, free_port, quiet, until};
 use super::wire::{Capture, keys_to, tone_to};
-use super::{agents, by_stream, from_engine, has_event, peers, text};
+use super::{agents, by_stream, has_event, longest_pause, peers, text, times};
 
 const PASSWORD: &str = "open sesame 71";
 
@@ -166,12 +166,7 @@ fn a_call_comes_and_goes_by_a_carrier_that_stays_in_the_way() {
     let carrier = Kamailio::start("way", "SHA-256");
     let site = switch("way", &carrier, "", &agents(&[("ana", None)]));
     let capture = Capture::start(&site.folder);
-    let holds = AGENT_ANSWER.to_owned()
-        + &pause(4500)
-        + &agent_offers(2, "sendonly", "recvonly")
-        + &pause(1500)
-        + &agent_offers(3, "sendrecv", "sendrecv")
-        + AWAIT_BYE;
+    let holds = agent_holds(4500, 1500) + AWAIT_BYE;
     let desk = Sipp::agent(&site, "desk", (carrier.far, 41_900), &holds);
     let plan = [(1500, "1".to_owned()), (2500, "5".to_owned()), (4500, String::new())];
     let script = by_stream(&site, "caller", &plan, CALLER_BYE);
@@ -192,8 +187,7 @@ fn a_call_comes_and_goes_by_a_carrier_that_stays_in_the_way() {
         [5],
         "the key that was pressed while they spoke, and no other"
     );
-    let times: Vec<f64> = from_engine(&packets, 41_900).map(|packet| packet.at).collect();
-    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+    let longest = longest_pause(&times(&packets, 41_900));
     assert!((1.2..2.1).contains(&longest), "held for {longest} s");
 }
 

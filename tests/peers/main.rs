@@ -26,7 +26,7 @@ use bare::Baresip;
 use countersign::driver::os;
 use serde_json::Value;
 use sipp::{
-    AGENT_ANSWER, AGENT_BYE, AGENT_CANCELLED, AWAIT_BYE, CALLER_BYE, PCMA, PCMU, Sipp, agent_offers,
+    AGENT_ANSWER, AGENT_BYE, AGENT_CANCELLED, AWAIT_BYE, CALLER_BYE, PCMA, PCMU, Sipp, agent_holds,
     agent_refuses, caller, exec, invite_header, pause,
 };
 use site::{ENGINE_RTP, Site};
@@ -388,6 +388,15 @@ fn loudest(samples: &[i16], hertz: f64) -> f64 {
     samples.chunks_exact(8000).map(level).fold(-90.0, f64::max)
 }
 
+/// When packets came from the engine at this port, in seconds.
+fn times(packets: &[Packet], port: u16) -> Vec<f64> {
+    from_engine(packets, port).map(|packet| packet.at).collect()
+}
+
+fn longest_pause(times: &[f64]) -> f64 {
+    times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max)
+}
+
 #[test]
 fn an_agent_holds_resumes_and_hangs_up() {
     if !peers("an_agent_holds_resumes_and_hangs_up") {
@@ -395,13 +404,7 @@ fn an_agent_holds_resumes_and_hangs_up() {
     }
     let site = Site::start("hold", 5240, &agents(&[("ana", Some(5242))]), "");
     let capture = Capture::start(&site.folder);
-    let script = AGENT_ANSWER.to_owned()
-        + &pause(5000)
-        + &agent_offers(2, "sendonly", "recvonly")
-        + &pause(2000)
-        + &agent_offers(3, "sendrecv", "sendrecv")
-        + &pause(1500)
-        + AGENT_BYE;
+    let script = agent_holds(5000, 2000) + &pause(1500) + AGENT_BYE;
     let agent = Sipp::agent(&site, "ana", (5242, 41_700), &script);
     let caller =
         Sipp::call(&site, "caller", (5244, 41_710), "u1", &to_an_agent(&site, "caller", 1000, AWAIT_BYE));
@@ -411,8 +414,8 @@ fn an_agent_holds_resumes_and_hangs_up() {
     assert_eq!((text(record, "cause"), text(record, "level")), ("flow_done", "none"), "{record}");
     assert!(has_event(record, &[("event", "parted")]), "{record}");
     let packets = capture.packets();
-    let audio = from_engine(&packets, 41_700).map(|packet| packet.at).collect::<Vec<_>>();
-    let longest = audio.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+    let audio = times(&packets, 41_700);
+    let longest = longest_pause(&audio);
     eprintln!("hold: nothing was sent to the agent for {longest:.2} s of 2 s");
     assert!((1.7..2.6).contains(&longest), "held for {longest} s");
     let resumed = audio.windows(2).position(|pair| pair[1] - pair[0] > 1.7).expect("a hold");

@@ -33,6 +33,15 @@ pub(crate) fn agent_offers(cseq: u32, direction: &str, expected: &str) -> String
         .replace("@EXPECTED@", expected)
 }
 
+/// The agent picks up, holds the caller after so many milliseconds, and resumes after so many more.
+pub(crate) fn agent_holds(after: u64, held: u64) -> String {
+    AGENT_ANSWER.to_owned()
+        + &pause(after)
+        + &agent_offers(2, "sendonly", "recvonly")
+        + &pause(held)
+        + &agent_offers(3, "sendrecv", "sendrecv")
+}
+
 /// The agent puts the caller through to this address, and gets this status.
 pub(crate) fn agent_refers(target: &str, status: &str) -> String {
     include_str!("agent_refer.xml").replace("@TARGET@", target).replace("@STATUS@", status)
