@@ -252,6 +252,12 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
+    /// Who signs checkpoints of the audit log, where the settings say so.
+    fn signer(&self) -> Result<Option<Signer>, StartError> {
+        let config = self.config.audit.checkpoints.clone();
+        config.map(|config| Signer::start(Arc::clone(&self.vault), config)).transpose().map_err(no_thread)
+    }
+
     fn start_threads(
         self,
         listeners: Listeners,
@@ -259,7 +265,6 @@ impl Parts<'_> {
         claim: Claim,
     ) -> Result<Deployment, StartError> {
         let local = listeners.local;
-        let checkpoints = self.config.audit.checkpoints.clone();
         let shards = self.settings.shards.max(1);
         let mut entropy = os::entropy().map_err(|source| system("randomness", source))?;
         let gate = self.gate(&entropy.hex(6), shards);
@@ -278,8 +283,12 @@ impl Parts<'_> {
         let (house_sender, house_mail) = house::mailbox();
         let (mailboxes, prepared) = parts::prepared(shards)?;
         let (trunks_sender, trunks_mail) = watch::mailbox();
-        let ways = (house_sender.clone(), trunks_sender.clone());
-        let readers = Readers::of(mailboxes.clone(), ways, records.backlog());
+        let readers = Readers {
+            shards: mailboxes.clone(),
+            house: house_sender.clone(),
+            trunks: trunks_sender.clone(),
+            records: records.backlog(),
+        };
         let edge = self.edge(listeners, gate, readers)?;
         let locations = self.site.locate(&self.config, &self.loaded.application);
         let settings = self.site.call_settings(&self.config, &self.loaded, Arc::clone(&locations) as _);
@@ -320,6 +329,7 @@ impl Parts<'_> {
             house: house_sender.clone(),
             vault: Arc::clone(&self.vault),
         };
+        let signer = self.signer()?;
         let versions = Arc::new(Versions::new(self.site, links, self.config, self.loaded, &lineup));
         let control = control::start(claim, Arc::clone(&versions))?;
         let web = door.map(|door| door.open(web::mounts(&versions, &self.vault))).transpose();
@@ -330,8 +340,6 @@ impl Parts<'_> {
         let spooler = spooler.map_err(no_thread)?;
         let (data, vault) = (self.settings.data.clone(), Arc::clone(&self.vault));
         let sweeper = Sweeper::start(data, vault, self.messages).map_err(no_thread)?;
-        let signer = checkpoints.map(|config| Signer::start(Arc::clone(&self.vault), config)).transpose();
-        let signer = signer.map_err(no_thread)?;
         Ok(Deployment {
             sip: local.plain,
             sip_tls: local.tls,

@@ -66,18 +66,6 @@ pub struct Readers {
     pub records: Backlog,
 }
 
-impl Readers {
-    /// Those of a deployment: its shards, its house and who watches its trunks.
-    #[must_use]
-    pub fn of(
-        shards: Vec<Mailbox>,
-        (house, trunks): (SyncSender<super::house::Mail>, SyncSender<watch::Mail>),
-        records: Backlog,
-    ) -> Self {
-        Self { shards, house, trunks, records }
-    }
-}
-
 /// The edge as others use it.
 #[derive(Clone)]
 pub struct Edge {
