@@ -152,9 +152,8 @@ fn entry(key: &str, value: &Node, texts: &mut Texts<'_>, findings: &mut Findings
         }
         None => Vec::new(),
     };
-    let file = entry.get("file").map(|file| stem(key, file, &text, findings));
-    let stem = match file {
-        Some(stem) => Some(stem?),
+    let stem = match entry.get("file") {
+        Some(file) => Some(stem(key, file, &text, findings)?),
         None => None,
     };
     Some((parts(key, stem.as_deref(), &text, node, texts, findings)?, heard))
