@@ -7,7 +7,7 @@ use countersign::audio::{Law, decode_file, resample};
 use countersign::units::SampleRate;
 use countersign::voice::recogniser::{Recogniser, SpokenGrammar, Understood};
 
-use crate::{read, recogniser, sound};
+use crate::{read, recogniser, recording};
 
 /// What is said to a question that is answered by yes (1) or no (0).
 const ANSWERS: [(u16, &str); 6] =
@@ -87,7 +87,7 @@ fn answers_and_menu_words_are_understood_and_other_speech_is_not() {
     );
     // What people say who were not asked; and what is no speech at all.
     for (file, _) in read("sentences").iter().step_by(4) {
-        let samples = sound(file);
+        let samples = recording(file);
         for grammar in [SpokenGrammar::YesNo(Vec::new()), menu()] {
             others += 1;
             taken += usize::from(understood(recogniser, &samples, &grammar).1);
