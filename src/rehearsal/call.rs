@@ -28,8 +28,8 @@ pub(super) struct LiveCall<'s> {
     session: SessionId,
     begun: Instant,
     news: VecDeque<Seen>,
-    /// How many facts of the flow were told on the wire; the record has the rest.
-    told: usize,
+    /// What was told on the wire; the record has the rest.
+    told: Vec<Seen>,
     prompts: Vec<String>,
     transcript: Transcript,
     answered: bool,
@@ -44,6 +44,7 @@ pub(super) struct LiveCall<'s> {
 pub(super) struct Played {
     pub(super) problem: Option<Problem>,
     pub(super) prompts: Vec<String>,
+    pub(super) transcript: Transcript,
 }
 
 /// The longest that nothing may happen: a queue with nobody in it, a service that takes its time.
@@ -72,7 +73,7 @@ impl<'s> LiveCall<'s> {
             session,
             begun: os::now(),
             news: VecDeque::new(),
-            told: 0,
+            told: Vec::new(),
             prompts: Vec::new(),
             transcript: Transcript::default(),
             answered: false,
@@ -100,7 +101,7 @@ impl<'s> LiveCall<'s> {
             finding.message = format!("as a real call: {}", finding.message);
             Problem { finding, transcript: self.transcript.clone() }
         });
-        Ok(Played { problem, prompts: self.prompts })
+        Ok(Played { problem, prompts: self.prompts, transcript: self.transcript })
     }
 
     /// Takes one event of the phone, if one comes in time.
@@ -113,7 +114,7 @@ impl<'s> LiveCall<'s> {
                 if let Ok(event) = serde_json::from_slice::<Value>(&body)
                     && let Some(seen) = Seen::from_json(&event)
                 {
-                    self.told += 1;
+                    self.told.push(seen.clone());
                     self.saw(seen);
                     return true;
                 }
@@ -179,10 +180,9 @@ impl<'s> LiveCall<'s> {
         self.site.look("the call's record", &record);
         let record: Value = serde_json::from_str(&record).unwrap_or_default();
         let events = record.get("events").and_then(Value::as_array).into_iter().flatten();
-        let missing: Vec<Seen> = events.filter_map(Seen::from_json).skip(self.told).collect();
-        for seen in missing {
-            self.saw(seen);
-        }
+        let recorded: Vec<Seen> = events.filter_map(Seen::from_json).collect();
+        let missing = after(&std::mem::take(&mut self.told), &recorded);
+        missing.iter().cloned().for_each(|seen| self.saw(seen));
     }
 
     /// The record of this call: the newest, once there are as many as calls have ended.
@@ -256,6 +256,15 @@ impl<'s> LiveCall<'s> {
             }
         }
     }
+}
+
+/// What a record has behind the last thing that was told. What came before there was a dialog to tell it in stands
+/// in the record alone.
+fn after<'r>(told: &[Seen], recorded: &'r [Seen]) -> &'r [Seen] {
+    told.iter().fold(recorded, |rest, told| {
+        let at = rest.iter().position(|seen| seen == told);
+        at.and_then(|at| rest.get(at + 1..)).unwrap_or(rest)
+    })
 }
 
 trait Elapsed {
@@ -451,4 +460,22 @@ fn header(name: &str) -> String {
         header.extend(letters);
     }
     header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seen, after};
+
+    #[test]
+    fn a_record_completes_what_was_told_and_repeats_nothing_of_it() {
+        let said =
+            |prompts: &[&str]| prompts.iter().map(|prompt| Seen::Prompt((*prompt).to_owned())).collect();
+        let recorded: Vec<Seen> = said(&["greeting", "pin", "again", "pin", "goodbye"]);
+        let missing = |told: &[&str]| after(&said(told), &recorded).len();
+        assert_eq!(missing(&["greeting", "pin", "again"]), 2);
+        assert_eq!(missing(&["pin", "again", "pin"]), 1, "the first thing was never told on the wire");
+        assert_eq!(missing(&[]), 5);
+        assert_eq!(missing(&["greeting", "pin", "again", "pin", "goodbye"]), 0);
+        assert_eq!(missing(&["greeting", "a whisper", "pin"]), 3, "what no record has stands for nothing");
+    }
 }

@@ -21,7 +21,7 @@ use crate::driver::os;
 use crate::driver::testing::Suite;
 use crate::flow::document::Application;
 use crate::scenario::document::{Person, Test, TestFile, Verb};
-use crate::scenario::{Choice, Problem, Report, Tested, question_prompts};
+use crate::scenario::{Choice, Problem, Report, Tested, Transcript, question_prompts};
 
 /// How tests are rehearsed.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +139,7 @@ fn rehearse(folder: &Path, app: &Application, file: &TestFile, test: &Test, work
             Ok(site) => site,
             Err(why) => return (vec![could_not(test, &why)], calls, time),
         };
-        let mut prompts = Vec::new();
+        let (mut prompts, mut transcripts) = (Vec::new(), Vec::new());
         for (at, call) in test.calls.iter().enumerate() {
             if let Err(why) = site.advance(call.after) {
                 return (vec![could_not(test, &why)], calls, time);
@@ -155,6 +155,7 @@ fn rehearse(folder: &Path, app: &Application, file: &TestFile, test: &Test, work
                     let asks = |prompt: &&mut String| questions.contains(prompt.as_str());
                     played.prompts.iter_mut().filter(asks).for_each(|prompt| "a question".clone_into(prompt));
                     prompts.push(played.prompts);
+                    transcripts.push(played.transcript);
                 }
                 Ok(played) => return (played.problem.into_iter().collect(), calls, time),
                 Err(why) => return (vec![could_not(test, &why)], calls, time),
@@ -164,28 +165,41 @@ fn rehearse(folder: &Path, app: &Application, file: &TestFile, test: &Test, work
         if !leaked.is_empty() {
             return (leaked, calls, time);
         }
-        heard.push(prompts);
+        heard.push((prompts, transcripts));
         site.close();
     }
     if let Some(identical) = &test.identical {
         let mut chosen = identical.runs.iter().filter_map(|at| heard.get(*at));
-        let first = chosen.next();
-        if let Some(apart) = first.and_then(|first| chosen.find_map(|other| apart(first, other))) {
+        let differs = chosen.next().and_then(|(first, played)| {
+            chosen.find_map(|(other, also)| Some((apart(first, other)?, played, also)))
+        });
+        if let Some(((call, apart), one, other)) = differs {
             let message = format!("a caller can tell the runs apart by what they hear: {apart}");
-            return (vec![problem(identical.place.clone(), &message)], calls, time);
+            let transcript = both(one.get(call), other.get(call));
+            return (vec![Problem { transcript, ..problem(identical.place.clone(), &message) }], calls, time);
         }
     }
     (Vec::new(), calls, time)
 }
 
-/// The first prompt that differs, call by call. When a caller has hung up, what one run had begun to say and the
+/// A call of one run, and behind it the same call of the other.
+fn both(one: Option<&Transcript>, other: Option<&Transcript>) -> Transcript {
+    let mut both = one.cloned().unwrap_or_default();
+    both.add(Duration::ZERO, "test", "THE OTHER RUN:");
+    both.lines.extend(other.into_iter().flat_map(|other| other.lines.iter().cloned()));
+    both
+}
+
+/// The first call that differs, and the first prompt of it that does. When a caller has hung up, what one run had begun to say and the
 /// other not yet is no difference: it depends on the moment.
-fn apart(one: &[Vec<String>], other: &[Vec<String>]) -> Option<String> {
-    let calls = one.iter().zip(other).zip(1..);
+fn apart(one: &[Vec<String>], other: &[Vec<String>]) -> Option<(usize, String)> {
+    let calls = one.iter().zip(other).zip(0..);
     let differs = |((one, other), call): ((&Vec<String>, &Vec<String>), usize)| {
         let mut prompts = one.iter().zip(other).zip(1..);
         let ((one, other), prompt) = prompts.find(|((one, other), _)| one != other)?;
-        Some(format!("prompt {prompt} of call {call} is `{one}` in one and `{other}` in the other"))
+        let told =
+            format!("prompt {prompt} of call {} is `{one}` in one and `{other}` in the other", call + 1);
+        Some((call, told))
     };
     calls.into_iter().find_map(differs)
 }
@@ -198,7 +212,7 @@ fn problem(place: crate::diagnostic::Place, message: &str) -> Problem {
     let finding = crate::diagnostic::Diagnostic::error("E324", Some(place), message)
         .label("as real calls over loopback")
         .help("the same test passes in virtual time; run it alone with --filter to see it again");
-    Problem { finding, transcript: crate::scenario::Transcript::default() }
+    Problem { finding, transcript: Transcript::default() }
 }
 
 #[cfg(test)]
@@ -212,6 +226,7 @@ mod tests {
         assert_eq!(apart(&known, &known.clone()), None);
         assert_eq!(apart(&known, &[call(&["greeting", "pin"]), call(&["greeting", "wait", "music"])]), None);
         let told = apart(&known, &[call(&["greeting", "pin"]), call(&["greeting", "nobody"])]);
-        assert_eq!(told.as_deref(), Some("prompt 2 of call 2 is `wait` in one and `nobody` in the other"));
+        let wanted = "prompt 2 of call 2 is `wait` in one and `nobody` in the other";
+        assert_eq!(told, Some((1, wanted.to_owned())));
     }
 }
