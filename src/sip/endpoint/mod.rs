@@ -12,6 +12,7 @@ pub(super) mod api;
 mod client;
 mod receive;
 mod server;
+mod shares;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -30,6 +31,7 @@ use super::transaction::key::{ClientKey, TransactionKey};
 use crate::units::Entropy;
 use client::{Client, Owner};
 use server::{MergeKey, Server};
+use shares::Shares;
 
 /// All SIP sessions of a shard.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Endpoint {
     servers: HashMap<ServerId, Server>,
     server_keys: HashMap<TransactionKey, ServerId>,
     merging: HashMap<MergeKey, ServerId>,
+    /// Of requests inside calls.
+    shares: Shares,
     clients: HashMap<ClientId, Client>,
     client_keys: HashMap<ClientKey, ClientId>,
     deadlines: Deadlines<Waiter>,
@@ -84,6 +88,7 @@ impl Endpoint {
             servers: HashMap::new(),
             server_keys: HashMap::new(),
             merging: HashMap::new(),
+            shares: Shares::default(),
             clients: HashMap::new(),
             client_keys: HashMap::new(),
             deadlines: Deadlines::default(),
@@ -287,7 +292,12 @@ impl Endpoint {
     }
 
     fn is_full(&self) -> bool {
-        self.servers.len() + self.clients.len() >= self.config.max_transactions
+        self.free() == 0
+    }
+
+    /// Transactions that there is room for.
+    fn free(&self) -> usize {
+        self.config.max_transactions.saturating_sub(self.servers.len() + self.clients.len())
     }
 
     fn transport_failed(&mut self, now: Instant, failed: super::Path) {

@@ -90,7 +90,8 @@ impl Endpoint {
     /// A request inside a dialog, or so it says.
     fn receive_inside(&mut self, now: Instant, arrival: Arrival, session: SessionId) {
         // The end of a session makes room; anything else may wait.
-        if self.is_full() && arrival.request.method != Method::Bye {
+        let may = self.shares.allow(arrival.back.remote.ip(), self.free());
+        if !may && arrival.request.method != Method::Bye {
             return self.turn_away(&arrival);
         }
         let Arrival { request, key, path, back } = arrival;

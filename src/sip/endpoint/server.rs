@@ -1,5 +1,6 @@
 //! The server transactions of an endpoint.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::{Endpoint, SessionId, Waiter};
@@ -15,6 +16,8 @@ use crate::sip::{HeaderError, Method, Path, Request, Response, StatusCode};
 pub(super) struct Server {
     key: TransactionKey,
     merge: Option<MergeKey>,
+    /// Whose share it is of.
+    share: Option<IpAddr>,
     machine: Machine,
     /// Where responses go.
     pub(super) path: Path,
@@ -73,8 +76,12 @@ impl Endpoint {
         if let Some(merge) = &merge {
             self.merging.insert(merge.clone(), id);
         }
+        let share = (!outside).then(|| path.remote.ip());
+        if let Some(source) = share {
+            self.shares.take(source);
+        }
         self.server_keys.insert(key.clone(), id);
-        self.servers.insert(id, Server { key, merge, machine, path, session });
+        self.servers.insert(id, Server { key, merge, share, machine, path, session });
         self.settle_server(now, id);
         id
     }
@@ -176,6 +183,9 @@ impl Endpoint {
         self.server_keys.remove(&server.key);
         if let Some(merge) = server.merge {
             self.merging.remove(&merge);
+        }
+        if let Some(source) = server.share {
+            self.shares.give_back(source);
         }
     }
 }

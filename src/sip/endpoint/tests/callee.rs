@@ -256,6 +256,29 @@ fn too_many_calls_are_turned_away_with_a_wait() {
 }
 
 #[test]
+fn who_floods_its_own_call_leaves_transactions_to_others_and_may_hang_up() {
+    let mut peer = Peer::with(EndpointConfig { max_transactions: 9, ..EndpointConfig::default() });
+    let tag = peer.call();
+    let relay = "Content-Type: application/dtmf-relay\r\n";
+    let key = |n: u32| request_with("INFO", n, &format!("d{n}"), &tag, relay, "Signal=5\r\nDuration=100\r\n");
+    (2..40).for_each(|n| peer.says(&key(n)));
+    // One of the nine is the INVITE's; of the eight the flood has as many as it leaves.
+    assert_eq!(peer.statuses(), [200; 4]);
+    let own = peer.path;
+    peer.path.remote = "203.0.113.5:5060".parse().expect("an address");
+    for (id, other) in [("i2", "c2@"), ("i3", "c3@")] {
+        peer.says(&request("INVITE", 1, id, "", OFFER).replace("c1@", other));
+    }
+    assert_eq!(peer.statuses(), [100, 100]);
+    peer.path = own;
+    peer.says(&request("BYE", 50, "b1", &tag, ""));
+    assert_eq!(peer.statuses(), [200]);
+    // RFC 3261 §17.2.2: 64 × T1 later they are free again.
+    peer.wait(Duration::from_secs(33));
+    assert_eq!(peer.endpoint.active().transactions, 2, "the two that ring");
+}
+
+#[test]
 fn over_a_stream_everything_goes_back_on_it_and_contact_says_so() {
     let mut peer = Peer::new();
     peer.path = Path { transport: Transport::Tcp, connection: Some(4), ..peer.path };
