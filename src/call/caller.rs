@@ -29,7 +29,8 @@ impl Call {
             return;
         };
         let (limits, epoch) = (&self.settings.limits, self.settings.epoch);
-        let terms = self.terms.told_by(self.caller.path.remote.ip());
+        let path = self.caller.path;
+        let terms = self.terms.told_by(path.remote.ip(), path.transport.is_encrypted());
         let mut stream =
             Stream::new(self.now, &address, limits.media_silence, epoch, terms, &mut self.entropy);
         let agreed = match offer.map(|offer| stream.prepare(&offer)) {

@@ -86,7 +86,7 @@ impl Party {
         let settled = if self.agent.is_some() { settings.phones } else { MediaTerms::default() };
         // Whoever is called presses keys for nobody.
         MediaTerms { inband_keys: InbandKeys::Off, rtcp_mux: self.agent.is_some(), ..settled }
-            .told_by(self.path.remote.ip())
+            .told_by(self.path.remote.ip(), self.path.transport.is_encrypted())
     }
 
     fn at(

@@ -28,12 +28,14 @@ pub struct MediaTerms {
 }
 
 impl MediaTerms {
-    /// The terms towards a peer whose signalling goes to this address. RFC 4568 §7: keys in a description are as secret as
-    /// the way it takes. There is one nobody else reads, within this machine; for another the settings must say so.
+    /// The terms towards a peer whose signalling goes to this address, encrypted or not. RFC 4568 §7: keys in a description
+    /// are as secret as the way it takes. Nobody else reads TLS, or what stays within this machine; for another way the
+    /// settings must say so.
     #[must_use]
-    pub const fn told_by(self, signalling: IpAddr) -> Self {
+    pub const fn told_by(self, signalling: IpAddr, encrypted: bool) -> Self {
+        let is_secret = encrypted || signalling.is_loopback() || self.srtp_keys_in_clear;
         let srtp = match self.srtp {
-            SrtpPolicy::Optional if !signalling.is_loopback() && !self.srtp_keys_in_clear => SrtpPolicy::Off,
+            SrtpPolicy::Optional if !is_secret => SrtpPolicy::Off,
             srtp => srtp,
         };
         Self { srtp, signalling: Some(signalling), ..self }
@@ -119,10 +121,11 @@ mod tests {
         let [here, there] =
             ["127.0.0.1", "192.0.2.1"].map(|text| text.parse::<IpAddr>().expect("an address"));
         let terms = MediaTerms { srtp: SrtpPolicy::Optional, ..MediaTerms::default() };
-        assert_eq!(terms.told_by(here).srtp, SrtpPolicy::Optional);
-        assert_eq!(terms.told_by(there).srtp, SrtpPolicy::Off);
+        assert_eq!(terms.told_by(here, false).srtp, SrtpPolicy::Optional);
+        assert_eq!(terms.told_by(there, false).srtp, SrtpPolicy::Off);
+        assert_eq!(terms.told_by(there, true).srtp, SrtpPolicy::Optional);
         let allowed = MediaTerms { srtp_keys_in_clear: true, ..terms };
-        assert_eq!(allowed.told_by(there).srtp, SrtpPolicy::Optional);
+        assert_eq!(allowed.told_by(there, false).srtp, SrtpPolicy::Optional);
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// Whether nobody on the way reads it.
+    #[must_use]
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls)
+    }
+
     /// As it is written in a Via (`UDP`, `TCP`, `TLS`).
     #[must_use]
     pub const fn via_name(self) -> &'static str {

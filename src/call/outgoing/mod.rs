@@ -196,8 +196,9 @@ impl OutgoingCall {
         };
         let (silence, epoch) = (self.settings.limits.media_silence, self.settings.epoch);
         // What a mailbox plays must not pass for a key.
+        let path = self.order.path;
         let terms = MediaTerms { inband_keys: InbandKeys::Off, ..MediaTerms::default() }
-            .told_by(self.order.path.remote.ip());
+            .told_by(path.remote.ip(), path.transport.is_encrypted());
         let stream = Stream::new(self.now, &address, silence, epoch, terms, &mut self.entropy);
         let mut invite = OutgoingInvite {
             path: self.order.path,
