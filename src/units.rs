@@ -269,11 +269,13 @@ pub struct MediaAddress {
     pub beat: Option<Instant>,
 }
 
+mod pace;
 mod places;
 #[cfg(test)]
 #[path = "../tests/start/mod.rs"]
 mod start;
 
+pub use pace::Pace;
 pub use places::{Place, Places};
 
 /// A moment for tests of the core to start from; the core itself never asks for one.

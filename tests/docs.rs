@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use countersign::driver::config::Profile;
 use countersign::flow::load;
 use countersign::flow::step::{INPUT_FIELDS, STEPS};
 
@@ -150,4 +151,21 @@ fn every_command_in_the_manuals_is_one() {
             );
         }
     }
+}
+
+/// Each profile of trunks stands in the manual as the program has it.
+#[test]
+fn every_profile_of_trunks_is_explained() {
+    let manual = fs::read_to_string(root().join("docs/operating.md")).expect("the manual");
+    let table = section(&manual, "### Profiles");
+    for profile in Profile::ALL {
+        let row =
+            table.lines().find(|line| line.starts_with(&format!("| `{profile}` | {} |", profile.what())));
+        let row = row.unwrap_or_else(|| panic!("the profile `{profile}`"));
+        for (key, value) in profile.says() {
+            assert!(row.contains(&format!("`{key}: {value}`")), "`{profile}` sets `{key}: {value}`");
+        }
+    }
+    let rows = table.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, Profile::ALL.len());
 }

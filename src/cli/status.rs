@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use countersign::driver::control::{self, Alarms, OnDisk, Reply, Request, Status, VersionStatus};
-use countersign::driver::trunks::TrunkView;
+use countersign::driver::trunks::{QuotaView, TrunkView};
 use countersign::units::UnixTime;
 
 /// Show what is served.
@@ -92,6 +92,9 @@ fn shown(status: &Status) -> String {
     for queue in &status.queues {
         line("queue", &format!("{} · {} of {} waiting", queue.name, queue.waiting, queue.places));
     }
+    for trunk in &status.inward {
+        line("trunk", &format!("{} · {}", trunk.name, calls_shown(&trunk.calls, "in")));
+    }
     for trunk in &status.trunks {
         line("trunk", &trunk_shown(trunk));
     }
@@ -118,8 +121,26 @@ fn trunk_shown(trunk: &TrunkView) -> String {
         408 => format!("{registrar} does not answer"),
         status => format!("{registrar} answers {status}"),
     }));
-    parts.extend(trunk.calls.map(|calls| format!("{calls} call(s)")));
+    parts.push(calls_shown(&trunk.calls, "out"));
     parts.join(" · ")
+}
+
+/// `7 call(s) in, of 30 and 5 a second at most · refused 12 for \`calls\`, 3 for \`per_second\``.
+fn calls_shown(calls: &QuotaView, way: &str) -> String {
+    let mut text = format!("{} call(s) {way}", calls.calls);
+    let most = [(calls.most_calls, ""), (calls.per_second, " a second")];
+    let most: Vec<String> =
+        most.iter().filter_map(|(most, of)| most.map(|most| format!("{most}{of}"))).collect();
+    if !most.is_empty() {
+        text += &format!(", of {} at most", most.join(" and "));
+    }
+    let refused = [(calls.refused_by_calls, "calls"), (calls.refused_by_per_second, "per_second")];
+    let refused: Vec<String> =
+        refused.iter().filter(|(n, _)| *n > 0).map(|(n, of)| format!("{n} for `{of}`")).collect();
+    if !refused.is_empty() {
+        text += &format!(" · refused {}", refused.join(", "));
+    }
+    text
 }
 
 fn version(version: &VersionStatus) -> String {

@@ -1,4 +1,5 @@
-//! `countersign trunk test` and `countersign route explain`: what carriers' servers say, and where a call goes.
+//! `countersign trunk` and `countersign route explain`: what carriers' servers say, what the settings say of a trunk, and where a
+//! call goes.
 
 #![expect(clippy::print_stdout, reason = "a command talks to its user")]
 
@@ -7,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use countersign::driver::config::Config;
+use countersign::driver::config::{Config, Origin, Profile, Setting, TrunkConfig};
 use countersign::driver::control::{self, ClientError, Reply, Request};
 use countersign::driver::names::Names;
 use countersign::driver::trunks::{self, Explained, Tried, Trunks};
 
 use super::{Format, text};
 
-/// Ask the servers of trunks by which calls go out.
+/// Ask the servers of trunks, show what the settings say of them, list profiles.
 #[derive(clap::Args)]
 pub(crate) struct TrunkArguments {
     #[command(subcommand)]
@@ -23,6 +24,23 @@ pub(crate) struct TrunkArguments {
 
 #[derive(clap::Subcommand)]
 enum TrunkCommand {
+    /// Show every setting of the trunks, and whether it is written, of the profile, or as usual.
+    Show {
+        /// The trunk, as `countersign.yaml` names it; all when left out.
+        name: Option<String>,
+        /// The data folder.
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: PathBuf,
+        /// How it is printed.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// List the profiles that a trunk may have, what each sets and what it needs.
+    Profiles {
+        /// How they are printed.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Ask every server of a trunk now, by OPTIONS and, where `register` says so, by REGISTER.
     Test {
         /// The trunk, as `countersign.yaml` names it.
@@ -63,8 +81,81 @@ enum RouteCommand {
 
 /// Runs `trunk`.
 pub(crate) fn trunk(arguments: TrunkArguments) -> ExitCode {
-    let TrunkCommand::Test { name, data, format } = arguments.command;
-    let asked = control::ask(&data, &Request::TryTrunk { trunk: name }, Duration::from_secs(30));
+    match arguments.command {
+        TrunkCommand::Test { name, data, format } => test(name, &data, format),
+        TrunkCommand::Show { name, data, format } => super::ended(show(name.as_deref(), &data, format)),
+        TrunkCommand::Profiles { format } => {
+            match format {
+                Format::Json => {
+                    println!("{}", serde_json::Value::from(Profile::ALL.map(profile_json).to_vec()));
+                }
+                Format::Text => print!("{}", Profile::ALL.map(profile_shown).join("\n")),
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn show(name: Option<&str>, data: &Path, format: Format) -> Result<(), String> {
+    let config = Config::read(data).map_err(text)?;
+    let trunks: Vec<&TrunkConfig> =
+        config.trunks.iter().filter(|trunk| name.is_none_or(|name| name == trunk.name)).collect();
+    if let (Some(name), true) = (name, trunks.is_empty()) {
+        let all: Vec<&str> = config.trunks.iter().map(|trunk| trunk.name.as_str()).collect();
+        let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        return Err(format!("there is no trunk `{name}`\n  help: {} has {all}", Config::FILE));
+    }
+    match format {
+        Format::Json => {
+            println!("{}", serde_json::Value::from(trunks.into_iter().map(trunk_json).collect::<Vec<_>>()));
+        }
+        Format::Text => {
+            print!("{}", trunks.into_iter().map(trunk_shown).collect::<Vec<_>>().join("\n"));
+        }
+    }
+    Ok(())
+}
+
+fn trunk_shown(trunk: &TrunkConfig) -> String {
+    let profile = trunk.profile.map(|profile| format!(", profile {profile}: {}", profile.what()));
+    let row = |Setting { key, value, from }: Setting| format!("  {key:<20} {value:<40} {}\n", origin(from));
+    let rows: String = trunk.settings().into_iter().map(row).collect();
+    format!("{}{}\n{rows}", trunk.name, profile.unwrap_or_default())
+}
+
+fn trunk_json(trunk: &TrunkConfig) -> serde_json::Value {
+    let row = |Setting { key, value, from }: Setting| serde_json::json!({"setting": key, "value": value, "from": origin(from)});
+    let settings: Vec<_> = trunk.settings().into_iter().map(row).collect();
+    serde_json::json!({"name": trunk.name, "profile": trunk.profile.map(Profile::name), "settings": settings})
+}
+
+const fn origin(from: Origin) -> &'static str {
+    match from {
+        Origin::Written => "written",
+        Origin::Profile => "profile",
+        Origin::Usual => "usual",
+    }
+}
+
+fn profile_shown(profile: Profile) -> String {
+    let sets: String =
+        profile.says().iter().map(|(key, value)| format!("  sets   {key}: {value}\n")).collect();
+    format!("{profile}: {}\n{sets}  needs  {}\n", profile.what(), profile.needs().join(", "))
+}
+
+fn profile_json(profile: Profile) -> serde_json::Value {
+    let sets: serde_json::Map<String, serde_json::Value> =
+        profile.says().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    serde_json::json!({
+        "name": profile.name(),
+        "what": profile.what(),
+        "sets": sets,
+        "needs": profile.needs(),
+    })
+}
+
+fn test(name: String, data: &Path, format: Format) -> ExitCode {
+    let asked = control::ask(data, &Request::TryTrunk { trunk: name }, Duration::from_secs(30));
     let servers = match asked {
         Ok(Reply::Tried { servers }) => servers,
         Ok(Reply::Refused(refusal)) => return super::ended(Err(refusal.error)),

@@ -24,13 +24,19 @@ use super::web::WebConfig;
 use super::webhooks::WebhookConfig;
 use peers::{check_srtp, check_tls, check_transfers};
 
+pub use bounds::CallBounds;
 pub use outward::{Destination, Dial, OutwardConfig, ServerConfig, by_trunk, next_hop};
-pub use peers::{PhonesConfig, TrunkConfig};
+pub use peers::PhonesConfig;
+pub use profile::Profile;
 pub use sip::{DnsServer, SipConfig, SipTlsConfig, StrangersConfig};
+pub use trunk::{Origin, Setting, TrunkConfig};
 
+mod bounds;
 mod outward;
 mod peers;
+mod profile;
 mod sip;
+mod trunk;
 
 /// Why the settings can't be used.
 #[derive(Debug, Error)]
@@ -254,7 +260,8 @@ impl Config {
         }
         config.speech.iter().try_for_each(SpeechConfig::check).map_err(|error| invalid(error.to_string()))?;
         config.recognition.check().map_err(|error| invalid(error.to_string()))?;
-        check_tls(&config)
+        profile::check(&config)
+            .and_then(|()| check_tls(&config))
             .and_then(|()| check_srtp(&config))
             .and_then(|()| check_transfers(&config))
             .and_then(|()| outward::check(&config))

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::application::ApplicationError;
-use super::config::{Config, ConfigError, PhonesConfig};
+use super::config::{CallBounds, Config, ConfigError, PhonesConfig, TrunkConfig};
 use super::secrets::SecretError;
 use super::site::UnknownName;
 
@@ -65,7 +65,7 @@ impl ReloadError {
 pub(super) fn wait_for_restart(config: &Config, before: &Config) -> impl Iterator<Item = String> {
     let changed = [
         ("sip", config.sip != before.sip),
-        ("trunks", config.trunks != before.trunks),
+        ("trunks", waiting_trunks(config) != waiting_trunks(before)),
         ("phones", waiting_phones(config) != waiting_phones(before)),
         ("recognition", config.recognition != before.recognition),
         ("stir", config.stir != before.stir),
@@ -83,4 +83,16 @@ pub(super) fn wait_for_restart(config: &Config, before: &Config) -> impl Iterato
 /// What of `phones` waits: whom they may put callers through to is applied by a reload.
 fn waiting_phones(config: &Config) -> PhonesConfig {
     PhonesConfig { transfer_to: Vec::new(), ..config.phones.clone() }
+}
+
+/// What of `trunks` waits: how many calls they may have is applied by a reload.
+fn waiting_trunks(config: &Config) -> Vec<TrunkConfig> {
+    let mut trunks = config.trunks.clone();
+    for trunk in &mut trunks {
+        trunk.inward = CallBounds::default();
+        if let Some(out) = &mut trunk.out {
+            (out.calls, out.per_second) = (None, None);
+        }
+    }
+    trunks
 }

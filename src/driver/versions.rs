@@ -209,6 +209,7 @@ impl Versions {
         let canary = next.canary.as_ref().map(|(canary, percent)| (canary.name(), *percent));
         let applied = Applied { running: name(&next.running), before, canary, warnings, notes };
         self.links.vault.set_policy(Arc::clone(&next.running.loaded.application.policy));
+        self.site.trunks.bound(&next.config.trunks);
         let mut state = self.state();
         // Draining may have begun meanwhile.
         next.drain = state.drain;

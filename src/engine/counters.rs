@@ -13,6 +13,8 @@ pub struct Counters {
     pub not_placed: u64,
     /// Calls refused: as many as allowed were running.
     pub refused_full: u64,
+    /// Calls refused: their trunk has, or begins, as many as it may.
+    pub refused_of_trunk: u64,
     /// Calls refused: shutting down.
     pub refused_draining: u64,
     /// Calls refused: from no trunk of ours.
@@ -31,6 +33,7 @@ impl Counters {
     pub(super) const fn refused(&mut self, why: Refusal) {
         let counter = match why {
             Refusal::Full => &mut self.refused_full,
+            Refusal::TrunkFull | Refusal::TrunkTooFast => &mut self.refused_of_trunk,
             Refusal::Draining => &mut self.refused_draining,
             Refusal::UnknownSource => &mut self.refused_unknown,
         };

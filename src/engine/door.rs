@@ -8,7 +8,7 @@ use super::table::Table;
 use crate::sip::stir::Candidate;
 use crate::sip::stir::{Number, NumberPlan, Presented, Verdict, examine};
 use crate::sip::{Incoming, Path, SessionId, Uri};
-use crate::units::{CallId, UnixTime};
+use crate::units::{CallId, Place, UnixTime};
 
 /// How callers' numbers are looked into, and how long that may take.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,8 @@ pub(super) struct Waiting {
     pub(super) path: Path,
     pub(super) trunk: Arc<str>,
     pub(super) invite: Box<Incoming>,
+    /// Among the calls of its trunk.
+    pub(super) place: Option<Place>,
 }
 
 /// Those who wait.

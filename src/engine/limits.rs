@@ -1,8 +1,10 @@
 //! Who may call now: the admission rule, asked once per new call and before anything is spent on it.
 
-use std::time::Duration;
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
 
 use crate::sip::StatusCode;
+use crate::units::Place;
 
 /// Bounds of one shard.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +28,10 @@ pub enum Refusal {
     Draining,
     /// As many calls as allowed are running.
     Full,
+    /// Its trunk has as many calls as it may.
+    TrunkFull,
+    /// As many calls of its trunk as may began within the last second.
+    TrunkTooFast,
     /// The source is no trunk of ours.
     UnknownSource,
 }
@@ -35,10 +41,32 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::Draining | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Draining | Self::Full | Self::TrunkFull | Self::TrunkTooFast => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::UnknownSource => StatusCode::FORBIDDEN,
         }
     }
+
+    /// How long its side is told to wait. Who is given a time sends no call here until it is over (RFC 3261 §21.5.4): after a
+    /// second others of a trunk may begin, but when one of its calls ends nobody knows.
+    #[must_use]
+    pub const fn retry_after(self, usual: Duration) -> Option<Duration> {
+        match self {
+            Self::TrunkFull => None,
+            Self::TrunkTooFast => Some(Duration::from_secs(1)),
+            Self::Draining | Self::Full | Self::UnknownSource => Some(usual),
+        }
+    }
+}
+
+/// Who counts the calls of a trunk, over all shards.
+pub trait Admission: Debug + Send + Sync {
+    /// A place for one more call; it is given back when the place is dropped.
+    ///
+    /// # Errors
+    /// [`Refusal::TrunkFull`], [`Refusal::TrunkTooFast`]; nothing is counted then.
+    fn admit(&self, now: Instant) -> Result<Place, Refusal>;
 }
 
 impl Limits {

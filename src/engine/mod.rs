@@ -21,7 +21,7 @@ pub use counters::Counters;
 pub use door::{Vouch, Vouching};
 pub use invite::TRACE_PACKAGE;
 pub use io::{Input, Output};
-pub use limits::{Limits, Refusal};
+pub use limits::{Admission, Limits, Refusal};
 pub use lineup::{Canary, Lineup, Served};
 pub use machine::{Active, Engine, EngineConfig};
 pub use rules::TrunkRules;

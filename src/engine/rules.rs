@@ -1,6 +1,9 @@
 //! What holds for the callers of a trunk.
 
+use std::sync::Arc;
+
 use super::invite::asserted;
+use super::limits::Admission;
 use crate::media::MediaTerms;
 use crate::sip::stir::NumberPlan;
 use crate::sip::{Incoming, Uri};
@@ -20,6 +23,8 @@ pub struct TrunkRules {
     pub numbers: NumberPlan,
     /// What is settled about its media.
     pub media: MediaTerms,
+    /// Who counts its calls; nobody does when there is none.
+    pub admission: Option<Arc<dyn Admission>>,
 }
 
 impl TrunkRules {

@@ -26,6 +26,16 @@ pub enum InbandKeys {
 }
 
 impl InbandKeys {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Off => "off",
+        }
+    }
+
     /// Whether to listen to a peer that sends telephone-events, or does not.
     #[must_use]
     pub const fn is_armed(self, events: bool) -> bool {

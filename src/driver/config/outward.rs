@@ -2,44 +2,34 @@
 
 use serde::Deserialize;
 
-use super::Config;
+use super::{CallBounds, Config};
 use crate::driver::numbers::{self, Barred, is_beginning};
 use crate::sip::stir::NumberPlan;
 use crate::sip::{Host, Transport, Uri};
 
 /// `trunks[].out`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutwardConfig {
     /// The carrier's servers.
     pub servers: Vec<ServerConfig>,
     /// The beginnings of the numbers that may be called by it, such as `+44`; none when left out.
-    #[serde(default)]
     pub carries: Vec<String>,
     /// The number that calls by it show, with + and its country code.
-    #[serde(default)]
     pub from: Option<String>,
     /// How the carrier wants numbers written: `plus`, `digits`, `national`.
-    #[serde(default)]
     pub dial: Dial,
     /// The carrier's domain, where it has another than its servers' names.
-    #[serde(default)]
     pub domain: Option<String>,
     /// Who we are where the carrier asks.
-    #[serde(default)]
     pub login: Option<LoginConfig>,
     /// Whether we register with the carrier, so that it finds us.
-    #[serde(default)]
     pub register: Option<RegisterConfig>,
     /// Seconds between two questions whether a server lives; 0: nobody is asked.
-    #[serde(default = "default_options")]
     pub options_seconds: u64,
     /// Calls by it at once.
-    #[serde(default)]
     pub calls: Option<usize>,
     /// Calls by it that begin in one second.
-    #[serde(default)]
-    pub per_second: Option<u32>,
+    pub per_second: Option<usize>,
 }
 
 /// A server: its URI alone, or with its place in the order.
@@ -114,12 +104,25 @@ pub struct RegisterConfig {
     pub expires_seconds: u64,
 }
 
-const fn default_options() -> u64 {
-    30
-}
-
 const fn default_expires() -> u64 {
     600
+}
+
+impl Default for RegisterConfig {
+    fn default() -> Self {
+        Self { user: None, expires_seconds: default_expires() }
+    }
+}
+
+impl Dial {
+    /// As it is written.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Plus => "plus",
+            Self::Digits => "digits",
+            Self::National => "national",
+        }
+    }
 }
 
 /// Whom a name of `transfers` stands for.
@@ -223,13 +226,13 @@ impl OutwardConfig {
                 "write 5 to 3600, or 0 to ask nobody",
             );
         }
-        if self.calls == Some(0) || self.per_second == Some(0) {
-            return wrong(
-                "no call is allowed".to_owned(),
-                "write 1 or more; to make no calls by it, leave `out` out",
-            );
-        }
         Ok(())
+    }
+
+    /// How many calls go out by it.
+    #[must_use]
+    pub const fn bounds(&self) -> CallBounds {
+        CallBounds { calls: self.calls, per_second: self.per_second }
     }
 }
 
@@ -261,14 +264,21 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
                 "{whose}: `country` is no country code\n  help: write the one of its national numbers, such as \"+44\""
             ));
         }
+        let wrong =
+            |way: &str, (what, help): (String, String)| format!("{whose}, `{way}`: {what}\n  help: {help}");
+        let none = "to take no calls of it, leave its `addresses` out";
+        trunk.inward.check(none).map_err(|problem| wrong("in", problem))?;
         let Some(out) = &trunk.out else { continue };
+        out.bounds()
+            .check("to make no calls by it, leave `out` out")
+            .map_err(|problem| wrong("out", problem))?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if trunk.name.is_empty() || !trunk.name.chars().all(plain) {
             return Err(format!(
                 "{whose}: routes name it, so its name may have letters, digits, `-`, `_` and `.` only\n  help: give it another one"
             ));
         }
-        out.check(country).map_err(|(what, help)| format!("{whose}, `out`: {what}\n  help: {help}"))?;
+        out.check(country).map_err(|(what, help)| wrong("out", (what, help.to_owned())))?;
     }
     for (name, text) in &config.transfers {
         let whose = format!("`transfers`: `{name}`");

@@ -1,103 +1,11 @@
-//! Who calls come from and go to, as the settings name them: trunks and agents' phones, with the terms of their media.
-
-use std::sync::Arc;
-
-use serde::Deserialize;
+//! Who calls come from and go to, as the settings name them: agents' phones, and what holds for them and trunks together.
 
 use rustls::pki_types::ServerName;
+use serde::Deserialize;
 
-use super::outward::OutwardConfig;
 use super::{AgentConfig, Config};
-use crate::driver::gate::Demand;
-use crate::media::{CodecList, InbandKeys, MediaTerms, SrtpPolicy};
-use crate::sip::stir::NumberPlan;
+use crate::media::{CodecList, MediaTerms, SrtpPolicy};
 use crate::sip::{AccessList, Transport, Uri};
-
-/// A trunk: a carrier's addresses, from which calls come, and its servers, by which calls go out.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct TrunkConfig {
-    /// Its name in records.
-    pub name: String,
-    /// Addresses or networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`).
-    #[serde(default)]
-    pub addresses: Vec<String>,
-    /// How calls go out; none do when left out.
-    #[serde(default)]
-    pub out: Option<OutwardConfig>,
-    /// Whether a test caller may be told what happens in its call: prompts, outcomes, levels; never a value.
-    #[serde(default)]
-    pub trace: bool,
-    /// Whether its word counts on who calls and how the call came there (P-Asserted-Identity, Diversion, History-Info,
-    /// User-to-User), and whether a caller's number may be told to it.
-    #[serde(default)]
-    pub trusted: bool,
-    /// Whether its word counts on how a caller's number was verified (STIR/SHAKEN): `verstat` beside the asserted
-    /// identity, and the level in `Attestation-Info` or `P-Attestation-Indicator`.
-    #[serde(default)]
-    pub verstat: bool,
-    /// Whether callers' numbers are verified here, by what is signed in the Identity header (STIR/SHAKEN).
-    #[serde(default)]
-    pub stir: bool,
-    /// The country code of the numbers that it writes without one: callers' numbers and dialled ones get it.
-    #[serde(default)]
-    pub country: Option<String>,
-    /// The codecs that calls may have, the preferred first: `PCMU`, `PCMA`, `G722`, `L16`, `opus`.
-    #[serde(default)]
-    pub codecs: CodecList,
-    /// Whether the carrier may send comfort noise in place of silence.
-    #[serde(default)]
-    pub comfort_noise: bool,
-    /// When keys are listened for in the audio: `auto` (from callers without telephone-events), `always`, `off`.
-    #[serde(default)]
-    pub inband_keys: InbandKeys,
-    /// Whether media is encrypted, by keys in the session description: `off`, `optional`, `required`.
-    #[serde(default)]
-    pub srtp: SrtpPolicy,
-    /// Keys may travel in signalling that others on the way can read.
-    #[serde(default)]
-    pub srtp_keys_in_clear: bool,
-    /// Only what comes over TLS is of this trunk.
-    #[serde(default)]
-    pub tls: bool,
-    /// The names that its certificate is for, one of which it must show.
-    #[serde(default)]
-    pub certificate: Vec<String>,
-}
-
-impl TrunkConfig {
-    /// What is demanded of a message beside the address that it comes from.
-    #[must_use]
-    pub const fn demand(&self) -> Demand {
-        Demand { tls: self.tls, certificate: !self.certificate.is_empty() }
-    }
-
-    /// Whether its word on who calls counts: one that says how a number was verified says whose it is.
-    #[must_use]
-    pub const fn is_trusted(&self) -> bool {
-        self.trusted || self.verstat
-    }
-
-    /// How it writes numbers.
-    #[must_use]
-    pub fn plan(&self) -> NumberPlan {
-        self.country.as_deref().and_then(NumberPlan::of_country).unwrap_or_default()
-    }
-
-    /// The names that prove, in a certificate, to be this trunk.
-    pub fn certificate_names(&self) -> impl Iterator<Item = (ServerName<'static>, Arc<str>)> {
-        let trunk: Arc<str> = self.name.as_str().into();
-        let names = self.certificate.iter().filter_map(|name| ServerName::try_from(name.clone()).ok());
-        names.map(move |name| (name, Arc::clone(&trunk)))
-    }
-
-    /// What is settled about the media of its calls.
-    #[must_use]
-    pub fn terms(&self) -> MediaTerms {
-        let Self { codecs, comfort_noise, inband_keys, srtp, srtp_keys_in_clear, .. } = *self;
-        MediaTerms { codecs, comfort_noise, inband_keys, srtp, srtp_keys_in_clear, ..MediaTerms::default() }
-    }
-}
 
 /// Where agents' phones may be.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -199,8 +107,9 @@ pub(super) fn check_tls(config: &Config) -> Result<(), String> {
     if config.sip.tls.is_none() {
         if let Some(trunk) = config.trunks.iter().find(|trunk| trunk.tls) {
             return Err(format!(
-                "the trunk `{}` has `tls: true`, but no TLS is spoken here\n  {add}",
-                trunk.name
+                "the trunk `{}` has {}, but no TLS is spoken here\n  {add}",
+                trunk.name,
+                trunk.as_said("tls", "tls: true")
             ));
         }
         if config.phones.tls {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::driver::sender::Shown;
-use crate::driver::trunks::{Tried, TrunkView};
+use crate::driver::trunks::{InwardView, Tried, TrunkView};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +219,9 @@ pub struct Status {
     pub queues: Vec<Queue>,
     /// The agents.
     pub agents: Vec<Agent>,
+    /// What trunks bring in.
+    #[serde(default)]
+    pub inward: Vec<InwardView>,
     /// The trunks by which calls go out.
     #[serde(default)]
     pub trunks: Vec<TrunkView>,

@@ -269,6 +269,7 @@ fn status(versions: &Versions) -> Status {
             .into_iter()
             .map(|agent| Agent { name: agent.name, state: agent.state.to_owned(), queues: agent.queues })
             .collect(),
+        inward: versions.trunks().inward(),
         trunks: versions.trunks().view(os::now()),
     }
 }

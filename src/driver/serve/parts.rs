@@ -143,6 +143,7 @@ impl Parts<'_> {
             verified: trunk.stir && self.config.stir.verify.is_some(),
             numbers: trunk.plan(),
             media: trunk.terms(),
+            admission: self.site.trunks.admission(&trunk.name),
         };
         (trunk.name.as_str().into(), rules)
     }

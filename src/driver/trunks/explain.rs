@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{NoWay, Trunk, Trunks, held};
+use super::{NoWay, QuotaView, Trunk, Trunks, held};
 use crate::driver::config::{Config, Destination, TrunkConfig, by_trunk};
 use crate::driver::numbers;
 use crate::driver::sender::SenderConfig;
@@ -26,7 +26,7 @@ pub fn explain(config: &Config, trunks: &Trunks, from: &str, to: &str) -> Explai
     let mut told = Explained::default();
     let sender = config.senders.iter().find(|sender| sender.name == from && sender.call.is_some());
     told.goes = match (from.parse::<IpAddr>(), sender) {
-        (Ok(address), _) => told.comes_in(config, address, to),
+        (Ok(address), _) => told.comes_in(config, trunks, address, to),
         (_, Some(sender)) => told.code_call(config, trunks, sender, to),
         _ => told.put_through(config, trunks, to),
     };
@@ -44,7 +44,7 @@ impl Explained {
     }
 
     /// A call from an address.
-    fn comes_in(&mut self, config: &Config, address: IpAddr, to: &str) -> bool {
+    fn comes_in(&mut self, config: &Config, trunks: &Trunks, address: IpAddr, to: &str) -> bool {
         let lists = config.trunks.iter().map(|trunk| (trunk.name.as_str(), trunk.addresses.as_slice()));
         let list = AccessList::parse(lists).unwrap_or_default();
         let found = list.find(address).and_then(|name| config.trunks.iter().find(|trunk| trunk.name == name));
@@ -57,11 +57,17 @@ impl Explained {
             "{address} is of the trunk `{}`: its `addresses` have the closest network",
             trunk.name
         ));
+        if let Some(says) = trunk.profile_told() {
+            self.say(says);
+        }
         if trunk.tls {
             self.say("it is let in over TLS only (`tls: true`); in clear it gets 403");
         }
         if !trunk.certificate.is_empty() {
             self.say(format!("its certificate must be for {}", trunk.certificate.join(" or ")));
+        }
+        if let Some(calls) = trunks.inward().into_iter().find(|inward| inward.name == trunk.name) {
+            self.bounds(&calls.calls);
         }
         match trunk.plan().international(to) {
             Some(number) => {
@@ -70,6 +76,21 @@ impl Explained {
             None => self.say(format!("{to} was dialled, and is left as it is{}", no_country(trunk))),
         }
         true
+    }
+
+    /// How many calls the trunk may bring in.
+    fn bounds(&mut self, calls: &QuotaView) {
+        if let Some(most) = calls.most_calls {
+            self.say(format!(
+                "`in.calls`: {} of {most} calls of the trunk run; one more than {most} gets 503",
+                calls.calls
+            ));
+        }
+        if let Some(most) = calls.per_second {
+            self.say(format!(
+                "`in.per_second`: if {most} of its calls began within the second before, it gets 503 and `Retry-After: 1`"
+            ));
+        }
     }
 
     /// A code call.
@@ -152,6 +173,9 @@ impl Explained {
             "the closest beginning; among equals the first that answers"
         };
         self.say(format!("it goes by the trunk `{}`: {why}", trunk.name));
+        if let Some(says) = &trunk.profile {
+            self.say(says.clone());
+        }
         self.servers(trunks, trunk, number)
     }
 

@@ -1,17 +1,19 @@
 //! Trunks by which calls go out: which one carries a number, its servers in the order in which they are tried, and what is
-//! known of them.
+//! known of them. And how many calls each brings in.
 //!
 //! [`Trunks`] answers for a call and never waits. A thread of its own ([`watch`]) asks the servers whether they live and
 //! keeps our registrations.
 
 mod explain;
+mod inward;
+mod quota;
 mod trial;
 mod view;
 pub mod watch;
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -24,18 +26,23 @@ use crate::sip::locate::{Hop, Locations, in_order};
 use crate::sip::stir::NumberPlan;
 use crate::sip::trunk::{Outward, Pulse, RegistrationConfig};
 use crate::sip::{Credentials, Host, Uri};
-use crate::units::Places;
 
 pub use explain::{Explained, explain};
+pub use inward::InwardView;
+pub use quota::QuotaView;
 pub use trial::Tried;
 pub use view::{ServerView, TrunkView};
 
+use inward::Inward;
+use quota::{Bound, Quota};
 use view::Seen;
 use watch::Mail;
 
 /// The trunks by which calls go out.
 pub struct Trunks {
     all: Vec<Trunk>,
+    /// Every trunk of the settings.
+    inward: Vec<Arc<Inward>>,
     names: Arc<Names>,
     /// The thread that watches them, once it runs.
     watch: OnceLock<SyncSender<Mail>>,
@@ -47,11 +54,12 @@ pub struct Trunks {
 struct Trunk {
     name: Arc<str>,
     out: OutwardConfig,
+    /// What its profile says, in words.
+    profile: Option<String>,
     servers: Vec<(u16, u16, Uri)>,
     plan: NumberPlan,
     domain: Option<Host>,
-    places: Option<Places>,
-    pace: Mutex<Pace>,
+    quota: Quota,
     /// What the thread that watches has seen.
     seen: Mutex<Seen>,
     login: Mutex<Option<Credentials>>,
@@ -70,17 +78,11 @@ pub enum NoWay {
     #[error("the trunk `{0}` has as many calls as `out.calls` allows")]
     Full(String),
     /// They begin too fast.
-    #[error("more calls by the trunk `{0}` begin in this second than `out.per_second` allows")]
+    #[error("as many calls by the trunk `{0}` began within a second as `out.per_second` allows")]
     TooFast(String),
     /// Its servers' names lead nowhere.
     #[error("the servers of the trunk `{0}` lead nowhere: the DNS does not know them")]
     Nowhere(String),
-}
-
-/// Calls that began in this second.
-struct Pace {
-    since: Instant,
-    begun: u32,
 }
 
 /// A server that did not answer is asked again so soon.
@@ -97,7 +99,8 @@ impl Trunks {
         let all: Vec<Trunk> = config.trunks.iter().filter_map(Trunk::of).collect();
         let uris = all.iter().flat_map(|trunk| trunk.servers.iter().map(|(.., uri)| uri.clone()));
         let followed = names.follow(uris.collect(), FIRST_LOOK);
-        Self { all, names: Arc::clone(names), watch: OnceLock::new(), _followed: followed }
+        let inward = config.trunks.iter().map(Inward::of).map(Arc::new).collect();
+        Self { all, inward, names: Arc::clone(names), watch: OnceLock::new(), _followed: followed }
     }
 
     /// Reads the passwords, as they are now.
@@ -125,13 +128,10 @@ impl Trunks {
         if hops.is_empty() {
             return Err(NoWay::Nowhere(trunk.name.to_string()));
         }
-        let place = match &trunk.places {
-            Some(places) => Some(places.take().ok_or_else(|| NoWay::Full(trunk.name.to_string()))?),
-            None => None,
-        };
-        if !trunk.may_begin(os::now()) {
-            return Err(NoWay::TooFast(trunk.name.to_string()));
-        }
+        let place = trunk.quota.take(os::now()).map_err(|bound| match bound {
+            Bound::Calls => NoWay::Full(trunk.name.to_string()),
+            Bound::PerSecond => NoWay::TooFast(trunk.name.to_string()),
+        })?;
         let user = trunk.written(number);
         let ways = hops.into_iter().map(|(hop, server)| (hop, trunk.request_uri(&user, hop, &server)));
         Ok(Outward {
@@ -140,7 +140,7 @@ impl Trunks {
             from: show.or(trunk.out.from.as_deref()).map(|from| trunk.written(from)),
             domain: trunk.domain.clone(),
             credentials: held(&trunk.login).clone(),
-            place,
+            place: Some(place),
         })
     }
 
@@ -276,10 +276,10 @@ impl Trunk {
         Some(Self {
             name: config.name.as_str().into(),
             servers: out.servers.iter().filter_map(server).collect(),
+            profile: config.profile_told(),
             plan: config.plan(),
             domain: out.domain.as_deref().and_then(Host::parse),
-            places: out.calls.map(Places::new),
-            pace: Mutex::new(Pace { since: os::now(), begun: 0 }),
+            quota: Quota::new(out.bounds()),
             seen: Mutex::default(),
             login: Mutex::default(),
             out,
@@ -335,17 +335,6 @@ impl Trunk {
         let expires = Duration::from_secs(register.expires_seconds);
         Some(RegistrationConfig { expires, ..RegistrationConfig::default() })
     }
-
-    fn may_begin(&self, now: Instant) -> bool {
-        let Some(most) = self.out.per_second else { return true };
-        let mut pace = held(&self.pace);
-        if now.saturating_duration_since(pace.since) >= Duration::from_secs(1) {
-            *pace = Pace { since: now, begun: 0 };
-        }
-        let may = pace.begun < most;
-        pace.begun += u32::from(may);
-        may
-    }
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -357,44 +346,27 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::units::test_start;
 
-    /// The trunk `carrier` with these limits.
-    fn trunks(limits: &str) -> Trunks {
-        let settings = format!(
+    fn settings(limits: &str) -> Config {
+        let text = format!(
             "trunks: [{{name: carrier, out: {{servers: [\"sip:192.0.2.7\"], carries: [\"+44\"]{limits}}}}}]\n"
         );
-        let config = Config::parse(Path::new("countersign.yaml"), &settings).expect("settings");
-        Trunks::new(&config, &Names::start(&[], false).expect("names"))
+        Config::parse(Path::new("countersign.yaml"), &text).expect("settings")
     }
 
     #[test]
-    fn no_more_calls_begin_in_a_second_than_may() {
-        let trunks = trunks(", per_second: 3");
-        let (trunk, start) = (&trunks.all[0], test_start());
-        let at = |millis: &u64| start + Duration::from_millis(*millis);
-        let begun = [0, 10, 500, 600, 999, 1000, 1100, 1900, 1999, 5000].map(|millis| {
-            let may = trunk.may_begin(at(&millis));
-            (millis, may)
-        });
-        let refused: Vec<u64> = begun.iter().filter(|(_, may)| !may).map(|(millis, _)| *millis).collect();
-        assert_eq!(refused, [600, 999, 1999]);
-        assert!((0..100).all(|_| self::trunks("").all[0].may_begin(start)));
-    }
-
-    #[test]
-    fn a_call_that_may_not_begin_takes_no_place() {
-        let trunks = trunks(", calls: 2, per_second: 1");
+    fn as_many_calls_go_out_as_may_and_after_a_reload_as_many_as_may_then() {
+        let trunks = Trunks::new(&settings(", calls: 2"), &Names::start(&[], false).expect("names"));
         let way = || trunks.outward("+441632960001", None, None, &mut |_| 0);
-        let first = way().expect("a way");
-        // Another second may begin here; then two calls have both places.
-        let second = way();
-        match &second {
-            Err(why) => assert_eq!(*why, NoWay::TooFast("carrier".to_owned())),
-            Ok(_) => assert_eq!(way().err(), Some(NoWay::Full("carrier".to_owned()))),
-        }
-        drop((first, second));
-        let free = trunks.all[0].places.as_ref().expect("places");
-        assert!(free.take().zip(free.take()).is_some(), "both places are free again");
+        let two = [way(), way()].map(|way| way.expect("a way"));
+        assert_eq!(way().err(), Some(NoWay::Full("carrier".to_owned())));
+        trunks.bound(&settings(", per_second: 1").trunks);
+        // Two began a moment ago, or long ago on a machine that stood still; of the next two one is too fast unless it did.
+        let more = [way(), way(), way()].map(|way| way.err());
+        assert!(more.iter().flatten().all(|why| *why == NoWay::TooFast("carrier".to_owned())), "{more:?}");
+        let calls = || trunks.view(os::now())[0].calls;
+        assert_eq!((calls().calls, calls().most_calls, calls().per_second), (2, None, Some(1)));
+        drop(two);
+        assert_eq!((calls().calls, calls().refused_by_calls), (0, 1));
     }
 }

@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Trunk, Trunks, held};
+use super::{QuotaView, Trunk, Trunks, held};
 use crate::sip::locate::Hop;
 use crate::sip::trunk::{Condition, Line, Registered};
-use crate::units::Places;
 
 /// What the thread that watches has seen last.
 #[derive(Default)]
@@ -35,8 +34,9 @@ impl Seen {
 pub struct TrunkView {
     /// Its name.
     pub name: String,
-    /// Calls by it; `None` where they are not counted, since nothing limits them.
-    pub calls: Option<usize>,
+    /// Calls by it.
+    #[serde(flatten)]
+    pub calls: QuotaView,
     /// Its servers, the preferred first.
     pub servers: Vec<ServerView>,
     /// Our registration: `registered`, `not_yet`, `ran_out`; `None` where there is to be none.
@@ -88,7 +88,7 @@ impl Trunk {
         };
         TrunkView {
             name: self.name.to_string(),
-            calls: self.places.as_ref().map(Places::taken),
+            calls: self.quota.view(),
             servers: seen.servers.iter().map(server).collect(),
             registration: standing.map(|standing| state(standing).to_owned()),
             registrar: standing.and_then(|standing| standing.at).map(words),

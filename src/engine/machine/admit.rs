@@ -28,6 +28,13 @@ impl Engine {
             return;
         }
         let Some(trunk) = trunk else { return };
+        let place = match self.rules(&trunk).admission.as_ref().map(|of| of.admit(now)).transpose() {
+            Ok(place) => place,
+            Err(why) => {
+                self.refuse(now, session, why);
+                return;
+            }
+        };
         let id = self.new_id();
         let invite = Box::new(invite);
         let at = self.lineup.running.epoch.unix_at(now);
@@ -38,7 +45,7 @@ impl Engine {
         } else {
             Look::Settled(None)
         };
-        let waiting = Waiting { session, path, trunk, invite };
+        let waiting = Waiting { session, path, trunk, invite, place };
         self.sessions.insert(session, id);
         match look {
             Look::Settled(verdict) => self.begin(now, id, waiting, verdict),
@@ -53,7 +60,7 @@ impl Engine {
     pub(super) fn refuse(&mut self, now: Instant, session: SessionId, why: Refusal) {
         self.counters.refused(why);
         self.endpoint_touched = true;
-        self.endpoint.reject(now, session, why.status(), Some(self.limits.retry_after));
+        self.endpoint.reject(now, session, why.status(), why.retry_after(self.limits.retry_after));
     }
 
     /// What came of looking into a caller's number; late when they were let in without it, or gave up.
@@ -83,7 +90,7 @@ impl Engine {
 
     /// Lets a caller in.
     fn begin(&mut self, now: Instant, id: CallId, waiting: Waiting, verdict: Option<Verdict>) {
-        let Waiting { session, path, trunk, invite } = waiting;
+        let Waiting { session, path, trunk, invite, place } = waiting;
         let (version, canary) = self.lineup.choose(id);
         let version = Arc::clone(version);
         let [to_running, to_canary] = &mut self.begun;
@@ -113,7 +120,7 @@ impl Engine {
         tracing::info!(call = %id, %trunk, "call begins");
         let call = Call::new(now, new, version, self.entropy.fork());
         self.out.push_back(Output::Begun(call.source().clone()));
-        self.calls.insert(id, Running::Inbound(Box::new(call)));
+        self.calls.insert(id, Running::Inbound { call: Box::new(call), _place: place });
         self.counters.admitted = self.counters.admitted.saturating_add(1);
         self.touch(id);
     }

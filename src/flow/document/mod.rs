@@ -55,7 +55,7 @@ pub use ast::{
 };
 pub use calendar::{Calendar, Calendars, Hours};
 pub use files::{Files, Unread};
-pub(crate) use findings::suggestion;
+pub(crate) use findings::{nearest, suggestion};
 pub use load::load;
 pub(crate) use scalar::{digit_name, duration};
 pub use services::{

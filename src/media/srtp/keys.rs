@@ -150,6 +150,18 @@ pub enum SrtpPolicy {
     Required,
 }
 
+impl SrtpPolicy {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        }
+    }
+}
+
 /// Our side of [`SrtpPolicy`] in one session: where media may be encrypted, there are keys.
 #[derive(Clone, Debug, Default)]
 pub enum LocalSrtp {
