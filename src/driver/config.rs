@@ -316,6 +316,7 @@ trunks:
   - name: loopback
     addresses: ["127.0.0.0/8", "::1"]
     trace: true         # `countersign call` shows what happens in its call: for test callers only
+#  - {name: carrier, profile: address, addresses: ["198.51.100.0/28"], in: {calls: 200, per_second: 10}}     # see `countersign trunk profiles`
 
 # SIP over TLS, beside UDP and TCP. With `tls: true` a trunk (or `phones`) is heard over it only.
 # sip:
