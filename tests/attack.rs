@@ -340,47 +340,6 @@ fn more_callers_than_there_is_time_for_are_refused_while_a_call_goes_on() {
 /// A second carrier.
 const OTHER: [u8; 4] = [127, 0, 0, 5];
 
-/// Five thousand requests a second of every method, outside of calls and within calls that there are not. Says how many answers
-/// came.
-fn floods(target: &Target, over: &AtomicBool) -> u64 {
-    const METHODS: [&str; 14] = [
-        "INVITE",
-        "ACK",
-        "BYE",
-        "CANCEL",
-        "OPTIONS",
-        "REGISTER",
-        "INFO",
-        "UPDATE",
-        "PRACK",
-        "REFER",
-        "NOTIFY",
-        "SUBSCRIBE",
-        "MESSAGE",
-        "PUBLISH",
-    ];
-    let socket = target.socket(OTHER);
-    let from = socket.local_addr().expect("an address");
-    // No INVITE can be taken: they would be the calls of others.
-    let body = offer(from).replace("RTP/AVP", "RTP/NONE");
-    socket.set_nonblocking(true).expect("nonblocking");
-    let (began, mut sent, mut answers) = (now(), 0_u32, 0);
-    while !over.load(Relaxed) && began.elapsed() < Duration::from_secs(30) {
-        while f64::from(sent) < began.elapsed().as_secs_f64() * 5_000.0 {
-            let turn = usize::try_from(sent).expect("few");
-            let tag = ["", ";tag=nobody"][turn / METHODS.len() % 2];
-            let method = METHODS[turn % METHODS.len()];
-            let _ = socket.send(request(method, &format!("m{sent}"), from, tag, "", &body).as_bytes());
-            sent += 1;
-        }
-        while receive(&socket).is_some() {
-            answers += 1;
-        }
-        pause(Duration::from_millis(2));
-    }
-    answers
-}
-
 #[test]
 fn a_carrier_that_floods_with_every_method_leaves_time_for_the_callers_of_another() {
     let other = "\"127.0.0.1\"]}, {name: other, addresses: [\"127.0.0.5\"]}]";
@@ -391,7 +350,7 @@ fn a_carrier_that_floods_with_every_method_leaves_time_for_the_callers_of_anothe
     let (over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
     together(2, |number| {
         if number == 0 {
-            answers.store(floods(&target, &over), Relaxed);
+            answers.store(canary::floods(&target.socket(OTHER), &over, Duration::from_secs(30)), Relaxed);
             return;
         }
         for number in 0..4 {

@@ -1,12 +1,16 @@
 //! Rounds of calls, one after another, against the real program: what it holds after many is what it held after few. The
-//! long form, at 80 % of what a core bears, runs for as long as COUNTERSIGN_SOAK says, as `30m`: docs/operating.md.
+//! long forms, at 80 % of what a core bears and under a flood, run for as long as COUNTERSIGN_SOAK and COUNTERSIGN_FLOOD say, as
+//! `30m`: docs/operating.md.
 
 #![expect(clippy::print_stdout, reason = "the figures are of interest")]
 #![expect(clippy::cast_precision_loss, reason = "octets and seconds")]
 
+mod canary;
 mod site;
 
 use std::fs;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use countersign::driver::os;
@@ -123,6 +127,17 @@ fn a_slope_is_found_and_how_sure_it_is() {
     assert!(rate.abs() < 2.0 * error, "{rate} {error}");
 }
 
+/// For how long a long form is to run; nothing when it is not.
+fn wanted(name: &str) -> Option<Duration> {
+    let Ok(length) = std::env::var(name) else {
+        println!("skipped: {name} does not say for how long, as 30m");
+        return None;
+    };
+    let minutes: u64 =
+        length.strip_suffix('m').and_then(|count| count.parse().ok()).expect("minutes, as 30m");
+    Some(Duration::from_secs(60 * minutes))
+}
+
 /// Calls of the long form at most: 80 % of the 3,000 that one core is to bear.
 const MOST_CALLS: usize = 2400;
 /// What memory may seem to grow by while it is measured. In half an hour at 2,400 calls a round these are less octets a call than
@@ -131,13 +146,7 @@ const GROWTH: f64 = 1_048_576.0;
 
 #[test]
 fn a_server_under_load_for_long_holds_what_it_held() {
-    let Ok(length) = std::env::var("COUNTERSIGN_SOAK") else {
-        println!("skipped: COUNTERSIGN_SOAK does not say for how long, as 30m");
-        return;
-    };
-    let minutes: u64 =
-        length.strip_suffix('m').and_then(|count| count.parse().ok()).expect("minutes, as 30m");
-    let length = Duration::from_secs(60 * minutes);
+    let Some(length) = wanted("COUNTERSIGN_SOAK") else { return };
     let folder = Folder::new("soak");
     let server = Served::start(&folder.file("data"), &["--bench", "--rtp-ports", "20000-29999"], None);
     let uri = format!("sip:bench@{}", server.sip);
@@ -199,4 +208,69 @@ fn a_server_under_load_for_long_holds_what_it_held() {
     let least = measured.iter().map(|held| held.files).min().unwrap_or_default();
     assert!(most - least <= 2, "from {least} to {most} files and sockets with all calls up");
     assert!(clean * 10 >= rounds.len() * 9, "{clean} of {} rounds were clean", rounds.len());
+}
+
+/// A trunk that floods, beside the one whose callers are served.
+const FLOODED: &str = "\
+trunks: [{name: loopback, addresses: [\"127.0.0.1\"]}, {name: other, addresses: [\"127.0.0.5\"]}]
+";
+/// What is kept of a transaction that is over goes after 64 times T1: by then a flood has filled what it can.
+const FILLED: Duration = Duration::from_secs(40);
+
+#[test]
+fn a_flood_for_minutes_fills_what_is_bounded_and_leaves_the_callers_of_another_trunk_alone() {
+    let Some(length) = wanted("COUNTERSIGN_FLOOD") else { return };
+    let folder = Folder::new("flood");
+    let data = folder.file("data");
+    fs::create_dir_all(&data).expect("a folder");
+    fs::write(data.join("countersign.yaml"), FLOODED).expect("the settings");
+    let server = Served::start(&data, &["--bench"], None);
+    let memory = || Process(server.pid()).usage().expect("it runs").memory;
+    let callers = Plan {
+        per_second: 10,
+        hold: Duration::from_secs(1),
+        ..Plan::new(&format!("sip:bench@{}", server.sip), 20)
+    };
+    let (files, before) = (open_files(server.pid()), memory());
+    let flood = UdpSocket::bind("127.0.0.5:0").expect("a socket");
+    flood.connect(server.sip).expect("connected");
+    let over = AtomicBool::new(false);
+    let (mut offered, mut answered, mut full) = (0, 0, Vec::new());
+    let answers = std::thread::scope(|scope| {
+        let flood = scope.spawn(|| canary::floods(&flood, &over, length * 2));
+        let began = os::now();
+        while os::now() - began < length {
+            let (report, held) = watched(&server, &callers, began);
+            offered += 20;
+            answered += report.answered;
+            if os::now() - began > FILLED {
+                full.push((held.seconds, held.memory as f64));
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        flood.join().expect("how many answers came")
+    });
+    let plateau = full.iter().map(|(_, memory)| *memory).fold(0.0, f64::max);
+    let (rate, error) = slope(&full);
+    println!(
+        "{answers} answers to {:.0} requests a second; {answered} of {offered} callers were answered; memory {:.1} MB before, {:.1} with \
+         the flood, growing by {:.2} MB an hour (standard error {:.2})",
+        answers as f64 / length.as_secs_f64(),
+        before as f64 / 1e6,
+        plateau / 1e6,
+        rate * 3600.0 / 1e6,
+        error * 3600.0 / 1e6,
+    );
+    assert!(answers > 500 * length.as_secs(), "the flood is answered");
+    assert!(answered * 100 >= offered * 95, "{answered} of {offered} callers were answered");
+    assert!(full.len() > 3, "too short to tell a plateau");
+    let grown = rate * (full[full.len() - 1].0 - full[0].0);
+    assert!(grown < GROWTH || rate < 2.0 * error, "memory grows by {grown:.0} octets under the flood");
+    // What the flood held is given back, or serves whoever comes next.
+    assert!(comes_down_to(server.pid(), files), "files and sockets are left");
+    let until = os::now() + Duration::from_secs(60);
+    while memory() > before + before / 4 && os::now() < until {
+        os::pause(Duration::from_millis(500));
+    }
+    println!("{:.1} MB are left of it", memory().saturating_sub(before) as f64 / 1e6);
 }

@@ -5,6 +5,7 @@
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign::driver::application::ApplicationSource;
@@ -218,6 +219,46 @@ pub(crate) fn asks(socket: &UdpSocket, request: &str, wanted: impl Fn(&str) -> b
         }
     }
     panic!("no answer to the canary in {PATIENCE:?}, sent {sent} times");
+}
+
+/// Five thousand requests a second of every method, outside of calls and within calls that there are not, until it is over or for so
+/// long. Says how many answers came.
+pub(crate) fn floods(socket: &UdpSocket, over: &AtomicBool, longest: Duration) -> u64 {
+    const METHODS: [&str; 14] = [
+        "INVITE",
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "OPTIONS",
+        "REGISTER",
+        "INFO",
+        "UPDATE",
+        "PRACK",
+        "REFER",
+        "NOTIFY",
+        "SUBSCRIBE",
+        "MESSAGE",
+        "PUBLISH",
+    ];
+    let from = socket.local_addr().expect("an address");
+    // No INVITE can be taken: they would be the calls of others.
+    let body = offer(from).replace("RTP/AVP", "RTP/NONE");
+    socket.set_nonblocking(true).expect("nonblocking");
+    let (began, mut sent, mut answers) = (now(), 0_u32, 0);
+    while !over.load(Ordering::Relaxed) && began.elapsed() < longest {
+        while f64::from(sent) < began.elapsed().as_secs_f64() * 5_000.0 {
+            let turn = usize::try_from(sent).expect("few");
+            let tag = ["", ";tag=nobody"][turn / METHODS.len() % 2];
+            let method = METHODS[turn % METHODS.len()];
+            let _ = socket.send(request(method, &format!("m{sent}"), from, tag, "", &body).as_bytes());
+            sent += 1;
+        }
+        while receive(socket).is_some() {
+            answers += 1;
+        }
+        pause(Duration::from_millis(2));
+    }
+    answers
 }
 
 pub(crate) fn receive(socket: &UdpSocket) -> Option<String> {

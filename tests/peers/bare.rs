@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -27,16 +27,17 @@ impl Baresip {
     pub(crate) fn start(
         site: &Site,
         name: &str,
-        sip: u16,
+        sip: SocketAddr,
         rtp: (u16, u16),
         said: &[i16],
         account: &str,
     ) -> Self {
         let folder = site.folder.join(name);
         fs::create_dir_all(&folder).expect("a folder");
-        let control = sip + 2;
+        let control = sip.port() + 2;
         let config = include_str!("baresip.config")
             .replace("@SIP@", &sip.to_string())
+            .replace("@HOST@", &sip.ip().to_string())
             .replace("@TLS@", &tls_settings())
             .replace("@NAME@", name)
             .replace("@FOLDER@", &folder.to_string_lossy())
@@ -49,7 +50,7 @@ impl Baresip {
         fs::write(folder.join("accounts"), format!("{account}\n")).expect("an account");
         fs::write(folder.join("contacts"), "").expect("no contacts");
         let mut command = Command::new("baresip");
-        command.arg("-f").arg(&folder);
+        command.arg(if sip.is_ipv6() { "-6" } else { "-4" }).arg("-f").arg(&folder);
         let child = quiet(&mut command, &folder.join("log"));
         let connected = until(Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", control)).ok());
         let control = connected.unwrap_or_else(|| {
@@ -120,8 +121,16 @@ fn certificates() -> PathBuf {
 /// this authority only.
 pub(crate) fn certify() -> PathBuf {
     let folder = certificates();
-    fs::create_dir_all(&folder).expect("a folder");
+    certify_in(&folder);
+    folder
+}
+
+/// Makes `authority.pem`, `engine.pem` with `engine.key`, and `phone.pem`, which has its key in it.
+pub(crate) fn certify_in(folder: &Path) {
+    fs::create_dir_all(folder).expect("a folder");
     let mut params = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    // One that is named like what it signs looks as if that had signed itself.
+    params.distinguished_name.push(rcgen::DnType::CommonName, "an authority");
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let key = rcgen::KeyPair::generate().expect("a key");
     let authority = params.self_signed(&key).expect("a certificate").pem();
@@ -144,7 +153,6 @@ pub(crate) fn certify() -> PathBuf {
         fs::write(&path, text).expect("written");
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("closed");
     }
-    folder
 }
 
 fn tls_settings() -> String {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use super::bare::certify_in;
 use super::sipp::{
     AGENT_ANSWER, AGENT_BYE, AWAIT_BYE, CALLER_BYE, Sipp, agent_holds, agent_refers, agent_told,
     invite_header, pause,
@@ -21,6 +22,8 @@ const PASSWORD: &str = "open sesame 71";
 /// A running kamailio.
 struct Kamailio {
     port: u16,
+    /// Where it takes TLS.
+    tls: u16,
     /// Where the telephones behind it are.
     far: u16,
     folder: PathBuf,
@@ -30,21 +33,23 @@ struct Kamailio {
 impl Kamailio {
     /// Starts one that reckons with this digest.
     fn start(name: &str, algorithm: &str) -> Self {
-        let [port, far] = [free_port(), free_port()];
+        let [port, tls, far] = [free_port(), free_port(), free_port()];
         let folder = std::env::temp_dir().join(format!("countersign-kamailio-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
+        certify_in(&folder);
         let config = include_str!("kamailio.cfg")
             .replace("@PORT@", &port.to_string())
+            .replace("@TLS@", &tls.to_string())
+            .replace("@FOLDER@", &folder.to_string_lossy())
             .replace("@FAR@", &far.to_string())
             .replace("@ALGORITHM@", algorithm)
             .replace("@PASSWORD@", PASSWORD);
         fs::write(folder.join("kamailio.cfg"), config).expect("a config");
         let mut command = Command::new(program());
         // In the foreground with its children, which end with it.
-        command.args(["-DDE", "-m", "16", "-M", "4", "-f"]).arg(folder.join("kamailio.cfg"));
+        command.args(["-DDE", "-m", "64", "-M", "8", "-f"]).arg(folder.join("kamailio.cfg"));
         command.arg("-Y").arg(&folder).arg("-w").arg(&folder);
         let child = quiet(&mut command, &folder.join("log"));
-        let kamailio = Self { port, far, folder, child };
+        let kamailio = Self { port, tls, far, folder, child };
         // It has its port before its children run.
         let taken = until(Duration::from_secs(10), || UdpSocket::bind(("127.0.0.1", port)).err());
         assert!(taken.is_some(), "kamailio does not listen: {}", kamailio.log());
@@ -118,17 +123,23 @@ blocks:
 /// A deployment whose carrier is kamailio; `first` are servers of the second trunk that are tried before it.
 fn switch(name: &str, carrier: &Kamailio, first: &str, agents: &str) -> Site {
     let secret = secret(&carrier.folder, "password", PASSWORD);
-    let port = carrier.port;
+    let (port, tls) = (carrier.port, carrier.tls);
+    let place = |name: &str| carrier.folder.join(name).display().to_string();
     // The trunk of the template is named `carrier`; these lines go on with it.
     let trunk = format!(
         ", trusted: true, country: \"+44\", out: {{servers: [\"sip:127.0.0.1:{port}\"], carries: [\"+44\"], from: \"+441632960000\", \
          login: {{user: acme, password: carrier/password}}, register: {{}}}}}}\n  - {{name: spare, out: {{servers: [{first}{{uri: \
-         \"sip:127.0.0.1:{port}\", priority: 2}}], carries: [\"+34\"], from: \"+441632960000\", login: {{user: acme, password: \
+         \"sip:127.0.0.1:{tls};transport=tls\", priority: 2}}], carries: [\"+34\"], from: \"+441632960000\", login: {{user: acme, password: \
          carrier/password}}, options_seconds: 0}}"
     );
     let more = format!(
-        "secrets: {{carrier/password: {{file: {}}}}}\ntransfers: {{desk: \"+441632960111\", abroad: \"+34911234567\"}}\n",
-        secret.display()
+        "secrets: {{carrier/password: {{file: {}}}}}\ntransfers: {{desk: \"+441632960111\", abroad: \"+34911234567\"}}\n\
+         sip: {{tls: {{listen: \"127.0.0.1:{}\", certificate: {}, key: {}, authorities: {}}}}}\n",
+        secret.display(),
+        free_port(),
+        place("engine.pem"),
+        place("engine.key"),
+        place("authority.pem")
     );
     let site = Site::switching(SWITCH, [&trunk, ", transfer_to: [abroad]"], &more, name, free_port(), agents);
     carrier.says("registered <sip:acme@127.0.0.1");
@@ -138,7 +149,7 @@ fn switch(name: &str, carrier: &Kamailio, first: &str, agents: &str) -> Site {
 /// What the telephone behind the carrier got came by the carrier, asked for there, and tells nothing that is the house's.
 fn check_far(told: &str, carrier: &Kamailio, number: &str) {
     let header = |name| invite_header(told, name).unwrap_or_default();
-    let way = format!("sip:127.0.0.1:{};lr", carrier.port);
+    let way = format!("sip:127.0.0.1:{};", carrier.port);
     assert!(header("Record-Route").contains(&way), "{told}");
     assert!(header("From").contains("sip:+441632960000@") && header("To").contains(number), "{told}");
     assert!(!told.contains("X-Countersign") && !told.contains("Authorization"), "{told}");
@@ -192,8 +203,8 @@ fn a_call_comes_and_goes_by_a_carrier_that_stays_in_the_way() {
 }
 
 #[test]
-fn an_agent_puts_a_caller_through_by_a_carrier_whose_first_server_is_dead() {
-    if !peers("an_agent_puts_a_caller_through_by_a_carrier_whose_first_server_is_dead") {
+fn an_agent_puts_a_caller_through_over_tls_by_a_carrier_whose_first_server_is_dead() {
+    if !peers("an_agent_puts_a_caller_through_over_tls_by_a_carrier_whose_first_server_is_dead") {
         return;
     }
     let carrier = Kamailio::start("dead", "MD5");
@@ -218,6 +229,7 @@ fn an_agent_puts_a_caller_through_by_a_carrier_whose_first_server_is_dead() {
     caller.succeeds();
     check_far(&told, &carrier, "+34911234567");
     assert_eq!(carrier.asked_and_let_out(), (1, 1), "{}", carrier.log());
+    assert!(carrier.log().contains("by tls"), "{}", carrier.log());
     let record = &site.records(1)[0];
     assert_eq!(record["agents"], serde_json::json!(["ana", "abroad"]), "{record}");
     assert!(has_event(record, &[("event", "transferring"), ("by", "ana"), ("to", "abroad")]), "{record}");

@@ -6,10 +6,11 @@ use countersign::audio::{Codec, correlate};
 use data_encoding::BASE64;
 
 use super::coder;
+use super::phones::{Way, through_the_bank};
 use super::sipp::{AGENT_ANSWER, AWAIT_BYE, CALLER_BYE, Sipp, caller, exec, pause};
 use super::site::Site;
 use super::wire::{self, Capture, Packet, Sound, Stream};
-use super::{Way, agents, from_engine, has_event, peers, text, through_the_bank};
+use super::{agents, from_engine, has_event, peers, text};
 
 /// A minute of three seconds, over and over: a voice-like tone that is like itself at one place only.
 fn words(pitch: f64) -> Vec<i16> {

@@ -12,9 +12,11 @@ mod coder;
 mod extensions;
 mod linphone;
 mod names;
+mod phones;
 mod scanners;
 mod sipp;
 mod site;
+mod systemd;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -22,7 +24,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bare::Baresip;
 use countersign::driver::os;
 use serde_json::Value;
 use sipp::{
@@ -252,119 +253,6 @@ fn sipp_goes_through_the_bank_with_either_law_and_over_tcp() {
     check_secrets(&site, &site.log(), "the log");
     check_pacing(&packets, 41_300, lateness);
     check_keys(&packets, 41_300, &agent_media);
-}
-
-#[test]
-fn baresip_goes_through_the_bank_to_a_registered_baresip() {
-    if !peers("baresip_goes_through_the_bank_to_a_registered_baresip") {
-        return;
-    }
-    let (_, heard) = through_the_bank("baresip", Way::plain(""), "", &[440.0, 1000.0].map(tone));
-    check_tones(&heard);
-}
-
-#[test]
-fn baresip_goes_through_the_bank_by_srtp() {
-    if !peers("baresip_goes_through_the_bank_by_srtp") {
-        return;
-    }
-    let said = [440.0, 1000.0].map(tone);
-    let (record, heard) =
-        through_the_bank("srtp", Way::plain(", srtp: required"), ";mediaenc=srtp-mand", &said);
-    check_tones(&heard);
-    for media in [&record["caller_media"], &record["other_media"][0]] {
-        assert_eq!(media["encrypted"], true, "{record}");
-        assert_eq!(
-            (&media["forged"], &media["replayed"], &media["lost"]),
-            (&0.into(), &0.into(), &0.into()),
-            "{record}"
-        );
-    }
-}
-
-/// Signalling in TLS, checked by baresip against an authority of its own, and the keys of media only there.
-#[test]
-fn baresip_goes_through_the_bank_by_tls_to_a_baresip_registered_by_tls() {
-    if !peers("baresip_goes_through_the_bank_by_tls_to_a_baresip_registered_by_tls") {
-        return;
-    }
-    let folder = bare::certify();
-    let place = |name: &str| folder.join(name).display().to_string();
-    let more = format!(
-        "sip: {{tls: {{listen: \"127.0.0.1:5221\", certificate: {}, key: {}}}}}\n",
-        place("engine.pem"),
-        place("engine.key")
-    );
-    let way =
-        Way { settings: ", tls: true, srtp: required", more: &more, at: "127.0.0.1:5221;transport=tls" };
-    let said = [440.0, 1000.0].map(tone);
-    let (record, heard) = through_the_bank("tls", way, ";mediaenc=srtp-mand", &said);
-    check_tones(&heard);
-    for media in [&record["caller_media"], &record["other_media"][0]] {
-        assert_eq!(media["encrypted"], true, "{record}");
-    }
-    std::fs::remove_dir_all(&folder).expect("removed");
-}
-
-/// How telephones reach the bank.
-#[derive(Clone, Copy)]
-struct Way<'a> {
-    /// More for the trunk and for phones.
-    settings: &'a str,
-    /// More lines of settings.
-    more: &'a str,
-    /// The address with its parameters.
-    at: &'a str,
-}
-
-impl<'a> Way<'a> {
-    /// Over UDP.
-    const fn plain(settings: &'a str) -> Self {
-        Self { settings, more: "", at: "127.0.0.1:5220" }
-    }
-}
-
-/// A baresip calls the bank, identifies itself by keys and talks to another one: the record, and what
-/// each heard, the caller first.
-fn through_the_bank(name: &str, way: Way<'_>, media: &str, said: &[Vec<i16>; 2]) -> (Value, [Vec<i16>; 2]) {
-    let site = Site::with_media([way.settings; 2], way.more, name, 5220, &agents(&[("ana", None)]), "");
-    let account = format!(
-        "<sip:ana@{}>;auth_user=ana;auth_pass={};answermode=auto;regint=60{media}",
-        way.at, site.agent_password
-    );
-    let mut agent = Baresip::start(&site, "agent", 5222, (41_600, 41_649), &said[1], &account);
-    let registered = site::until(Duration::from_secs(10), || agent.log().contains("200 OK").then_some(()));
-    assert!(registered.is_some(), "not registered: {}", agent.log());
-    let account = format!("<sip:caller@127.0.0.1:5226>;regint=0{media}");
-    let mut caller = Baresip::start(&site, "caller", 5226, (41_650, 41_699), &said[0], &account);
-    caller.order("dial", &format!("sip:bank@{}", way.at));
-    caller.says("CALL_ESTABLISHED", Duration::from_secs(5));
-    for (wait, keys) in bank(&site, 0) {
-        os::pause(Duration::from_millis(wait));
-        caller.press(&keys);
-    }
-    agent.says("CALL_ESTABLISHED", Duration::from_secs(1));
-    caller.order("hangup", "");
-    caller.says("CALL_CLOSED", Duration::from_secs(5));
-    agent.says("CALL_CLOSED", Duration::from_secs(5));
-    let record = &site.records(1)[0];
-    assert_eq!((text(record, "level"), text(record, "cause")), ("basic", "caller_hung_up"), "{record}");
-    assert_eq!(record["agents"], serde_json::json!(["ana"]), "{record}");
-    assert!(record["caller_media"]["round_trip_ms"].is_number(), "baresip sends RTCP: {record}");
-    check_secrets(&site, &site.log(), "the log");
-    (record.clone(), [caller.heard(), agent.heard()])
-}
-
-/// Each hears the tone of the other and not its own.
-fn check_tones([by_caller, by_agent]: &[Vec<i16>; 2]) {
-    let [from_caller, from_agent] = [loudest(by_agent, 440.0), loudest(by_caller, 1000.0)];
-    eprintln!(
-        "audio: the agent hears the caller at {from_caller:.1} dBm0, the caller the agent at {from_agent:.1} dBm0"
-    );
-    assert!(from_caller > -15.0 && from_agent > -15.0);
-    // Prompts and whispers are speech, which has a little of every frequency.
-    let [agent_itself, caller_itself] = [loudest(by_agent, 1000.0), loudest(by_caller, 440.0)];
-    assert!(agent_itself < -20.0 && caller_itself < -20.0, "{agent_itself} {caller_itself}: hears itself");
 }
 
 /// A minute of a tone.

@@ -1,7 +1,7 @@
 //! A deployment of the bank in a process of its own, on ports of its own, with customers and agents.
 
 use std::fs::{self, File};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub(crate) struct Customer {
 /// A running `countersign serve`.
 pub(crate) struct Site {
     pub(crate) folder: PathBuf,
-    pub(crate) sip: u16,
+    address: SocketAddr,
     pub(crate) customers: Vec<Customer>,
     pub(crate) agent_password: String,
     engine: Child,
@@ -46,8 +46,19 @@ impl Site {
         agents: &str,
         limits: &str,
     ) -> Self {
+        Self::at((Ipv4Addr::LOCALHOST, sip).into(), media, more, name, (agents, limits))
+    }
+
+    /// As above, at any address.
+    pub(crate) fn at(
+        address: SocketAddr,
+        media: [&str; 2],
+        more: &str,
+        name: &str,
+        below: (&str, &str),
+    ) -> Self {
         let bank = Path::new(env!("CARGO_MANIFEST_DIR")).join("flows/bank");
-        Self::serving(&bank, media, more, name, sip, (agents, limits))
+        Self::serving(&bank, media, more, name, address, below)
     }
 
     /// As above, with a flow of its own; whoever calls is trusted.
@@ -68,7 +79,7 @@ impl Site {
         let app = std::env::temp_dir().join(format!("countersign-flow-{name}-{}", std::process::id()));
         fs::create_dir_all(&app).expect("a folder");
         fs::write(app.join("main.flow.yaml"), flow).expect("a flow");
-        let site = Self::serving(&app, media, more, name, sip, (agents, ""));
+        let site = Self::serving(&app, media, more, name, (Ipv4Addr::LOCALHOST, sip).into(), (agents, ""));
         let _ = fs::remove_dir_all(&app);
         site
     }
@@ -78,14 +89,14 @@ impl Site {
         [trunk, phones]: [&str; 2],
         more: &str,
         name: &str,
-        sip: u16,
+        address: SocketAddr,
         (agents, limits): (&str, &str),
     ) -> Self {
         let folder = std::env::temp_dir().join(format!("countersign-peers-{name}-{}", std::process::id()));
         let data = folder.join("data");
         fs::create_dir_all(&data).expect("a folder");
         let settings = format!(
-            "{more}trunks:\n  - {{name: carrier, addresses: [127.0.0.0/8]{trunk}}}\nphones: {{from: [127.0.0.0/8]{phones}}}\n\
+            "{more}trunks:\n  - {{name: carrier, addresses: [127.0.0.0/8, \"::1\"]{trunk}}}\nphones: {{from: [127.0.0.0/8, \"::1\"]{phones}}}\n\
              queues:\n  general: {{}}\n  cards: {{}}\n  payments: {{}}\nagents:\n{agents}limits:\n  calls: 100\n{limits}"
         );
         fs::write(data.join("countersign.yaml"), settings).expect("the settings");
@@ -101,7 +112,7 @@ impl Site {
         let engine = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .arg("serve")
             .arg(app)
-            .args(["--sip", &format!("127.0.0.1:{sip}"), "--shards", "1", "--data"])
+            .args(["--sip", &address.to_string(), "--shards", "1", "--data"])
             .arg(&data)
             .args(["--rtp-ports", &format!("{}-{}", ENGINE_RTP.start(), ENGINE_RTP.end())])
             .env("COUNTERSIGN_LOG", "info")
@@ -110,7 +121,7 @@ impl Site {
             .spawn()
             .expect("the engine starts");
         let agent_password = password.expose().clone();
-        let mut site = Self { folder, sip, customers, agent_password, engine };
+        let mut site = Self { folder, address, customers, agent_password, engine };
         let ready = until(Duration::from_secs(150), || site.log().contains("ready;").then_some(()));
         assert!(ready.is_some(), "the engine did not start: {:?}\n{}", site.engine.try_wait(), site.log());
         site
@@ -118,7 +129,7 @@ impl Site {
 
     /// Where to dial.
     pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.sip)
+        self.address.to_string()
     }
 
     pub(crate) fn log(&self) -> String {
