@@ -11,10 +11,15 @@ use countersign::driver::os;
 use countersign::driver::serve::{self, ServeSettings};
 use countersign::driver::vault::Vault;
 
-/// One of its tools; what it prints, without what it says of our own machine's ports.
+/// One of its tools, where .ci/run has put it.
+fn python(tool: &str) -> Command {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/bin");
+    Command::new(folder.join(format!("sipvicious_{tool}")))
+}
+
+/// What one prints that is led to this port, without what it says of our own machine's ports.
 fn tool(name: &str, port: u16, arguments: &[&str], words: Option<(&Path, &str)>) -> String {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/bin");
-    let mut command = Command::new(python.join(format!("sipvicious_{name}")));
+    let mut command = python(name);
     command.args(arguments).args(["-p", &port.to_string()]);
     if let Some((folder, text)) = words {
         let file = folder.join(format!("words-{name}"));
@@ -48,7 +53,8 @@ fn scanned(name: &str, phones: &str, ports: std::ops::RangeInclusive<u16>) {
     let found = tool("svmap", port, &[], None);
     assert!(found.contains("unknown") && !found.to_lowercase().contains("countersign"), "{found}");
     for method in ["REGISTER", "INVITE", "OPTIONS"] {
-        let users = "ana\nnobody\nbank\n1000\n";
+        // The last two are numbers of the world, which nobody is put through to from here.
+        let users = "ana\nnobody\nbank\n1000\n0015005550000\n+15005550000\n";
         let found = tool("svwar", port, &["-m", method, "--force"], Some((&data, users)));
         assert!(found.contains("found nothing"), "{method}: {found}");
     }
@@ -57,6 +63,11 @@ fn scanned(name: &str, phones: &str, ports: std::ops::RangeInclusive<u16>) {
             tool("svcrack", port, &["-u", user, "--maximumtime=5"], Some((&data, "1234\nana\nsecret\n")));
         assert!(!found.contains("Password"), "{found}");
     }
+    // What makes a scanner of its own kind fall over.
+    let crash =
+        python("svcrash").args(["-d", "127.0.0.1", "-p", &port.to_string()]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&crash.stdout).into_owned() + &String::from_utf8_lossy(&crash.stderr);
+    assert!(crash.status.success() && text.contains("Attacking"), "{}: {text}", crash.status);
     if phones == "127.0.0.1" {
         // The control: it does find a password, when it is given the right one.
         let right = format!("1234\n{}\n", password.expose());
