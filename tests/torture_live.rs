@@ -1,4 +1,4 @@
-//! The 49 messages of RFC 4475 and the twelve of RFC 5118 sent to a running server, by datagram and by stream, plain and over TLS,
+//! The 49 messages of RFC 4475 and the twelve of RFC 5118 sent to a running server, by datagram, by WebSocket and by stream, plain and over TLS,
 //! whole, in single bytes and glued to another; after each one the server still serves. What each comes to is said and argued in `sip_torture.rs`; here is what that looks
 //! like from outside.
 //!
@@ -7,6 +7,7 @@
 
 mod secured;
 mod site;
+mod websocket;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use secured::Authority;
 use site::{SOON, Site};
+use tungstenite::{Message, WebSocket};
 
 /// What is to come for a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,6 +110,22 @@ fn the_messages_of_rfc_4475_as_datagrams_leave_the_server_serving() {
         let raw = message(&folder, name);
         let mut line = Datagrams::at(index, if name == "quotbal" { 5050 } else { 5060 }, site.deployment.sip);
         line.send(&raw);
+        check(name, comes, index, &mut line);
+    }
+    site.deployment.stop();
+}
+
+/// A frame is a message, as a datagram is.
+#[test]
+fn the_messages_of_rfc_4475_by_websocket_leave_the_server_serving() {
+    let Some(folder) = corpus() else { return };
+    let authority = Authority::new();
+    let by_websocket = "}, websocket: {listen: \"127.0.0.1:0\"";
+    let site = secured::serve_with("torture-ws", &authority, by_websocket, "", PHONES);
+    let at = site.deployment.listening.ws.expect("it is spoken");
+    for (index, &(name, comes, _)) in MESSAGES.iter().enumerate() {
+        let mut line = Frames(websocket::connect(websocket::reach(at)));
+        line.send(&message(&folder, name));
         check(name, comes, index, &mut line);
     }
     site.deployment.stop();
@@ -303,6 +321,27 @@ impl Line for Datagrams {
 
     fn port(&self) -> u16 {
         self.port
+    }
+}
+
+struct Frames(WebSocket<TcpStream>);
+
+impl Line for Frames {
+    fn send(&mut self, raw: &[u8]) {
+        self.0.send(Message::binary(raw.to_vec())).expect("sent");
+    }
+
+    fn final_status(&mut self) -> Option<(u16, String)> {
+        loop {
+            let text = websocket::next(&mut self.0)?;
+            if let Some(status) = final_status_of(&text) {
+                return Some((status, text));
+            }
+        }
+    }
+
+    fn port(&self) -> u16 {
+        self.0.get_ref().local_addr().expect("an address").port()
     }
 }
 

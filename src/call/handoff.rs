@@ -333,10 +333,12 @@ mod tests {
         for secure in ["sip:ann@198.51.100.7;transport=tls", "sips:ann@198.51.100.7;transport=tcp"] {
             assert!(way(secure).is_none(), "no TLS is spoken");
             let tls = "0.0.0.0:5071".parse().expect("an address");
-            let tls = way_by(Listening { plain: any, tls: Some(tls) }, secure).expect("a way");
+            let tls = way_by(Listening { tls: Some(tls), ..any.into() }, secure).expect("a way");
             assert_eq!((tls.transport, tls.remote.port(), tls.local.port()), (Transport::Tls, 5061, 5071));
         }
-        assert!(way("sip:ann@198.51.100.7;transport=sctp").is_none());
+        for unspoken in ["sip:ann@198.51.100.7;transport=sctp", "sip:ann@198.51.100.7;transport=ws"] {
+            assert!(way(unspoken).is_none());
+        }
     }
 
     #[test]

@@ -232,8 +232,12 @@ fn greet(settings: &ServeSettings, deployment: &Deployment, agent: Option<Socket
         deployment.sip,
         settings.shards,
     );
-    if let Some(tls) = deployment.sip_tls {
+    if let Some(tls) = deployment.listening.tls {
         println!("SIP over TLS on {tls}");
+    }
+    let (ws, wss) = (deployment.listening.ws, deployment.listening.wss);
+    for address in ws.map(|at| format!("ws://{at}")).into_iter().chain(wss.map(|at| format!("wss://{at}"))) {
+        println!("SIP over WebSocket on {address}");
     }
     if let Some(web) = deployment.web() {
         println!("HTTP on {web}");

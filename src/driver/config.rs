@@ -28,7 +28,7 @@ pub use bounds::CallBounds;
 pub use outward::{Destination, Dial, OutwardConfig, ServerConfig, by_trunk, next_hop};
 pub use peers::PhonesConfig;
 pub use profile::Profile;
-pub use sip::{DnsServer, SipConfig, SipTlsConfig, StrangersConfig};
+pub use sip::{DnsServer, SipConfig, SipTlsConfig, SipWebSocketConfig, StrangersConfig};
 pub use trunk::{Origin, Setting, TrunkConfig};
 
 mod bounds;
@@ -262,6 +262,7 @@ impl Config {
         config.recognition.check().map_err(|error| invalid(error.to_string()))?;
         profile::check(&config)
             .and_then(|()| check_tls(&config))
+            .and_then(|()| config.sip.check())
             .and_then(|()| check_srtp(&config))
             .and_then(|()| check_transfers(&config))
             .and_then(|()| outward::check(&config))
@@ -321,6 +322,7 @@ trunks:
 # SIP over TLS, beside UDP and TCP. With `tls: true` a trunk (or `phones`) is heard over it only.
 # sip:
 #   tls: {listen: "192.0.2.1:5061", certificate: /etc/countersign/sip.pem, key: /etc/countersign/sip.key}     # read again when they change
+#   websocket: {listen: "127.0.0.1:5066"}     # SIP over WebSocket, from programs; a browser's pages need their `origins` here
 
 # From where agents' phones may register.
 phones:
@@ -461,6 +463,10 @@ mod tests {
             (tls(", clients: c") + &trunk("certificate: [sip.example]"), "nobody asks it for"),
             (tls(", clients: c") + &trunk("tls: true, certificate: [\"no name\"]"), "no name"),
             (tls("") + "phones: {tls: true}\n" + &agent("sip:ana@192.0.2.3"), "`ana` is called over UDP"),
+            (
+                "transfers: {desk: \"sip:desk@192.0.2.3;transport=ws\"}\n".to_owned(),
+                "speaks WebSocket registers",
+            ),
         ] {
             let error = parse(&text).expect_err(part);
             assert!(error.contains(part) && error.contains("help:"), "{error}");

@@ -48,7 +48,7 @@ pub struct Source<'a> {
 /// What a trunk's address alone does not let in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
-    /// Only what comes over TLS.
+    /// Only what comes over TLS, or a WebSocket over it.
     pub tls: bool,
     /// Only over connections that have shown the trunk's certificate.
     pub certificate: bool,
@@ -160,13 +160,13 @@ impl Gate {
     fn is_trunk(&self, source: &Source<'_>) -> bool {
         self.trunks.find(source.ip).is_some_and(|name| {
             let demand = self.demands.get(name).copied().unwrap_or_default();
-            (!demand.tls || source.over == Transport::Tls)
+            (!demand.tls || source.over.is_encrypted())
                 && (!demand.certificate || source.proven.iter().any(|proven| **proven == *name))
         })
     }
 
     fn is_phone(&self, source: &Source<'_>) -> bool {
-        (!self.phones_by_tls || source.over == Transport::Tls) && self.phones.find(source.ip).is_some()
+        (!self.phones_by_tls || source.over.is_encrypted()) && self.phones.find(source.ip).is_some()
     }
 
     fn spread(&self, key: &RouteKey<'_>) -> usize {
@@ -268,14 +268,16 @@ mod tests {
         let own: [Arc<str>; 1] = ["carrier".into()];
         let other: [Arc<str>; 1] = ["another".into()];
         let by_tls = gate().demanding(demand(true, false), true);
-        for plain in [Transport::Udp, Transport::Tcp] {
+        for plain in [Transport::Udp, Transport::Tcp, Transport::Ws] {
             assert_eq!(by_tls.way(&from(TRUNK, plain, &[]), &invite), Way::Refused);
             assert_eq!(by_tls.way(&from(TRUNK, plain, &own), b"no message"), Way::Dropped);
             assert_eq!(by_tls.way(&from(PHONE, plain, &[]), &request("REGISTER", "ana", "r")), Way::Refused);
         }
-        assert!(matches!(by_tls.way(&from(TRUNK, Transport::Tls, &[]), &invite), Way::Beginning(_)));
         let register = request("REGISTER", "ana", "r");
-        assert_eq!(by_tls.way(&from(PHONE, Transport::Tls, &[]), &register), Way::Registrar);
+        for secure in [Transport::Tls, Transport::Wss] {
+            assert!(matches!(by_tls.way(&from(TRUNK, secure, &[]), &invite), Way::Beginning(_)));
+            assert_eq!(by_tls.way(&from(PHONE, secure, &[]), &register), Way::Registrar);
+        }
         assert_eq!(by_tls.way(&from(STRANGER, Transport::Tls, &own), &invite), Way::Refused);
         let by_name = gate().demanding(demand(true, true), false);
         assert_eq!(by_name.way(&from(TRUNK, Transport::Tls, &[]), &invite), Way::Refused);

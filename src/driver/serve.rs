@@ -51,7 +51,7 @@ use super::web::{self, Door, Web, WebError};
 use super::webhooks::{Patience as HookPatience, WebhookError, Webhooks};
 use crate::call::Room;
 use crate::engine::{Engine, Lineup};
-use crate::sip::AccessError;
+use crate::sip::{AccessError, Listening};
 use crate::units::{Epoch, UnixTime};
 use access::{Access, bind};
 
@@ -126,8 +126,8 @@ pub enum StartError {
 pub struct Deployment {
     /// The SIP address in use.
     pub sip: SocketAddr,
-    /// That of SIP over TLS.
-    pub sip_tls: Option<SocketAddr>,
+    /// All SIP addresses in use.
+    pub listening: Listening,
     /// The versions of the application.
     pub versions: Arc<Versions>,
     /// The store, for those who serve beside calls.
@@ -190,12 +190,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
     settings.passed.all_taken()?;
     let keys = Keys::open(&settings.data)?;
     let vault = Arc::new(Vault::open(&settings.data, &keys)?);
-    let listening = door
-        .as_ref()
-        .map(|door| door.address)
-        .into_iter()
-        .chain([listeners.local.plain])
-        .chain(listeners.local.tls);
+    let listening = door.as_ref().map(|door| door.address).into_iter().chain(listeners.local.all());
     let dialler = Dialler::start().map_err(|source| system("threads", source))?;
     let post = PostOffice::of(&vault, &config, &secrets, &dialler, listening)?;
     let ears = Ears::open(&settings.ears, &config.recognition, &settings.data, &secrets);
@@ -342,7 +337,7 @@ impl Parts<'_> {
         let sweeper = Sweeper::start(data, vault, self.messages).map_err(no_thread)?;
         Ok(Deployment {
             sip: local.plain,
-            sip_tls: local.tls,
+            listening: local,
             versions,
             vault: self.vault,
             control,

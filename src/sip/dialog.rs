@@ -104,7 +104,7 @@ impl Dialog {
     /// Whether nobody on the way to the next hop reads along.
     #[must_use]
     pub fn is_secure(&self) -> bool {
-        self.path.transport == Transport::Tls
+        self.path.transport.is_encrypted()
     }
 
     /// The stream is gone: the next request asks for another.
@@ -162,7 +162,9 @@ impl Dialog {
     }
 
     fn next_hop(&self) -> Path {
-        if self.path.transport.is_reliable() && self.path.connection.is_some() {
+        let transport = self.path.transport;
+        // RFC 7118 §5.2.2: the name in a WebSocket's Contact leads nowhere; its connection alone does.
+        if transport.is_websocket() || (transport.is_reliable() && self.path.connection.is_some()) {
             return self.path;
         }
         let hop = self.route_set.first().map_or(&self.remote_target, |route| &route.uri);
@@ -269,6 +271,16 @@ mod tests {
             let (_, way) = dialog(contact, route, source).request(Method::Bye, "z9hG4bKb");
             assert_eq!(way.remote.to_string(), expected, "{contact} from {source}");
         }
+    }
+
+    #[test]
+    fn a_websocket_that_is_gone_is_not_looked_for_elsewhere() {
+        let mut dialog = dialog("sip:a@203.0.113.9:5070;transport=ws", "", "198.51.100.1:33000");
+        let path = Path { transport: Transport::Ws, connection: Some(7), ..path("198.51.100.1:33000") };
+        dialog.seen(path);
+        assert_eq!(dialog.request(Method::Bye, "z9hG4bKb").1, path);
+        dialog.forget_connection(path);
+        assert_eq!(dialog.request(Method::Bye, "z9hG4bKb").1, Path { connection: None, ..path });
     }
 
     #[test]

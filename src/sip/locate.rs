@@ -234,11 +234,11 @@ impl Search<'_> {
         let fixed = uri.param("transport").is_some_and(|name| !name.is_empty());
         let services = if fixed { Vec::new() } else { self.services(&host, sip.secure, tls)? };
         let services = if services.is_empty() {
-            let all = [Transport::Udp, Transport::Tcp, Transport::Tls];
-            let wanted = |over: &Transport| {
-                if fixed || sip.secure { *over == written } else { tls || *over != Transport::Tls }
+            let wanted = |over: Transport| {
+                if fixed || sip.secure { over == written } else { tls || over != Transport::Tls }
             };
-            all.into_iter().filter(wanted).map(|over| (over, format!("{}.{host}", service(over)))).collect()
+            let wanted = SERVICES.into_iter().filter(|(over, _)| wanted(*over));
+            wanted.map(|(over, service)| (over, format!("{service}.{host}"))).collect()
         } else {
             services
         };
@@ -325,13 +325,9 @@ impl Server {
     }
 }
 
-const fn service(over: Transport) -> &'static str {
-    match over {
-        Transport::Udp => "_sip._udp",
-        Transport::Tcp => "_sip._tcp",
-        Transport::Tls => "_sips._tcp",
-    }
-}
+/// The services of all transports by which somebody is called.
+const SERVICES: [(Transport, &str); 3] =
+    [(Transport::Udp, "_sip._udp"), (Transport::Tcp, "_sip._tcp"), (Transport::Tls, "_sips._tcp")];
 
 #[cfg(test)]
 #[path = "locate_tests.rs"]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::header::Via;
 use super::uri::Uri;
 
-/// The transports that the engine speaks (RFC 3261 §18).
+/// The transports that the engine speaks (RFC 3261 §18, RFC 7118).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Transport {
     /// Datagrams: the transactions retransmit.
@@ -15,26 +15,33 @@ pub enum Transport {
     Tcp,
     /// A stream that is encrypted on its way to the next hop.
     Tls,
+    /// A WebSocket: a message is one of its messages. Whoever speaks it comes to us; nobody is called by it.
+    Ws,
+    /// A WebSocket that is encrypted on its way to the next hop.
+    Wss,
 }
 
 impl Transport {
-    /// Whether nobody on the way reads it.
+    /// Whether nobody on the way to the next hop reads it.
     #[must_use]
     pub const fn is_encrypted(self) -> bool {
-        matches!(self, Self::Tls)
+        matches!(self, Self::Tls | Self::Wss)
     }
 
-    /// As it is written in a Via (`UDP`, `TCP`, `TLS`).
+    /// As it is written in a Via (`UDP`, `TCP`, `TLS`, `WS`, `WSS`).
     #[must_use]
     pub const fn via_name(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 
-    /// The transport that a URI names; `sips:` is TLS (RFC 3261 §26.2.2). `None` for one that is not spoken here.
+    /// The transport by which a URI is called; `sips:` is TLS (RFC 3261 §26.2.2). `None` for one by which nobody is called from
+    /// here, as `ws`.
     #[must_use]
     pub fn of_uri(uri: &Uri) -> Option<Self> {
         let secure = uri.as_sip()?.secure;
@@ -58,22 +65,32 @@ impl Transport {
             Self::Udp => None,
             Self::Tcp => Some("tcp"),
             Self::Tls => Some("tls"),
+            // RFC 7118 §5.2.3: the same for both.
+            Self::Ws | Self::Wss => Some("ws"),
         }
     }
 
-    /// RFC 3261 §19.1.2: the port of a URI without one.
+    /// RFC 3261 §19.1.2, RFC 7118 §5.2.4: the port of a URI without one.
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {
             Self::Udp | Self::Tcp => 5060,
             Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
         }
     }
 
     /// Whether messages arrive or the connection fails: no transaction need retransmit.
     #[must_use]
     pub const fn is_reliable(self) -> bool {
-        matches!(self, Self::Tcp | Self::Tls)
+        !matches!(self, Self::Udp)
+    }
+
+    /// Whether only the peer can make the connection.
+    #[must_use]
+    pub const fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
     }
 }
 
@@ -83,13 +100,17 @@ impl fmt::Display for Transport {
     }
 }
 
-/// Where we listen: at one address for UDP and TCP, and perhaps at another for TLS.
+/// Where we listen: at one address for UDP and TCP, and perhaps at others for TLS and WebSockets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Listening {
     /// UDP and TCP.
     pub plain: SocketAddr,
     /// TLS.
     pub tls: Option<SocketAddr>,
+    /// WebSockets.
+    pub ws: Option<SocketAddr>,
+    /// WebSockets over TLS.
+    pub wss: Option<SocketAddr>,
 }
 
 impl Listening {
@@ -99,13 +120,20 @@ impl Listening {
         match transport {
             Transport::Udp | Transport::Tcp => Some(self.plain),
             Transport::Tls => self.tls,
+            Transport::Ws => self.ws,
+            Transport::Wss => self.wss,
         }
+    }
+
+    /// All addresses.
+    pub fn all(self) -> impl Iterator<Item = SocketAddr> {
+        [Some(self.plain), self.tls, self.ws, self.wss].into_iter().flatten()
     }
 }
 
 impl From<SocketAddr> for Listening {
     fn from(plain: SocketAddr) -> Self {
-        Self { plain, tls: None }
+        Self { plain, tls: None, ws: None, wss: None }
     }
 }
 
@@ -129,7 +157,7 @@ impl Path {
         via.stamp(self.remote);
         match self.transport {
             Transport::Udp => Self { remote: via.response_address(self.remote), ..self },
-            Transport::Tcp | Transport::Tls => self,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self,
         }
     }
 }

@@ -55,7 +55,7 @@ fn check_uri(request: &Request, over: Transport) -> Result<(), Response> {
     match (&request.uri, &request.method) {
         // RFC 4475 §3.1.2.11: headers may not stand in a Request-URI.
         (Uri::Sip(uri), _) if uri.headers.is_some() => Err(bad(request, "Headers in Request-URI")),
-        (Uri::Sip(uri), _) if !uri.secure || over == Transport::Tls => Ok(()),
+        (Uri::Sip(uri), _) if !uri.secure || over.is_encrypted() => Ok(()),
         (Uri::Other { scheme, .. }, Method::Invite | Method::Options) if scheme == "tel" => Ok(()),
         _ => Err(Response::stateless(request, StatusCode::UNSUPPORTED_URI_SCHEME)),
     }

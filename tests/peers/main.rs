@@ -1,4 +1,4 @@
-//! Whole calls with telephones and carriers made by others: SIPp, baresip, linphone and kamailio, watched by dumpcap.
+//! Whole calls with telephones and carriers made by others: SIPp, baresip, linphone, JsSIP and kamailio, watched by dumpcap.
 //!
 //! They run when COUNTERSIGN_PEERS=1 says that these programs are there (`.ci/run` installs them), as a user who
 //! may open raw sockets and capture on loopback. SIP ports 5200–5299 and such as the system gives, media ports 41000–42999.
@@ -16,6 +16,7 @@ mod phones;
 mod scanners;
 mod sipp;
 mod site;
+mod softphone;
 mod systemd;
 mod wire;
 
@@ -38,7 +39,7 @@ fn peers(test: &str) -> bool {
     let wanted = std::env::var("COUNTERSIGN_PEERS").is_ok_and(|value| value == "1");
     if !wanted {
         eprintln!(
-            "{test}: skipped, since COUNTERSIGN_PEERS is not 1 (it needs SIPp, baresip, linphone, kamailio and dumpcap)"
+            "{test}: skipped, since COUNTERSIGN_PEERS is not 1 (it needs SIPp, baresip, linphone, JsSIP, kamailio and dumpcap)"
         );
     }
     wanted

@@ -71,6 +71,15 @@ pub(crate) type Line = StreamOwned<ClientConnection, TcpStream>;
 
 /// Connects as somebody who trusts an authority and has this certificate, if any.
 pub(crate) fn connect(site: &Site, trusted: &Authority, own: Option<&(String, String)>) -> io::Result<Line> {
+    connect_to(address(site), trusted, own)
+}
+
+/// As above, to any address.
+pub(crate) fn connect_to(
+    address: SocketAddr,
+    trusted: &Authority,
+    own: Option<&(String, String)>,
+) -> io::Result<Line> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(tls::certificates(&trusted.pem).expect("certificates"));
     let config = ClientConfig::builder_with_provider(tls::provider())
@@ -87,7 +96,7 @@ pub(crate) fn connect(site: &Site, trusted: &Authority, own: Option<&(String, St
     };
     let name = ServerName::try_from("127.0.0.1").expect("a name");
     let client = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    let socket = TcpStream::connect(address(site))?;
+    let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut line = StreamOwned::new(client, socket);
     while line.conn.is_handshaking() {
@@ -97,5 +106,5 @@ pub(crate) fn connect(site: &Site, trusted: &Authority, own: Option<&(String, St
 }
 
 pub(crate) fn address(site: &Site) -> SocketAddr {
-    site.deployment.sip_tls.expect("TLS is spoken")
+    site.deployment.listening.tls.expect("TLS is spoken")
 }

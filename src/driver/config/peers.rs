@@ -143,6 +143,17 @@ pub(super) fn check_tls(config: &Config) -> Result<(), String> {
             ));
         }
     }
+    let fixed = config.agents.iter().filter_map(|agent| agent.sip.as_ref());
+    let unspoken = |uri: &&String| {
+        Uri::parse(uri.as_bytes())
+            .is_some_and(|uri| uri.as_sip().is_some() && Transport::of_uri(&uri).is_none())
+    };
+    if let Some(uri) = config.transfers.values().chain(fixed).find(unspoken) {
+        return Err(format!(
+            "`{uri}` names a transport by which nobody is called from here\n  help: write `udp`, `tcp` or `tls`; a phone that \
+             speaks WebSocket registers, and needs no address"
+        ));
+    }
     let called = |agent: &AgentConfig| Uri::parse(agent.sip.as_ref()?.as_bytes());
     for agent in &config.agents {
         let Some(over) = called(agent).as_ref().and_then(Transport::of_uri) else { continue };

@@ -18,9 +18,45 @@ pub struct SipConfig {
     /// SIP over TLS; none when left out.
     #[serde(default)]
     pub tls: Option<SipTlsConfig>,
+    /// SIP over WebSocket; none when left out.
+    #[serde(default)]
+    pub websocket: Option<SipWebSocketConfig>,
     /// How patient the engine is with those who are neither trunks nor phones.
     #[serde(default)]
     pub strangers: StrangersConfig,
+}
+
+impl SipConfig {
+    /// Finds what does not fit together.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Some(websocket) = &self.websocket else { return Ok(()) };
+        if websocket.listen.is_none() && websocket.secure.is_none() {
+            return Err("`sip.websocket` listens nowhere\n  help: give it `listen` (ws:) or `secure` (wss:), an address and a \
+                        port each"
+                .to_owned());
+        }
+        if websocket.secure.is_some() && self.tls.is_none() {
+            return Err("`sip.websocket.secure` needs a certificate, and no TLS is spoken here\n  help: give `sip.tls` an \
+                        address, a certificate and its key: they serve both"
+                .to_owned());
+        }
+        let wrong = websocket.origins.iter().find(|origin| !is_origin(origin));
+        wrong.map_or(Ok(()), |origin| {
+            Err(format!(
+                "`sip.websocket.origins` has `{origin}`, which is no origin\n  help: write what a browser says of the page: \
+                 https://phones.example.com, with a port when it has one and nothing behind it"
+            ))
+        })
+    }
+}
+
+/// RFC 6454 §6.2: a scheme, a host, perhaps a port.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '[' | ']');
+        !host.is_empty() && host.chars().all(named)
+    })
 }
 
 /// `sip.strangers` of the settings.
@@ -85,4 +121,43 @@ pub struct SipTlsConfig {
     /// The authorities of the certificates of those to whom we connect; the system's when left out.
     #[serde(default)]
     pub authorities: Option<PathBuf>,
+}
+
+/// `sip.websocket` of the settings.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct SipWebSocketConfig {
+    /// Where it is spoken in clear (`ws:`).
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+    /// Where it is spoken over TLS (`wss:`), with the files of `sip.tls`.
+    #[serde(default)]
+    pub secure: Option<SocketAddr>,
+    /// Whose pages may, such as `https://phones.example.com`; without any no browser may, and programs may all the same.
+    #[serde(default)]
+    pub origins: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::driver::config::Config;
+
+    #[test]
+    fn a_websocket_listens_somewhere_and_knows_its_pages() {
+        let parse = |text: &str| Config::parse(Path::new("x"), text).map_err(|error| error.to_string());
+        let tls = "tls: {listen: \"192.0.2.1:5061\", certificate: a, key: b}";
+        for (websocket, part) in [
+            ("origins: []", "listens nowhere"),
+            ("secure: \"192.0.2.1:7443\"", "needs a certificate"),
+            ("listen: \"192.0.2.1:5066\", origins: [\"https://a.example/\"]", "is no origin"),
+            ("listen: \"192.0.2.1:5066\", origins: [\"*\"]", "is no origin"),
+        ] {
+            let error = parse(&format!("sip: {{websocket: {{{websocket}}}}}\n")).expect_err(part);
+            assert!(error.contains(part) && error.contains("help:"), "{error}");
+        }
+        let both = "secure: \"192.0.2.1:7443\", origins: [\"https://a.example:8443\"]";
+        parse(&format!("sip: {{{tls}, websocket: {{{both}}}}}\n")).expect("valid");
+    }
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use thiserror::Error;
 
 use super::secure::{Secure, SecureError};
+use crate::driver::config::SipWebSocketConfig;
 use crate::driver::supervisor::PassedSockets;
 use crate::sip::{Listening, Transport};
 
@@ -17,7 +18,7 @@ pub enum EdgeError {
     Bind {
         /// The address asked for.
         address: SocketAddr,
-        /// `UDP`, `TCP` or `TLS`.
+        /// `UDP`, `TCP`, `TLS`, `WS` or `WSS`.
         transport: Transport,
         /// Why.
         source: io::Error,
@@ -32,6 +33,12 @@ pub enum EdgeError {
 impl EdgeError {
     fn bind(transport: Transport, address: SocketAddr, source: io::Error) -> Self {
         let help = match (source.kind(), transport) {
+            (io::ErrorKind::AddrInUse, Transport::Ws | Transport::Wss) => {
+                "another program has this port; choose another in `sip.websocket` of countersign.yaml"
+            }
+            (io::ErrorKind::AddrNotAvailable, Transport::Ws | Transport::Wss) => {
+                "this machine has no such address; correct `sip.websocket` in countersign.yaml"
+            }
             (io::ErrorKind::AddrInUse, Transport::Tls) => {
                 "another program has this port; choose another for `sip.tls.listen` in countersign.yaml"
             }
@@ -56,7 +63,13 @@ impl EdgeError {
 pub struct Listeners {
     pub(super) udp: UdpSocket,
     pub(super) tcp: TcpListener,
-    pub(super) tls: Option<(TcpListener, Secure)>,
+    pub(super) tls: Option<TcpListener>,
+    pub(super) ws: Option<TcpListener>,
+    pub(super) wss: Option<TcpListener>,
+    /// What is encrypted by.
+    pub(super) secure: Option<Secure>,
+    /// Whose pages may speak by WebSocket.
+    pub(super) origins: Vec<String>,
     /// The addresses that were bound, with the ports that the system chose for port 0.
     pub local: Listening,
 }
@@ -85,7 +98,8 @@ impl Listeners {
         tcp.set_nonblocking(true).map_err(refused(Transport::Tcp))?;
         // Bursts of calls queue here while the edge is busy; the system may grant less.
         let _ = socket2::SockRef::from(&udp).set_recv_buffer_size(RECEIVE_BUFFER);
-        Ok(Self { udp, tcp, tls: None, local: Listening { plain: local, tls: None } })
+        let (tls, ws, wss, secure) = (None, None, None, None);
+        Ok(Self { udp, tcp, tls, ws, wss, secure, origins: Vec::new(), local: local.into() })
     }
 
     /// Binds an address for TLS as well.
@@ -98,16 +112,42 @@ impl Listeners {
         secure: Secure,
         passed: &PassedSockets,
     ) -> Result<Self, EdgeError> {
-        let bound = passed.stream(address).map_or_else(|| TcpListener::bind(address), Ok);
-        let bound = bound.and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok((listener.local_addr()?, listener))
-        });
-        let (local, listener) = bound.map_err(|source| EdgeError::bind(Transport::Tls, address, source))?;
-        self.tls = Some((listener, secure));
-        self.local.tls = Some(local);
+        (self.local.tls, self.tls) = bind_stream(Transport::Tls, Some(address), passed)?;
+        self.secure = Some(secure);
         Ok(self)
     }
+
+    /// Binds addresses for WebSockets as well; those over TLS need [`Self::with_tls`].
+    ///
+    /// # Errors
+    /// [`EdgeError::Bind`].
+    pub fn with_websockets(
+        mut self,
+        config: &SipWebSocketConfig,
+        passed: &PassedSockets,
+    ) -> Result<Self, EdgeError> {
+        (self.local.ws, self.ws) = bind_stream(Transport::Ws, config.listen, passed)?;
+        (self.local.wss, self.wss) = bind_stream(Transport::Wss, config.secure, passed)?;
+        self.origins.clone_from(&config.origins);
+        Ok(self)
+    }
+}
+
+/// Where it was bound, and what listens there.
+type Bound = (Option<SocketAddr>, Option<TcpListener>);
+
+fn bind_stream(
+    over: Transport,
+    address: Option<SocketAddr>,
+    passed: &PassedSockets,
+) -> Result<Bound, EdgeError> {
+    let Some(address) = address else { return Ok((None, None)) };
+    let bound = passed.stream(address).map_or_else(|| TcpListener::bind(address), Ok);
+    let bound = bound.and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok((Some(listener.local_addr()?), Some(listener)))
+    });
+    bound.map_err(|source| EdgeError::bind(over, address, source))
 }
 
 const CHOICES_OF_PORT: u32 = 16;

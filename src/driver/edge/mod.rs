@@ -5,10 +5,12 @@
 //! may not sit on half a message, and are closed when idle.
 
 mod datagrams;
+mod doors;
 mod listeners;
 mod secure;
 mod stream;
 mod streams;
+mod websocket;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -17,7 +19,6 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
 use super::beginnings::{Beginning, Beginnings};
@@ -31,6 +32,7 @@ use super::trunks::watch;
 use crate::sip::strangers::{Patience, Strangers, Treatment};
 use crate::sip::{Listening, Path, Transport};
 use crate::units::Places;
+use doors::{Door, Manner};
 use streams::Streams;
 
 pub use listeners::{EdgeError, Listeners};
@@ -39,7 +41,7 @@ pub use secure::{Secure, SecureError};
 /// What the edge counted.
 #[derive(Debug, Default)]
 pub struct EdgeCounters {
-    /// Messages from sources that are not known.
+    /// Messages from sources that are not known, and requests for a WebSocket that are none for SIP.
     pub refused: AtomicU64,
     /// Those of them that got no answer: their source had asked too often.
     pub unanswered: AtomicU64,
@@ -137,26 +139,21 @@ pub fn start(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let running = edge.clone();
-    let (tls, secure) =
-        listeners.tls.map_or((None, None), |(tls, secure)| (Some(tls), Some(Arc::new(secure))));
     std::thread::Builder::new().name("sip-edge".to_owned()).spawn(move || {
         let _over = Over(running.clone());
         runtime.block_on(async move {
-            let Ok((udp, tcp, tls)) = into_tokio(listeners.udp, listeners.tcp, tls) else {
+            let Ok(Watched { udp, doors: [tcp, tls, ws, wss], secure }) = watch(listeners) else {
                 tracing::error!("the SIP sockets can't be watched");
                 return;
             };
             let secure = secure.as_ref();
-            let accept_secure = async {
-                if let Some(tls) = tls {
-                    running.accept_streams(tls, secure).await;
-                }
-            };
             let serving = async {
                 tokio::join!(
                     running.read_datagrams(udp),
-                    running.accept_streams(tcp, None),
-                    accept_secure,
+                    running.accept_streams(tcp),
+                    running.accept_streams(tls),
+                    running.accept_streams(ws),
+                    running.accept_streams(wss),
                     running.look_at_certificate(secure),
                     running.dial_streams(dials, secure),
                     answer_pulses(pulses)
@@ -171,13 +168,30 @@ pub fn start(
     Ok(edge)
 }
 
-fn into_tokio(
-    udp: UdpSocket,
-    tcp: std::net::TcpListener,
-    tls: Option<std::net::TcpListener>,
-) -> io::Result<(tokio::net::UdpSocket, TcpListener, Option<TcpListener>)> {
-    let tls = tls.map(TcpListener::from_std).transpose()?;
-    Ok((tokio::net::UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?, tls))
+/// The sockets as the event loop has them.
+struct Watched {
+    udp: tokio::net::UdpSocket,
+    /// TCP, TLS, WebSockets, those over TLS.
+    doors: [Option<Door>; 4],
+    secure: Option<Arc<Secure>>,
+}
+
+fn watch(listeners: Listeners) -> io::Result<Watched> {
+    let Listeners { udp, tcp, tls, ws, wss, secure, origins, .. } = listeners;
+    let (secure, origins) = (secure.map(Arc::new), Arc::<[String]>::from(origins));
+    let open = |listener: Option<std::net::TcpListener>, manner: Option<Manner>| {
+        listener.zip(manner).map(|(listener, manner)| Door::open(listener, manner)).transpose()
+    };
+    let by_tls = secure.clone().map(Manner::Secure);
+    let websocket = |secure: Option<Arc<Secure>>| Manner::WebSocket(secure, Arc::clone(&origins));
+    let by_wss = secure.clone().map(|secure| websocket(Some(secure)));
+    let doors = [
+        open(Some(tcp), Some(Manner::Plain))?,
+        open(tls, by_tls)?,
+        open(ws, Some(websocket(None)))?,
+        open(wss, by_wss)?,
+    ];
+    Ok(Watched { udp: tokio::net::UdpSocket::from_std(udp)?, doors, secure })
 }
 
 /// Shows that the thread turns.
@@ -230,7 +244,7 @@ impl Edge {
     pub fn send(&self, path: &Path, bytes: &Bytes) {
         let sent = match path.transport {
             Transport::Udp => self.inner.udp.send_to(bytes, path.remote).is_ok(),
-            Transport::Tcp | Transport::Tls => self.write_stream(path, bytes),
+            _ => self.write_stream(path, bytes),
         };
         if !sent {
             self.inner.counters.dropped.fetch_add(1, Ordering::Relaxed);
@@ -244,7 +258,10 @@ impl Edge {
         let writer = self.streams().writer(path, || self.names_to(path));
         match writer {
             Some(writer) => writer.try_send(bytes.clone()).is_ok(),
-            None => self.inner.dial.try_send((*path, bytes.clone())).is_ok(),
+            // Nobody is called by WebSocket.
+            None => {
+                !path.transport.is_websocket() && self.inner.dial.try_send((*path, bytes.clone())).is_ok()
+            }
         }
     }
 

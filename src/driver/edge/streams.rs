@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::doors::{Door, Opened};
 use super::secure::{Proven, Secure};
 use super::{Edge, stream};
 use crate::driver::certificate::LOOK;
@@ -73,6 +73,10 @@ impl Streams {
         if let Some(stream) = by_number {
             return Some(stream.writer.clone());
         }
+        // Whoever speaks by WebSocket has to come again.
+        if path.transport.is_websocket() {
+            return None;
+        }
         let names = names();
         let leads = |stream: &&OpenStream| {
             stream.transport == path.transport
@@ -90,37 +94,25 @@ impl Streams {
     }
 }
 
-/// An end of a connection, before which nothing is known of what is behind it.
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// What comes of opening one.
-type Opened = Option<(Box<dyn Duplex>, Proven)>;
-
 impl Edge {
-    pub(super) async fn accept_streams(&self, listener: TcpListener, secure: Option<&Arc<Secure>>) {
+    pub(super) async fn accept_streams(&self, door: Option<Door>) {
+        let Some(door) = door else { return };
         loop {
-            let Ok((socket, remote)) = listener.accept().await else {
+            let Ok((socket, remote)) = door.listener.accept().await else {
                 // Out of descriptors: let the other tasks give some back.
                 tokio::task::yield_now().await;
                 continue;
             };
             if self.is_banned(remote.ip())
                 || !self.has_room(remote.ip())
-                || (secure.is_some() && !self.may_shake_hands(remote.ip()))
+                || (door.manner.over().is_encrypted() && !self.may_shake_hands(remote.ip()))
             {
                 self.inner.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
             keep_alive(&socket);
-            let secure = secure.cloned();
-            let over = if secure.is_some() { Transport::Tls } else { Transport::Tcp };
-            let opening = async move {
-                let Some(secure) = secure else { return plain(socket) };
-                let (stream, proven) = secure.accept(socket).await?;
-                Some((Box::new(stream) as Box<dyn Duplex>, proven))
-            };
-            drop(self.run_stream(over, remote, None, opening));
+            let opening = self.clone().admit(socket, remote, door.manner.clone());
+            drop(self.run_stream(door.manner.over(), remote, None, opening));
         }
     }
 
@@ -196,7 +188,7 @@ impl Edge {
         over: Transport,
         remote: SocketAddr,
         ours: Option<Vec<String>>,
-        opening: impl Future<Output = Opened> + Send + 'static,
+        opening: impl Future<Output = Option<Opened>> + Send + 'static,
     ) -> mpsc::Sender<Bytes> {
         let (ours, names) = (ours.is_some(), ours.unwrap_or_default());
         let strange = !ours && !self.inner.gate.knows(remote.ip());
@@ -209,7 +201,7 @@ impl Edge {
         spawn(async move {
             // Nobody but the edge knows of a stranger's connection until it brings something of ours.
             let known = AtomicBool::new(!strange);
-            if let Some((stream, proven)) = opening.await {
+            if let Some(Opened { stream, proven, framing }) = opening.await {
                 let source = Source { ip: remote.ip(), over, proven: &proven };
                 let deliver = |bytes: Bytes| {
                     let way = edge.inner.gate.way(&source, &bytes);
@@ -222,7 +214,7 @@ impl Edge {
                     }
                 };
                 let idle = if strange { stream::IDLE } else { stream::IDLE_OF_KNOWN };
-                stream::run(stream, to_write, idle, deliver).await;
+                stream::run(stream, framing, to_write, idle, deliver).await;
                 edge.streams().open.remove(&number);
             } else {
                 edge.streams().open.remove(&number);
@@ -258,19 +250,15 @@ fn keep_alive(socket: &TcpStream) {
     let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&often);
 }
 
-fn plain(socket: TcpStream) -> Opened {
-    Some((Box::new(socket), Proven::default()))
-}
-
 /// A connection of ours to where the path leads.
-async fn dial(path: &Path, names: Vec<String>, secure: Option<&Secure>) -> Opened {
+async fn dial(path: &Path, names: Vec<String>, secure: Option<&Secure>) -> Option<Opened> {
     let socket = TcpStream::connect(path.remote).await.ok()?;
     keep_alive(&socket);
     if path.transport != Transport::Tls {
-        return plain(socket);
+        return Some(Opened::stream(socket, Proven::default()));
     }
     let stream = secure?.connect(socket, path.remote, names).await?;
-    Some((Box::new(stream), Proven::default()))
+    Some(Opened::stream(stream, Proven::default()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a connection is a task of the edge's event loop")]

@@ -7,11 +7,16 @@ use crate::sip::AccessList;
 
 /// The SIP addresses.
 pub(super) fn bind(settings: &ServeSettings, config: &Config) -> Result<Listeners, StartError> {
-    let listeners = Listeners::bind(settings.sip, &settings.passed)?;
-    let Some(tls) = &config.sip.tls else { return Ok(listeners) };
-    let names = config.trunks.iter().flat_map(TrunkConfig::certificate_names);
-    let secure = Secure::read(&settings.data, tls, names).map_err(EdgeError::from)?;
-    Ok(listeners.with_tls(tls.listen, secure, &settings.passed)?)
+    let mut listeners = Listeners::bind(settings.sip, &settings.passed)?;
+    if let Some(tls) = &config.sip.tls {
+        let names = config.trunks.iter().flat_map(TrunkConfig::certificate_names);
+        let secure = Secure::read(&settings.data, tls, names).map_err(EdgeError::from)?;
+        listeners = listeners.with_tls(tls.listen, secure, &settings.passed)?;
+    }
+    if let Some(websocket) = &config.sip.websocket {
+        listeners = listeners.with_websockets(websocket, &settings.passed)?;
+    }
+    Ok(listeners)
 }
 
 /// Who may send what, as the settings say it.

@@ -32,7 +32,7 @@ pub enum PassedError {
     /// Nothing of the settings is there.
     #[error(
         "a socket for {0} was handed over, and nothing of the settings listens there\n  help: the socket unit's addresses are \
-         those of --sip (`ListenDatagram=` and `ListenStream=`), `sip.tls.listen` and `web.listen` (`ListenStream=`)"
+         those of --sip (`ListenDatagram=` and `ListenStream=`), `sip.tls.listen`, `sip.websocket` and `web.listen` (`ListenStream=`)"
     )]
     Unused(String),
 }

@@ -15,7 +15,7 @@ use crate::sip::transaction::key::ClientKey;
 use crate::sip::transaction::{
     Class, ClientInvite, ClientInviteInput, ClientNonInvite, ClientNonInviteInput, Failure, Output,
 };
-use crate::sip::{CSeq, Headers, Method, Name, Path, Request, Response, StatusCode, Transport, Via, digest};
+use crate::sip::{CSeq, Headers, Method, Name, Path, Request, Response, StatusCode, Via, digest};
 
 /// One request of ours.
 #[derive(Debug)]
@@ -172,8 +172,8 @@ impl Endpoint {
             return;
         };
         let Some(client) = self.clients.get_mut(&id) else { return };
-        // An answer in clear to what went over TLS is nobody's.
-        if client.path.transport == Transport::Tls && path.transport != Transport::Tls {
+        // An answer in clear to what went encrypted is nobody's.
+        if client.path.transport.is_encrypted() && !path.transport.is_encrypted() {
             self.counters.stray += 1;
             return;
         }

@@ -27,7 +27,7 @@ use bytes::Bytes;
 use super::body::{self, Description};
 use super::dialog::Dialog;
 use super::endpoint::api::{Credentials, EndCause, EndpointConfig, Event, OutgoingInvite, SessionId};
-use super::{Headers, Method, Name, Path, Request, Response, StatusCode, Transport, Uri};
+use super::{Headers, Method, Name, Path, Request, Response, StatusCode, Uri};
 use crate::units::Entropy;
 
 use callee::IncomingCall;
@@ -286,8 +286,8 @@ impl InviteSession {
             self.refuse(cx, received, StatusCode::NO_SUCH_TRANSACTION);
             return false;
         }
-        // What began over TLS goes on over it: nothing of it is told, or taken, in clear.
-        if dialog.is_secure() && received.path.transport != Transport::Tls {
+        // What began encrypted goes on so: nothing of it is told, or taken, in clear.
+        if dialog.is_secure() && !received.path.transport.is_encrypted() {
             self.refuse(cx, received, StatusCode::FORBIDDEN);
             return false;
         }

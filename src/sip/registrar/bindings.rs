@@ -185,7 +185,7 @@ impl Change {
         // RFC 3261 §10.2.1: `sips:` is registered over TLS, by which it is called.
         let callable = match contact.uri.scheme() {
             "sip" => true,
-            "sips" => over == Transport::Tls,
+            "sips" => over.is_encrypted(),
             _ => false,
         };
         if !callable {

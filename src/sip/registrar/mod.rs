@@ -221,7 +221,7 @@ impl Registrar {
         let Ok(mut via) = request.headers.via() else { return };
         let reply_path = match path.transport {
             Transport::Udp => Path { remote: via.response_address(path.remote), ..path },
-            Transport::Tcp | Transport::Tls => path,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => path,
         };
         if via.stamp(path.remote) {
             request.headers.set_top_via(&via);
