@@ -69,6 +69,8 @@ class Connection {
 
 global.WebSocket = require('ws');
 global.RTCPeerConnection = Connection;
+global.window = global;
+global.RTCSessionDescription = function description(of) { return of; };
 const JsSIP = require('jssip');
 const socket = new JsSIP.WebSocketInterface(url);
 const phone = new JsSIP.UA({ sockets: [socket], uri: `sip:${user}@127.0.0.1`, password, session_timers: true });
