@@ -75,6 +75,7 @@ const JsSIP = require('jssip');
 const socket = new JsSIP.WebSocketInterface(url);
 const phone = new JsSIP.UA({ sockets: [socket], uri: `sip:${user}@127.0.0.1`, password, session_timers: true });
 let call = null;
+phone.on('disconnected', ({ reason }) => say('disconnected:', reason));
 phone.on('registered', () => say('registered'));
 phone.on('registrationFailed', ({ cause }) => say('not registered:', cause));
 phone.on('newRTCSession', ({ session }) => {

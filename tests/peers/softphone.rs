@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
+use countersign::driver::os;
+
 use super::bare::certify;
 use super::carrier::SWITCH;
 use super::sipp::{AWAIT_BYE, CALLER_BYE, Sipp};
@@ -86,10 +88,11 @@ fn jssip_is_an_agents_phone_by_websocket() {
 
     // The agent hangs up.
     let mut phone = JsSip::start(&site, &format!("ws://127.0.0.1:{ws}"), 41_720, &authority);
-    let caller = call("first", 41_730, 1000, AWAIT_BYE);
+    let caller = call("first", 41_730, 500, AWAIT_BYE);
     for word in ["rings", "talks", "hears"] {
         phone.says(word);
     }
+    os::pause(Duration::from_millis(2000));
     phone.order("hang up");
     phone.says("ended by local");
     caller.succeeds();
