@@ -132,8 +132,6 @@ pub(crate) fn certify_in(folder: &Path) {
     // One that is named like what it signs looks as if that had signed itself.
     params.distinguished_name.push(rcgen::DnType::CommonName, "an authority");
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    // OpenSSL takes what has its issuer's name for its own issuer.
-    params.distinguished_name.push(rcgen::DnType::CommonName, "authority");
     let key = rcgen::KeyPair::generate().expect("a key");
     let authority = params.self_signed(&key).expect("a certificate").pem();
     let issuer = rcgen::Issuer::new(params, key);
