@@ -40,7 +40,8 @@ impl Api {
         let light = Light::in_folder(&folder.file("app"));
         let data = folder.file("data");
         fs::create_dir_all(&data).expect("a folder");
-        let settings = "queues: {general: {places: 5}}\nweb: {listen: \"127.0.0.1:0\"}\n";
+        let settings = "queues: {general: {places: 5}}\nweb: {listen: \"127.0.0.1:0\"}\n\
+                        trunks: [{name: carrier, addresses: [192.0.2.7], in: {calls: 30}}]\n";
         fs::write(data.join("countersign.yaml"), settings).expect("settings");
         let settings =
             ServeSettings::on_loopback(ApplicationSource::Folder(light.path().to_owned()), data, rtp_ports());
@@ -382,7 +383,11 @@ fn lists_come_by_the_page() {
     for path in ["/v1/engine", "/v1/policy"] {
         assert_eq!(api.ask("GET", path, token, None).status, 200);
     }
-    assert_eq!(api.ask("GET", "/v1/engine", token, None).body["running"]["id"], "light");
+    let engine = api.ask("GET", "/v1/engine", token, None).body;
+    assert_eq!(engine["running"]["id"], "light");
+    let trunk = &engine["trunks"][0];
+    assert!(trunk["name"] == "carrier" && trunk["outward"].is_null(), "{engine}");
+    assert_eq!((&trunk["inward"]["calls"], &trunk["inward"]["most_calls"]), (&json!(0), &json!(30)));
     api.deployment.stop();
 }
 

@@ -6,6 +6,7 @@ use super::call::Call;
 use super::shape::{shape, writes};
 use crate::auth::{FactorId, FactorKind, FactorPolicy, LevelPolicy};
 use crate::driver::os;
+use crate::driver::trunks::{QuotaView, Trunks};
 use crate::driver::versions::InUse;
 use crate::driver::web::{Problem, Reply};
 
@@ -26,6 +27,32 @@ writes! {
         running: Application,
         /// The application that some of them get, on trial.
         canary: Option<Application>,
+        /// The trunks.
+        trunks: Vec<Trunk>,
+    }
+
+    /// A trunk's calls.
+    struct Trunk {
+        /// Its name.
+        name: String,
+        /// Those that it brings in.
+        inward: CallsOneWay,
+        /// Those that go out by it; `null` where none do.
+        outward: Option<CallsOneWay>,
+    }
+
+    /// Calls of a trunk, one way.
+    struct CallsOneWay {
+        /// Running calls.
+        calls: u64,
+        /// As many may run; `null`: as many as come.
+        most_calls: Option<u64>,
+        /// As many may begin within a second; `null`: as many as come.
+        per_second: Option<u64>,
+        /// Calls refused since the start because as many ran.
+        refused_by_calls: u64,
+        /// Calls refused since the start because as many had begun.
+        refused_by_per_second: u64,
     }
 
     /// An application.
@@ -107,8 +134,27 @@ pub(super) fn show(call: &Call<'_>) -> Result<Reply, Problem> {
         ended: versions.ended(),
         running: application(&versions.running()),
         canary: versions.canary().map(|(version, _)| application(&version)),
+        trunks: trunks(versions.trunks()),
     };
     Ok(Reply::json(StatusCode::OK, &engine))
+}
+
+fn trunks(trunks: &Trunks) -> Vec<Trunk> {
+    let outward = trunks.view(os::now());
+    let by = |name: &str| outward.iter().find(|trunk| trunk.name == name).map(|trunk| one_way(&trunk.calls));
+    let inward = trunks.inward().into_iter();
+    inward.map(|of| Trunk { inward: one_way(&of.calls), outward: by(&of.name), name: of.name }).collect()
+}
+
+fn one_way(calls: &QuotaView) -> CallsOneWay {
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    CallsOneWay {
+        calls: count(calls.calls),
+        most_calls: calls.most_calls.map(count),
+        per_second: calls.per_second.map(count),
+        refused_by_calls: calls.refused_by_calls,
+        refused_by_per_second: calls.refused_by_per_second,
+    }
 }
 
 /// What kind of proof a factor is.
