@@ -104,6 +104,7 @@ impl Site {
             ticket: Ticket(ticket),
             by: "calls".into(),
             letter: "5b0c".to_owned(),
+            trunk: None,
             path: Path { transport: Transport::Udp, local: ENGINE, remote, connection: None },
             uri: Uri::sip(Some(NUMBER), Host::from(remote.ip()), Some(remote.port())),
             from: NameAddr::new(Uri::sip(Some("+441632960000"), Host::from(ENGINE.ip()), None)),

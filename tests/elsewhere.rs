@@ -3,9 +3,12 @@
 
 mod world;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use countersign::audio::Codec;
+use countersign::media::{MediaTerms, SrtpPolicy};
 use countersign::sip::locate::{Hop, Locations};
 use countersign::sip::trunk::Outward;
 use countersign::sip::{Host, StatusCode, Transport, Uri};
@@ -196,4 +199,39 @@ fn a_telephone_is_called_by_a_trunks_servers_in_turn_and_the_carrier_is_told_not
     world.hang_up_everywhere();
     world.run_for(Duration::from_secs(80));
     assert_eq!((world.records.len(), world.open_ports(), places.taken()), (2, 0, 0));
+}
+
+/// Who is put through by a trunk of these terms to a telephone that has G.722 only: whether they are joined, and which of its legs the
+/// record calls encrypted.
+fn put_through(seed: u8, terms: MediaTerms, telephone: SrtpPolicy) -> (bool, Vec<bool>) {
+    let places = Places::new(1);
+    let trunk = Arc::new(Trunk { servers: 1, places });
+    let target = "tel:+441632960111;tgrp=carrier";
+    let mut world = World::with_settings(apps::desk_to(target), seed, |settings| {
+        settings.locations = trunk;
+        settings.carriers = Arc::new(HashMap::from([("carrier".to_owned(), terms)]));
+    });
+    let phone = world.agents(&[answers()])[0];
+    world.phones[phone].codecs = vec![Codec::G722];
+    world.phones[phone].srtp = telephone;
+    let caller = world.caller();
+    world.dial(caller);
+    world.run_for(Duration::from_secs(2));
+    world.press(caller, "2");
+    let joined = world.run_until(Duration::from_secs(4), World::is_joined);
+    world.run_for(Duration::from_secs(2));
+    world.hang_up_everywhere();
+    world.run_for(Duration::from_secs(80));
+    (joined, world.records[0].other_media.iter().map(|media| media.encrypted).collect())
+}
+
+#[test]
+fn the_media_of_a_call_that_goes_out_is_what_is_settled_with_its_trunk() {
+    let usual = MediaTerms::default();
+    assert!(!put_through(21, usual, SrtpPolicy::Off).0, "G.711 is not what it has");
+    let wide = MediaTerms { codecs: std::iter::once(Codec::G722).collect(), ..usual };
+    assert_eq!(put_through(22, wide, SrtpPolicy::Optional), (true, vec![false]));
+    let sealed = MediaTerms { srtp: SrtpPolicy::Required, srtp_keys_in_clear: true, ..wide };
+    assert_eq!(put_through(23, sealed, SrtpPolicy::Optional), (true, vec![true]));
+    assert!(!put_through(24, sealed, SrtpPolicy::Off).0, "in clear with nobody");
 }

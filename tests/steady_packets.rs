@@ -61,6 +61,7 @@ fn engine(now: Instant, codec: Codec) -> Engine {
         limits: CallLimits::default(),
         recording: countersign::call::RecordingPlan::default(),
         phones: countersign::media::MediaTerms::default(),
+        carriers: Arc::default(),
     };
     let carrier = CARRIER.ip().to_string();
     let codecs = std::iter::once(codec).chain(Codec::G711.iter().copied()).collect();

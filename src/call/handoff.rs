@@ -81,9 +81,11 @@ impl Party {
         Self::at(None, target.to_owned(), &contact, settings, caller, entropy)
     }
 
-    /// What is settled about its media. The addresses of transfers may be anybody's: their media is plain.
+    /// What is settled about its media: with agents' phones, or with the trunk that the call goes out by. Other addresses of
+    /// transfers may be anybody's: their media is plain.
     pub(super) fn terms(&self, settings: &CallSettings) -> MediaTerms {
-        let settled = if self.agent.is_some() { settings.phones } else { MediaTerms::default() };
+        let trunk = self.outward.as_ref().map(|outward| &*outward.trunk);
+        let settled = if self.agent.is_some() { settings.phones } else { settings.terms_of(trunk) };
         // Whoever is called presses keys for nobody.
         MediaTerms { inband_keys: InbandKeys::Off, rtcp_mux: self.agent.is_some(), ..settled }
             .told_by(self.path.remote.ip(), self.path.transport.is_encrypted())

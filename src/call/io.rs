@@ -62,12 +62,21 @@ pub struct CallSettings {
     pub listen: Listening,
     /// What is settled about the media of agents' phones.
     pub phones: MediaTerms,
+    /// What is settled about the media of calls that go out by each trunk.
+    pub carriers: Arc<HashMap<String, MediaTerms>>,
     /// Where calls are recorded.
     pub recording: RecordingPlan,
     /// What calls of our own are signed with; `None`: they are not.
     pub signing: Option<Arc<Signing>>,
     /// How long things may take.
     pub limits: CallLimits,
+}
+
+impl CallSettings {
+    /// The terms of what goes out by a trunk; those of all others are the usual ones.
+    pub(super) fn terms_of(&self, trunk: Option<&str>) -> MediaTerms {
+        trunk.and_then(|trunk| self.carriers.get(trunk)).copied().unwrap_or_default()
+    }
 }
 
 /// How long the parts of a call may take, and how much.

@@ -215,6 +215,7 @@ pub fn start_at(settings: &ServeSettings, clock: Option<UnixTime>) -> Result<Dep
         data: settings.data.clone(),
         listen: listeners.local,
         phones: config.phones.terms(),
+        carriers: Arc::new(config.trunks.iter().map(|trunk| (trunk.name.clone(), trunk.terms())).collect()),
         signer: vault.token_key().clone(),
         epoch,
         secrets,

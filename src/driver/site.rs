@@ -1,6 +1,7 @@
 //! What of a deployment stays as it is until it ends, and what the settings make of it: what a call is given,
 //! who serves which queue.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub(super) struct Site {
     pub(super) listen: Listening,
     /// What is settled about the media of agents' phones; a reload leaves it, as it leaves from where and over what they register.
     pub(super) phones: MediaTerms,
+    /// And about that of calls by trunks.
+    pub(super) carriers: Arc<HashMap<String, MediaTerms>>,
     /// Signs what agents are told.
     pub(super) signer: SigningKey,
     /// Where names lead.
@@ -95,6 +98,7 @@ impl Site {
             trusted: config.trusted_networks(),
             listen: self.listen,
             phones: self.phones,
+            carriers: Arc::clone(&self.carriers),
             // What can't be used was told when the settings were read.
             recording: config.recording.plan().unwrap_or_default(),
             signing: self.signing.clone(),

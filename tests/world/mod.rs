@@ -142,6 +142,7 @@ impl World {
         let mut seed = Entropy::from_seed([seed; 32]);
         let mut settings = CallSettings {
             phones: countersign::media::MediaTerms::default(),
+            carriers: Arc::default(),
             recording: RecordingPlan::default(),
             application,
             application_hash: Arc::from("test"),

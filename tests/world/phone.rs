@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use countersign::audio::{Band, Clip, Codec, Rebander};
-use countersign::media::{self, Direction, LocalMedia, MediaConfig, MediaSession, sdp};
+use countersign::media::{
+    self, Direction, LocalMedia, LocalSrtp, MediaConfig, MediaSession, SrtpPolicy, sdp,
+};
 use countersign::sip::{
     self, EndCause, Endpoint, EndpointConfig, Headers, Host, NameAddr, OutgoingInvite, Path, SessionId,
     StatusCode, Transport, Uri,
@@ -68,6 +70,8 @@ pub struct Phone {
     /// What it says, from the moment a call is connected.
     pub says: Option<Arc<Clip>>,
     pub codecs: Vec<Codec>,
+    /// Whether its media is encrypted.
+    pub srtp: SrtpPolicy,
     /// What its INVITEs say besides.
     pub headers: Vec<(String, String)>,
     endpoint: Endpoint,
@@ -87,6 +91,7 @@ impl Phone {
             lines: Vec::new(),
             says: None,
             codecs: Codec::G711.to_vec(),
+            srtp: SrtpPolicy::Off,
             headers: Vec::new(),
             endpoint,
             endpoint_due: None,
@@ -335,6 +340,7 @@ impl Phone {
         self.next_port += 2;
         let mut local = LocalMedia::new(rtp, u64::from(self.next_port));
         local.codecs.clone_from(&self.codecs);
+        local.srtp = LocalSrtp::draw(self.srtp, &mut self.entropy);
         (local, MediaSession::new(now, MediaConfig::from_entropy(&mut self.entropy, self.epoch)))
     }
 

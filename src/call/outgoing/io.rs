@@ -19,6 +19,8 @@ pub struct CodeCall {
     pub by: Arc<str>,
     /// The letter's name, for the record.
     pub letter: String,
+    /// The trunk that it goes out by, if it does.
+    pub trunk: Option<Arc<str>>,
     /// The way to the next hop.
     pub path: Path,
     /// Who is called: the number as the next hop reads it.

@@ -197,7 +197,8 @@ impl OutgoingCall {
         let (silence, epoch) = (self.settings.limits.media_silence, self.settings.epoch);
         // What a mailbox plays must not pass for a key.
         let path = self.order.path;
-        let terms = MediaTerms { inband_keys: InbandKeys::Off, ..MediaTerms::default() }
+        let settled = self.settings.terms_of(self.order.trunk.as_deref());
+        let terms = MediaTerms { inband_keys: InbandKeys::Off, ..settled }
             .told_by(path.remote.ip(), path.transport.is_encrypted());
         let stream = Stream::new(self.now, &address, silence, epoch, terms, &mut self.entropy);
         let mut invite = OutgoingInvite {

@@ -52,6 +52,7 @@ fn what_can_not_go_out_is_told_before_anybody_calls() {
         (trunk(", options_seconds: 1"), "`options_seconds` is 1"),
         (trunk(", calls: 0"), "no call is allowed"),
         (trunk("").replace("name: carrier", "name: a b"), "routes name it"),
+        (trunk("").replace("name: carrier", "name: carrier, srtp: required"), "not called over TLS"),
         (trunk("").replace("+44", "044"), "`country` is no country code"),
         (trunk(all).replace("sip:192.0.2.7", "sip:192.0.2.7;transport=tls"), "not spoken here"),
         (trunk(all) + "transfers: {night: \"+44\"}\n", "`night`: `+44` is no destination"),
@@ -63,6 +64,14 @@ fn what_can_not_go_out_is_told_before_anybody_calls() {
     ] {
         let told = parse(&text).expect_err(part);
         assert!(told.contains(part) && told.contains("help:"), "{text}: {told}");
+    }
+    for (sealed, server) in [
+        ("srtp: required, srtp_keys_in_clear: true", "sip:192.0.2.7"),
+        ("srtp: required", "sip:127.0.0.1:5070"),
+        ("srtp: optional", "sip:192.0.2.7"),
+    ] {
+        let text = trunk(all).replace("name: carrier", &format!("name: carrier, {sealed}"));
+        parse(&text.replace("sip:192.0.2.7", server)).expect(sealed);
     }
     parse(&(trunk(all) + SENDER + "transfers: {night: \"+441632960001\"}\n")).expect("valid");
     parse(&(trunk(", carries: [\"+44\", \"+449\"]") + "transfers: {night: \"+449098790123\"}\n"))

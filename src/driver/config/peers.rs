@@ -3,8 +3,9 @@
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
-use super::{AgentConfig, Config};
+use super::{AgentConfig, Config, TrunkConfig};
 use crate::media::{CodecList, MediaTerms, SrtpPolicy};
+use crate::sip::locate::Hop;
 use crate::sip::{AccessList, Transport, Uri};
 
 /// Where agents' phones may be.
@@ -84,6 +85,29 @@ pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
                 "{whose}: SRTP takes its keys from the signalling, which is not encrypted on its way to {address}\n  \
                  help: say `tls: true` and let them come over TLS (`sip.tls`); where that network is yours alone (a VPN, a \
                  private line), `srtp_keys_in_clear: true` will do; otherwise leave `srtp` out"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The same for the keys that we tell a carrier's servers: an offer of ours is encrypted where it must be.
+pub(super) fn check_srtp_out(config: &Config) -> Result<(), String> {
+    let open = |trunk: &&TrunkConfig| trunk.srtp == SrtpPolicy::Required && !trunk.srtp_keys_in_clear;
+    for trunk in config.trunks.iter().filter(open) {
+        let mut servers = trunk.out.iter().flat_map(|out| &out.servers);
+        let told = |hop: &Uri| {
+            Transport::of_uri(hop).is_some_and(Transport::is_encrypted)
+                || Hop::literal(hop).is_some_and(|hop| hop.remote.ip().is_loopback())
+        };
+        if let Some(server) = servers.find(|server| !server.next_hop().is_some_and(|hop| told(&hop))) {
+            return Err(format!(
+                "the trunk `{}` has {}, but its server {} is not called over TLS: the keys of the media would stand in clear\n  \
+                 help: write `;transport=tls` behind it; where that network is yours alone (a VPN, a private line), \
+                 `srtp_keys_in_clear: true` will do",
+                trunk.name,
+                trunk.as_said("srtp", "srtp: required"),
+                server.uri
             ));
         }
     }

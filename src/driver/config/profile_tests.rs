@@ -118,7 +118,7 @@ fn what_a_profile_lacks_is_told() {
 #[test]
 fn every_setting_is_shown_with_who_said_it() {
     let all = "addresses: [192.0.2.7], country: \"+44\", trace: false, trusted: false, verstat: false, stir: false, tls: true, \
-               certificate: [a.example], srtp: required, srtp_keys_in_clear: false, codecs: [PCMA], comfort_noise: true, inband_keys: always, \
+               certificate: [a.example], srtp: required, srtp_keys_in_clear: true, codecs: [PCMA], comfort_noise: true, inband_keys: always, \
                in: {calls: 30, per_second: 5}, out: {servers: [\"sip:a.example\", {uri: \"sip:192.0.2.8\", priority: 2}], carries: [\"+44\"], \
                from: \"+441632960000\", dial: digits, domain: c.example, login: {user: a, password: b}, register: {user: c}, \
                options_seconds: 20, calls: 7, per_second: 3}";

@@ -285,6 +285,7 @@ impl Caller {
             ticket: dialler.ticket(),
             by: self.tools.name.as_str().into(),
             letter: id.to_string(),
+            trunk: line.outward.as_ref().map(|outward| Arc::clone(&outward.trunk)),
             path: Path { transport, local, remote, connection: None },
             uri: uri.clone(),
             from,
