@@ -91,6 +91,12 @@ impl Baresip {
         assert!(found.is_some(), "baresip did not say {what}: {}", self.said);
     }
 
+    /// From here on it is what it says next that counts.
+    pub(crate) fn forget(&mut self) {
+        self.said();
+        self.said.clear();
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }

@@ -7,8 +7,13 @@ use countersign::driver::os;
 use serde_json::Value;
 
 use super::bare::{Baresip, certify};
-use super::site::{self, Site};
-use super::{agents, bank, check_secrets, loudest, peers, text, tone};
+use super::carrier::SWITCH;
+use super::sipp::{AGENT_ANSWER, AWAIT_BYE, CALLER_BYE, Sipp};
+use super::site::{self, ENGINE_RTP, Site, free_port};
+use super::wire::{self, Capture, keys_to, tone_to};
+use super::{
+    agents, bank, by_stream, check_secrets, has_event, longest_pause, loudest, peers, text, times, tone,
+};
 
 #[test]
 fn baresip_goes_through_the_bank_to_a_registered_baresip() {
@@ -74,6 +79,73 @@ fn baresip_goes_through_the_bank_by_ipv6() {
     let way = Way { host: Ipv6Addr::LOCALHOST.into(), at: "[::1]:5220", ..Way::plain("") };
     let (_, heard) = through_the_bank("ipv6", way, "", &[440.0, 1000.0].map(tone));
     check_tones(&heard);
+}
+
+#[test]
+fn a_registered_baresip_holds_hangs_up_and_puts_callers_through() {
+    if !peers("a_registered_baresip_holds_hangs_up_and_puts_callers_through") {
+        return;
+    }
+    let (sales, sip) = (free_port(), SocketAddr::new(LOOPBACK, free_port()));
+    let more =
+        format!("transfers: {{desk: \"sip:desk@127.0.0.1:9\", sales: \"sip:sales@127.0.0.1:{sales}\"}}\n");
+    let ana = agents(&[("ana", None)]);
+    let site = Site::switching(SWITCH, ["", ", transfer_to: [sales]"], &more, "deskphone", free_port(), &ana);
+    let capture = Capture::start(&site.folder);
+    let account = format!(
+        "<sip:ana@{}>;auth_user=ana;auth_pass={};answermode=auto;regint=60",
+        site.address(),
+        site.agent_password
+    );
+    let media = 41_700..41_720;
+    let mut agent =
+        Baresip::start(&site, "agent", sip, (media.start, media.end - 1), &tone(1000.0), &account);
+    let registered = site::until(Duration::from_secs(10), || agent.log().contains("200 OK").then_some(()));
+    assert!(registered.is_some(), "not registered: {}", agent.log());
+    let call = |name: &str, media: u16, plan: &[(u64, String)], end: &str| {
+        Sipp::call(&site, name, (free_port(), media), "u1", &by_stream(&site, name, plan, end))
+    };
+    let to_the_agent = (1500, "2".to_owned());
+    let moment = || os::pause(Duration::from_millis(1500));
+
+    // A key, a hold, and the agent hangs up.
+    let caller = call("first", 41_730, &[to_the_agent.clone(), (2500, "5".to_owned())], AWAIT_BYE);
+    agent.says("CALL_ESTABLISHED", Duration::from_secs(10));
+    moment();
+    moment();
+    agent.order("hold", "");
+    moment();
+    agent.order("resume", "");
+    moment();
+    agent.order("hangup", "");
+    caller.succeeds();
+    let packets = capture.packets();
+
+    // The agent puts the next caller through.
+    agent.forget();
+    let target = Sipp::agent(&site, "sales", (sales, 41_740), &(AGENT_ANSWER.to_owned() + AWAIT_BYE));
+    let caller = call("second", 41_750, &[to_the_agent, (6000, String::new())], CALLER_BYE);
+    agent.says("CALL_ESTABLISHED", Duration::from_secs(10));
+    moment();
+    agent.order("transfer", &format!("sip:sales@{}", site.address()));
+    caller.succeeds();
+    let told = target.succeeds();
+    assert!(told.contains("Referred-By: <sip:ana@127.0.0.1>"), "{told}");
+
+    let records = site.records(2);
+    assert_eq!(text(&records[0], "cause"), "flow_done", "{}", records[0]);
+    let puts_through = [("event", "transferring"), ("by", "ana"), ("to", "sales")];
+    assert!(has_event(&records[1], &puts_through), "{}", records[1]);
+    let here = |packet: &&wire::Packet| ENGINE_RTP.contains(&packet.from) && media.contains(&packet.to);
+    let at = packets.iter().find(here).expect("the agent was sent audio").to;
+    let (there, back) = (tone_to(&packets, at, 440.0), tone_to(&packets, 41_730, 1000.0));
+    eprintln!(
+        "audio: the agent is sent the caller at {there:.1} dBm0, the caller the agent at {back:.1} dBm0"
+    );
+    assert!(there > -15.0 && back > -15.0);
+    assert_eq!(keys_to(&packets, at, 101), [5], "the caller's key for the agent");
+    let longest = longest_pause(&times(&packets, at));
+    assert!((1.2..2.5).contains(&longest), "held for {longest} s");
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
