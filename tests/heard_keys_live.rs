@@ -8,6 +8,7 @@ use std::fs;
 use std::sync::Arc;
 
 use countersign::audio::Clip;
+use countersign::audio::correlate::correlate;
 use countersign::audio::dtmf::Detector;
 use site::{ACCOUNT, Folder, Handset, PIN, SOON, Site, Stage, add_customer, root};
 
@@ -78,8 +79,13 @@ fn tones_prove_who_calls_and_the_agent_hears_none_of_them() {
     let pressed: String = agent.keys.iter().map(|digit| digit.as_char()).collect();
     assert_eq!(pressed, "159#", "these and no key of before");
     assert_eq!(keys_in(&agent.heard), "", "no tone is in what the agent hears");
-    let speech = countersign::audio::correlate::correlate(&site::glide(1), &agent.heard).expect("sound");
-    assert!(speech.score > 0.9, "the agent hears what is beside the tones: {speech:?}");
+    // A caller whose packets are late for once is heard with a slip, which no second of a glide survives whole: it is heard by
+    // quarters, one of which may have it.
+    let quarters = site::glide(1);
+    let like = quarters.chunks_exact(2_000).map(|part| correlate(part, &agent.heard).expect("sound").score);
+    let like: Vec<f64> = like.collect();
+    let whole = like.iter().filter(|score| **score > 0.9).count();
+    assert!(whole >= 3, "the agent hears what is beside the tones: {like:?}");
     // The control: they are in what the caller sent, and were heard there.
     assert_eq!(keys_in(&sound), "159#");
     stage.hang_up(0);
