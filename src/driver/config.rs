@@ -22,7 +22,7 @@ use super::speech::SpeechConfig;
 use super::stir::StirConfig;
 use super::web::WebConfig;
 use super::webhooks::WebhookConfig;
-use peers::{check_srtp, check_srtp_out, check_tls, check_transfers};
+use peers::{check_srtp, check_tls, check_transfers};
 
 pub use bounds::CallBounds;
 pub use outward::{Destination, Dial, OutwardConfig, ServerConfig, by_trunk, next_hop};
@@ -264,7 +264,6 @@ impl Config {
             .and_then(|()| check_tls(&config))
             .and_then(|()| config.sip.check())
             .and_then(|()| check_srtp(&config))
-            .and_then(|()| check_srtp_out(&config))
             .and_then(|()| check_transfers(&config))
             .and_then(|()| outward::check(&config))
             .map_err(invalid)?;

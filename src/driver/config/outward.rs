@@ -242,6 +242,11 @@ impl ServerConfig {
     pub fn next_hop(&self) -> Option<Uri> {
         next_hop(&self.uri)
     }
+
+    /// Whether it is called otherwise than over TLS. One that can't be called at all is told of elsewhere.
+    pub(super) fn is_in_clear(&self) -> bool {
+        self.next_hop().is_some_and(|hop| Transport::of_uri(&hop) != Some(Transport::Tls))
+    }
 }
 
 /// A next hop as the settings write it.

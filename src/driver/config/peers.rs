@@ -3,6 +3,7 @@
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
+use super::outward::ServerConfig;
 use super::{AgentConfig, Config, TrunkConfig};
 use crate::media::{CodecList, MediaTerms, SrtpPolicy};
 use crate::sip::locate::Hop;
@@ -88,19 +89,19 @@ pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
             ));
         }
     }
-    Ok(())
+    check_srtp_out(config)
 }
 
 /// The same for the keys that we tell a carrier's servers: an offer of ours is encrypted where it must be.
-pub(super) fn check_srtp_out(config: &Config) -> Result<(), String> {
+fn check_srtp_out(config: &Config) -> Result<(), String> {
     let open = |trunk: &&TrunkConfig| trunk.srtp == SrtpPolicy::Required && !trunk.srtp_keys_in_clear;
     for trunk in config.trunks.iter().filter(open) {
         let mut servers = trunk.out.iter().flat_map(|out| &out.servers);
-        let told = |hop: &Uri| {
-            Transport::of_uri(hop).is_some_and(Transport::is_encrypted)
-                || Hop::literal(hop).is_some_and(|hop| hop.remote.ip().is_loopback())
+        let is_here = |server: &ServerConfig| {
+            let hop = server.next_hop().as_ref().and_then(Hop::literal);
+            hop.is_some_and(|hop| hop.remote.ip().is_loopback())
         };
-        if let Some(server) = servers.find(|server| !server.next_hop().is_some_and(|hop| told(&hop))) {
+        if let Some(server) = servers.find(|server| server.is_in_clear() && !is_here(server)) {
             return Err(format!(
                 "the trunk `{}` has {}, but its server {} is not called over TLS: the keys of the media would stand in clear\n  \
                  help: write `;transport=tls` behind it; where that network is yours alone (a VPN, a private line), \

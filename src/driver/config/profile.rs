@@ -7,12 +7,11 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::outward::{Dial, RegisterConfig};
+use super::outward::{Dial, RegisterConfig, ServerConfig};
 use super::{Config, TrunkConfig};
 use crate::audio::Codec;
 use crate::flow::document::nearest;
 use crate::media::{CodecList, SrtpPolicy};
-use crate::sip::Transport;
 
 /// A style of carriers.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -171,9 +170,7 @@ impl Need {
             Self::Certificate => !trunk.certificate.is_empty() || !trunk.tls,
             Self::Login => out.is_some_and(|out| out.login.is_some() || out.register.is_none()),
             Self::ServersOverTls => {
-                let mut hops =
-                    out.iter().flat_map(|out| &out.servers).filter_map(super::ServerConfig::next_hop);
-                !trunk.tls || hops.all(|hop| Transport::of_uri(&hop) == Some(Transport::Tls))
+                !trunk.tls || !out.iter().flat_map(|out| &out.servers).any(ServerConfig::is_in_clear)
             }
         }
     }
