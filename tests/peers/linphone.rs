@@ -11,11 +11,11 @@ use countersign::audio::wav;
 use countersign::driver::os;
 use countersign::units::SampleRate;
 
-use super::carrier::SWITCH;
-use super::sipp::{AGENT_ANSWER, AWAIT_BYE, CALLER_BYE, Sipp};
+use super::desk::Desk;
+use super::sipp::{AWAIT_BYE, CALLER_BYE};
 use super::site::{Site, end, free_port, until};
 use super::wire::{Capture, keys_to, tone_to};
-use super::{agents, by_stream, check_secrets, from_engine, has_event, loudest, peers, text, tone};
+use super::{check_secrets, from_engine, has_event, loudest, peers, text, tone};
 
 /// A running linphone.
 struct Linphone {
@@ -98,22 +98,14 @@ fn linphone_is_an_agents_phone() {
     if !peers("linphone_is_an_agents_phone") {
         return;
     }
-    let sales = free_port();
-    let more =
-        format!("transfers: {{desk: \"sip:desk@127.0.0.1:9\", sales: \"sip:sales@127.0.0.1:{sales}\"}}\n");
-    let phones = ", sha256: true, transfer_to: [sales]";
-    let ana = agents(&[("ana", None)]);
-    let site = Site::switching(SWITCH, ["", phones], &more, "linphone", free_port(), &ana);
+    let desk = Desk::open("linphone", ", sha256: true", "");
+    let site = &desk.site;
     let capture = Capture::start(&site.folder);
-    let mut linphone = Linphone::start(&site, 41_950, &tone(1000.0));
+    let mut linphone = Linphone::start(site, 41_950, &tone(1000.0));
     linphone.order("status register");
-    let call = |name: &str, media: u16, plan: &[(u64, String)], end: &str| {
-        Sipp::call(&site, name, (free_port(), media), "u1", &by_stream(&site, name, plan, end))
-    };
-    let to_the_agent = (1500, "2".to_owned());
 
     // A key, a hold, and the agent hangs up.
-    let caller = call("first", 41_960, &[to_the_agent.clone(), (3500, "5".to_owned())], AWAIT_BYE);
+    let caller = desk.caller("first", 41_960, &[(3500, "5")], AWAIT_BYE);
     linphone.answers();
     linphone.says("Receiving tone 5");
     linphone.order("pause");
@@ -127,16 +119,16 @@ fn linphone_is_an_agents_phone() {
     let heard = loudest(&linphone.heard(), 440.0);
 
     // The caller hangs up.
-    let caller = call("second", 41_970, &[to_the_agent.clone(), (3000, String::new())], CALLER_BYE);
+    let caller = desk.caller("second", 41_970, &[(3000, "")], CALLER_BYE);
     linphone.answers();
     caller.succeeds();
     linphone.says("ended");
 
     // The agent puts the caller through.
-    let target = Sipp::agent(&site, "sales", (sales, 41_980), &(AGENT_ANSWER.to_owned() + AWAIT_BYE));
-    let caller = call("third", 41_990, &[to_the_agent, (6000, String::new())], CALLER_BYE);
+    let target = desk.sales(41_980);
+    let caller = desk.caller("third", 41_990, &[(6000, "")], CALLER_BYE);
     linphone.answers();
-    linphone.order(&format!("transfer sip:sales@{}", site.address()));
+    linphone.order(&format!("transfer {}", desk.sales_uri()));
     linphone.says("has been transfered");
     caller.succeeds();
     let told = target.succeeds();
@@ -161,7 +153,7 @@ fn linphone_is_an_agents_phone() {
     assert!(heard > -15.0 && to_caller > -15.0);
     assert_eq!(keys_to(&packets, 41_950, 101), [5], "the caller's key for the agent");
     let times: Vec<f64> = from_engine(&packets, 41_950).map(|packet| packet.at).collect();
-    check_secrets(&site, &site.log(), "the log");
+    check_secrets(site, &site.log(), "the log");
     assert!(!site.log().contains(&site.agent_password));
     assert!(times.windows(2).any(|pair| (1.2..2.5).contains(&(pair[1] - pair[0]))), "a hold");
 }

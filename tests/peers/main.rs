@@ -9,6 +9,7 @@ mod bare;
 mod carrier;
 mod codecs;
 mod coder;
+mod desk;
 mod extensions;
 mod linphone;
 mod names;

@@ -7,13 +7,11 @@ use countersign::driver::os;
 use serde_json::Value;
 
 use super::bare::{Baresip, certify};
-use super::carrier::SWITCH;
-use super::sipp::{AGENT_ANSWER, AWAIT_BYE, CALLER_BYE, Sipp};
+use super::desk::Desk;
+use super::sipp::{AWAIT_BYE, CALLER_BYE};
 use super::site::{self, ENGINE_RTP, Site, free_port};
 use super::wire::{self, Capture, keys_to, tone_to};
-use super::{
-    agents, bank, by_stream, check_secrets, has_event, longest_pause, loudest, peers, text, times, tone,
-};
+use super::{agents, bank, check_secrets, has_event, longest_pause, loudest, peers, text, times, tone};
 
 #[test]
 fn baresip_goes_through_the_bank_to_a_registered_baresip() {
@@ -86,30 +84,16 @@ fn a_registered_baresip_holds_hangs_up_and_puts_callers_through() {
     if !peers("a_registered_baresip_holds_hangs_up_and_puts_callers_through") {
         return;
     }
-    let (sales, sip) = (free_port(), SocketAddr::new(LOOPBACK, free_port()));
-    let more =
-        format!("transfers: {{desk: \"sip:desk@127.0.0.1:9\", sales: \"sip:sales@127.0.0.1:{sales}\"}}\n");
-    let ana = agents(&[("ana", None)]);
-    let site = Site::switching(SWITCH, ["", ", transfer_to: [sales]"], &more, "deskphone", free_port(), &ana);
+    let desk = Desk::open("deskphone", "", "");
+    let site = &desk.site;
     let capture = Capture::start(&site.folder);
-    let account = format!(
-        "<sip:ana@{}>;auth_user=ana;auth_pass={};answermode=auto;regint=60",
-        site.address(),
-        site.agent_password
-    );
     let media = 41_700..41_720;
-    let mut agent =
-        Baresip::start(&site, "agent", sip, (media.start, media.end - 1), &tone(1000.0), &account);
-    let registered = site::until(Duration::from_secs(10), || agent.log().contains("200 OK").then_some(()));
-    assert!(registered.is_some(), "not registered: {}", agent.log());
-    let call = |name: &str, media: u16, plan: &[(u64, String)], end: &str| {
-        Sipp::call(&site, name, (free_port(), media), "u1", &by_stream(&site, name, plan, end))
-    };
-    let to_the_agent = (1500, "2".to_owned());
+    let phone = SocketAddr::new(LOOPBACK, free_port());
+    let mut agent = registered(site, &site.address(), "", phone, (media.start, media.end - 1), &tone(1000.0));
     let moment = || os::pause(Duration::from_millis(1500));
 
     // A key, a hold, and the agent hangs up.
-    let caller = call("first", 41_730, &[to_the_agent.clone(), (2500, "5".to_owned())], AWAIT_BYE);
+    let caller = desk.caller("first", 41_730, &[(2500, "5")], AWAIT_BYE);
     agent.says("CALL_ESTABLISHED", Duration::from_secs(10));
     moment();
     moment();
@@ -123,11 +107,11 @@ fn a_registered_baresip_holds_hangs_up_and_puts_callers_through() {
 
     // The agent puts the next caller through.
     agent.forget();
-    let target = Sipp::agent(&site, "sales", (sales, 41_740), &(AGENT_ANSWER.to_owned() + AWAIT_BYE));
-    let caller = call("second", 41_750, &[to_the_agent, (6000, String::new())], CALLER_BYE);
+    let target = desk.sales(41_740);
+    let caller = desk.caller("second", 41_750, &[(6000, "")], CALLER_BYE);
     agent.says("CALL_ESTABLISHED", Duration::from_secs(10));
     moment();
-    agent.order("transfer", &format!("sip:sales@{}", site.address()));
+    agent.order("transfer", &desk.sales_uri());
     caller.succeeds();
     let told = target.succeeds();
     assert!(told.contains("Referred-By: <sip:ana@127.0.0.1>"), "{told}");
@@ -170,6 +154,18 @@ impl<'a> Way<'a> {
     }
 }
 
+/// A baresip that is registered as `ana` at this address, with more about its media, and picks up by itself.
+fn registered(site: &Site, at: &str, media: &str, sip: SocketAddr, rtp: (u16, u16), said: &[i16]) -> Baresip {
+    let account = format!(
+        "<sip:ana@{at}>;auth_user=ana;auth_pass={};answermode=auto;regint=60{media}",
+        site.agent_password
+    );
+    let agent = Baresip::start(site, "agent", sip, rtp, said, &account);
+    let found = site::until(Duration::from_secs(10), || agent.log().contains("200 OK").then_some(()));
+    assert!(found.is_some(), "not registered: {}", agent.log());
+    agent
+}
+
 /// A baresip calls the bank, identifies itself by keys and talks to another one: the record, and what
 /// each heard, the caller first.
 pub(crate) fn through_the_bank(
@@ -181,13 +177,7 @@ pub(crate) fn through_the_bank(
     let sip = |port| SocketAddr::new(way.host, port);
     let ana = agents(&[("ana", None)]);
     let site = Site::at(sip(5220), [way.settings; 2], way.more, name, (&ana, ""));
-    let account = format!(
-        "<sip:ana@{}>;auth_user=ana;auth_pass={};answermode=auto;regint=60{media}",
-        way.at, site.agent_password
-    );
-    let mut agent = Baresip::start(&site, "agent", sip(5222), (41_600, 41_649), &said[1], &account);
-    let registered = site::until(Duration::from_secs(10), || agent.log().contains("200 OK").then_some(()));
-    assert!(registered.is_some(), "not registered: {}", agent.log());
+    let mut agent = registered(&site, way.at, media, sip(5222), (41_600, 41_649), &said[1]);
     let account = format!("<sip:caller@{}>;regint=0{media}", sip(5226));
     let mut caller = Baresip::start(&site, "caller", sip(5226), (41_650, 41_699), &said[0], &account);
     caller.order("dial", &format!("sip:bank@{}", way.at));

@@ -9,11 +9,11 @@ use std::time::Duration;
 use countersign::driver::os;
 
 use super::bare::certify;
-use super::carrier::SWITCH;
-use super::sipp::{AWAIT_BYE, CALLER_BYE, Sipp};
+use super::desk::Desk;
+use super::sipp::{AWAIT_BYE, CALLER_BYE};
 use super::site::{Site, end, free_port, until};
 use super::wire::{Capture, tone_to};
-use super::{agents, by_stream, check_secrets, has_event, peers, text};
+use super::{check_secrets, has_event, peers, text};
 
 /// A running JsSIP.
 struct JsSip {
@@ -73,22 +73,19 @@ fn jssip_is_an_agents_phone_by_websocket() {
     let (ws, wss) = (free_port(), free_port());
     let more = format!(
         "sip:\n  tls: {{listen: \"127.0.0.1:{}\", certificate: {}, key: {}}}\n  websocket: {{listen: \"127.0.0.1:{ws}\", \
-         secure: \"127.0.0.1:{wss}\"}}\ntransfers: {{desk: \"sip:desk@127.0.0.1:9\"}}\n",
+         secure: \"127.0.0.1:{wss}\"}}\n",
         free_port(),
         file("engine.pem"),
         file("engine.key")
     );
-    let site = Site::switching(SWITCH, ["", ""], &more, "websocket", free_port(), &agents(&[("ana", None)]));
+    let desk = Desk::open("websocket", "", &more);
+    let site = &desk.site;
     let capture = Capture::start(&site.folder);
-    let call = |name: &str, media: u16, stay: u64, end: &str| {
-        let plan = [(1500, "2".to_owned()), (stay, String::new())];
-        Sipp::call(&site, name, (free_port(), media), "u1", &by_stream(&site, name, &plan, end))
-    };
     let authority = folder.join("authority.pem");
 
     // The agent hangs up.
-    let mut phone = JsSip::start(&site, &format!("ws://127.0.0.1:{ws}"), 41_720, &authority);
-    let caller = call("first", 41_730, 500, AWAIT_BYE);
+    let mut phone = JsSip::start(site, &format!("ws://127.0.0.1:{ws}"), 41_720, &authority);
+    let caller = desk.caller("first", 41_730, &[(500, "")], AWAIT_BYE);
     for word in ["rings", "talks", "hears"] {
         phone.says(word);
     }
@@ -99,8 +96,8 @@ fn jssip_is_an_agents_phone_by_websocket() {
     drop(phone);
 
     // The caller hangs up; this time over TLS.
-    let mut phone = JsSip::start(&site, &format!("wss://127.0.0.1:{wss}"), 41_740, &authority);
-    let caller = call("second", 41_750, 3000, CALLER_BYE);
+    let mut phone = JsSip::start(site, &format!("wss://127.0.0.1:{wss}"), 41_740, &authority);
+    let caller = desk.caller("second", 41_750, &[(3000, "")], CALLER_BYE);
     for word in ["rings", "talks", "hears"] {
         phone.says(word);
     }
@@ -121,6 +118,6 @@ fn jssip_is_an_agents_phone_by_websocket() {
         );
         assert!(to_caller > -15.0 && to_agent > -15.0);
     }
-    check_secrets(&site, &site.log(), "the log");
+    check_secrets(site, &site.log(), "the log");
     fs::remove_dir_all(&folder).expect("removed");
 }
