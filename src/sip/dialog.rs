@@ -89,11 +89,17 @@ impl Dialog {
     /// Takes the peer's next sequence number: only a higher one is in order (RFC 3261 §12.2.2). An equal one
     /// is the same request on a second way, and no more to be obeyed twice.
     pub fn take_cseq(&mut self, number: u32) -> bool {
-        let in_order = self.remote_cseq.is_none_or(|last| number > last);
+        let in_order = self.is_next(number);
         if in_order {
             self.remote_cseq = Some(number);
         }
         in_order
+    }
+
+    /// Whether a request of this number comes in order, of which nothing is noted.
+    #[must_use]
+    pub fn is_next(&self, number: u32) -> bool {
+        self.remote_cseq.is_none_or(|last| number > last)
     }
 
     /// Notes where the peer's messages come from now.

@@ -89,9 +89,13 @@ impl Endpoint {
 
     /// A request inside a dialog, or so it says.
     fn receive_inside(&mut self, now: Instant, arrival: Arrival, session: SessionId) {
-        // The end of a session makes room; anything else may wait.
+        // The end of a session makes room, and comes once; anything else may wait.
         let may = self.shares.allow(arrival.back.remote.ip(), self.free());
-        if !may && arrival.request.method != Method::Bye {
+        let ends = || {
+            let entry = self.sessions.get(&session);
+            entry.is_some_and(|entry| entry.session.is_ended_by(&arrival.request, arrival.path))
+        };
+        if !may && !ends() {
             return self.turn_away(&arrival);
         }
         let Arrival { request, key, path, back } = arrival;

@@ -265,6 +265,18 @@ impl InviteSession {
         }
     }
 
+    /// Whether this is the BYE that ends the established session.
+    pub(crate) fn is_ended_by(&self, request: &Request, path: Path) -> bool {
+        let Phase::Established(established) = &self.phase else { return false };
+        let (dialog, headers) = (&established.dialog, &request.headers);
+        let from = headers.from().ok();
+        request.method == Method::Bye
+            && dialog
+                .matches(headers.call_id().unwrap_or_default(), from.as_ref().and_then(super::NameAddr::tag))
+            && (!dialog.is_secure() || path.transport.is_encrypted())
+            && headers.cseq().is_ok_and(|cseq| dialog.is_next(cseq.number))
+    }
+
     /// Checks that a request belongs to the session's dialog and comes in order; answers it if not.
     pub(crate) fn admits(&mut self, cx: &mut Context<'_>, received: &Received) -> bool {
         let headers = &received.request.headers;
