@@ -87,8 +87,8 @@ impl Party {
         let trunk = self.outward.as_ref().map(|outward| &*outward.trunk);
         let settled = if self.agent.is_some() { settings.phones } else { settings.terms_of(trunk) };
         // Whoever is called presses keys for nobody.
-        MediaTerms { inband_keys: InbandKeys::Off, rtcp_mux: self.agent.is_some(), ..settled }
-            .told_by(self.path.remote.ip(), self.path.transport.is_encrypted())
+        let terms = MediaTerms { inband_keys: InbandKeys::Off, rtcp_mux: self.agent.is_some(), ..settled };
+        told_on(terms, self.others.iter().map(|(path, _)| path).chain([&self.path]))
     }
 
     fn at(
@@ -306,10 +306,31 @@ impl NotReached {
 /// A transfer may ring this long at most, whatever the flow says (RFC 3261 timer C: three minutes).
 pub(super) const LONGEST_RING: Duration = Duration::from_secs(180);
 
+/// Terms for all the servers that may be tried, the first one last: what one of them would be told in clear, none is.
+fn told_on<'a>(terms: MediaTerms, ways: impl Iterator<Item = &'a Path>) -> MediaTerms {
+    let told =
+        |terms: MediaTerms, path: &Path| terms.told_by(path.remote.ip(), path.transport.is_encrypted());
+    ways.fold(terms, told)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::srtp::SrtpPolicy;
     use crate::sip::Transport;
+
+    #[test]
+    fn keys_are_settled_for_every_server_that_may_be_tried() {
+        let way = |transport, remote: &str| Path { transport, ..path(remote) };
+        let sealed = way(Transport::Tls, "198.51.100.7:5061");
+        let clear = way(Transport::Udp, "198.51.100.8:5060");
+        let wanted = MediaTerms { srtp: SrtpPolicy::Optional, ..MediaTerms::default() };
+        let first = Some(sealed.remote.ip());
+        let both = told_on(wanted, [&clear, &sealed].into_iter());
+        assert_eq!((both.srtp, both.signalling), (SrtpPolicy::Off, first));
+        let one = told_on(wanted, [&sealed].into_iter());
+        assert_eq!((one.srtp, one.signalling), (SrtpPolicy::Optional, first));
+    }
 
     fn path(local: &str) -> Path {
         let local = local.parse().expect("an address");

@@ -65,6 +65,15 @@ fn what_can_not_go_out_is_told_before_anybody_calls() {
         let told = parse(&text).expect_err(part);
         assert!(told.contains(part) && told.contains("help:"), "{text}: {told}");
     }
+    let agent = |phones: &str, at: &str| {
+        format!(
+            "phones: {{srtp: required{phones}}}\nagents: [{{name: ana, queues: [], sip: \"sip:ana@{at}\"}}]\n"
+        )
+    };
+    let told = parse(&agent("", "192.0.2.9")).expect_err("keys in clear");
+    assert!(told.contains("the agent `ana` is not called over TLS") && told.contains("help:"), "{told}");
+    parse(&agent("", "127.0.0.1:5070")).expect("nobody else reads it");
+    parse(&agent(", srtp_keys_in_clear: true", "192.0.2.9")).expect("as decided");
     for (sealed, server) in [
         ("srtp: required, srtp_keys_in_clear: true", "sip:192.0.2.7"),
         ("srtp: required", "sip:127.0.0.1:5070"),

@@ -89,7 +89,31 @@ pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
             ));
         }
     }
-    check_srtp_out(config)
+    check_srtp_out(config)?;
+    check_srtp_agents(config)
+}
+
+/// The same for agents with an address of their own.
+fn check_srtp_agents(config: &Config) -> Result<(), String> {
+    let phones = &config.phones;
+    if phones.srtp != SrtpPolicy::Required || phones.srtp_keys_in_clear {
+        return Ok(());
+    }
+    let in_clear = |agent: &&AgentConfig| {
+        let uri = agent.sip.as_ref().and_then(|uri| Uri::parse(uri.as_bytes()));
+        uri.is_some_and(|uri| {
+            let is_here = Hop::literal(&uri).is_some_and(|hop| hop.remote.ip().is_loopback());
+            Transport::of_uri(&uri) != Some(Transport::Tls) && uri.as_sip().is_some() && !is_here
+        })
+    };
+    config.agents.iter().find(in_clear).map_or(Ok(()), |agent| {
+        Err(format!(
+            "`phones` has `srtp: required`, but the agent `{}` is not called over TLS: the keys of the media would stand in \
+             clear\n  help: write `;transport=tls` behind the address of `sip`; where that network is yours alone (a VPN, a \
+             private line), `srtp_keys_in_clear: true` will do",
+            agent.name
+        ))
+    })
 }
 
 /// The same for the keys that we tell a carrier's servers: an offer of ours is encrypted where it must be.
