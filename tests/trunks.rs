@@ -239,7 +239,7 @@ fn a_trunk_brings_as_many_calls_as_it_may_and_no_call_that_runs_notices() {
     let carrier = Flood::of("127.0.0.1", &deployment);
     let refused: Vec<_> = (0..20).map(|n| carrier.invite(&format!("more{n}"))).collect();
     assert!(refused.iter().all(|answer| *answer == (503, None)), "{refused:?}");
-    // It is asked whether we live, and another trunk is not concerned.
+    // Another trunk is not concerned.
     let other = Flood::of("127.0.0.2", &deployment);
     assert_eq!(other.invite("other").0 / 100, 2);
     let view = brings(&deployment);
@@ -266,6 +266,12 @@ fn a_trunk_brings_as_many_calls_as_it_may_and_no_call_that_runs_notices() {
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
     let line = "trunk     carrier · 2 call(s) in, of 2 at most · refused 22 for `calls`";
     assert!(status.contains(line) && status.contains("trunk     other · "), "{status}");
+    // A bound that is taken away, or is new, waits for nothing either.
+    for limits in ["", "per_second: 9"] {
+        limit(&folder, limits);
+        let applied = deployment.reload(None).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(applied.notes, Vec::<String>::new(), "{limits}");
+    }
     deployment.stop();
 }
 

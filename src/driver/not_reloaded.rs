@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::application::ApplicationError;
-use super::config::{CallBounds, Config, ConfigError, PhonesConfig, TrunkConfig};
+use super::config::{Config, ConfigError, PhonesConfig, TrunkConfig};
 use super::secrets::SecretError;
 use super::site::UnknownName;
 
@@ -87,12 +87,5 @@ fn waiting_phones(config: &Config) -> PhonesConfig {
 
 /// What of `trunks` waits: how many calls they may have is applied by a reload.
 fn waiting_trunks(config: &Config) -> Vec<TrunkConfig> {
-    let mut trunks = config.trunks.clone();
-    for trunk in &mut trunks {
-        trunk.inward = CallBounds::default();
-        if let Some(out) = &mut trunk.out {
-            (out.calls, out.per_second) = (None, None);
-        }
-    }
-    trunks
+    config.trunks.iter().cloned().map(TrunkConfig::waiting).collect()
 }

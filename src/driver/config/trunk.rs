@@ -87,6 +87,15 @@ pub enum Origin {
 }
 
 impl TrunkConfig {
+    /// What of it only a restart applies: not how many calls it may have, nor who said so.
+    pub(in crate::driver) fn waiting(mut self) -> Self {
+        (self.inward, self.said) = (CallBounds::default(), Said::default());
+        if let Some(out) = &mut self.out {
+            (out.calls, out.per_second) = (None, None);
+        }
+        self
+    }
+
     /// What its profile says, in words; `None` without one.
     #[must_use]
     pub fn profile_told(&self) -> Option<String> {
