@@ -147,7 +147,8 @@ const MOST_CALLS: usize = 2400;
 /// What memory may seem to grow by while it is measured. In half an hour at 2,400 calls a round these are less octets a call than
 /// the smallest block that `malloc` gives.
 const GROWTH: f64 = 1_048_576.0;
-/// What a step may be, once: records that waited while the disk was slow, and the holes they leave in the heap.
+/// What a step may be, once: a table of transactions that doubles because of the places of those that are over, records that
+/// waited while the disk was slow.
 const STEP: u64 = 4 * 1_048_576;
 
 #[test]

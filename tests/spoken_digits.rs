@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 
 use countersign::driver::models::{Models, WHISPER, WHISPER_BASE};
 use countersign::voice::recogniser::{Recogniser, guessed};
-use networks_world::{corpus, networks, recording};
+use networks_world::{corpus, each, networks, recording};
 
 /// The recogniser; `None` where the model is not to be fetched.
 fn recogniser() -> Option<&'static Recogniser> {
@@ -64,15 +64,18 @@ fn figures(recogniser: &Recogniser, folder: &str, every: usize, speaker: Range<u
     let mut figures = Figures { strings: 0, right: 0, accepted: Vec::new(), others: 0, pairs: (0, 0) };
     figures.accepted.extend([0.0, 0.5, 1.0, 2.0].map(|above| (above, 0, 0)));
     let mut passed: BTreeMap<String, Vec<bool>> = BTreeMap::new();
-    for (file, words) in read(folder).into_iter().step_by(every) {
+    let strings: Vec<_> = read(folder).into_iter().step_by(every).collect();
+    let heard = each(&strings, |(file, words)| {
+        let count = words.split(' ').count();
+        recogniser.hear(&recording(file), &recogniser.digits(count, count).expect("digits"))
+    });
+    for ((file, words), heard) in strings.iter().zip(&heard) {
         let said: Vec<u16> = words.split(' ').map(digit).collect();
-        let grammar = recogniser.digits(said.len(), said.len()).expect("digits");
-        let heard = recogniser.hear(&recording(&file), &grammar);
         figures.strings += 1;
         figures.others += 9 * said.len();
         figures.right += usize::from(heard.first().is_some_and(|heard| heard.meaning == said));
         let differs = |other: &[u16]| other.iter().zip(&said).filter(|(one, other)| one != other).count();
-        for heard in &heard {
+        for heard in heard {
             for (above, right, wrong) in
                 figures.accepted.iter_mut().filter(|(above, ..)| heard.margin() > *above)
             {

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign::audio::decode_file;
 use countersign::driver::models::{Client, From, Models, Pin};
@@ -24,6 +25,22 @@ pub(crate) fn networks(pins: &[&Pin]) -> Option<PathBuf> {
 /// Speech of people.
 pub(crate) fn corpus() -> PathBuf {
     std::env::var_os("COUNTERSIGN_CORPUS").map(PathBuf::from).expect("COUNTERSIGN_CORPUS").join("speech")
+}
+
+/// What comes of each, in their order, with a thread for each processor.
+pub(crate) fn each<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let part = || {
+            let at = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < all.len());
+            std::iter::from_fn(at).map(|at| (at, work(&all[at]))).collect::<Vec<_>>()
+        };
+        let parts: Vec<_> = (0..threads).map(|_| scope.spawn(part)).collect();
+        parts.into_iter().flat_map(|part| part.join().expect("no work panics")).collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The samples of a recording at 8,000 Hz.
