@@ -151,6 +151,17 @@ enum Phase {
     Over,
 }
 
+/// Why a request is none of this dialog's.
+fn stray(dialog: &Dialog, request: &Request, path: Path) -> Option<StatusCode> {
+    let from = request.headers.from().ok();
+    let tag = from.as_ref().and_then(super::NameAddr::tag);
+    if !dialog.matches(request.headers.call_id().unwrap_or_default(), tag) {
+        return Some(StatusCode::NO_SUCH_TRANSACTION);
+    }
+    // What began encrypted goes on so: nothing of it is told, or taken, in clear.
+    (dialog.is_secure() && !path.transport.is_encrypted()).then_some(StatusCode::FORBIDDEN)
+}
+
 impl InviteSession {
     /// The callee's: an INVITE came.
     pub(crate) fn incoming(
@@ -268,13 +279,10 @@ impl InviteSession {
     /// Whether this is the BYE that ends the established session.
     pub(crate) fn is_ended_by(&self, request: &Request, path: Path) -> bool {
         let Phase::Established(established) = &self.phase else { return false };
-        let (dialog, headers) = (&established.dialog, &request.headers);
-        let from = headers.from().ok();
+        let dialog = &established.dialog;
         request.method == Method::Bye
-            && dialog
-                .matches(headers.call_id().unwrap_or_default(), from.as_ref().and_then(super::NameAddr::tag))
-            && (!dialog.is_secure() || path.transport.is_encrypted())
-            && headers.cseq().is_ok_and(|cseq| dialog.is_next(cseq.number))
+            && stray(dialog, request, path).is_none()
+            && request.headers.cseq().is_ok_and(|cseq| dialog.is_next(cseq.number))
     }
 
     /// Checks that a request belongs to the session's dialog and comes in order; answers it if not.
@@ -294,13 +302,8 @@ impl InviteSession {
             }
         };
         let Some(dialog) = dialog else { return true };
-        if !dialog.matches(call_id, tag) {
-            self.refuse(cx, received, StatusCode::NO_SUCH_TRANSACTION);
-            return false;
-        }
-        // What began encrypted goes on so: nothing of it is told, or taken, in clear.
-        if dialog.is_secure() && !received.path.transport.is_encrypted() {
-            self.refuse(cx, received, StatusCode::FORBIDDEN);
+        if let Some(status) = stray(dialog, &received.request, received.path) {
+            self.refuse(cx, received, status);
             return false;
         }
         if !dialog.take_cseq(headers.cseq().map_or(0, |cseq| cseq.number)) {
