@@ -93,6 +93,12 @@ pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
     check_srtp_agents(config)
 }
 
+/// Whether others can read what is told to this address: it is not called over TLS, and not on this machine.
+fn others_read(uri: &Uri) -> bool {
+    let is_here = Hop::literal(uri).is_some_and(|hop| hop.remote.ip().is_loopback());
+    Transport::of_uri(uri) != Some(Transport::Tls) && !is_here
+}
+
 /// The same for agents with an address of their own.
 fn check_srtp_agents(config: &Config) -> Result<(), String> {
     let phones = &config.phones;
@@ -101,10 +107,7 @@ fn check_srtp_agents(config: &Config) -> Result<(), String> {
     }
     let in_clear = |agent: &&AgentConfig| {
         let uri = agent.sip.as_ref().and_then(|uri| Uri::parse(uri.as_bytes()));
-        uri.is_some_and(|uri| {
-            let is_here = Hop::literal(&uri).is_some_and(|hop| hop.remote.ip().is_loopback());
-            Transport::of_uri(&uri) != Some(Transport::Tls) && uri.as_sip().is_some() && !is_here
-        })
+        uri.is_some_and(|uri| uri.as_sip().is_some() && others_read(&uri))
     };
     config.agents.iter().find(in_clear).map_or(Ok(()), |agent| {
         Err(format!(
@@ -121,11 +124,8 @@ fn check_srtp_out(config: &Config) -> Result<(), String> {
     let open = |trunk: &&TrunkConfig| trunk.srtp == SrtpPolicy::Required && !trunk.srtp_keys_in_clear;
     for trunk in config.trunks.iter().filter(open) {
         let mut servers = trunk.out.iter().flat_map(|out| &out.servers);
-        let is_here = |server: &ServerConfig| {
-            let hop = server.next_hop().as_ref().and_then(Hop::literal);
-            hop.is_some_and(|hop| hop.remote.ip().is_loopback())
-        };
-        if let Some(server) = servers.find(|server| server.is_in_clear() && !is_here(server)) {
+        let in_clear = |server: &&ServerConfig| server.next_hop().as_ref().is_some_and(others_read);
+        if let Some(server) = servers.find(in_clear) {
             return Err(format!(
                 "the trunk `{}` has {}, but its server {} is not called over TLS: the keys of the media would stand in clear\n  \
                  help: write `;transport=tls` behind it; where that network is yours alone (a VPN, a private line), \
