@@ -274,9 +274,11 @@ mod places;
 #[cfg(test)]
 #[path = "../tests/start/mod.rs"]
 mod start;
+mod table;
 
 pub use pace::Pace;
 pub use places::{Place, Places};
+pub use table::{Members, PeerTable, Spread, Table};
 
 /// A moment for tests of the core to start from; the core itself never asks for one.
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //!
 //! Shards and the edge talk to it by one bounded mailbox; it talks to shards by theirs.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -21,7 +20,7 @@ use crate::routing::{
 };
 use crate::sip::Path;
 use crate::sip::registrar::{self, Registrar};
-use crate::units::{CallId, Place, Places};
+use crate::units::{CallId, Place, Places, Table};
 
 /// What the house is told.
 pub enum Mail {
@@ -103,14 +102,14 @@ pub struct House {
 #[expect(clippy::disallowed_methods, reason = "the house is a thread")]
 pub fn start(house: House, mail: Receiver<Mail>) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("house".to_owned()).spawn(move || {
-        Running { house, shard_of: HashMap::new(), board_wake: None, registrar_wake: None }.run(&mail);
+        Running { house, shard_of: Table::default(), board_wake: None, registrar_wake: None }.run(&mail);
     })
 }
 
 struct Running {
     house: House,
     /// Which shard a waiting or talking call lives on.
-    shard_of: HashMap<CallId, usize>,
+    shard_of: Table<CallId, usize>,
     board_wake: Option<Instant>,
     registrar_wake: Option<Instant>,
 }

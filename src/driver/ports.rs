@@ -12,8 +12,7 @@ use mio::{Interest, Registry, Token};
 use thiserror::Error;
 
 use super::datagrams;
-use crate::engine::Table;
-use crate::units::{MediaAddress, MediaPort};
+use crate::units::{MediaAddress, MediaPort, Table};
 
 /// Why no pair of ports could be opened.
 #[derive(Debug, Error)]

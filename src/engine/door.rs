@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::table::Table;
 use crate::sip::stir::Candidate;
 use crate::sip::stir::{Number, NumberPlan, Presented, Verdict, examine};
 use crate::sip::{Incoming, Path, SessionId, Uri};
-use crate::units::{CallId, Place, UnixTime};
+use crate::units::{CallId, Place, Table, UnixTime};
 
 /// How callers' numbers are looked into, and how long that may take.
 #[derive(Clone, Debug, Default)]

@@ -20,11 +20,10 @@ use super::limits::{Limits, Refusal};
 use super::lineup::{Lineup, Served};
 use super::rules::TrunkRules;
 use super::running::Running;
-use super::table::{Members, Table};
 use super::timers::Timers;
 use crate::call::{self, CallSettings, CodeCall, EndCause, Fate, News, OutgoingCall, SessionEvent, SipOrder};
 use crate::sip::{self, AccessList, Endpoint, EndpointConfig, Method, SessionId};
-use crate::units::{CallId, Entropy, LegSide, MediaAddress, MediaPort};
+use crate::units::{CallId, Entropy, LegSide, MediaAddress, MediaPort, Members, Table};
 
 /// What an engine needs to start.
 pub struct EngineConfig {

@@ -14,7 +14,6 @@ mod lineup;
 mod machine;
 mod rules;
 mod running;
-mod table;
 mod timers;
 
 pub use counters::Counters;
@@ -25,5 +24,4 @@ pub use limits::{Admission, Limits, Refusal};
 pub use lineup::{Canary, Lineup, Served};
 pub use machine::{Active, Engine, EngineConfig};
 pub use rules::TrunkRules;
-pub use table::{Members, Spread, Table};
 pub use timers::Timers;

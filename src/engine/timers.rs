@@ -11,7 +11,7 @@ use std::collections::BinaryHeap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use super::table::Table;
+use crate::units::Table;
 
 /// Deadlines by key.
 #[derive(Debug)]

@@ -3,9 +3,11 @@
 //!
 //! Timer C belongs to proxies; [`TimerConfig::ring_limit`] stands in for it, so that no call rings for ever.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
+
+use crate::units::Table;
 
 /// The values that all timers derive from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +108,12 @@ impl Backoff {
 #[derive(Debug)]
 pub(crate) struct Deadlines<K> {
     by_time: BTreeSet<(Instant, K)>,
-    by_owner: HashMap<K, Instant>,
+    by_owner: Table<K, Instant>,
 }
 
 impl<K> Default for Deadlines<K> {
     fn default() -> Self {
-        Self { by_time: BTreeSet::new(), by_owner: HashMap::new() }
+        Self { by_time: BTreeSet::new(), by_owner: Table::default() }
     }
 }
 

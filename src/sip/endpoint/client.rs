@@ -20,7 +20,7 @@ use crate::sip::{CSeq, Headers, Method, Name, Path, Request, Response, StatusCod
 /// One request of ours.
 #[derive(Debug)]
 pub(super) struct Client {
-    key: ClientKey,
+    key: Arc<ClientKey>,
     machine: Machine,
     request: Arc<Request>,
     pub(super) path: Path,
@@ -91,11 +91,12 @@ impl Endpoint {
         };
         let via = request.headers.via().ok();
         let branch = via.as_ref().and_then(Via::branch).unwrap_or_default();
-        let key = ClientKey::new(branch, &request.method);
-        self.client_keys.insert(key.clone(), id);
+        let key = Arc::new(ClientKey::new(branch, &request.method));
+        self.client_keys.insert(Arc::clone(&key), id);
         let request = Arc::new(request);
         let acks = SmallVec::new();
-        self.clients.insert(id, Client { key, machine, request, path, owner, authenticated, acks });
+        let client = Client { key, machine, request, path, owner, authenticated, acks };
+        self.clients.insert(id, Box::new(client));
         self.drain_client(now, id);
         self.settle_client(id);
     }
@@ -159,7 +160,9 @@ impl Endpoint {
 
     /// Forgets an INVITE of ours.
     pub(super) fn abandon(&mut self, now: Instant, invite: ClientId) {
-        if let Some(Client { machine: Machine::Invite(machine), .. }) = self.clients.get_mut(&invite) {
+        if let Some(client) = self.clients.get_mut(&invite)
+            && let Machine::Invite(machine) = &mut client.machine
+        {
             machine.handle(now, ClientInviteInput::Abandon);
         }
         self.settle_client(invite);

@@ -14,7 +14,8 @@ mod receive;
 mod server;
 mod shares;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -28,7 +29,7 @@ use super::StatusCode;
 use super::invite_session::{ClientId, Context, InviteSession, Order, ServerId};
 use super::timers::Deadlines;
 use super::transaction::key::{ClientKey, TransactionKey};
-use crate::units::Entropy;
+use crate::units::{Entropy, PeerTable, Table};
 use client::{Client, Owner};
 use server::{MergeKey, Server};
 use shares::Shares;
@@ -40,16 +41,16 @@ pub struct Endpoint {
     entropy: Entropy,
     next_id: u64,
     outputs: VecDeque<Output>,
-    sessions: HashMap<SessionId, Entry>,
+    sessions: Table<SessionId, Box<Entry>>,
     /// Our tags are random: one names its session.
-    by_tag: HashMap<Box<str>, SessionId>,
-    servers: HashMap<ServerId, Server>,
-    server_keys: HashMap<TransactionKey, ServerId>,
-    merging: HashMap<MergeKey, ServerId>,
+    by_tag: PeerTable<Arc<str>, SessionId>,
+    servers: Table<ServerId, Box<Server>>,
+    server_keys: PeerTable<Arc<TransactionKey>, ServerId>,
+    merging: PeerTable<Arc<MergeKey>, ServerId>,
     /// Of requests inside calls.
     shares: Shares,
-    clients: HashMap<ClientId, Client>,
-    client_keys: HashMap<ClientKey, ClientId>,
+    clients: Table<ClientId, Box<Client>>,
+    client_keys: PeerTable<Arc<ClientKey>, ClientId>,
     deadlines: Deadlines<Waiter>,
     /// Of requests outside of sessions: the one Call-ID of registrations, rising sequence numbers (RFC 3261 §10.2).
     outside: (String, u32),
@@ -62,7 +63,7 @@ pub struct Endpoint {
 #[derive(Debug)]
 struct Entry {
     session: InviteSession,
-    tag: Box<str>,
+    tag: Arc<str>,
 }
 
 /// Who waits for an instant.
@@ -83,14 +84,14 @@ impl Endpoint {
             entropy,
             next_id: 0,
             outputs: VecDeque::new(),
-            sessions: HashMap::new(),
-            by_tag: HashMap::new(),
-            servers: HashMap::new(),
-            server_keys: HashMap::new(),
-            merging: HashMap::new(),
+            sessions: Table::default(),
+            by_tag: Table::default(),
+            servers: Table::default(),
+            server_keys: Table::default(),
+            merging: Table::default(),
             shares: Shares::default(),
-            clients: HashMap::new(),
-            client_keys: HashMap::new(),
+            clients: Table::default(),
+            client_keys: Table::default(),
             deadlines: Deadlines::default(),
             outside,
             closing: false,
@@ -224,9 +225,9 @@ impl Endpoint {
         SessionId(self.next_id)
     }
 
-    fn insert_session(&mut self, now: Instant, id: SessionId, session: InviteSession, tag: Box<str>) {
-        self.by_tag.insert(tag.clone(), id);
-        self.sessions.insert(id, Entry { session, tag });
+    fn insert_session(&mut self, now: Instant, id: SessionId, session: InviteSession, tag: Arc<str>) {
+        self.by_tag.insert(Arc::clone(&tag), id);
+        self.sessions.insert(id, Box::new(Entry { session, tag }));
         self.run_session(now, id);
     }
 

@@ -1,6 +1,7 @@
 //! The server transactions of an endpoint.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Endpoint, SessionId, Waiter};
@@ -14,8 +15,8 @@ use crate::sip::{HeaderError, Method, Path, Request, Response, StatusCode};
 /// One request that we answer.
 #[derive(Debug)]
 pub(super) struct Server {
-    key: TransactionKey,
-    merge: Option<MergeKey>,
+    key: Arc<TransactionKey>,
+    merge: Option<Arc<MergeKey>>,
     /// Whose share it is of.
     share: Option<IpAddr>,
     machine: Machine,
@@ -72,16 +73,17 @@ impl Endpoint {
             Machine::Other(ServerNonInvite::new(now, reliable, timers))
         };
         let outside = request.headers.to().is_ok_and(|to| to.tag().is_none());
-        let merge = if outside { MergeKey::of(request).ok() } else { None };
+        let merge = if outside { MergeKey::of(request).ok().map(Arc::new) } else { None };
         if let Some(merge) = &merge {
-            self.merging.insert(merge.clone(), id);
+            self.merging.insert(Arc::clone(merge), id);
         }
         let share = (!outside).then(|| path.remote.ip());
         if let Some(source) = share {
             self.shares.take(source);
         }
-        self.server_keys.insert(key.clone(), id);
-        self.servers.insert(id, Server { key, merge, share, machine, path, session });
+        let key = Arc::new(key);
+        self.server_keys.insert(Arc::clone(&key), id);
+        self.servers.insert(id, Box::new(Server { key, merge, share, machine, path, session }));
         self.settle_server(now, id);
         id
     }
@@ -114,7 +116,9 @@ impl Endpoint {
 
     /// An ACK matched the transaction; whether it is for the session.
     pub(super) fn server_ack(&mut self, now: Instant, id: ServerId) -> bool {
-        if let Some(Server { machine: Machine::Invite(invite), .. }) = self.servers.get_mut(&id) {
+        if let Some(server) = self.servers.get_mut(&id)
+            && let Machine::Invite(invite) = &mut server.machine
+        {
             invite.handle(now, ServerInviteInput::Ack);
         }
         self.settle_server(now, id)
