@@ -282,6 +282,25 @@ fn who_floods_its_own_call_leaves_transactions_to_others_and_may_hang_up() {
     assert_eq!(peer.endpoint.active().transactions, 2, "the two that ring");
 }
 
+/// Over a stream nobody says anything again: silence would be the end of a peer's transaction, 32 s later.
+#[test]
+fn who_finds_no_room_in_a_call_is_told_so_over_a_stream() {
+    let mut peer = Peer::with(EndpointConfig { max_transactions: 1, ..EndpointConfig::default() });
+    peer.path = Path { transport: Transport::Tcp, connection: Some(4), ..peer.path };
+    let over_tcp = |text: String| text.replace("/UDP", "/TCP");
+    peer.says(&over_tcp(request("INVITE", 1, "i1", "", OFFER)));
+    let session = peer.session();
+    peer.act(|endpoint, now| endpoint.accept(now, session, "v=0".into()));
+    let tag = our_tag(&peer.last_response());
+    peer.says(&over_tcp(request("ACK", 1, "a1", &tag, "")));
+    peer.take_sent();
+    (2..5).for_each(|n| peer.says(&over_tcp(request("UPDATE", n, &format!("u{n}"), &tag, ""))));
+    let last = peer.last_response();
+    assert_eq!(peer.statuses(), [503; 3]);
+    assert!(last.headers.get(Name::RetryAfter).is_some());
+    assert_eq!(peer.endpoint.active().transactions, 1, "a refusal leaves nothing behind");
+}
+
 #[test]
 fn over_a_stream_everything_goes_back_on_it_and_contact_says_so() {
     let mut peer = Peer::new();
