@@ -7,9 +7,10 @@ use std::fs;
 use countersign::auth::{Answer, AuditEvent, AuditKind, Question};
 use countersign::driver::audit_log::{AUDIT_FILE, AuditError, BadBecause, BadRecord};
 use countersign::driver::keys::{DATABASE_FILE, Keys};
+use countersign::driver::retention::Class;
 use countersign::driver::store::StoreError;
 use countersign::driver::vault::{Vault, VaultError, verify_audit};
-use countersign::units::CallId;
+use countersign::units::{CallId, UnixTime};
 use vault_world::{Folder, NOON};
 
 /// A folder whose log has `records` notes.
@@ -21,11 +22,15 @@ fn log_of(records: usize) -> (Folder, Keys) {
 }
 
 fn note(vault: &Vault, times: usize) {
+    note_at(vault, NOON, times);
+}
+
+fn note_at(vault: &Vault, at: UnixTime, times: usize) {
     for number in 0..times {
         let facts = vec![("number".to_owned(), number.to_string())];
         let kind = AuditKind::Noted { name: "a note".into(), facts };
         let event = AuditEvent { call: Some(CallId(3)), subject: None, kind };
-        assert_eq!(vault.answer(NOON, Question::Audit(event)), Answer::Audited(true));
+        assert_eq!(vault.answer(at, Question::Audit(event)), Answer::Audited(true));
     }
 }
 
@@ -55,6 +60,38 @@ fn an_untouched_log_is_right_and_says_how_long_it_is() {
         (&first["seq"], &first["event"], &first["at"]),
         (&1.into(), &"noted".into(), &"2026-01-01T12:00:00.000Z".into())
     );
+}
+
+#[test]
+fn records_past_their_time_go_and_the_chain_goes_on_from_there() {
+    let (folder, keys) = log_of(5);
+    let (vault, later) = (folder.vault(), UnixTime(NOON.0 + 1));
+    note_at(&vault, later, 3);
+    let whole = fs::read(folder.file(AUDIT_FILE)).expect("text");
+    assert_eq!(vault.sweep(later, Class::Audit, NOON).expect("nothing is as old"), 0);
+    assert_eq!(vault.due(Class::Audit, later).expect("counted"), 5);
+    assert_eq!(fs::read(folder.file(AUDIT_FILE)).expect("text"), whole, "whoever counts takes nothing away");
+    // Nothing goes from a log that was changed.
+    fs::write(folder.file(AUDIT_FILE), whole.to_ascii_uppercase()).expect("written");
+    assert_eq!(changed(vault.sweep(later, Class::Audit, later)).line, 1);
+    fs::write(folder.file(AUDIT_FILE), &whole).expect("written");
+    assert_eq!(vault.sweep(later, Class::Audit, later).expect("removed"), 5);
+    let text = fs::read_to_string(folder.file(AUDIT_FILE)).expect("text");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("{\"base\":5,") && lines[1].starts_with("{\"seq\":6,"), "{text}");
+    // Three that are left, and the one that says what went.
+    assert!(lines.len() == 5 && lines[4].contains("\"removed\":5"), "{text}");
+    assert_eq!(verify_audit(folder.path(), &keys).expect("right"), 4);
+    // It goes on, and everything but the last may go.
+    note_at(&folder.vault(), later, 2);
+    assert_eq!(verify_audit(folder.path(), &keys).expect("right"), 6);
+    let end = UnixTime(later.0 + 1);
+    assert_eq!(vault.sweep(end, Class::Audit, end).expect("removed"), 5);
+    assert_eq!(verify_audit(folder.path(), &keys).expect("right"), 2);
+    // Where it begins can't be changed unseen.
+    let text = fs::read_to_string(folder.file(AUDIT_FILE)).expect("text");
+    assert!(text.starts_with("{\"base\":10,"), "{text}");
+    assert_eq!(found(&folder, &keys, text.replacen(":10,", ":11,", 1).as_bytes()).why, BadBecause::Mac);
 }
 
 #[test]

@@ -30,6 +30,16 @@ pub(super) struct Base {
 /// More than such a line has.
 const LONGEST: u64 = 512;
 
+/// Records to be taken away.
+pub(crate) struct Cut {
+    /// How many.
+    pub(crate) records: u64,
+    /// Bytes of the records that were gone when they were found.
+    from: u64,
+    /// Where it begins without them.
+    base: Base,
+}
+
 impl Base {
     /// Where a position in the head is in the file.
     pub(super) const fn place(&self, position: u64) -> u64 {
@@ -72,24 +82,21 @@ impl AuditLog {
         format!("{body}{MAC_FIELD}{mac}\"}}\n")
     }
 
-    /// How many records at the beginning are of before a time.
-    pub(crate) fn older(&self, head: &Head, before: UnixTime) -> Result<u64, AuditError> {
-        Ok(self.cut(head, before)?.map_or(0, |(records, _)| records))
-    }
-
-    /// Takes the records of before a time away, when the whole log is right. The caller holds the database's write
-    /// transaction. Says how many went.
-    pub(crate) fn prune(&self, head: &Head, before: UnixTime) -> Result<u64, AuditError> {
-        let Some((records, base)) = self.cut(head, before)? else { return Ok(0) };
+    /// Takes away what was found to be past its time. The caller holds the database's write transaction. Whether it went:
+    /// not when somebody else has taken records away since.
+    pub(crate) fn prune(&self, Cut { from, base, .. }: &Cut) -> Result<bool, AuditError> {
         let mut file = self.file()?;
         let old = self.base(&mut file)?;
+        if old.before != *from {
+            return Ok(false);
+        }
         let mut part = self.path.as_os_str().to_owned();
         part.push(".part");
         let part = std::path::PathBuf::from(part);
         let mut written = || {
             let mut options = OpenOptions::new();
             let mut to = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-            to.write_all(self.base_line(&base).as_bytes())?;
+            to.write_all(self.base_line(base).as_bytes())?;
             file.seek(SeekFrom::Start(old.place(base.before)))?;
             std::io::copy(&mut file, &mut to)?;
             to.sync_all()?;
@@ -100,13 +107,13 @@ impl AuditLog {
             let _ = fs::remove_file(&part);
             self.io(error)
         })?;
-        Ok(records)
+        Ok(true)
     }
 
-    /// What would go, and where the log would begin then. The last record always stays.
-    fn cut(&self, head: &Head, before: UnixTime) -> Result<Option<(u64, Base)>, AuditError> {
+    /// The records at the beginning that are of before a time, when the whole log is right. The last record always stays.
+    pub(crate) fn cut(&self, head: &Head, before: UnixTime) -> Result<Option<Cut>, AuditError> {
         let limit = rfc3339(before);
-        let mut cut: Option<(u64, Base)> = None;
+        let mut cut: Option<Cut> = None;
         let mut older = true;
         let mut count = 0;
         self.walk(head, &mut |walk, line| {
@@ -115,10 +122,8 @@ impl AuditLog {
             older = older && at.and_then(|at| at.get(..limit.len())).is_some_and(|at| at < limit.as_str());
             count += 1;
             if older && walk.seq < head.seq {
-                cut = Some((
-                    count,
-                    Base { seq: walk.seq, mac: walk.mac.clone(), before: walk.length, line: 0 },
-                ));
+                let base = Base { seq: walk.seq, mac: walk.mac.clone(), before: walk.length, line: 0 };
+                cut = Some(Cut { records: count, from: walk.from, base });
             }
         })?;
         Ok(cut)

@@ -27,6 +27,7 @@ use crate::auth::{AuditEvent, AuditKind};
 use crate::units::UnixTime;
 
 pub(crate) use actor::{acting_as, current as acting};
+pub(crate) use base::Cut;
 
 /// The file in the data folder.
 pub const AUDIT_FILE: &str = "audit.jsonl";
@@ -280,6 +281,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) seq: u64,
     pub(crate) mac: String,
     pub(crate) length: u64,
+    /// Bytes of the records that were taken away before the file's first.
+    from: u64,
     /// The number that the file's first line has, if it were a record.
     first: u64,
 }
@@ -288,7 +291,7 @@ impl<'a> Walk<'a> {
     /// From the beginning of the file on.
     fn of(log: &'a AuditLog, base: &Base) -> Self {
         let first = if base.line == 0 { base.seq + 1 } else { base.seq };
-        Self { log, seq: base.seq, mac: base.mac.clone(), length: base.before, first }
+        Self { log, seq: base.seq, mac: base.mac.clone(), length: base.before, from: base.before, first }
     }
 }
 

@@ -6,7 +6,7 @@ use super::memory::KEPT;
 use super::{AUDIT_KEY, Vault, VaultError, rotation};
 use crate::auth::{AuditEvent, AuditKind, FactorId};
 use crate::driver::audit_log::checkpoint::{self, CheckpointError, Comparing};
-use crate::driver::audit_log::{AuditLog, Head};
+use crate::driver::audit_log::{AuditLog, Cut, Head};
 use crate::driver::keys::{DATABASE_FILE, Keys};
 use crate::driver::retention::Class;
 use crate::driver::store::sqlite::SqliteStore;
@@ -24,7 +24,7 @@ impl Vault {
     pub fn due(&self, class: Class, before: UnixTime) -> Result<u64, VaultError> {
         match old(class, before) {
             Some(old) => Ok(self.store.due(old)?),
-            None if class == Class::Audit => Ok(self.audit.older(&self.store.audit_head()?, before)?),
+            None if class == Class::Audit => Ok(self.past(before)?.map_or(0, |cut| cut.records)),
             None => Ok(0),
         }
     }
@@ -54,16 +54,24 @@ impl Vault {
         }
     }
 
+    /// The log is read as a whole before, while others write: only taking records away keeps them waiting.
     fn prune(&self, now: UnixTime, before: UnixTime) -> Result<u64, VaultError> {
-        let mut removed = 0;
+        let Some(cut) = self.past(before)? else { return Ok(0) };
+        let mut went = false;
         self.store.correct_head(&mut |head| {
-            removed = self.audit.prune(&head, before)?;
+            went = self.audit.prune(&cut)?;
             Ok(head)
         })?;
-        if removed > 0 {
-            self.note_sweep(now, Class::Audit, before, removed)?;
+        if !went {
+            return Ok(0);
         }
-        Ok(removed)
+        self.note_sweep(now, Class::Audit, before, cut.records)?;
+        Ok(cut.records)
+    }
+
+    /// The records of the log that are past their time.
+    fn past(&self, before: UnixTime) -> Result<Option<Cut>, VaultError> {
+        Ok(self.audit.cut(&self.store.audit_head()?, before)?)
     }
 
     /// Says in the audit log what was removed elsewhere.
