@@ -51,6 +51,16 @@ impl Network {
         }
     }
 
+    /// Whether all of it is this machine (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3).
+    #[must_use]
+    pub const fn is_loopback(&self) -> bool {
+        let most = match self.address {
+            IpAddr::V4(_) => 8,
+            IpAddr::V6(_) => 128,
+        };
+        self.address.is_loopback() && self.prefix >= most
+    }
+
     /// How many leading bits count.
     #[must_use]
     pub const fn prefix(&self) -> u8 {
@@ -199,6 +209,17 @@ mod tests {
         let list = list(&[("0.0.0.0/0", "all")]);
         assert_eq!(trunk(&list, "255.255.255.255"), Some("all"));
         assert_eq!(trunk(&list, "::1"), None);
+    }
+
+    #[test]
+    fn what_is_all_of_this_machine_is_told() {
+        let is_loopback = |text: &str| text.parse::<Network>().expect("a network").is_loopback();
+        assert!(
+            ["127.0.0.1", "127.0.0.0/8", "::1", "[::1]", "::ffff:127.0.0.1"].into_iter().all(is_loopback)
+        );
+        for text in ["126.0.0.0/7", "0.0.0.0/0", "::1:2", "::/0", "128.0.0.1"] {
+            assert!(!is_loopback(text), "{text}");
+        }
     }
 
     #[test]

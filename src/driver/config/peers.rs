@@ -7,7 +7,7 @@ use super::outward::ServerConfig;
 use super::{AgentConfig, Config, TrunkConfig};
 use crate::media::{CodecList, MediaTerms, SrtpPolicy};
 use crate::sip::locate::Hop;
-use crate::sip::{AccessList, Transport, Uri};
+use crate::sip::{AccessList, Network, Transport, Uri};
 
 /// Where agents' phones may be.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -76,8 +76,8 @@ pub(super) fn check_srtp(config: &Config) -> Result<(), String> {
     let phones = ("`phones`".to_owned(), config.phones.terms(), config.phones.from.as_slice());
     let phones = Some(phones).filter(|_| !config.phones.tls);
     for (whose, terms, addresses) in trunks.chain(phones) {
-        let beyond =
-            addresses.iter().find(|address| !address.starts_with("127.") && !address.starts_with("::1"));
+        let is_here = |text: &str| text.parse().is_ok_and(|network: Network| network.is_loopback());
+        let beyond = addresses.iter().find(|address| !is_here(address));
         if let Some(address) = beyond
             && terms.srtp != SrtpPolicy::Off
             && !terms.srtp_keys_in_clear
