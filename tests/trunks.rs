@@ -184,7 +184,7 @@ fn limit(folder: &Folder, limits: &str) {
     fs::write(folder.file("data/countersign.yaml"), settings).expect("settings");
 }
 
-/// What INVITEs of a trunk get, and their Retry-After; nobody acknowledges or answers anything.
+/// What requests of a trunk get, and their Retry-After; nobody acknowledges or answers anything.
 struct Flood(UdpSocket, SocketAddr);
 
 impl Flood {
@@ -195,11 +195,15 @@ impl Flood {
     }
 
     fn invite(&self, id: &str) -> (u16, Option<String>) {
+        self.request("INVITE", id)
+    }
+
+    fn request(&self, method: &str, id: &str) -> (u16, Option<String>) {
         let Self(socket, to) = self;
         let at = socket.local_addr().expect("an address");
         let text = format!(
-            "INVITE sip:light@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{id};rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:a@{at}>;tag={id}\r\nTo: <sip:light@{to}>\r\nCall-ID: {id}\r\nCSeq: 1 INVITE\r\nContact: <sip:a@{at}>\r\n\
+            "{method} sip:light@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{id};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:a@{at}>;tag={id}\r\nTo: <sip:light@{to}>\r\nCall-ID: {id}\r\nCSeq: 1 {method}\r\nContact: <sip:a@{at}>\r\n\
              Content-Length: 0\r\n\r\n"
         );
         socket.send_to(text.as_bytes(), to).expect("sent");
@@ -239,9 +243,16 @@ fn a_trunk_brings_as_many_calls_as_it_may_and_no_call_that_runs_notices() {
     let carrier = Flood::of("127.0.0.1", &deployment);
     let refused: Vec<_> = (0..20).map(|n| carrier.invite(&format!("more{n}"))).collect();
     assert!(refused.iter().all(|answer| *answer == (503, None)), "{refused:?}");
-    // Another trunk is not concerned.
+    // Another trunk is not concerned, nor is what begins no call: who asks whether we live, and a call that changes.
     let other = Flood::of("127.0.0.2", &deployment);
     assert_eq!(other.invite("other").0 / 100, 2);
+    assert_eq!(carrier.request("OPTIONS", "lives").0, 200);
+    let first = stage.handsets[0].session();
+    for on in [true, false] {
+        stage.handsets[0].phone.hold(first, on);
+        stage.until(Duration::from_millis(300), |_| false);
+    }
+    assert_eq!(stage.handsets[0].ended, None);
     let view = brings(&deployment);
     assert_eq!((view.calls, view.most_calls, view.refused_by_calls), (2, Some(2), 20));
     // A reload bounds what begins from then on, and ends nothing.

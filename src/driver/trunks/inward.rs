@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::Trunks;
-use super::quota::{Bound, Quota, QuotaView};
+use super::quota::{Bound, Quota, QuotaView, Refused};
 use crate::driver::config::TrunkConfig;
 use crate::engine::{Admission, Refusal};
 use crate::units::Place;
@@ -36,18 +36,19 @@ impl Inward {
 
 impl Admission for Inward {
     fn admit(&self, now: Instant) -> Result<Place, Refusal> {
-        let bound = match self.quota.take(now) {
-            Ok(place) => return Ok(place),
-            Err(bound) => bound,
-        };
-        let (of, why) = match bound {
-            Bound::Calls => ("in.calls", Refusal::TrunkFull),
-            Bound::PerSecond => ("in.per_second", Refusal::TrunkTooFast),
-        };
-        if let Some(refused) = self.quota.to_tell(now) {
-            tracing::warn!(trunk = %self.trunk, refused, "the trunk brings more calls than `{of}` allows; they get 503");
+        let admitted = self.quota.take(now).map_err(|bound| match bound {
+            Bound::Calls => Refusal::TrunkFull,
+            Bound::PerSecond => Refusal::TrunkTooFast,
+        });
+        if let Some(Refused { by_calls, by_per_second }) = self.quota.to_tell(now) {
+            tracing::warn!(
+                trunk = %self.trunk,
+                by_calls,
+                by_per_second,
+                "the trunk has brought more calls than `in` allows; those got 503"
+            );
         }
-        Err(why)
+        admitted
     }
 }
 

@@ -26,11 +26,11 @@ struct State {
     told: Notice,
 }
 
-/// Calls refused since the start.
-#[derive(Clone, Copy, Debug, Default)]
-struct Refused {
-    by_calls: u64,
-    by_per_second: u64,
+/// Calls refused: since the start, or since they were told of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) by_calls: u64,
+    pub(super) by_per_second: u64,
 }
 
 /// The bound that allows no more now.
@@ -61,7 +61,8 @@ pub struct QuotaView {
 #[derive(Clone, Copy, Debug, Default)]
 struct Notice {
     told: Option<Instant>,
-    untold: u64,
+    /// Those that were told of.
+    of: Refused,
 }
 
 /// So often a trunk's refusals are told of.
@@ -96,9 +97,10 @@ impl Quota {
         self.places.take().ok_or(Bound::Calls)
     }
 
-    /// A refusal: how many there were since they were told of, when it is time to.
-    pub(super) fn to_tell(&self, now: Instant) -> Option<u64> {
-        held(&self.state).told.refused(now)
+    /// The refusals since any were told of, when there are some and it is time to.
+    pub(super) fn to_tell(&self, now: Instant) -> Option<Refused> {
+        let state = &mut *held(&self.state);
+        state.told.due(now, state.refused)
     }
 
     pub(super) fn view(&self) -> QuotaView {
@@ -114,14 +116,16 @@ impl Quota {
 }
 
 impl Notice {
-    fn refused(&mut self, now: Instant) -> Option<u64> {
-        self.untold += 1;
-        let due = |told: Instant| now.saturating_duration_since(told) >= BETWEEN_NOTICES;
-        if !self.told.is_none_or(due) {
+    fn due(&mut self, now: Instant, refused: Refused) -> Option<Refused> {
+        let is_time = |told: Instant| now.saturating_duration_since(told) >= BETWEEN_NOTICES;
+        if refused == self.of || !self.told.is_none_or(is_time) {
             return None;
         }
-        self.told = Some(now);
-        Some(std::mem::take(&mut self.untold))
+        let Self { of: before, .. } = std::mem::replace(self, Self { told: Some(now), of: refused });
+        Some(Refused {
+            by_calls: refused.by_calls - before.by_calls,
+            by_per_second: refused.by_per_second - before.by_per_second,
+        })
     }
 }
 
@@ -195,8 +199,23 @@ mod tests {
     #[test]
     fn a_flood_of_refusals_is_told_of_once_in_a_while_and_none_is_forgotten() {
         let (start, quota) = (test_start(), Quota::new(bounds(1, None)));
-        let told: Vec<u64> =
-            (0..=18_000).filter_map(|n| quota.to_tell(start + Duration::from_millis(10 * n))).collect();
-        assert_eq!(told, [1, 6_000, 6_000, 6_000]);
+        let told = |now| quota.to_tell(now).map(|refused| (refused.by_calls, refused.by_per_second));
+        let running = quota.take(start).expect("a place");
+        assert_eq!(told(start), None);
+        let flood = |from: u64, until: u64| {
+            (from..until).filter_map(|n| {
+                let now = start + Duration::from_millis(10 * n);
+                quota.take(now).expect_err("full");
+                told(now)
+            })
+        };
+        assert_eq!(flood(0, 15_000).collect::<Vec<_>>(), [(1, 0), (6_000, 0), (6_000, 0)]);
+        // What came after the last notice is told of with the first call that is taken later, each by its own bound.
+        drop(running);
+        let later = start + Duration::from_secs(200);
+        quota.bound(bounds(None, 1));
+        quota.take(later).expect("a place");
+        quota.take(later).expect_err("too fast");
+        assert_eq!((told(later), told(later + BETWEEN_NOTICES)), (Some((2_999, 1)), None));
     }
 }
