@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use countersign::driver::control::{self, Alarms, OnDisk, Reply, Request, Status, VersionStatus};
+use countersign::driver::control::{self, Alarms, EdgeView, OnDisk, Reply, Request, Status, VersionStatus};
 use countersign::driver::trunks::{QuotaView, TrunkView};
 use countersign::units::UnixTime;
 
@@ -63,6 +63,19 @@ fn shown(status: &Status) -> String {
             &format!(
                 "{subjects_locked} subject(s) and {places_locked} place(s) locked, {mining} × accounts tried, \
                  {duress} × duress, {denied} × \"this was not me\", {copied} × a copied passkey, since the start"
+            ),
+        );
+    }
+    if status.edge != EdgeView::default() {
+        let EdgeView { strangers, unanswered, bans, connections, .. } = status.edge;
+        let EdgeView { overloaded_full: full, overloaded_late: late, overloaded_records: records, .. } =
+            status.edge;
+        line(
+            "edge",
+            &format!(
+                "{strangers} message(s) of strangers, {unanswered} of them not answered, {bans} × banned, {connections} \
+                 connection(s) turned away, {full} × 503 for want of room, {late} × for want of time, {records} × for a slow disk, \
+                 since the start"
             ),
         );
     }

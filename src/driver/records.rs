@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::os;
 use super::vault::Vault;
@@ -62,8 +63,9 @@ impl Backlog {
 
 /// The most records that may wait: every call of a full engine ending at once.
 const PLACES: usize = 8192;
-/// Records that may wait while new calls are taken: four commits.
-pub(super) const LONG: usize = 4 * BATCH;
+/// Records that may wait while new calls are taken: a disk that stands still for some seconds refuses nobody. The rest is for
+/// calls that run.
+pub(super) const LONG: usize = PLACES / 2;
 
 /// Starts the thread; it ends, everything written, when the last sender is gone.
 ///
@@ -88,12 +90,24 @@ fn write(vault: &Vault, records: &Receiver<Record>) {
                 Err(error) => tracing::error!(call = %record.call, %error, "a call record can't be kept"),
             }
         }
+        let began = os::now();
         if let Err(error) = vault.store_records(os::unix_now(), &texts) {
             let (count, first) = (texts.len(), batch.first().map(|first| first.record.call));
             tracing::error!(count, ?first, %error, "call records can't be kept");
         }
+        let took = os::now().saturating_duration_since(began);
+        if took > SLOW {
+            let (count, seconds) = (texts.len(), took.as_secs_f32());
+            tracing::warn!(
+                count,
+                seconds,
+                "the disk is slow to take call records; when {LONG} wait, no call begins"
+            );
+        }
     }
 }
 
+/// Whoever runs the engine is told of a commit that takes longer.
+const SLOW: Duration = Duration::from_secs(1);
 /// Records of one commit at most.
 const BATCH: usize = 256;

@@ -324,6 +324,7 @@ impl Parts<'_> {
             mailboxes: mailboxes.clone(),
             house: house_sender.clone(),
             vault: Arc::clone(&self.vault),
+            edge: edge.clone(),
         };
         let signer = self.signer()?;
         let versions = Arc::new(Versions::new(self.site, links, self.config, self.loaded, &lineup));

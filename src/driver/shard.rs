@@ -23,7 +23,7 @@ use bytes::Bytes;
 use mio::{Events, Poll, Waker};
 
 pub use self::counters::{Held, ShardCounters};
-use super::beginnings::Beginning;
+use super::beginnings::{Beginning, Lateness};
 use super::datagrams::Inbox;
 use super::os;
 use super::ports::{Channel, MAILBOX, Ports};
@@ -251,6 +251,7 @@ pub fn start(
             stopping: None,
             backlog: Vec::new(),
             more_mail: false,
+            lateness: Lateness::default(),
             received: 0,
             sent: 0,
         }
@@ -275,6 +276,8 @@ struct Loop {
     backlog: Vec<(MediaPort, Channel)>,
     /// More mail lies there than one turn may take.
     more_mail: bool,
+    /// Whether what begins something waits too long.
+    lateness: Lateness,
     /// Media datagrams, published at the end of each turn.
     received: u64,
     sent: u64,
@@ -363,7 +366,7 @@ impl Loop {
                     Input::Reload(lineup)
                 }
                 Mail::Sip { path, bytes, place } => {
-                    if place.is_some_and(|place| place.is_late(now)) {
+                    if place.is_some_and(|place| self.lateness.refuses(now, &place)) {
                         self.outside.turn_away(&path, &bytes);
                         continue;
                     }

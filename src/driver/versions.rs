@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::application::{self, ApplicationSource, Loaded};
 use super::config::Config;
+use super::edge::{Edge, EdgeCounters};
 use super::house;
 use super::not_reloaded::wait_for_restart;
 use super::os;
@@ -51,6 +52,7 @@ pub(super) struct Links {
     pub(super) mailboxes: Vec<Mailbox>,
     pub(super) house: SyncSender<house::Mail>,
     pub(super) vault: Arc<Vault>,
+    pub(super) edge: Edge,
 }
 
 /// What is served now.
@@ -354,6 +356,12 @@ impl Versions {
     #[must_use]
     pub fn alarms(&self) -> AlarmCounts {
         self.links.vault.alarms()
+    }
+
+    /// What was turned away at the SIP sockets since the start.
+    #[must_use]
+    pub fn edge(&self) -> &EdgeCounters {
+        self.links.edge.counters()
     }
 
     /// Who waits and who serves; `None` when the switchboard does not say so in time.

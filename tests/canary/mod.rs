@@ -5,6 +5,7 @@
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -46,6 +47,14 @@ impl Target {
         shards: usize,
     ) -> Self {
         Self::with(name, application, rtp_ports, shards, &[("countersign.yaml", SETTINGS)])
+    }
+
+    /// What `countersign status` says of it.
+    pub(crate) fn status(&self) -> String {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let output = program.args(["status", "--data"]).arg(&self.data).output().expect("the program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// With these files in its data folder.

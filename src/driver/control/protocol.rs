@@ -215,6 +215,9 @@ pub struct Status {
     /// Alarms since the start.
     #[serde(default)]
     pub alarms: Alarms,
+    /// What was turned away at the sockets.
+    #[serde(default)]
+    pub edge: EdgeView,
     /// The queues.
     pub queues: Vec<Queue>,
     /// The agents.
@@ -244,6 +247,25 @@ pub struct Alarms {
     /// Passkeys of which there may be a copy.
     #[serde(default)]
     pub copied: u64,
+}
+
+/// What was turned away at the SIP sockets since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeView {
+    /// Messages from sources that are not known.
+    pub strangers: u64,
+    /// Those of them that got no answer.
+    pub unanswered: u64,
+    /// Times that a source was banned for a while.
+    pub bans: u64,
+    /// Requests that were answered 503 because as many as may waited for a shard.
+    pub overloaded_full: u64,
+    /// Those because they had waited too long.
+    pub overloaded_late: u64,
+    /// Those because too many records of calls waited for the disk.
+    pub overloaded_records: u64,
+    /// Connections for which there was no room.
+    pub connections: u64,
 }
 
 /// A refused reload.

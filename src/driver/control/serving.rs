@@ -3,15 +3,17 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::protocol::{
-    Agent, Alarms, AppliedChange, CanaryStatus, Finding, OnDisk, OtherVersion, Queue, Refusal, RefusedAt,
-    Reply, Request, RotatedKey, Status, VersionStatus,
+    Agent, Alarms, AppliedChange, CanaryStatus, EdgeView, Finding, OnDisk, OtherVersion, Queue, Refusal,
+    RefusedAt, Reply, Request, RotatedKey, Status, VersionStatus,
 };
 use crate::auth::FactorId;
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::driver::application::{self, ApplicationError, ApplicationSource};
+use crate::driver::edge::EdgeCounters;
 use crate::driver::os;
 use crate::driver::sender::Channel;
 use crate::driver::vault::{AlarmCounts, PEPPER_TIME};
@@ -261,6 +263,7 @@ fn status(versions: &Versions) -> Status {
         silent_shards: silent.collect(),
         refused: versions.refused().map(|refused| RefusedAt { at_ms: refused.at.0, error: refused.why }),
         alarms: alarms(versions),
+        edge: edge(versions.edge()),
         queues: queues
             .into_iter()
             .map(|queue| Queue { name: queue.name, waiting: queue.waiting, places: queue.places })
@@ -277,6 +280,19 @@ fn status(versions: &Versions) -> Status {
 fn alarms(versions: &Versions) -> Alarms {
     let AlarmCounts { subjects_locked, places_locked, mining, duress, denied, copied } = versions.alarms();
     Alarms { subjects_locked, places_locked, mining, duress, denied, copied }
+}
+
+fn edge(counters: &EdgeCounters) -> EdgeView {
+    let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+    EdgeView {
+        strangers: count(&counters.refused),
+        unanswered: count(&counters.unanswered),
+        bans: count(&counters.bans),
+        overloaded_full: count(&counters.overloaded.full),
+        overloaded_late: count(&counters.overloaded.late),
+        overloaded_records: count(&counters.overloaded.records),
+        connections: count(&counters.connections_refused),
+    }
 }
 
 fn canary_status(canary: &InUse, percent: u8, served: &[Option<Served>]) -> CanaryStatus {

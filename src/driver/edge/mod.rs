@@ -47,12 +47,23 @@ pub struct EdgeCounters {
     pub unanswered: AtomicU64,
     /// How often a source was banned for a while.
     pub bans: AtomicU64,
-    /// Requests that would have begun something while as many as may waited: answered 503.
-    pub overloaded: AtomicU64,
+    /// Requests that would have begun something: answered 503.
+    pub overloaded: Overloaded,
     /// Messages not worth an answer, or that could not be sent.
     pub dropped: AtomicU64,
     /// Connections turned away for want of room.
     pub connections_refused: AtomicU64,
+}
+
+/// What was answered 503, by why.
+#[derive(Debug, Default)]
+pub struct Overloaded {
+    /// As many as may waited for a shard.
+    pub full: AtomicU64,
+    /// It waited too long for one.
+    pub late: AtomicU64,
+    /// Too many records of calls waited for the store.
+    pub records: AtomicU64,
 }
 
 /// Who reads what the edge receives.
@@ -291,6 +302,10 @@ impl Edge {
             }
             Way::Beginning(shard) => {
                 let mailbox = self.inner.readers.shards.get(shard)?;
+                let counters = &self.inner.counters.overloaded;
+                if self.inner.readers.records.is_long() {
+                    return self.overloaded(&counters.records, path, &bytes);
+                }
                 let refused = match self.place(shard, &path) {
                     None => bytes,
                     place => match *mailbox.send(Mail::Sip { path, bytes, place }).err()? {
@@ -298,7 +313,7 @@ impl Edge {
                         _ => return None,
                     },
                 };
-                return self.overloaded(path, &refused);
+                return self.overloaded(&counters.full, path, &refused);
             }
             Way::Settled => {}
             Way::Registrar => {
@@ -328,22 +343,19 @@ impl Edge {
 
     /// A place before a shard for what begins something.
     fn place(&self, shard: usize, path: &Path) -> Option<Beginning> {
-        if self.inner.readers.records.is_long() {
-            return None;
-        }
         let trunk = self.inner.gate.trunk(path.remote.ip())?;
         self.inner.beginnings.get(shard)?.take(os::now(), trunk)
     }
 
-    /// Refuses what begins something, for want of time; nothing is kept of it.
+    /// Refuses what begins something and waited too long for its shard; nothing is kept of it.
     pub fn turn_away(&self, path: Path, bytes: &Bytes) {
-        if let Some((back, answer)) = self.overloaded(path, bytes) {
+        if let Some((back, answer)) = self.overloaded(&self.inner.counters.overloaded.late, path, bytes) {
             self.send(&back, &answer);
         }
     }
 
-    fn overloaded(&self, path: Path, bytes: &Bytes) -> Option<(Path, Bytes)> {
-        self.inner.counters.overloaded.fetch_add(1, Ordering::Relaxed);
+    fn overloaded(&self, why: &AtomicU64, path: Path, bytes: &Bytes) -> Option<(Path, Bytes)> {
+        why.fetch_add(1, Ordering::Relaxed);
         self.inner.gate.overloaded(path, bytes)
     }
 

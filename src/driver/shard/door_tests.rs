@@ -104,7 +104,7 @@ fn a_shard_without_time_is_asked_no_more_and_hears_what_belongs_to_its_calls() {
     // It is read after all of these.
     door.send(&request("OPTIONS", 2_000, ""));
     door.refused();
-    assert_eq!(door.edge.counters().overloaded.load(Ordering::Relaxed), 21);
+    assert_eq!(door.edge.counters().overloaded.full.load(Ordering::Relaxed), 21);
     let mail: Vec<Mail> = door.shard.receiver.try_iter().collect();
     assert_eq!(mail.iter().filter(|mail| begins(mail)).count(), most);
     assert_eq!(mail.len(), most + 4, "no ACK of a refusal");
@@ -127,6 +127,7 @@ fn no_call_begins_while_many_records_wait_for_the_store() {
     door.refused();
     door.send(&request("BYE", 2, ";tag=theirs"));
     assert!(!begins(&door.mail()), "what belongs to calls is heard");
+    assert_eq!(door.edge.counters().overloaded.records.load(Ordering::Relaxed), 1);
     waiting.pop();
     door.send(&request("INVITE", 3, ""));
     assert!(begins(&door.mail()));
