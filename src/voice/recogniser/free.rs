@@ -1,5 +1,7 @@
 //! What is said when anything may be: the likeliest texts, token by token, out of all tokens.
 
+use zeroize::Zeroize;
+
 use super::{Recogniser, count};
 use crate::voice::nn::{Matrix, log_sum_exp};
 
@@ -49,6 +51,12 @@ pub(super) fn run(recogniser: &Recogniser, encoded: &Matrix) -> Vec<Text> {
                 next.push(Open { pieces, score, token: u32::try_from(token).unwrap_or(u32::MAX), ..*text });
             }
         }
+        next.retain(|text| {
+            let mut written = tokens.text(&text.pieces);
+            let again = says_again(&written);
+            written.zeroize();
+            !again
+        });
         next.sort_by(|one, other| other.score.total_cmp(&one.score));
         next.truncate(WIDTH);
         let whole = ended.iter().map(|text| text.score).fold(f32::NEG_INFINITY, f32::max);
@@ -71,6 +79,19 @@ pub(super) fn run(recogniser: &Recogniser, encoded: &Matrix) -> Vec<Text> {
     ended
 }
 
+/// Whether the sentence that a text ends with stood in it before. The network falls into circles: having written what it heard
+/// it writes that again, each time surer. Of who does say something twice, once is taken.
+fn says_again(text: &str) -> bool {
+    if !text.ends_with(ENDS) {
+        return false;
+    }
+    let mut sentences = text.split(ENDS).map(str::trim).rev().skip_while(|sentence| sentence.is_empty());
+    let Some(last) = sentences.next().filter(|last| last.split_whitespace().count() >= PHRASE) else {
+        return false;
+    };
+    sentences.any(|sentence| sentence.eq_ignore_ascii_case(last))
+}
+
 /// The likeliest tokens that may go on.
 fn best(row: &[f32], unspoken: &[bool], end: usize) -> Vec<usize> {
     let mut best: Vec<usize> = Vec::with_capacity(WIDTH + 1);
@@ -87,9 +108,37 @@ fn best(row: &[f32], unspoken: &[bool], end: usize) -> Vec<usize> {
     best
 }
 
+/// What ends a sentence.
+const ENDS: [char; 3] = ['.', '?', '!'];
+/// Shorter ones are said twice: "Yes. Yes."
+const PHRASE: usize = 3;
 /// Texts that are followed.
 const WIDTH: usize = 4;
 /// One that is so far behind the best whole one is given up.
 const BEHIND: f32 = 3.0;
 /// Tokens of a text at most.
 const MOST_TOKENS: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_that_is_written_again_is_known() {
+        for (text, again) in [
+            ("Sales will answer in a moment. Sales will answer in a moment.", true),
+            ("a call for the shop. A call for the shop.", true),
+            ("Your password is reset. Write it down. Your password is reset.", true),
+            ("Who is it? who is it?", true),
+            ("Sales will answer in a moment. Sales will answer", false),
+            ("Sales will answer in a moment. Thank you.", false),
+            ("Yes. Yes.", false),
+            ("Thank you. Thank you.", false),
+            ("One call at a time.", false),
+            ("...", false),
+            ("", false),
+        ] {
+            assert_eq!(says_again(text), again, "{text}");
+        }
+    }
+}
