@@ -79,17 +79,27 @@ pub(super) fn run(recogniser: &Recogniser, encoded: &Matrix) -> Vec<Text> {
     ended
 }
 
-/// Whether the sentence that a text ends with stood in it before. The network falls into circles: having written what it heard
-/// it writes that again, each time surer. Of who does say something twice, once is taken.
+/// Whether the sentence that a text ends with was said right before, or stood in it as a sentence. The network falls into circles:
+/// having written what it heard it writes that again, each time surer. Of who does say something twice, once is taken.
 fn says_again(text: &str) -> bool {
     if !text.ends_with(ENDS) {
         return false;
     }
-    let mut sentences = text.split(ENDS).map(str::trim).rev().skip_while(|sentence| sentence.is_empty());
-    let Some(last) = sentences.next().filter(|last| last.split_whitespace().count() >= PHRASE) else {
+    let sentences: Vec<Vec<&str>> = text.split(ENDS).map(words).filter(|words| !words.is_empty()).collect();
+    let Some((last, before)) = sentences.split_last().filter(|(last, _)| last.len() >= PHRASE) else {
         return false;
     };
-    sentences.any(|sentence| sentence.eq_ignore_ascii_case(last))
+    let alike = |(one, other): &(&&str, &&str)| one.eq_ignore_ascii_case(other);
+    let said = before.concat();
+    // It may be written otherwise the second time: `five minutes`, `5 minutes`.
+    let right_before = last.iter().rev().zip(said.iter().rev()).take_while(alike).count();
+    let as_sentence =
+        |other: &Vec<&str>| other.len() == last.len() && other.iter().zip(last).all(|pair| alike(&pair));
+    (right_before >= PHRASE && right_before * 4 >= last.len() * 3) || before.iter().any(as_sentence)
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty()).collect()
 }
 
 /// The likeliest tokens that may go on.
@@ -110,8 +120,8 @@ fn best(row: &[f32], unspoken: &[bool], end: usize) -> Vec<usize> {
 
 /// What ends a sentence.
 const ENDS: [char; 3] = ['.', '?', '!'];
-/// Shorter ones are said twice: "Yes. Yes."
-const PHRASE: usize = 3;
+/// Words of a sentence at least: "Yes. Yes." and "Two. Two." are said.
+const PHRASE: usize = 2;
 /// Texts that are followed.
 const WIDTH: usize = 4;
 /// One that is so far behind the best whole one is given up.
@@ -133,7 +143,13 @@ mod tests {
             ("Sales will answer in a moment. Sales will answer", false),
             ("Sales will answer in a moment. Thank you.", false),
             ("Yes. Yes.", false),
-            ("Thank you. Thank you.", false),
+            ("More tries. More tries.", true),
+            ("Welcome to the shop, in an emergency, hang up. In an emergency, hang up.", true),
+            ("You find us five minutes on foot from the station. 5 minutes on foot from the station.", true),
+            ("I want to check my balance. I need to check my balance.", false),
+            ("I can't pay the bill. I won't pay the bill.", false),
+            ("Call me. Please call me.", false),
+            ("Two. Two.", false),
             ("One call at a time.", false),
             ("...", false),
             ("", false),
