@@ -320,12 +320,9 @@ impl Parts<'_> {
         self.announce_fixed_agents(&house_sender);
         let trunks =
             self.watch((edge.clone(), trunks_suffix), entropy.fork(), (trunks_sender, trunks_mail))?;
-        let links = Links {
-            mailboxes: mailboxes.clone(),
-            house: house_sender.clone(),
-            vault: Arc::clone(&self.vault),
-            edge: edge.clone(),
-        };
+        let (vault, edge_seen) = (Arc::clone(&self.vault), edge.clone());
+        let links =
+            Links { mailboxes: mailboxes.clone(), house: house_sender.clone(), vault, edge: edge_seen };
         let signer = self.signer()?;
         let versions = Arc::new(Versions::new(self.site, links, self.config, self.loaded, &lineup));
         let control = control::start(claim, Arc::clone(&versions))?;
