@@ -46,7 +46,7 @@ use super::supervisor::PassedError;
 use super::trunks::{Trunks, watch};
 use super::vault::{Vault, VaultError};
 use super::vault_pool;
-use super::versions::{Applied, Change, Links, ReloadError, Versions};
+use super::versions::{Applied, Change, ReloadError, Versions};
 use super::web::{self, Door, Web, WebError};
 use super::webhooks::{Patience as HookPatience, WebhookError, Webhooks};
 use crate::call::Room;
@@ -320,9 +320,7 @@ impl Parts<'_> {
         self.announce_fixed_agents(&house_sender);
         let trunks =
             self.watch((edge.clone(), trunks_suffix), entropy.fork(), (trunks_sender, trunks_mail))?;
-        let (vault, edge_seen) = (Arc::clone(&self.vault), edge.clone());
-        let links =
-            Links { mailboxes: mailboxes.clone(), house: house_sender.clone(), vault, edge: edge_seen };
+        let links = self.links(&mailboxes, &house_sender, &edge);
         let signer = self.signer()?;
         let versions = Arc::new(Versions::new(self.site, links, self.config, self.loaded, &lineup));
         let control = control::start(claim, Arc::clone(&versions))?;

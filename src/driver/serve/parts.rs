@@ -17,6 +17,7 @@ use crate::driver::shard::{self, Mailbox, Prepared, ShardSettings};
 use crate::driver::stir;
 use crate::driver::trunks::watch::{self, Watch};
 use crate::driver::vault_pool::{self, VaultPool};
+use crate::driver::versions::Links;
 use crate::engine::{EngineConfig, Limits, Lineup, TrunkRules};
 use crate::routing::{AgentName, Contact, Queue, Switchboard, SwitchboardConfig};
 use crate::sip::EndpointConfig;
@@ -68,6 +69,12 @@ impl Parts<'_> {
             shards,
             edge,
         }
+    }
+
+    /// Whom the versions ask and tell.
+    pub(super) fn links(&self, mailboxes: &[Mailbox], house: &SyncSender<house::Mail>, edge: &Edge) -> Links {
+        let (mailboxes, house, edge) = (mailboxes.to_vec(), house.clone(), edge.clone());
+        Links { mailboxes, house, vault: Arc::clone(&self.vault), edge }
     }
 
     /// Who watches the trunks by which calls go out; `None` where none do.
