@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use countersign::driver::control::{self, Alarms, EdgeView, OnDisk, Reply, Request, Status, VersionStatus};
+use countersign::driver::control::{
+    self, Alarms, EdgeView, OnDisk, OverloadedView, Reply, Request, Status, VersionStatus,
+};
 use countersign::driver::trunks::{QuotaView, TrunkView};
 use countersign::units::UnixTime;
 
@@ -67,9 +69,8 @@ fn shown(status: &Status) -> String {
         );
     }
     if status.edge != EdgeView::default() {
-        let EdgeView { strangers, unanswered, bans, connections, .. } = status.edge;
-        let EdgeView { overloaded_full: full, overloaded_late: late, overloaded_records: records, .. } =
-            status.edge;
+        let EdgeView { strangers, unanswered, bans, connections, overloaded } = status.edge;
+        let OverloadedView { full, late, records } = overloaded;
         line(
             "edge",
             &format!(

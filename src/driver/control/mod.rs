@@ -24,8 +24,8 @@ use super::versions::Versions;
 
 pub use client::{ClientError, ask};
 pub use protocol::{
-    Agent, Alarms, AppliedChange, CanaryStatus, EdgeView, Finding, OnDisk, OtherVersion, Queue, Refusal,
-    RefusedAt, Reply, Request, RotatedKey, Status, VersionStatus,
+    Agent, Alarms, AppliedChange, CanaryStatus, EdgeView, Finding, OnDisk, OtherVersion, OverloadedView,
+    Queue, Refusal, RefusedAt, Reply, Request, RotatedKey, Status, VersionStatus,
 };
 
 /// The socket's name in the data folder.

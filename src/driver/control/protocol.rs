@@ -258,14 +258,21 @@ pub struct EdgeView {
     pub unanswered: u64,
     /// Times that a source was banned for a while.
     pub bans: u64,
-    /// Requests that were answered 503 because as many as may waited for a shard.
-    pub overloaded_full: u64,
-    /// Those because they had waited too long.
-    pub overloaded_late: u64,
-    /// Those because too many records of calls waited for the disk.
-    pub overloaded_records: u64,
     /// Connections for which there was no room.
     pub connections: u64,
+    /// Requests that would have begun something and were answered 503.
+    pub overloaded: OverloadedView,
+}
+
+/// What was answered 503, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverloadedView {
+    /// As many as may waited for a shard.
+    pub full: u64,
+    /// It waited too long for one.
+    pub late: u64,
+    /// Too many records of calls waited for the disk.
+    pub records: u64,
 }
 
 /// A refused reload.

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::protocol::{
-    Agent, Alarms, AppliedChange, CanaryStatus, EdgeView, Finding, OnDisk, OtherVersion, Queue, Refusal,
-    RefusedAt, Reply, Request, RotatedKey, Status, VersionStatus,
+    Agent, Alarms, AppliedChange, CanaryStatus, EdgeView, Finding, OnDisk, OtherVersion, OverloadedView,
+    Queue, Refusal, RefusedAt, Reply, Request, RotatedKey, Status, VersionStatus,
 };
 use crate::auth::FactorId;
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::driver::application::{self, ApplicationError, ApplicationSource};
-use crate::driver::edge::EdgeCounters;
+use crate::driver::edge::{EdgeCounters, Overloaded};
 use crate::driver::os;
 use crate::driver::sender::Channel;
 use crate::driver::vault::{AlarmCounts, PEPPER_TIME};
@@ -284,14 +284,13 @@ fn alarms(versions: &Versions) -> Alarms {
 
 fn edge(counters: &EdgeCounters) -> EdgeView {
     let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+    let Overloaded { full, late, records } = &counters.overloaded;
     EdgeView {
         strangers: count(&counters.refused),
         unanswered: count(&counters.unanswered),
         bans: count(&counters.bans),
-        overloaded_full: count(&counters.overloaded.full),
-        overloaded_late: count(&counters.overloaded.late),
-        overloaded_records: count(&counters.overloaded.records),
         connections: count(&counters.connections_refused),
+        overloaded: OverloadedView { full: count(full), late: count(late), records: count(records) },
     }
 }
 
