@@ -4,7 +4,7 @@
 //! Each caller sends an INVITE, acknowledges what comes, and hangs up once it is answered: three requests, two sockets
 //! for media and one call record a call. A call counts as set up when its 200 comes within half a second of its first
 //! INVITE; nobody sends an INVITE twice. Measured on two virtual cores of an EPYC: of 3,000 a second all were set up, at most
-//! 3,115 to 4,268 a second, and of 30,000 offered 2,920 to 3,745, 88 to 94 % of the most. `docs/operating.md` has the table.
+//! 3,115 to 4,772 a second, and of ten times as many 87 to 94 % of the most. `docs/operating.md` has the table.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock, waits and starts threads")]

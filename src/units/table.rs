@@ -1,8 +1,8 @@
 //! Tables of what comes and goes: calls, sessions, transactions, ports.
 //!
 //! A hash table keeps marks where something was taken out, and doubles when these and what it holds fill it: by chance,
-//! minutes or hours after it held the most. A [`Table`] has room for twice of what it held at once, as a plain one has in
-//! the end. Its marks are then swept out where they are, and it takes what the most that it held tells, and nothing else.
+//! minutes or hours after it held the most. A [`Table`] has room for twice the most that it held at once, which a plain one
+//! comes to in the end. Its marks are then swept out where they are, and it takes what the most that it held tells, and nothing else.
 
 use std::borrow::Borrow;
 use std::collections::hash_map::{Drain, RandomState, ValuesMut};
@@ -11,8 +11,9 @@ use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::ops::Deref;
 
-/// A table by a number of our own: call, session and port identifiers, which no peer chooses. So their places need no
-/// secret, and finding one costs a multiplication. It is read as a [`HashMap`].
+/// A table that takes what the most it held tells; it is read as a [`HashMap`]. As it stands it is by a number of our own: call,
+/// session and port identifiers, which no peer chooses, so their places need no secret, and finding one costs a
+/// multiplication. By what peers choose it is a [`PeerTable`].
 pub struct Table<K, V, S = BuildHasherDefault<Spread>> {
     map: HashMap<K, V, S>,
     /// What the map has room for before it must double, without marks.

@@ -54,7 +54,8 @@ impl Vault {
         }
     }
 
-    /// The log is read as a whole before, while others write: only taking records away keeps them waiting.
+    /// Takes the records of the audit log away that are from before a time; how many went: none when somebody else took some
+    /// meanwhile, the next sweep has them. They are looked for while others write: only taking them away keeps those waiting.
     fn prune(&self, now: UnixTime, before: UnixTime) -> Result<u64, VaultError> {
         let Some(cut) = self.past(before)? else { return Ok(0) };
         let mut went = false;

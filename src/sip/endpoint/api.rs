@@ -34,9 +34,9 @@ pub struct EndpointConfig {
     pub session_timer: SessionTimer,
     /// The methods that we take: the Allow header.
     pub allow: Vec<Method>,
-    /// The most transactions at a time, both directions together. Beyond it an INVITE gets 503 with
-    /// Retry-After, other requests are dropped, and requests of ours fail at once. A call leaves two behind
-    /// for 32 s each, so this allows some 3,000 calls per second.
+    /// The most transactions at a time, both directions together. Beyond it an INVITE, and whatever came over a stream, gets
+    /// 503 with Retry-After; other requests are dropped, for datagrams come again; requests of ours that begin something
+    /// fail at once. A call leaves two behind for 32 s each, so this allows some 3,000 calls per second.
     pub max_transactions: usize,
     /// The most sessions at a time; beyond it an INVITE gets 503.
     pub max_sessions: usize,

@@ -194,7 +194,8 @@ impl Endpoint {
 
     fn turn_away(&mut self, arrival: &Arrival) {
         self.counters.overload += 1;
-        // A datagram comes again, and may find room then. What came over a stream does not.
+        // A datagram comes again, and may find room then. What came over a stream does not: without an answer its
+        // sender waits for timer F, 32 s (RFC 3261, 17.1.2.2).
         if arrival.request.method == Method::Invite || arrival.path.transport.is_reliable() {
             let response = Response::stateless(&arrival.request, StatusCode::SERVICE_UNAVAILABLE)
                 .with(Name::RetryAfter, RETRY_AFTER.as_secs().to_string());
